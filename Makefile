@@ -1,0 +1,117 @@
+# make            the program, build/ttt         make demo     set-up, data, training, resume, text
+# make test       set-up and all tests           make f64      the same sources with real = double
+# make bench      timed, after verifying         make install PREFIX=...
+# make deps       Debian packages                make info     what would be built, and with what
+# make V=1 shows commands; make SAN=1 builds with sanitizers into its own tree.
+#
+# Every library can be pointed elsewhere, for example on a cluster:
+#   make BLAS_CFLAGS=-I$OPENBLAS/include BLAS_LIBS="-L$OPENBLAS/lib -lopenblas"
+
+, := ,
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CXX     ?= g++
+MPICC   ?= mpicc
+PKG     ?= pkg-config
+PREFIX  ?= /usr/local
+BUILD   := build$(if $(F64),/f64)$(if $(SAN),/san)
+
+pkg      = $(shell $(PKG) $(1) $(2) 2>/dev/null)
+ZSTD_CFLAGS    ?= $(call pkg,--cflags,libzstd)
+ZSTD_LIBS      ?= $(or $(call pkg,--libs,libzstd),-lzstd)
+YAML_CFLAGS    ?= $(call pkg,--cflags,yaml-0.1)
+YAML_LIBS      ?= $(or $(call pkg,--libs,yaml-0.1),-lyaml)
+XXHASH_CFLAGS  ?= $(call pkg,--cflags,libxxhash)
+XXHASH_LIBS    ?= $(or $(call pkg,--libs,libxxhash),-lxxhash)
+JANSSON_CFLAGS ?= $(call pkg,--cflags,jansson)
+JANSSON_LIBS   ?= $(or $(call pkg,--libs,jansson),-ljansson)
+SPM_CFLAGS     ?= $(call pkg,--cflags,sentencepiece)
+SPM_LIBS       ?= $(or $(call pkg,--libs,sentencepiece),-lsentencepiece)
+BLAS_CFLAGS    ?= $(call pkg,--cflags,openblas)
+BLAS_LIBS      ?= $(or $(call pkg,--libs,openblas),-lopenblas)
+DNNL_CFLAGS    ?=
+DNNL_LIBS      ?= -ldnnl
+XSMM_CFLAGS    ?=
+XSMM_LIBS      ?= -lxsmm
+CMOCKA_CFLAGS  ?= $(call pkg,--cflags,cmocka)
+CMOCKA_LIBS    ?= $(or $(call pkg,--libs,cmocka),-lcmocka)
+
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+OPT     := -O3 -g -fopenmp $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -DTTT_NO_CLONES)
+CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
+            $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(DNNL_CFLAGS) $(XSMM_CFLAGS)
+CFLAGS  += -std=c11 $(OPT) $(WARN)
+LDLIBS  := $(DNNL_LIBS) $(XSMM_LIBS) $(BLAS_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(XXHASH_LIBS) \
+           $(JANSSON_LIBS) $(SPM_LIBS) -lstdc++ -ldl -lpthread -lm $(LDLIBS_EXTRA)
+
+local := $(sort $(wildcard src/*/*.c)) $(sort $(wildcard src/*/*.cc)) \
+         $(sort $(wildcard data_prep/*.c)) $(sort $(wildcard jobs/*.c))
+dist  := $(sort $(wildcard mpi/*.c))
+app   := $(sort $(wildcard mpi/app/*.c))
+unit  := $(sort $(wildcard tests/unit/test_*.c))
+bench := $(sort $(wildcard tests/bench/bench_*.c))
+shims := $(sort $(wildcard tests/fault/*.c))
+tools := $(sort $(wildcard tests/tools/*.c))
+obj    = $(patsubst %.cc,$(BUILD)/%.o,$(1:%.c=$(BUILD)/%.o))
+exe    = $(1:%.c=$(BUILD)/%)
+say    = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
+
+.PHONY: all f64 install clean info test test-unit test-layers
+.SECONDARY:
+.DELETE_ON_ERROR:
+all: $(BUILD)/ttt
+
+f64:
+	@$(MAKE) --no-print-directory F64=1 all
+
+$(BUILD)/mpi/%.o: mpi/%.c
+	@mkdir -p $(@D)
+	$(call say,MPICC)$(MPICC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/%.o: %.cc
+	@mkdir -p $(@D)
+	$(call say,CXX)$(CXX) -I. -MMD -MP $(SPM_CFLAGS) -std=c++17 $(OPT) -Wall -Wextra -Werror -c -o $@ $<
+
+# Only one object knows the version, so a commit recompiles one file.
+$(BUILD)/version.txt: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+$(BUILD)/src/base/build_info.o: $(BUILD)/version.txt
+$(BUILD)/src/base/build_info.o: CPPFLAGS += -DTTT_VERSION='"$(VERSION)"'
+FORCE:
+
+$(BUILD)/ttt: $(call obj,$(app) $(dist) $(local))
+	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+
+# Unit tests and benchmarks link everything that needs no MPI.
+$(BUILD)/tests/%.o: CPPFLAGS += $(CMOCKA_CFLAGS)
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(local))
+	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LDLIBS)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(local))
+	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+
+test-unit: $(call exe,$(unit))
+	@sh tests/run_unit.sh $^
+
+test-layers:
+	@sh tests/check_layers.sh tests/layers.txt
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install $(BUILD)/ttt $(DESTDIR)$(PREFIX)/bin/ttt
+
+info:
+	@echo "CC=$(CC) MPICC=$(MPICC) BUILD=$(BUILD) VERSION=$(VERSION)"
+	@echo "CPPFLAGS=$(CPPFLAGS)"
+	@echo "CFLAGS=$(CFLAGS)"
+	@echo "LDLIBS=$(LDLIBS)"
+	@echo "$(words $(local)) local, $(words $(dist) $(app)) MPI sources, $(words $(unit)) unit tests"
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

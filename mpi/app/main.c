@@ -1,0 +1,51 @@
+/* main.c -- the table of commands.  Commands that work without ranks never
+ * start MPI. */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/build_info.h"
+#include "src/base/status.h"
+#include "src/cli/cmd.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *about;
+} commands[] = {
+    { NULL, NULL, NULL },
+};
+
+static void help(FILE *out)
+{
+    const char *text;
+    int code;
+
+    fprintf(out, "ttt -- train Test-Time-Training language models on clusters of CPUs\n\n"
+                 "usage: ttt COMMAND [ARGUMENT ...]     (ttt COMMAND --help tells more)\n\n"
+                 "commands\n");
+    for (int i = 0; commands[i].name; i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
+    fprintf(out, "\nexit codes\n");
+    for (int i = 0; (text = status_row(i, &code)); i++) fprintf(out, "  %-10d %s\n", code, text);
+    fprintf(out, "\n%s\n", build_text());
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return -ERR_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        help(stdout);
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        puts(build_text());
+        return 0;
+    }
+    for (int i = 0; commands[i].name; i++)
+        if (!strcmp(commands[i].name, argv[1])) return -commands[i].run(argc - 1, argv + 1);
+    fail(ERR_USAGE, "'%s' is not a command; ttt --help lists them", argv[1]);
+    return -ERR_USAGE;
+}

@@ -1,0 +1,39 @@
+#include "src/base/build_info.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/real.h"
+
+#ifndef TTT_VERSION
+#define TTT_VERSION "unknown"
+#endif
+
+const char *build_version(void) { return TTT_VERSION; }
+
+const char *build_text(void)
+{
+    return "ttt " TTT_VERSION ", real " REAL_DTYPE ", "
+#ifdef __clang__
+           "clang " __clang_version__;
+#else
+           "gcc " __VERSION__;
+#endif
+}
+
+const char *build_cpu(void)
+{
+    static char name[128] = "unknown";
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    if (!f) return name;
+    while (fgets(line, sizeof line, f)) {
+        if (strncmp(line, "model name", 10)) continue;
+        const char *colon = strchr(line, ':');
+        if (colon) snprintf(name, sizeof name, "%s", colon + 2);
+        name[strcspn(name, "\n")] = '\0';
+        break;
+    }
+    fclose(f);
+    return name;
+}

@@ -1,0 +1,14 @@
+/* build_info.h -- what this program was built from. */
+#ifndef BUILD_INFO_H
+#define BUILD_INFO_H
+
+/* Revision, as `git describe` gives it. */
+const char *build_version(void);
+
+/* One line: revision, compiler, real type, flags that change numbers. */
+const char *build_text(void);
+
+/* What the processor calls itself, "unknown" if it does not say. */
+const char *build_cpu(void);
+
+#endif

@@ -1,0 +1,7 @@
+/* clock.h -- monotonic seconds. */
+#ifndef CLOCK_H
+#define CLOCK_H
+
+double clock_s(void);
+
+#endif

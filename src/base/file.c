@@ -1,0 +1,232 @@
+#include "src/base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "src/base/mem.h"
+#include "src/base/status.h"
+
+#define MAX_CALL ((size_t)1 << 30)  /* some systems cut a call at 2 GiB */
+
+static int io_error(const char *what, const char *path)
+{
+    const int e = errno;
+    const int rc = e == ENOENT || e == ENOTDIR ? ERR_MISSING : ERR_IO;
+    return fail(rc, "%s: %s: %s", path, what, strerror(e));
+}
+
+int file_create(int *fd, const char *path)
+{
+    *fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    return *fd < 0 ? io_error("can't create", path) : OK;
+}
+
+int file_open(int *fd, int64_t *size, const char *path)
+{
+    struct stat st;
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (*fd < 0) return io_error("can't open", path);
+    if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        file_close(*fd);
+        *fd = -1;
+        return fail(ERR_MISSING, "%s: not a regular file", path);
+    }
+    if (size) *size = st.st_size;
+    return OK;
+}
+
+int file_write(int fd, const void *data, size_t n, const char *path)
+{
+    const char *p = data;
+    while (n > 0) {
+        const ssize_t k = write(fd, p, n < MAX_CALL ? n : MAX_CALL);
+        if (k < 0 && errno == EINTR) continue;
+        if (k < 0) return io_error("can't write", path);
+        if (k == 0) return fail(ERR_IO, "%s: write accepted no byte", path);
+        p += k;
+        n -= (size_t)k;
+    }
+    return OK;
+}
+
+int file_read_at(int fd, void *data, size_t n, int64_t offset, const char *path)
+{
+    char *p = data;
+    while (n > 0) {
+        const ssize_t k = pread(fd, p, n < MAX_CALL ? n : MAX_CALL, (off_t)offset);
+        if (k < 0 && errno == EINTR) continue;
+        if (k < 0) return io_error("can't read", path);
+        if (k == 0)
+            return fail(ERR_DATA, "%s: ends at byte %lld, %zu more expected", path,
+                        (long long)offset, n);
+        p += k;
+        n -= (size_t)k;
+        offset += k;
+    }
+    return OK;
+}
+
+int file_sync_close(int fd, const char *path)
+{
+    int rc = OK;
+    if (fsync(fd) != 0) rc = io_error("fsync failed", path);
+    if (close(fd) != 0 && rc == OK) rc = io_error("close failed", path);
+    return rc;
+}
+
+void file_close(int fd)
+{
+    if (fd >= 0) close(fd);
+}
+
+int file_slurp(char **data, size_t *n, const char *path, size_t cap)
+{
+    int fd = -1, rc = OK;
+    int64_t size = 0;
+
+    *data = NULL;
+    *n = 0;
+    TRY(file_open(&fd, &size, path));
+    if ((uint64_t)size > cap)
+        TRY(fail(ERR_DATA, "%s: %lld bytes, at most %zu are allowed", path, (long long)size, cap));
+    *data = mem_new(size + 1, 1, path);
+    TRY(file_read_at(fd, *data, (size_t)size, 0, path));
+    *n = (size_t)size;
+out:
+    file_close(fd);
+    if (rc != OK) {
+        mem_free(*data);
+        *data = NULL;
+    }
+    return rc;
+}
+
+/* The folder that holds `path`, as a counted string. */
+static char *parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return mem_string(".");
+    if (slash == path) return mem_string("/");
+    return mem_format("%.*s", (int)(slash - path), path);
+}
+
+int file_replace(const char *path, const void *data, size_t n)
+{
+    char *tmp = mem_format("%s.tmp", path), *dir = parent(path);
+    int fd = -1, rc = OK;
+
+    unlink(tmp);  /* left by a crash; ours alone */
+    TRY(file_create(&fd, tmp));
+    rc = file_write(fd, data, n, tmp);
+    const int closed = file_sync_close(fd, tmp);
+    if (rc == OK) rc = closed;
+    if (rc == OK && rename(tmp, path) != 0) rc = io_error("can't rename to it", path);
+    if (rc == OK) rc = dir_sync(dir);
+    if (rc != OK) unlink(tmp);
+out:
+    mem_free(tmp);
+    mem_free(dir);
+    return rc;
+}
+
+int dir_sync(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return io_error("can't open folder", path);
+    /* EINVAL: a file system without fsync of folders */
+    const int rc = fsync(fd) != 0 && errno != EINVAL ? io_error("fsync of folder failed", path) : OK;
+    close(fd);
+    return rc;
+}
+
+int dir_make(const char *path)
+{
+    int rc = OK;
+    char *p = mem_string(path);
+
+    for (char *s = p + 1; *s && rc == OK; s++) {
+        if (*s != '/') continue;
+        *s = '\0';
+        if (mkdir(p, 0777) != 0 && errno != EEXIST) rc = io_error("can't make folder", p);
+        *s = '/';
+    }
+    if (rc == OK && mkdir(p, 0777) != 0 && errno != EEXIST) rc = io_error("can't make folder", p);
+    if (rc == OK && !path_is_dir(p)) rc = fail(ERR_IO, "%s: exists and is not a folder", p);
+    mem_free(p);
+    return rc;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int dir_list(char ***names, int *count, const char *path)
+{
+    DIR *d = opendir(path);
+    char **list = NULL;
+    int n = 0, room = 0;
+    size_t bytes = 0;
+
+    *names = NULL;
+    *count = 0;
+    if (!d) return io_error("can't open folder", path);
+    for (struct dirent *e; (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..")) continue;
+        if (n == room) {
+            room = room ? 2 * room : 64;
+            list = mem_resize(list, room, sizeof *list, path);
+        }
+        list[n++] = mem_string(e->d_name);
+        bytes += strlen(e->d_name) + 1;
+    }
+    closedir(d);
+    if (n > 1) qsort(list, (size_t)n, sizeof *list, by_bytes);
+
+    /* Pointers first, strings behind them, in one block. */
+    *names = mem_new((int64_t)(((size_t)n + 1) * sizeof **names + bytes), 1, path);
+    char *p = (char *)(*names + n + 1);
+    for (int i = 0; i < n; i++) {
+        (*names)[i] = strcpy(p, list[i]);
+        p += strlen(p) + 1;
+        mem_free(list[i]);
+    }
+    mem_free(list);
+    *count = n;
+    return OK;
+}
+
+int dir_remove(const char *path)
+{
+    char **names = NULL;
+    int count = 0, rc = OK;
+
+    TRY(dir_list(&names, &count, path));
+    for (int i = 0; i < count; i++) {
+        char *p = mem_format("%s/%s", path, names[i]);
+        if (unlink(p) != 0) rc = io_error("can't remove", p);
+        mem_free(p);
+    }
+    if (rc == OK && rmdir(path) != 0) rc = io_error("can't remove folder", path);
+out:
+    mem_free(names);
+    return rc;
+}
+
+int path_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+int path_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}

@@ -1,0 +1,55 @@
+/* file.h -- files that are whole or not there.
+ *
+ * Data files are made new (O_EXCL), written by a loop that survives short
+ * writes and EINTR, fsynced once and closed; every call's result counts, and a
+ * failed fsync is final.  Small files are replaced by rename.  Every failure
+ * is said with path and reason, and returned as ERR_IO (ERR_MISSING where the
+ * file is not there).
+ */
+#ifndef FILE_H
+#define FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A new file for writing; it must not exist.  fd [out]. */
+int file_create(int *fd, const char *path);
+
+/* An existing regular file for reading.
+ * size [out] bytes, may be NULL. */
+int file_open(int *fd, int64_t *size, const char *path);
+
+int file_write(int fd, const void *data, size_t n, const char *path);
+
+/* Exactly n bytes from `offset`; a shorter file is ERR_DATA. */
+int file_read_at(int fd, void *data, size_t n, int64_t offset, const char *path);
+
+/* fsync, then close; the descriptor is gone whatever is returned. */
+int file_sync_close(int fd, const char *path);
+void file_close(int fd);
+
+/* A whole file of at most `cap` bytes into a counted block (mem_free) with one
+ * zero byte behind it.  Longer is ERR_DATA. */
+int file_slurp(char **data, size_t *n, const char *path, size_t cap);
+
+/* Put n bytes at `path` so that a crash leaves the old or the new content:
+ * write path.tmp, fsync, rename, fsync the folder. */
+int file_replace(const char *path, const void *data, size_t n);
+
+/* Make the folder's entries durable. */
+int dir_sync(const char *path);
+
+/* Make a folder and its parents; an existing folder is fine. */
+int dir_make(const char *path);
+
+/* Names in a folder, sorted bytewise, without "." and "..".  names [out] is
+ * one counted block (mem_free) that also holds the strings. */
+int dir_list(char ***names, int *count, const char *path);
+
+/* Unlink a folder's files, then the folder itself; no sub-folders. */
+int dir_remove(const char *path);
+
+int path_exists(const char *path);
+int path_is_dir(const char *path);
+
+#endif

@@ -1,0 +1,52 @@
+#include "src/base/log.h"
+
+#include <stdio.h>
+
+static enum log_level limit = LOG_STEP;
+static int speaker = 1;
+static char last_error[1024];
+
+void log_level(enum log_level level) { limit = level; }
+void log_speaker(int speaks) { speaker = speaks; }
+const char *log_last_error(void) { return last_error; }
+
+static void say(const char *prefix, const char *format, va_list ap)
+{
+    char line[4096];  /* one write per line, so that processes do not mix theirs */
+    int n = snprintf(line, sizeof line, "%s", prefix);
+    vsnprintf(line + n, sizeof line - (size_t)n, format, ap);
+    fprintf(stderr, "%s\n", line);
+}
+
+#define LEVEL(name, level)                                    \
+    void name(const char *format, ...)                        \
+    {                                                         \
+        va_list ap;                                           \
+        if (!speaker || level > limit) return;                \
+        va_start(ap, format);                                 \
+        say("", format, ap);                                  \
+        va_end(ap);                                           \
+    }
+
+LEVEL(log_run, LOG_RUN)
+LEVEL(log_phase, LOG_PHASE)
+LEVEL(log_step, LOG_STEP)
+LEVEL(log_layer, LOG_LAYER)
+
+void log_warn(const char *format, ...)
+{
+    va_list ap;
+    if (!speaker) return;
+    va_start(ap, format);
+    say("ttt: warning: ", format, ap);
+    va_end(ap);
+}
+
+void log_verror(const char *format, va_list ap)
+{
+    va_list copy;
+    va_copy(copy, ap);
+    vsnprintf(last_error, sizeof last_error, format, copy);
+    va_end(copy);
+    say("ttt: error: ", format, ap);
+}

@@ -1,0 +1,39 @@
+/* log.h -- what the program says to a person.
+ *
+ * Levels are frequencies: how often an event of this kind happens in a run.
+ * Numbers for plots do not go here but to metrics.jsonl.  Messages go to
+ * stderr; results that a command was asked for go to stdout by printf.
+ */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdarg.h>
+
+enum log_level {
+    LOG_RUN,    /* once a run                             */
+    LOG_PHASE,  /* a few times: load, save, evaluate      */
+    LOG_STEP,   /* every optimizer step                   */
+    LOG_LAYER   /* many times a step: debugging only      */
+};
+
+/* Print messages up to this level (default LOG_STEP).  Local. */
+void log_level(enum log_level level);
+
+/* Only one process of a job speaks: 0 silences all but errors.  Local. */
+void log_speaker(int speaks);
+
+void log_run(const char *format, ...)   __attribute__((format(printf, 1, 2)));
+void log_phase(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void log_step(const char *format, ...)  __attribute__((format(printf, 1, 2)));
+void log_layer(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Something is wrong but the run goes on. */
+void log_warn(const char *format, ...)  __attribute__((format(printf, 1, 2)));
+
+/* fail() of status.h ends here: "ttt: error: ..." whatever the level. */
+void log_verror(const char *format, va_list ap);
+
+/* The last text given to fail(), for tests; "" before the first.  Local. */
+const char *log_last_error(void);
+
+#endif

@@ -1,0 +1,42 @@
+/* real.h -- the one floating-point type of weights, activations and states.
+ *
+ * float in the program that users run, double in the tree that `make f64`
+ * builds from the same sources: finite differences and golden comparisons run
+ * there.  Sums that must not lose digits are double in both.
+ */
+#ifndef REAL_H
+#define REAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef TTT_F64
+typedef double real;
+#define REAL_DTYPE "F64"
+#define REAL_EPS 2.220446049250313e-16
+#else
+typedef float real;
+#define REAL_DTYPE "F32"
+#define REAL_EPS 1.1920928955078125e-07
+#endif
+
+/* Arrays start on this many bytes, so that no loop's shape depends on an address. */
+#define ALIGN_BYTES 64
+#define ALIGN_REALS ((int64_t)(ALIGN_BYTES / sizeof(real)))
+
+/* n reals, rounded up so that whatever follows starts on a boundary again. */
+static inline int64_t align_reals(int64_t n)
+{
+    return (n + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS;
+}
+
+/* One source, one body per instruction set, chosen when the program is loaded.
+ * Sums are never reassociated (no -ffast-math), so the bodies differ in speed
+ * only as long as they use fma() explicitly where they want one. */
+#if defined(__x86_64__) && !defined(TTT_NO_CLONES)
+#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define CLONES
+#endif
+
+#endif

@@ -1,0 +1,27 @@
+/* rng.h -- random numbers as a function: (seed, name, index) -> number.
+ *
+ * Philox4x32-10 (Salmon et al., SC'11): no state, so any process can compute
+ * any element, and the initial weights are the same bits on every grid.
+ */
+#ifndef RNG_H
+#define RNG_H
+
+#include <stdint.h>
+
+/* A stream of random numbers: hash of seed and name. */
+uint64_t rng_key(uint64_t seed, const char *name);
+
+/* 128 random bits for counter i of a stream. */
+void rng_bits(uint32_t out[4], uint64_t key, uint64_t i);
+
+/* A 64-bit number. */
+uint64_t rng_u64(uint64_t key, uint64_t i);
+
+/* Uniform in (0, 1), 52 bits; never 0 and never 1. */
+double rng_uniform(uint64_t key, uint64_t i);
+
+/* Standard normal (Box-Muller in double: two independent draws a counter, the
+ * first is used).  |x| < 8.6. */
+double rng_normal(uint64_t key, uint64_t i);
+
+#endif

@@ -1,0 +1,40 @@
+/* args.h -- options of a command line: --name VALUE, --name=VALUE, --flag.
+ *
+ *     struct arg a[] = {
+ *         { "temperature", ARG_DOUBLE, &temperature, "X", "softmax temperature; 0: greedy" },
+ *         { "json",        ARG_FLAG,   &json,        NULL, "print JSON" },
+ *     };
+ *     TRY(args_parse(&rest, argc, argv, a, 2, "ttt eval MODEL DATA", about));
+ */
+#ifndef ARGS_H
+#define ARGS_H
+
+enum arg_kind {
+    ARG_FLAG,    /* int, set to 1                               */
+    ARG_INT,     /* int64_t                                     */
+    ARG_DOUBLE,  /* double                                      */
+    ARG_TEXT,    /* const char *                                */
+    ARG_LIST     /* struct arg_list: may be given several times */
+};
+
+struct arg_list { char *v[64]; int n; };
+
+struct arg {
+    const char   *name;    /* without the dashes; one letter gives -x */
+    enum arg_kind kind;
+    void         *value;   /* keeps its value when the option is absent */
+    const char   *meta;    /* what stands for the value in the help     */
+    const char   *help;
+};
+
+/* What is left when options are taken away. */
+struct arg_rest { char **v; int n; };
+
+/* Options may stand anywhere; after "--" nothing is an option.
+ * --help prints usage, about and the options, and sets rest->n to -1: the
+ * caller returns OK.  Unknown options, missing and malformed values are
+ * ERR_USAGE with the nearest known option.  argv is reordered. */
+int args_parse(struct arg_rest *rest, int argc, char **argv, const struct arg *args, int count,
+               const char *usage, const char *about);
+
+#endif

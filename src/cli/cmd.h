@@ -1,0 +1,22 @@
+/* cmd.h -- every command of the program: one row in mpi/app/main.c, one
+ * function, one file.
+ *
+ * argv[0] is the command's name.  A command returns a status; main() turns it
+ * into the exit code.  "--help" prints the command's own page to stdout.
+ */
+#ifndef CMD_H
+#define CMD_H
+
+int cmd_config(int argc, char **argv);    /* src/cli/cmd_config.c   */
+int cmd_ckpt(int argc, char **argv);      /* src/cli/cmd_ckpt.c     */
+int cmd_data(int argc, char **argv);      /* src/cli/cmd_data.c     */
+int cmd_eval(int argc, char **argv);      /* src/cli/cmd_eval.c     */
+int cmd_export(int argc, char **argv);    /* src/cli/cmd_hf.c       */
+int cmd_generate(int argc, char **argv);  /* src/cli/cmd_generate.c */
+int cmd_import(int argc, char **argv);    /* src/cli/cmd_hf.c       */
+int cmd_probe(int argc, char **argv);     /* src/cli/cmd_probe.c    */
+int cmd_bench(int argc, char **argv);     /* src/cli/cmd_bench.c    */
+int cmd_prep(int argc, char **argv);      /* data_prep/cmd_prep.c   */
+int cmd_train(int argc, char **argv);     /* mpi/app/cmd_train.c    */
+
+#endif

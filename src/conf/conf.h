@@ -1,0 +1,78 @@
+/* conf.h -- one YAML file is one run.
+ *
+ * conf_table.c has one row per key: path, type, default, range, unit, help.
+ * From it come the YAML reader, range checks, --help, the resolved copy and
+ * config/README.md.  The YAML path is the struct path.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "src/layers/dims.h"
+#include "src/model/pass.h"
+#include "src/optim/adamw.h"
+#include "src/param/grad.h"
+#include "src/store/ckpt.h"
+
+#define CONF_PATH 1024
+
+enum precision { PRECISION_FP32 };
+enum backbone { BACKBONE_MAMBA, BACKBONE_TRANSFORMER };
+
+struct conf {
+    struct { char dir[CONF_PATH]; char name[64]; int64_t seed; int threads; } run;
+    struct {
+        char layer[16];
+        int backbone;             /* enum backbone: sets gate, share_qk, pre_conv when they are auto */
+        int vocab, layers, width, heads, ffn_width, mini_batch, conv_width;
+        int gate, share_qk, pre_conv;   /* 0, 1, or -1: as the backbone has it */
+        int tied;
+        double rope_theta, rms_eps, ln_eps, init_std, inner_lr;
+    } model;
+    struct { char train[CONF_PATH], val[CONF_PATH]; int mask_bos; } data;
+    struct {
+        int64_t steps;            /* optimizer updates                        */
+        int context;              /* tokens of a sequence                     */
+        int64_t batch_tokens;     /* per update: a multiple of context        */
+        int micro_batch;          /* sequences at once                        */
+        int slice_tokens;         /* 0: min(context, 1024)                    */
+        int precision;            /* enum precision                           */
+        int reduction;            /* enum reduction                           */
+        int remat;                /* enum remat                               */
+        int inner_group;          /* mini-batches between kept inner states   */
+        int inner_stats_every;    /* steps between inner-loss diagnostics; 0: never */
+        int max_bad_steps;        /* non-finite steps in a row before exit 87 */
+        char init_from[CONF_PATH];   /* MODEL whose weights are the start, or "" */
+    } train;
+    struct optim_opts optim;      /* decay_steps 0: train.steps; warmup_steps -1: 10 % */
+    struct { int every_steps; int64_t max_tokens; } eval;
+    struct {
+        double every_minutes; int64_t every_steps; int keep; int64_t keep_every; int level;
+    } checkpoint;
+    struct { int every_steps; } log;
+};
+
+/* Read FILE, then overrides ("key.path=value", in order), check everything.
+ * All errors are said at once, each with file:line:column, key, what was expected, what was
+ * found, and the nearest known key.  returns OK, ERR_MISSING or ERR_CONFIG */
+int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets);
+
+/* Same, from text in memory; `name` stands for the file in messages. */
+int conf_parse(struct conf *c, const char *text, size_t n, const char *name, char *const *sets,
+               int n_sets);
+
+/* The complete configuration as YAML that conf_parse() reads back to the same
+ * values (bitwise for numbers).  A counted string. */
+char *conf_text(const struct conf *c);
+
+/* config/README.md, from the table. */
+void conf_reference(FILE *out);
+
+/* What the modules see. */
+void conf_dims(const struct conf *c, struct dims *d);
+void conf_pass(const struct conf *c, struct pass_opts *o, int bos);
+void conf_optim(const struct conf *c, struct optim_opts *o);
+
+#endif

@@ -1,0 +1,41 @@
+/* dataset.h -- token shards behind one flat address space.
+ *
+ * An INDEX file (YAML) names shards in order; token i of the data set is token
+ * i - start of the shard that holds it.  Windows are read by position, so how
+ * the stream is cut into files changes nothing.
+ */
+#ifndef DATASET_H
+#define DATASET_H
+
+#include <stdint.h>
+
+#include "src/base/hash.h"
+
+struct dataset;
+
+/* Open the data set in folder `path` (which holds INDEX) or at an INDEX file.
+ * Checks the INDEX, and of every shard its header, footer and block index.
+ * returns OK, ERR_MISSING, ERR_DATA; said with file and place */
+int dataset_open(struct dataset **out, const char *path);
+void dataset_close(struct dataset *d);
+
+int64_t dataset_tokens(const struct dataset *d);
+int64_t dataset_documents(const struct dataset *d);
+int64_t dataset_text_bytes(const struct dataset *d);  /* of the source text, for bits per byte */
+int     dataset_vocab(const struct dataset *d);
+
+/* Identifies content and tokenizer, whatever the sharding. */
+struct hash dataset_fingerprint(const struct dataset *d);
+
+/* Tokenizer kind ("bytes", "sentencepiece"), its file (NULL for bytes), hash. */
+const char *dataset_tokenizer(const struct dataset *d, const char **model_path,
+                              struct hash *hash);
+
+/* out[0, n) = tokens [first, first + n).  Reads and verifies the blocks it needs,
+ * and keeps the last few. */
+int dataset_read(struct dataset *d, int32_t *out, int64_t first, int64_t n);
+
+/* Bytes read from files so far. */
+int64_t dataset_bytes_read(const struct dataset *d);
+
+#endif

@@ -1,0 +1,73 @@
+#include "src/kernels/gemm.h"
+
+#include <cblas.h>
+#ifndef TTT_F64
+#include <oneapi/dnnl/dnnl.h>
+#endif
+
+#include "src/base/status.h"
+
+/* Tiles of y = x W': rows within a unit, columns.  One call of this size runs
+ * at the rate of a large product, and the sizes never depend on the machine. */
+#define TILE_ROWS 256
+#define TILE_COLS 256
+
+#ifdef TTT_F64
+
+void gemm_start(void) { openblas_set_num_threads(1); }
+
+void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
+               int M, int N, int K, enum gemm_c c)
+{
+    cblas_dgemm(CblasRowMajor, ta == 'T' ? CblasTrans : CblasNoTrans,
+                tb == 'T' ? CblasTrans : CblasNoTrans, M, N, K, 1, A, lda, B, ldb,
+                c == GEMM_ADD, C, ldc);
+}
+
+#else
+
+void gemm_start(void) { openblas_set_num_threads(1); }
+
+/* oneDNN runs on the calling thread inside a parallel region of ours. */
+void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
+               int M, int N, int K, enum gemm_c c)
+{
+    check(dnnl_sgemm(ta, tb, M, N, K, 1.0f, A, lda, B, ldb, c == GEMM_ADD ? 1.0f : 0.0f, C, ldc)
+          == dnnl_success);
+}
+
+#endif
+
+static void product(char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
+                    int N, int M, int K, int R, enum gemm_c how)
+{
+    if (N == 0) return;
+    check(R > 0 && N % R == 0);
+    const int units = N / R, rows = (R + TILE_ROWS - 1) / TILE_ROWS;
+    const int cols = (M + TILE_COLS - 1) / TILE_COLS;
+
+    #pragma omp parallel for schedule(dynamic) collapse(3)
+    for (int u = 0; u < units; u++) {
+        for (int c = 0; c < cols; c++) {
+            for (int r = 0; r < rows; r++) {
+                const int n0 = u * R + r * TILE_ROWS, m0 = c * TILE_COLS;
+                const int left = (u + 1) * R - n0, n = left < TILE_ROWS ? left : TILE_ROWS;
+                const int m = M - m0 < TILE_COLS ? M - m0 : TILE_COLS;
+                gemm_tile('N', tb, C + (int64_t)n0 * ldc + m0, ldc, A + (int64_t)n0 * lda, lda,
+                          tb == 'T' ? B + (int64_t)m0 * ldb : B + m0, ldb, n, m, K, how);
+            }
+        }
+    }
+}
+
+void gemm_nt(real *C, int ldc, const real *A, int lda, const real *B, int ldb,
+             int N, int M, int K, int R, enum gemm_c c)
+{
+    product('T', C, ldc, A, lda, B, ldb, N, M, K, R, c);
+}
+
+void gemm_nn(real *C, int ldc, const real *A, int lda, const real *B, int ldb,
+             int N, int M, int K, int R, enum gemm_c c)
+{
+    product('N', C, ldc, A, lda, B, ldb, N, M, K, R, c);
+}

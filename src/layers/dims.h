@@ -1,0 +1,33 @@
+/* dims.h -- the shape of a model, and the letters for it.
+ *
+ *   B  sequences per micro-batch        K  inner mini-batch (the paper's b)
+ *   T  tokens of a slice, N = B*T rows  V  vocabulary
+ *   C  width (d in the paper)           L  layers (blocks)
+ *   H  heads                            E  hidden width of the feed-forward
+ *   F  head width, C / H                S  floats of one head's inner state
+ *
+ * An index is the small letter of the dimension it runs over.
+ */
+#ifndef DIMS_H
+#define DIMS_H
+
+#include "src/base/real.h"
+
+struct dims {
+    char   layer[16];    /* sequence layer: "ttt_linear", ...              */
+    int    V, L, C, H, E, K;
+    int    conv_width;   /* taps of every causal convolution               */
+    int    gate;         /* 0/1 output gate             (M) 1, (T) 0       */
+    int    share_qk;     /* 0/1 Q and K from one projection + convolutions */
+    int    pre_conv;     /* 0/1 convolution before the sequence layer      */
+    int    tied;         /* 0/1 head uses the embedding                    */
+    double rope_theta;
+    double rms_eps;      /* RMSNorm                                        */
+    double ln_eps;       /* inner LayerNorm and post_norm                  */
+    double init_std;
+    double inner_lr;     /* base inner learning rate                       */
+};
+
+static inline int head_width(const struct dims *d) { return d->C / d->H; }
+
+#endif

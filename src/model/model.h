@@ -1,0 +1,88 @@
+/* model.h -- a whole language model: embedding, blocks, norm, head.
+ *
+ *   tokens -> embed -> block 0 -> ... -> block L-1 -> RMSNorm -> head -> logits
+ *                       |  ^                 |  ^
+ *                     carry in/out         carry in/out
+ *
+ * A block sees a slice of consecutive tokens and a carry (layers/layer.h), so
+ * the same code reads a million tokens slice by slice, generates token by
+ * token (slices of length 1) and trains.
+ */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include <stdint.h>
+
+#include "src/base/real.h"
+#include "src/layers/dims.h"
+#include "src/param/param.h"
+
+struct layer;
+
+struct model {
+    struct dims         dims;
+    const struct layer *layer;   /* the sequence layer's row in the table     */
+    struct param_table  params;
+    real               *w;       /* (params.total); owned                     */
+    int                 i_embed, i_norm, i_head;  /* indices; i_head == i_embed if tied */
+    int                *i_block;                  /* (L) first parameter of a block; owned */
+};
+
+/* Check dims and lay out the parameters.  w is allocated, zero.
+ * returns OK or ERR_CONFIG with a message; *out is NULL then */
+int model_new(struct model **out, const struct dims *dims);
+void model_free(struct model *m);
+
+/* The parameter table alone, for counts and budgets: nothing big is allocated.
+ * Same checks as model_new(). */
+int model_layout(struct param_table *t, const struct dims *dims);
+
+/* Initial weights. */
+void model_init(struct model *m, uint64_t seed);
+
+/* --- reading: B sequences side by side ---------------------------------- */
+
+/* The carries of all layers, and where we are. */
+struct stream;
+
+/* T_max: the longest slice that will be given at once. */
+struct stream *stream_new(const struct model *m, int B, int T_max);
+void stream_free(struct stream *s);
+
+/* Back to the start of a sequence. */
+void stream_reset(struct stream *s);
+
+/* Tokens read so far (of each sequence). */
+int64_t stream_pos(const struct stream *s);
+
+/* What a caller may look at while a slice passes.  Any pointer may be NULL. */
+struct stream_tap {
+    void  *ctx;
+    /* x (B,T,C): the residual stream after block i-1, i = 0..L (0: embedding). */
+    void (*hidden)(void *ctx, int i, const real *x, int B, int T);
+    /* Inner losses of layer l, each (n): mean over B, heads and tokens of mini-batch k of
+     * the slice at the initial state, before and after the step (golden/README.md). */
+    void (*inner)(void *ctx, int l, int n, const double *w0, const double *before,
+                  const double *after);
+};
+
+/* Read T tokens of each sequence: tok (B,T) -> x (B,T,C), after the final norm.
+ * Slices may have any length; the result is the same function however the
+ * sequence is cut (bitwise when cut at multiples of K). */
+void stream_read(struct stream *s, real *x, const int32_t *tok, int T,
+                 const struct stream_tap *tap);
+
+/* The inner state of layer l, for probes: pointers into the carry, borrowed.
+ * name [out] "W1", "b1", ...; shape per sequence in `ndim`, `shape`; element
+ * (b, ...) at v + b * stride.  returns 0 past the last */
+int stream_state(const struct stream *s, int l, int i, const char **name, int *ndim,
+                 int64_t shape[4], const real **v, int64_t *stride);
+
+/* logits (n,V) = x (n,C) head'. */
+void model_logits(const struct model *m, real *logits, const real *x, int n);
+
+/* nll[n] = -log softmax(x_n head')[target[n]], in chunks of rows: (n,V) is
+ * never held.  Targets < 0 give 0. */
+void model_nll(const struct model *m, double *nll, const real *x, const int32_t *target, int n);
+
+#endif

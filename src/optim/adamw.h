@@ -1,0 +1,42 @@
+/* adamw.h -- AdamW as the TTT paper uses it.
+ *
+ *     m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2
+ *     w -= lr ( mhat / (sqrt(vhat) + eps) + wd w )                  [E30]
+ *
+ * mhat = m / (1 - b1^t), vhat = v / (1 - b2^t); t counts from 1.  Decay acts
+ * on every parameter.  Source: ttt-lm-jax 6f529b1 optimizers.py (optax adamw),
+ * golden/ttt_linear_m/optimizer.safetensors.
+ */
+#ifndef ADAMW_H
+#define ADAMW_H
+
+#include <stdint.h>
+
+#include "src/base/real.h"
+
+struct grad;
+
+struct optim_opts {
+    double  lr, min_lr;              /* peak and final rate                 */
+    int64_t warmup_steps;            /* linear 0 -> lr                      */
+    int64_t decay_steps;             /* cosine ends here (>= warmup_steps)  */
+    double  beta1, beta2, eps, weight_decay;
+    double  clip_norm;               /* 0: no clipping                      */
+};
+
+/* Rate of update t = 0, 1, ...: linear to lr over warm-up, then cosine to min_lr
+ * over decay_steps - warmup_steps, constant after.  Update 0 has rate 0 when
+ * there is a warm-up. */
+double sched_lr(const struct optim_opts *o, int64_t t);
+
+/* What a gradient is multiplied with: 1 if norm < clip_norm, else
+ * clip_norm / norm (no epsilon). */
+double clip_factor(const struct optim_opts *o, double norm);
+
+/* Update number t (from 0) of flat elements [begin, end) of w, m, v from the
+ * mean gradient in g, scaled by `factor`.  Local; threads inside, elementwise.
+ * 7 streams: memory-bound. */
+void adamw_update(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
+                  real *w, real *m, real *v, int64_t begin, int64_t end);
+
+#endif

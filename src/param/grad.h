@@ -1,0 +1,65 @@
+/* grad.h -- where parameter gradients are added up.
+ *
+ * exact:  every contribution of a unit of work (one slice of one sequence) is
+ *         rounded once to a multiple of 2^-44 and added to a 64-bit integer.
+ *         Integer addition is associative, so the sum does not depend on the
+ *         order of units, on threads, or on the ranks they ran on.
+ * fast:   floats are added in place (4 bytes an element instead of 8, and the
+ *         addition happens inside the matrix product).
+ *
+ * Contributions are *not yet* divided by the number of units: the mean over
+ * units is taken once, when the sum is read.  A contribution beyond
+ * +-2^19 / units, or NaN, counts as non-finite: no sum can overflow.
+ */
+#ifndef GRAD_H
+#define GRAD_H
+
+#include <stdint.h>
+
+#include "src/base/real.h"
+#include "src/param/param.h"
+
+#define GRAD_SCALE 0x1p44
+
+enum reduction { REDUCE_EXACT, REDUCE_FAST };
+
+struct grad {
+    const struct param_table *table;  /* borrowed                             */
+    enum reduction mode;
+    int64_t *fixed;      /* (total) multiples of 2^-44, exact mode; owned     */
+    real    *floats;     /* (total) fast mode; owned                          */
+    int64_t  units;      /* units of this step, over all ranks                */
+    int64_t  bad;        /* smallest flat offset of a non-finite contribution,
+                          * INT64_MAX if there was none                       */
+};
+
+void grad_init(struct grad *g, const struct param_table *t, enum reduction mode);
+void grad_done(struct grad *g);
+
+/* Start a step of `units` units: all sums to zero. */
+void grad_begin(struct grad *g, int64_t units);
+
+/* sum[offset, offset + n) += v[0, n).  Local; each element is added to by one
+ * thread at a time. */
+void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n);
+
+/* sum of parameter (M,N) at offset += A' B, A (K,M), B (K,N), row-major with
+ * leading dimensions lda, ldb: the weight gradient dW = dY' X of one unit.
+ *
+ * Local; its tiles are shared out over the threads.  One product of a unit, so
+ * K is the unit's length and the result one contribution. */
+void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const real *B, int ldb,
+                 int M, int N, int K);
+
+/* out[0, n) = sum[offset, offset + n) / units. */
+void grad_read(const struct grad *g, real *out, int64_t offset, int64_t n);
+
+/* Sum of squares of the mean gradient over all parameters, the same bits for
+ * any number of threads: fixed blocks, each summed in double, added as
+ * integers. */
+double grad_sumsq(const struct grad *g);
+
+/* Name of the parameter behind g->bad, or NULL. */
+const char *grad_bad_name(const struct grad *g);
+
+#endif

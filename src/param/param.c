@@ -1,0 +1,73 @@
+#include "src/param/param.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/base/status.h"
+
+int param_add(struct param_table *t, const char *name, enum init_kind init, double init_arg,
+              int ndim, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
+{
+    const int64_t shape[PARAM_DIMS] = { d0, d1, d2, d3 };
+    check(ndim >= 1 && ndim <= PARAM_DIMS && strlen(name) < PARAM_NAME);
+    if ((t->count & (t->count - 1)) == 0)  /* room doubles at powers of two */
+        t->p = mem_resize(t->p, t->count ? 2 * t->count : 1, sizeof *t->p, "parameter table");
+
+    struct param *p = &t->p[t->count];
+    *p = (struct param){ .ndim = ndim, .n = 1, .offset = t->total, .init = init,
+                         .init_arg = init_arg };
+    snprintf(p->name, sizeof p->name, "%s", name);
+    for (int i = 0; i < ndim; i++) {
+        p->shape[i] = shape[i];
+        p->n *= shape[i];
+    }
+    t->n += p->n;
+    t->total += align_reals(p->n);
+    return t->count++;
+}
+
+int param_find(const struct param_table *t, const char *name)
+{
+    for (int i = 0; i < t->count; i++)
+        if (!strcmp(t->p[i].name, name)) return i;
+    return -1;
+}
+
+int param_at(const struct param_table *t, int64_t offset)
+{
+    int lo = 0, hi = t->count;
+    while (hi - lo > 1) {
+        const int mid = (lo + hi) / 2;
+        if (t->p[mid].offset <= offset) lo = mid; else hi = mid;
+    }
+    return lo;
+}
+
+void param_done(struct param_table *t)
+{
+    mem_free(t->p);
+    *t = (struct param_table){ 0 };
+}
+
+void param_init(real *w, const struct param_table *t, uint64_t seed)
+{
+    memset(w, 0, (size_t)t->total * sizeof *w);
+    for (int k = 0; k < t->count; k++) {
+        const struct param *p = &t->p[k];
+        const uint64_t key = rng_key(seed, p->name);
+        real *v = w + p->offset;
+        #pragma omp parallel for schedule(static)
+        for (int64_t i = 0; i < p->n; i++) {
+            switch (p->init) {
+            case INIT_ZERO: break;
+            case INIT_ONE: v[i] = 1; break;
+            case INIT_NORMAL: v[i] = (real)(p->init_arg * rng_normal(key, (uint64_t)i)); break;
+            case INIT_UNIFORM:
+                v[i] = (real)(p->init_arg * (2 * rng_uniform(key, (uint64_t)i) - 1));
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+/* param.h -- the one list of a model's parameters.
+ *
+ * Offsets, initial values, gradients, optimizer state, checkpoint entries,
+ * export names and log lines all follow from it.  Names are those of the public
+ * Hugging Face implementations ("model.layers.0.seq_modeling_block.W1").
+ *
+ *     flat array:  | param 0 |pad| param 1 |pad| ... |      `total` elements
+ *
+ * Every parameter starts on a 64-byte boundary; the padding stays zero in
+ * weights, gradients and moments.
+ */
+#ifndef PARAM_H
+#define PARAM_H
+
+#include <stdint.h>
+
+#include "src/base/real.h"
+
+#define PARAM_NAME 96
+#define PARAM_DIMS 4
+
+enum init_kind {
+    INIT_ZERO,
+    INIT_ONE,
+    INIT_NORMAL,   /* mean 0, standard deviation arg                     */
+    INIT_UNIFORM   /* in (-arg, arg)                                     */
+};
+
+struct param {
+    char           name[PARAM_NAME];
+    int            ndim;
+    int64_t        shape[PARAM_DIMS];
+    int64_t        n;         /* product of the shape                      */
+    int64_t        offset;    /* of its first element in a flat array      */
+    enum init_kind init;
+    double         init_arg;
+};
+
+struct param_table {
+    struct param *p;
+    int           count;
+    int64_t       total;   /* elements of a flat array, padding included   */
+    int64_t       n;       /* elements without padding: "the parameter count" */
+};
+
+/* Append a parameter; shape has ndim entries, unused ones are ignored.
+ * Local.  returns its index in the table */
+int param_add(struct param_table *t, const char *name, enum init_kind init, double init_arg,
+              int ndim, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
+
+/* Index of a name, or -1. */
+int param_find(const struct param_table *t, const char *name);
+
+/* Index of the parameter that flat element `offset` belongs to. */
+int param_at(const struct param_table *t, int64_t offset);
+
+/* Release the list (not the table struct). */
+void param_done(struct param_table *t);
+
+/* Fill one flat array with initial values: element i of a parameter is a
+ * function of (seed, name, i) alone.  Padding becomes zero. */
+void param_init(real *w, const struct param_table *t, uint64_t seed);
+
+#endif

@@ -1,0 +1,81 @@
+/* ckpt.h -- checkpoints: named tensors as tiles, a MANIFEST as commit point,
+ * one state root.
+ *
+ *     ckpt/step-000000012000.a0001/  w000.ttc  MANIFEST
+ *
+ * Format and protocol: store/FORMAT.md.  Tile hashes are taken from memory
+ * before compression, and fold into the root: equal roots mean equal
+ * training states, on any grid, compressed in any way.
+ */
+#ifndef CKPT_H
+#define CKPT_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "src/base/hash.h"
+
+enum dtype { DT_F32, DT_F64, DT_I32, DT_I64, DT_U8, DT_BF16, DT_F16, DT_COUNT };
+int dtype_bytes(enum dtype t);
+const char *dtype_name(enum dtype t);           /* "F32", ... as in safetensors */
+int dtype_parse(enum dtype *t, const char *name);  /* OK or ERR_DATA, silent      */
+
+#define TENSOR_NAME 256
+#define TENSOR_DIMS 8
+
+/* A named array.  Borrowed data; row-major, little-endian. */
+struct tensor {
+    char       name[TENSOR_NAME];
+    enum dtype dtype;
+    int        ndim;
+    int64_t    shape[TENSOR_DIMS];
+    void      *data;
+};
+int64_t tensor_n(const struct tensor *t);
+
+/* What is saved beside tensors.  `scalars` is part of the root, `info` is not. */
+struct ckpt_meta {
+    int64_t step;
+    json_t *scalars;      /* object: counters, cursors, seeds               */
+    json_t *info;         /* object: run id, build, data set, config text   */
+};
+
+struct ckpt_opts {
+    int     level;        /* zstd level                                     */
+    int     keep;         /* newest that stay, >= 1; 0: all                 */
+    int64_t keep_every;   /* steps that are multiples of this stay; 0: none */
+};
+
+/* Write a checkpoint into the folder `dir` (run/ckpt), commit it, re-read it, and only
+ * then remove what retention lets go.  root [out].  On failure its own files are
+ * removed, nothing older is touched, and ERR_IO is returned. */
+int ckpt_save(const char *dir, const struct tensor *tensors, int count,
+              const struct ckpt_meta *meta, const struct ckpt_opts *opts, struct hash *root);
+
+/* One checkpoint, opened: its MANIFEST is read and proved. */
+struct ckpt;
+int ckpt_open(struct ckpt **out, const char *path);
+void ckpt_close(struct ckpt *c);
+
+const char *ckpt_path(const struct ckpt *c);
+struct hash ckpt_root(const struct ckpt *c);
+int64_t ckpt_step(const struct ckpt *c);
+const json_t *ckpt_scalars(const struct ckpt *c);   /* borrowed */
+const json_t *ckpt_info(const struct ckpt *c);      /* borrowed */
+int ckpt_count(const struct ckpt *c);
+const struct tensor *ckpt_tensor(const struct ckpt *c, int i);  /* .data is NULL */
+int ckpt_find(const struct ckpt *c, const char *name);          /* index or -1   */
+
+/* Tensor i into data (tensor_n * dtype_bytes), every tile verified. */
+int ckpt_read(struct ckpt *c, int i, void *data);
+
+/* Every tile of every tensor, and the root. */
+int ckpt_verify(struct ckpt *c);
+
+/* Newest checkpoint under `dir` that opens and verifies.  Damaged ones are named and
+ * moved to `quarantine` (a folder; NULL: left where they are).
+ * returns OK; ERR_MISSING if there is no checkpoint at all (silent); ERR_DATA
+ * if there are some and none is valid, with the list */
+int ckpt_newest(struct ckpt **out, const char *dir, const char *quarantine);
+
+#endif

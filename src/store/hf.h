@@ -1,0 +1,25 @@
+/* hf.h -- Hugging Face folders: config.json and model.safetensors.
+ *
+ * Parameter names of param.h are those of the public implementations, so no
+ * renaming happens: a folder is read tensor by tensor, in either direction
+ * without changing a bit of a float32 model.
+ */
+#ifndef HF_H
+#define HF_H
+
+#include "src/layers/dims.h"
+#include "src/param/param.h"
+
+/* config.json of `folder` -> dims.  Keys that are absent have the defaults of the class that
+ * model_type names (golden/README.md, traps). */
+int hf_read_config(struct dims *d, const char *folder);
+
+/* model.safetensors of `folder` -> w, laid out by t.  Missing, unknown and wrongly shaped
+ * tensors are all named; ERR_DATA. */
+int hf_read_weights(real *w, const struct param_table *t, const char *folder);
+
+/* Write both into `folder` (made if needed; must not hold a model yet). */
+int hf_write(const char *folder, const struct dims *d, const struct param_table *t,
+             const real *w);
+
+#endif
