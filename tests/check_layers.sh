@@ -23,8 +23,8 @@ for dir in $(find src data_prep jobs mpi -name '*.[ch]' -o -name '*.cc' | xargs 
         esac
     done
 done
-if grep -lE '\bMPI_|mpi\.h' src/*/*.[ch] data_prep/*.[ch] 2>/dev/null; then
-    echo "the files above mention MPI outside mpi/"; bad=1
-fi
+for file in $(find src data_prep -name '*.[ch]' -o -name '*.cc' | sort); do
+    if grep -qE '\bMPI_|mpi\.h' "$file"; then echo "$file: mentions MPI outside mpi/"; bad=1; fi
+done
 [ $bad = 0 ] && echo "layers: includes point one way"
 exit $bad

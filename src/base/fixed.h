@@ -3,7 +3,7 @@
  * A double is cut into two integers, hi * 2^-20 + lo * 2^-64 with |lo| < 2^44,
  * and both are added as integers.  What is below 2^-65 is rounded away once
  * per term.  Good for |sum| < 2^43 and 2^19 terms of any size below that;
- * integers can be added over ranks by MPI_SUM.
+ * the integers can be added over ranks by any reduction.
  */
 #ifndef FIXED_H
 #define FIXED_H
