@@ -1,11 +1,22 @@
 /* load.h -- a model from whatever the user names: a Hugging Face folder, a
  * checkpoint, or a run folder (its newest valid checkpoint).
+ *
+ * A checkpoint is a model if it holds every parameter under its own name and
+ * if its info has what load_describe() put there:
+ *
+ *     "model":     { "layer": "ttt_linear", "V": 32000, "L": 12, ... }
+ *     "context":   1024
+ *     "tokenizer": { "kind": "sentencepiece", "path": ..., "hash": ... }
  */
 #ifndef LOAD_H
 #define LOAD_H
 
+#include <jansson.h>
+
 #include "src/model/model.h"
 #include "src/store/ckpt.h"
+
+struct tokenizer;
 
 /* Where a model came from, for messages and JSON; release with load_done(). */
 struct load_info {
@@ -14,10 +25,32 @@ struct load_info {
     int64_t     step;          /* -1 if not a checkpoint                         */
     struct hash root;          /* of the checkpoint                              */
     char       *tokenizer_kind, *tokenizer_path;  /* NULL if not known            */
+    struct hash tokenizer_hash;  /* zero if not known                             */
     int         context;       /* it was trained on; 0 if not known               */
 };
 
+/* What a checkpoint must say about its model: sets the keys above in `info`.
+ * kind NULL: the tokenizer is not known.  path: its file, NULL for bytes;
+ * stored as an absolute path.  context 0: not known. */
+void load_describe(json_t *info, const struct dims *d, int context, const char *kind,
+                   const char *path, struct hash hash);
+
+/* Dims of a checkpoint from its info.  ERR_DATA, said with `source`, if they are
+ * not there or not whole. */
+int load_dims(struct dims *d, const json_t *info, const char *source);
+
+/* A Hugging Face folder is one that holds config.json; a checkpoint one that
+ * holds MANIFEST; a run folder one that holds ckpt/.
+ * returns OK, ERR_MISSING, ERR_DATA, ERR_CONFIG; *info is empty then */
 int load_model(struct model **out, struct load_info *info, const char *path);
 void load_done(struct load_info *info);
+
+/* The tokenizer of a model: `path` if given ("bytes" or a SentencePiece file), else
+ * tokenizer.model of the run or Hugging Face folder, else the file the
+ * checkpoint names.
+ * returns OK; ERR_MISSING if none is known; ERR_CONFIG if it is not the one the model was
+ * trained with, or knows more tokens than the model */
+int load_tokenizer(struct tokenizer **out, const struct load_info *info, const struct model *m,
+                   const char *path);
 
 #endif
