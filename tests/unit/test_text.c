@@ -1,0 +1,112 @@
+/* Strict numbers, shortest decimal text, nearest word. */
+#include <limits.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/rng.h"
+#include "src/base/text.h"
+
+#include <cmocka.h>
+
+static void whole_numbers(void **state)
+{
+    static const char *bad[] = { "", " 1", "1 ", "+", "-", "1.0", "1e3", "0x1", "010", "1_000",
+                                 "--1", "9223372036854775808", "-9223372036854775809", "one" };
+    int64_t x = 7;
+    (void)state;
+
+    assert_true(text_int(&x, "9223372036854775807") && x == INT64_MAX);
+    assert_true(text_int(&x, "-9223372036854775808") && x == INT64_MIN);
+    assert_true(text_int(&x, "+5") && x == 5);
+    assert_true(text_int(&x, "0") && x == 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(text_int(&x, bad[i]));
+    assert_int_equal(x, 0);
+}
+
+static void decimal_numbers(void **state)
+{
+    static const char *bad[] = { "", ".", "e5", "1e", "1e+", "nan", "NaN", ".nan", "inf", ".inf",
+                                 "-inf", "0x1p3", "1_0", "1,5", " 1", "1 ", "1e309", "-1e309",
+                                 "1e-400", "1f", "1.2.3" };
+    double x = 0;
+    (void)state;
+
+    assert_true(text_double(&x, "1e-3") && x == 0.001);
+    assert_true(text_double(&x, ".5") && x == 0.5);
+    assert_true(text_double(&x, "5.") && x == 5);
+    assert_true(text_double(&x, "-2.5E+1") && x == -25);
+    assert_true(text_double(&x, "5e-324") && x > 0);  /* the smallest there is */
+    assert_true(text_double(&x, "0e-400") && x == 0);
+    x = 3;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(text_double(&x, bad[i]));
+    assert_true(x == 3);
+}
+
+static void shortest_text_reads_back(void **state)
+{
+    char text[TEXT_DOUBLE];
+    (void)state;
+
+    text_of_double(text, 0.1);
+    assert_string_equal(text, "0.1");
+    text_of_double(text, 0.003);
+    assert_string_equal(text, "0.003");
+    text_of_double(text, 0.1 + 0.2);
+    assert_string_equal(text, "0.30000000000000004");
+    text_of_double(text, 1e4);
+    assert_string_equal(text, "10000");
+    for (uint64_t i = 0; i < 20000; i++) {
+        const uint64_t bits = rng_u64(42, i);
+        double x, y;
+        memcpy(&x, &bits, sizeof x);
+        if (!isfinite(x)) continue;
+        text_of_double(text, x);
+        assert_true(text_double(&y, text));
+        assert_memory_equal(&x, &y, sizeof x);
+    }
+}
+
+static void distances(void **state)
+{
+    static char longer[200];
+    (void)state;
+
+    assert_int_equal(text_distance("width", "width"), 0);
+    assert_int_equal(text_distance("", "abc"), 3);
+    assert_int_equal(text_distance("abc", ""), 3);
+    assert_int_equal(text_distance("kitten", "sitting"), 3);
+    assert_int_equal(text_distance("ab", "ba"), 1);       /* neighbours swapped */
+    assert_int_equal(text_distance("widht", "width"), 1);
+    memset(longer, 'a', sizeof longer - 1);
+    assert_int_equal(text_distance(longer, "a"), INT_MAX);
+}
+
+static void nearest_word(void **state)
+{
+    struct nearest n = { .to = "optim.wram" };
+    (void)state;
+
+    nearest_try(&n, "optim.lr");
+    nearest_try(&n, "optim.warm");
+    nearest_try(&n, "optim.beta1");
+    assert_string_equal(n.best, "optim.warm");
+    n = (struct nearest){ .to = "xyz" };
+    nearest_try(&n, "model.width");
+    assert_null(n.best);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_numbers),
+        cmocka_unit_test(decimal_numbers),
+        cmocka_unit_test(shortest_text_reads_back),
+        cmocka_unit_test(distances),
+        cmocka_unit_test(nearest_word),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
