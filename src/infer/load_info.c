@@ -1,0 +1,88 @@
+/* load_info.c -- what a checkpoint says about its model, written and read. */
+#include <limits.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/status.h"
+#include "src/infer/load.h"
+
+/* One row per field of struct dims beside its layer. */
+static const struct {
+    const char *key;
+    size_t at;
+    int is_int;
+} fields[] = {
+#define INT(name) { #name, offsetof(struct dims, name), 1 }
+#define NUM(name) { #name, offsetof(struct dims, name), 0 }
+    INT(V), INT(L), INT(C), INT(H), INT(E), INT(K), INT(conv_width), INT(gate), INT(share_qk),
+    INT(pre_conv), INT(tied), NUM(rope_theta), NUM(rms_eps), NUM(ln_eps), NUM(init_std),
+    NUM(inner_lr),
+#undef INT
+#undef NUM
+};
+#define FIELDS (int)(sizeof fields / sizeof *fields)
+
+/* jansson fails here only without memory. */
+static void set(json_t *object, const char *key, json_t *value)
+{
+    if (!value || json_object_set_new(object, key, value) != 0) die("out of memory for JSON");
+}
+
+void load_describe(json_t *info, const struct dims *d, int context, const char *kind,
+                   const char *path, struct hash hash)
+{
+    json_t *model = json_object();
+    char hex[HASH_HEX];
+
+    set(model, "layer", json_string(d->layer));
+    for (int i = 0; i < FIELDS; i++) {
+        const void *v = (const char *)d + fields[i].at;
+        set(model, fields[i].key,
+            fields[i].is_int ? json_integer(*(const int *)v) : json_real(*(const double *)v));
+    }
+    set(info, "model", model);
+    if (context > 0) set(info, "context", json_integer(context));
+    if (!kind) return;
+
+    json_t *tokenizer = json_object();
+    set(tokenizer, "kind", json_string(kind));
+    if (path) {
+        char *whole = realpath(path, NULL);
+        set(tokenizer, "path", json_string(whole ? whole : path));
+        free(whole);
+    }
+    hash_hex(hex, hash);
+    set(tokenizer, "hash", json_string(hex));
+    set(info, "tokenizer", tokenizer);
+}
+
+int load_dims(struct dims *d, const json_t *info, const char *source)
+{
+    const json_t *model = json_object_get(info, "model");
+    const char *layer = json_string_value(json_object_get(model, "layer"));
+
+    *d = (struct dims){ .layer = "" };
+    if (!json_is_object(model))
+        return fail(ERR_DATA, "%s: its info has no object \"model\", so it is not a model", source);
+    if (!layer || strlen(layer) >= sizeof d->layer)
+        return fail(ERR_DATA, "%s: model.layer is not the name of a layer", source);
+    memcpy(d->layer, layer, strlen(layer));
+
+    for (int i = 0; i < FIELDS; i++) {
+        void *v = (char *)d + fields[i].at;
+        const json_t *j = json_object_get(model, fields[i].key);
+        const json_int_t n = json_integer_value(j);
+        if (fields[i].is_int) {
+            if (!json_is_integer(j) || n < 0 || n > INT_MAX)
+                return fail(ERR_DATA, "%s: model.%s must be an integer from 0 to %d", source,
+                            fields[i].key, INT_MAX);
+            *(int *)v = (int)n;
+        } else {
+            if (!json_is_number(j))
+                return fail(ERR_DATA, "%s: model.%s must be a number", source, fields[i].key);
+            *(double *)v = json_number_value(j);
+        }
+    }
+    return OK;
+}
