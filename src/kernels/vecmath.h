@@ -14,21 +14,30 @@
 
 #include "src/base/real.h"
 
+/* A function called from a CLONES body must become part of it: a call would
+ * leave the loop scalar, in the oldest instruction set. */
+#define INLINE static inline __attribute__((always_inline))
+
 #ifdef TTT_F64
 
-static inline real vexp(real x) { return exp(x); }
-static inline real vfma(real a, real b, real c) { return fma(a, b, c); }
+INLINE real vexp(real x) { return exp(x); }
+INLINE real vtanh(real x) { return tanh(x); }
+INLINE real vfma(real a, real b, real c) { return fma(a, b, c); }
 
 #else
 
-static inline real vfma(real a, real b, real c) { return __builtin_fmaf(a, b, c); }
+INLINE real vfma(real a, real b, real c) { return __builtin_fmaf(a, b, c); }
 
 /* exp by 2^n e^r, n = round(x log2 e), |r| <= ln2 / 2, polynomial of degree 6:
- * relative error below 2e-7.  Saturates to 0 below -87.33 and to infinity
- * above 88.72; NaN stays NaN. */
-static inline real vexp(real x)
+ * relative error below 1e-7.  0 below -87.33 (what follows would be
+ * subnormal), infinity above 88.72; NaN stays NaN.
+ *
+ * Adding 1.5 * 2^23 leaves n in the low bits of t; added to the exponent of
+ * the polynomial it multiplies by 2^n, also by 2^128, which is no float. */
+INLINE real vexp(real x)
 {
-    const float n = __builtin_rintf(x * 0x1.715476p+0f);
+    const float t = vfma(x, 0x1.715476p+0f, 0x1.8p23f);
+    const float n = t - 0x1.8p23f;
     const float r = vfma(n, -0x1.7f7d1cp-20f, vfma(n, -0x1.62e4p-1f, x));
     float p = 0x1.6850e4p-10f;
     p = vfma(p, r, 0x1.123bccp-7f);
@@ -37,25 +46,33 @@ static inline real vexp(real x)
     p = vfma(p, r, 0x1.fffff8p-2f);
     p = vfma(p, r, 1.0f);
     p = vfma(p, r, 1.0f);
-    const float m = n < -126.0f ? -126.0f : n > 127.0f ? 127.0f : n;
-    const int32_t bits = ((int32_t)(m == m ? m : 0.0f) + 127) << 23;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    const float y = p * scale;
-    return x < -87.33f ? 0.0f : x > 88.72f ? INFINITY : x == x ? y : x;
+    uint32_t bits, shift;
+    memcpy(&bits, &p, sizeof bits);
+    memcpy(&shift, &t, sizeof shift);
+    bits += shift << 23;
+    memcpy(&p, &bits, sizeof p);
+    return x < -87.33f ? 0.0f : x > 88.72f ? INFINITY : x == x ? p : x;
+}
+
+/* An odd polynomial (Cephes' tanhf) where 1 - 2/(e^2|x| + 1) would lose
+ * digits; within 1.5 units in the last place. */
+INLINE real vtanh(real x)
+{
+    const float t = x * x;
+    float p = -5.70498872745e-3f;
+    p = vfma(p, t, 2.06390887954e-2f);
+    p = vfma(p, t, -5.37397155531e-2f);
+    p = vfma(p, t, 1.33314422036e-1f);
+    p = vfma(p, t, -3.33332819422e-1f);
+    const float small = vfma(p * t, x, x), a = fabsf(x);
+    const float big = copysignf(1 - 2 / (vexp(2 * a) + 1), x);
+    return a < 0.625f ? small : big;
 }
 
 #endif
 
-static inline real vsigmoid(real x) { return 1 / (1 + vexp(-x)); }
-static inline real vtanh(real x)
-{
-    /* 1 - 2/(e^2x + 1) loses digits near 0; the odd series takes over there. */
-    const real t = x * x;
-    const real small = x * vfma(t, vfma(t, vfma(t, (real)(-17.0 / 315), (real)(2.0 / 15)),
-                                        (real)(-1.0 / 3)), 1);
-    const real big = 1 - 2 / (vexp(2 * x) + 1);
-    return t < (real)(sizeof(real) == 4 ? 0.01 : 1e-5) ? small : big;
-}
+/* Good to 2 units in the last place on both sides: 1 + e^-x rounds near 1 only
+ * where the result is near 1. */
+INLINE real vsigmoid(real x) { return 1 / (1 + vexp(-x)); }
 
 #endif

@@ -1,0 +1,95 @@
+#include "src/kernels/act.h"
+
+#include "src/kernels/lanes.h"
+
+/* Elements a thread takes at once. */
+#define BLOCK 4096
+
+/* Run `call` over [i, i + m) for all blocks of n elements. */
+#define FOR_BLOCKS(i, m, n, call) do {                                        \
+    _Pragma("omp parallel for schedule(static) if ((n) >= PARALLEL_MIN)")     \
+    for (int64_t i = 0; i < (n); i += BLOCK) {                                \
+        const int m = (n) - i < BLOCK ? (int)((n) - i) : BLOCK;               \
+        call;                                                                 \
+    }                                                                         \
+} while (0)
+
+CLONES
+static void swiglu(real *y, const real *a, const real *b, int n)
+{
+    #pragma omp simd
+    for (int i = 0; i < n; i++) y[i] = a[i] * vsigmoid(a[i]) * b[i];
+}
+
+void swiglu_forward(real *y, const real *a, const real *b, int64_t n)
+{
+    FOR_BLOCKS(i, m, n, swiglu(y + i, a + i, b + i, m));
+}
+
+/* silu'(a) = sigma(a) (1 + a (1 - sigma(a))). */
+CLONES
+static void swiglu_gradient(real *da, real *db, const real *dy, const real *a, const real *b,
+                            int n)
+{
+    #pragma omp simd
+    for (int i = 0; i < n; i++) {
+        const real a_i = a[i], b_i = b[i], dy_i = dy[i], s = vsigmoid(a_i);
+        da[i] = dy_i * b_i * s * vfma(a_i, 1 - s, 1);
+        db[i] = dy_i * a_i * s;
+    }
+}
+
+void swiglu_backward(real *da, real *db, const real *dy, const real *a, const real *b, int64_t n)
+{
+    FOR_BLOCKS(i, m, n, swiglu_gradient(da + i, db + i, dy + i, a + i, b + i, m));
+}
+
+/* 2u = g (K1 + K3 g^2), the argument of sigma. */
+#define K1 ((real)1.5957691216057308)               /* 2 sqrt(2/pi)          */
+#define K3 ((real)(1.5957691216057308 * 0.044715))
+
+CLONES
+static void gelu_gate(real *y, const real *x, const real *g, int n)
+{
+    #pragma omp simd
+    for (int i = 0; i < n; i++)
+        y[i] = x[i] * (g[i] * vsigmoid(g[i] * vfma(K3, g[i] * g[i], K1)));
+}
+
+void gelu_gate_forward(real *y, const real *x, const real *g, int64_t n)
+{
+    FOR_BLOCKS(i, m, n, gelu_gate(y + i, x + i, g + i, m));
+}
+
+/* gelu_tanh'(g) = s + g s (1 - s) d(2u)/dg,  s = sigma(2u),
+ * d(2u)/dg = K1 + 3 K3 g^2. */
+CLONES
+static void gelu_gate_gradient(real *dx, real *dg, const real *dy, const real *x, const real *g,
+                               int n)
+{
+    #pragma omp simd
+    for (int i = 0; i < n; i++) {
+        const real g_i = g[i], x_i = x[i], dy_i = dy[i], t = g_i * g_i;
+        const real s = vsigmoid(g_i * vfma(K3, t, K1));
+        dg[i] = dy_i * x_i * (s * vfma(g_i * (1 - s), vfma(3 * K3, t, K1), 1));
+        dx[i] = dy_i * (g_i * s);
+    }
+}
+
+void gelu_gate_backward(real *dx, real *dg, const real *dy, const real *x, const real *g,
+                        int64_t n)
+{
+    FOR_BLOCKS(i, m, n, gelu_gate_gradient(dx + i, dg + i, dy + i, x + i, g + i, m));
+}
+
+CLONES
+static void add(real *y, const real *x, int n)
+{
+    #pragma omp simd
+    for (int i = 0; i < n; i++) y[i] += x[i];
+}
+
+void vec_add(real *y, const real *x, int64_t n)
+{
+    FOR_BLOCKS(i, m, n, add(y + i, x + i, m));
+}

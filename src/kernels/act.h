@@ -1,0 +1,32 @@
+/* act.h -- gates: elementwise products with a smooth step.
+ *
+ *     sigma(z) = 1 / (1 + e^-z),  silu(a) = a sigma(a)
+ *     gelu_tanh(g) = g/2 (1 + tanh u) = g sigma(2u),  u = sqrt(2/pi) (g + 0.044715 g^3)
+ *
+ * The form with sigma keeps all digits where tanh is near -1.  n elements each;
+ * element i of an output depends on element i of the inputs alone, so an output
+ * may *be* any input of its call (the same address; no other overlap).  Threads
+ * share out elements.  All are memory-bound.
+ */
+#ifndef ACT_H
+#define ACT_H
+
+#include "src/base/real.h"
+
+/* y = silu(a) b.  3 n reals moved. */
+void swiglu_forward(real *y, const real *a, const real *b, int64_t n);
+
+/* da, db = d loss/d(a, b), given dy.  5 n reals moved. */
+void swiglu_backward(real *da, real *db, const real *dy, const real *a, const real *b, int64_t n);
+
+/* y = x gelu_tanh(g).  3 n reals moved. */
+void gelu_gate_forward(real *y, const real *x, const real *g, int64_t n);
+
+/* dx, dg = d loss/d(x, g), given dy.  5 n reals moved. */
+void gelu_gate_backward(real *dx, real *dg, const real *dy, const real *x, const real *g,
+                        int64_t n);
+
+/* y += x.  3 n reals moved. */
+void vec_add(real *y, const real *x, int64_t n);
+
+#endif

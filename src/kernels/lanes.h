@@ -1,0 +1,42 @@
+/* lanes.h -- what the row kernels share: sums in fixed lanes, and how rows and
+ * columns are cut for threads.
+ *
+ * A compiler may not reorder a sum, so a plain one runs at the latency of an
+ * addition.  Here the order is part of the text: element i goes to lane i mod
+ * 16 and the lanes are added by halves.  That vectorises for any instruction
+ * set and gives the same bits on all of them.
+ */
+#ifndef LANES_H
+#define LANES_H
+
+#include <stdint.h>
+
+#include "src/kernels/vecmath.h"
+
+#define LANES 16
+
+/* Columns per strip of a sum over rows: each strip belongs to one thread, which
+ * goes down all rows in order. */
+#define STRIP 128
+
+/* Elements below which starting threads costs more than they save. */
+#define PARALLEL_MIN 16384
+
+/* sum (a double) = sum over i = 0..n-1 of `term`, an expression in i. */
+#define LANE_SUM(sum, i, n, term) do {                                        \
+    double lane_[LANES] = { 0 };                                              \
+    const int whole_ = (n) / LANES * LANES;                                   \
+    for (int b_ = 0; b_ < whole_; b_ += LANES) {                              \
+        for (int k_ = 0; k_ < LANES; k_++) {                                  \
+            const int i = b_ + k_;                                            \
+            lane_[k_] += (term);                                              \
+        }                                                                     \
+    }                                                                         \
+    double rest_ = 0;                                                         \
+    for (int i = whole_; i < (n); i++) rest_ += (term);                       \
+    for (int h_ = LANES / 2; h_ > 0; h_ /= 2)                                 \
+        for (int k_ = 0; k_ < h_; k_++) lane_[k_] += lane_[k_ + h_];          \
+    (sum) = lane_[0] + rest_;                                                 \
+} while (0)
+
+#endif

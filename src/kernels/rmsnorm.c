@@ -1,0 +1,68 @@
+#include "src/kernels/rmsnorm.h"
+
+#include <math.h>
+
+#include "src/kernels/lanes.h"
+
+CLONES
+static void forward_row(real *y, real *r, const real *x, const real *w, int C, double eps)
+{
+    double sum;
+    LANE_SUM(sum, c, C, (double)x[c] * (double)x[c]);
+    const real r_n = (real)(1.0 / sqrt(sum / C + eps));                 /* [E1] */
+    #pragma omp simd
+    for (int c = 0; c < C; c++) y[c] = w[c] * x[c] * r_n;               /* [E2] */
+    *r = r_n;
+}
+
+void rmsnorm_forward(real *y, real *r, const real *x, const real *w, int N, int C, double eps)
+{
+    #pragma omp parallel for schedule(static) if ((int64_t)N * C >= PARALLEL_MIN)
+    for (int n = 0; n < N; n++)
+        forward_row(y + (int64_t)n * C, r + n, x + (int64_t)n * C, w, C, eps);
+}
+
+/* With s_n = sum_c w_c dy_nc x_nc, [E1] and [E2] give
+ *
+ *     dx_nc = r_n w_c dy_nc - x_nc r_n^3 s_n / C                      [E3]
+ *     dw_c  = sum_n dy_nc x_nc r_n                                    [E4]
+ *
+ * The second term of [E3] is how x_nc moves r_n. */
+CLONES
+static void backward_row(real *restrict dx, const real *dy, const real *x, const real *w, real r,
+                         int C)
+{
+    double s;
+    LANE_SUM(s, c, C, (double)w[c] * (double)dy[c] * (double)x[c]);
+    const real k = (real)(-s / C * r * r * r);
+    for (int c = 0; c < C; c++) dx[c] = vfma(k, x[c], vfma(r * w[c], dy[c], dx[c]));  /* [E3] */
+}
+
+CLONES
+static void backward_strip(real *restrict dw, const real *dy, const real *x, const real *r,
+                           int N, int C, int columns)
+{
+    double sum[STRIP] = { 0 };
+    for (int n = 0; n < N; n++) {
+        const real *dy_n = dy + (int64_t)n * C, *x_n = x + (int64_t)n * C;
+        for (int c = 0; c < columns; c++)
+            sum[c] += (double)dy_n[c] * (double)(x_n[c] * r[n]);
+    }
+    for (int c = 0; c < columns; c++) dw[c] += (real)sum[c];                          /* [E4] */
+}
+
+void rmsnorm_backward(real *dx, real *dw, const real *dy, const real *x, const real *w,
+                      const real *r, int N, int C)
+{
+    #pragma omp parallel if ((int64_t)N * C >= PARALLEL_MIN)
+    {
+        #pragma omp for schedule(static) nowait
+        for (int n = 0; n < N; n++) {
+            const int64_t at = (int64_t)n * C;
+            backward_row(dx + at, dy + at, x + at, w, r[n], C);
+        }
+        #pragma omp for schedule(static)
+        for (int c = 0; c < C; c += STRIP)
+            backward_strip(dw + c, dy + c, x + c, r, N, C, C - c < STRIP ? C - c : STRIP);
+    }
+}

@@ -1,0 +1,24 @@
+/* rmsnorm.h -- root-mean-square normalisation of rows.
+ *
+ *     r_n  = 1 / sqrt( mean_c x_nc^2 + eps )                          [E1]
+ *     y_nc = w_c x_nc r_n                                             [E2]
+ *
+ * N rows, C channels, row-major.  Sums in double, in fixed lanes; threads share
+ * out rows (columns in the sum over rows), so their number changes no bit.
+ */
+#ifndef RMSNORM_H
+#define RMSNORM_H
+
+#include "src/base/real.h"
+
+/* y (N,C), r (N) = from x (N,C), w (C).  r is kept for the backward pass.
+ * y may be x when no backward pass follows.  4 NC flops, 2 NC reals moved. */
+void rmsnorm_forward(real *y, real *r, const real *x, const real *w, int N, int C, double eps);
+
+/* dx (N,C), dw (C) += d loss/d(x, w), given dy (N,C) and the forward's x, w, r.
+ * dx must not overlap dy or x.  11 NC flops, 4 NC reals moved, and dy and x
+ * once more from the cache. */
+void rmsnorm_backward(real *dx, real *dw, const real *dy, const real *x, const real *w,
+                      const real *r, int N, int C);
+
+#endif
