@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/failpoint.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 
@@ -44,6 +45,8 @@ int file_open(int *fd, int64_t *size, const char *path)
 int file_write(int fd, const void *data, size_t n, const char *path)
 {
     const char *p = data;
+    const int rc = FAILPOINT("file.write");
+    if (rc != OK) return rc;
     while (n > 0) {
         const ssize_t k = write(fd, p, n < MAX_CALL ? n : MAX_CALL);
         if (k < 0 && errno == EINTR) continue;
@@ -74,8 +77,8 @@ int file_read_at(int fd, void *data, size_t n, int64_t offset, const char *path)
 
 int file_sync_close(int fd, const char *path)
 {
-    int rc = OK;
-    if (fsync(fd) != 0) rc = io_error("fsync failed", path);
+    int rc = FAILPOINT("file.fsync");
+    if (rc == OK && fsync(fd) != 0) rc = io_error("fsync failed", path);
     if (close(fd) != 0 && rc == OK) rc = io_error("close failed", path);
     return rc;
 }
@@ -116,22 +119,46 @@ static char *parent(const char *path)
     return mem_format("%.*s", (int)(slash - path), path);
 }
 
-int file_replace(const char *path, const void *data, size_t n)
+int file_temporary(int *fd, const char *tmp)
 {
-    char *tmp = mem_format("%s.tmp", path), *dir = parent(path);
-    int fd = -1, rc = OK;
+    unlink(tmp);
+    return file_create(fd, tmp);
+}
 
-    unlink(tmp);  /* left by a crash; ours alone */
-    TRY(file_create(&fd, tmp));
-    rc = file_write(fd, data, n, tmp);
+/* A server may rename and lose the reply: then the file is there, and is ours. */
+static int is_file(const char *path, const struct stat *ours)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_dev == ours->st_dev && st.st_ino == ours->st_ino;
+}
+
+int file_commit(int fd, int rc, const char *tmp, const char *path)
+{
+    char *dir = parent(path);
+    struct stat ours = { 0 };
+
+    if (rc == OK && fstat(fd, &ours) != 0) rc = io_error("can't stat", tmp);
     const int closed = file_sync_close(fd, tmp);
     if (rc == OK) rc = closed;
-    if (rc == OK && rename(tmp, path) != 0) rc = io_error("can't rename to it", path);
+    if (rc == OK) rc = FAILPOINT("file.before_rename");
+    if (rc == OK && rename(tmp, path) != 0 && !is_file(path, &ours))
+        rc = io_error("can't rename to it", path);
+    if (rc == OK) rc = FAILPOINT("file.after_rename");
     if (rc == OK) rc = dir_sync(dir);
     if (rc != OK) unlink(tmp);
+    mem_free(dir);
+    return rc;
+}
+
+int file_replace(const char *path, const void *data, size_t n)
+{
+    char *tmp = mem_format("%s.tmp", path);
+    int fd = -1, rc = OK;
+
+    TRY(file_temporary(&fd, tmp));
+    rc = file_commit(fd, file_write(fd, data, n, tmp), tmp, path);
 out:
     mem_free(tmp);
-    mem_free(dir);
     return rc;
 }
 

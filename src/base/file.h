@@ -24,6 +24,14 @@ int file_write(int fd, const void *data, size_t n, const char *path);
 /* Exactly n bytes from `offset`; a shorter file is ERR_DATA. */
 int file_read_at(int fd, void *data, size_t n, int64_t offset, const char *path);
 
+/* A new file next to the one that it will replace; one that a crash left there is
+ * removed first.  fd [out]. */
+int file_temporary(int *fd, const char *tmp);
+
+/* Put a temporary file in its place: fsync, close, rename tmp -> path, fsync the folder.
+ * rc is the outcome of writing it; if that or anything here fails, tmp is removed. */
+int file_commit(int fd, int rc, const char *tmp, const char *path);
+
 /* fsync, then close; the descriptor is gone whatever is returned. */
 int file_sync_close(int fd, const char *path);
 void file_close(int fd);

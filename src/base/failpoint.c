@@ -1,0 +1,117 @@
+#include "src/base/failpoint.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "src/base/status.h"
+
+#define MAX_RULES 16
+
+enum action { FP_KILL, FP_STOP, FP_ERR, FP_SLEEP };
+
+struct rule {
+    char        name[64];
+    long        hit;      /* 0: every one */
+    long        seen;
+    enum action action;
+    long        ms;
+    int         acted;
+};
+
+int failpoint_armed = 1;  /* until the environment was read */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rule rules[MAX_RULES];
+static int n_rules, known;
+
+/* "name[#hit]=action" */
+static int parse_rule(struct rule *r, const char *text)
+{
+    char hit[24] = "1", action[24] = "", *end = NULL;
+
+    *r = (struct rule){ 0 };
+    if (sscanf(text, "%63[^#=]#%23[^=]=%23s", r->name, hit, action) != 3 &&
+        sscanf(text, "%63[^#=]=%23s", r->name, action) != 2)
+        return ERR_USAGE;
+    r->hit = strtol(hit, &end, 10);
+    if (!strcmp(hit, "*")) r->hit = 0;
+    else if (*end || r->hit < 1) return ERR_USAGE;
+
+    if (!strcmp(action, "kill")) r->action = FP_KILL;
+    else if (!strcmp(action, "stop")) r->action = FP_STOP;
+    else if (!strcmp(action, "err")) r->action = FP_ERR;
+    else if (!strncmp(action, "sleep:", 6)) {
+        r->action = FP_SLEEP;
+        r->ms = strtol(action + 6, &end, 10);
+        if (*end || r->ms < 0 || end == action + 6) return ERR_USAGE;
+    } else return ERR_USAGE;
+    return OK;
+}
+
+/* Under the lock. */
+static void parse(const char *text)
+{
+    char one[160];
+
+    n_rules = 0;
+    known = 1;
+    while (text && *text) {
+        const size_t n = strcspn(text, ",");
+        if (n_rules == MAX_RULES || n >= sizeof one) leave(fail(ERR_USAGE, "TTT_FAIL is too long"));
+        snprintf(one, sizeof one, "%.*s", (int)n, text);
+        if (parse_rule(&rules[n_rules], one) != OK)
+            leave(fail(ERR_USAGE, "TTT_FAIL: '%s' is not name[#hit]=kill|stop|err|sleep:MS", one));
+        n_rules++;
+        text += n + (text[n] == ',');
+    }
+    __atomic_store_n(&failpoint_armed, n_rules > 0, __ATOMIC_RELAXED);
+}
+
+void failpoint_set(const char *text)
+{
+    pthread_mutex_lock(&lock);
+    parse(text);
+    pthread_mutex_unlock(&lock);
+}
+
+int failpoint_acted(void)
+{
+    int n = 0;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < n_rules; i++) n += rules[i].acted;
+    pthread_mutex_unlock(&lock);
+    return n;
+}
+
+int failpoint_hit(const char *name)
+{
+    struct rule act = { 0 };
+    int due = 0;
+
+    pthread_mutex_lock(&lock);
+    if (!known) parse(getenv("TTT_FAIL"));
+    for (int i = 0; i < n_rules; i++) {
+        struct rule *r = &rules[i];
+        if (strcmp(r->name, name) != 0) continue;
+        r->seen++;
+        if (r->hit && r->seen != r->hit) continue;
+        r->acted = due = 1;
+        act = *r;
+    }
+    pthread_mutex_unlock(&lock);
+    if (!due) return OK;
+
+    switch (act.action) {
+    case FP_KILL: raise(SIGKILL); break;
+    case FP_STOP: raise(SIGSTOP); break;
+    case FP_ERR: return fail(ERR_IO, "failpoint %s: made to fail", name);
+    case FP_SLEEP:
+        nanosleep(&(struct timespec){ act.ms / 1000, act.ms % 1000 * 1000000 }, NULL);
+        break;
+    }
+    return OK;
+}

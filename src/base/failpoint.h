@@ -1,0 +1,32 @@
+/* failpoint.h -- places where a test can make the program fail.
+ *
+ *     TRY(FAILPOINT("ckpt.after_data_fsync"));
+ *
+ *     TTT_FAIL="ckpt.after_data_fsync#2=kill" ttt train run.yaml
+ *
+ * What happens at hit number 2 (default 1; '*' is every hit) of that place:
+ *   kill      SIGKILL to the own process
+ *   stop      SIGSTOP
+ *   err       the place returns ERR_IO, as if a call of the system had failed
+ *   sleep:MS  a pause of MS milliseconds
+ * Several rules are separated by commas.  They stay in release builds, since
+ * that is what users run; switched off, a place costs one relaxed load.
+ */
+#ifndef FAILPOINT_H
+#define FAILPOINT_H
+
+#define FAILPOINT(name) \
+    (__atomic_load_n(&failpoint_armed, __ATOMIC_RELAXED) ? failpoint_hit(name) : 0)
+
+extern int failpoint_armed;  /* private to the macro */
+int failpoint_hit(const char *name);
+
+/* Replace the rules by `rules` (NULL or "": none) and count hits from 0, whatever
+ * TTT_FAIL says.  A malformed text ends the program: a test must not run without
+ * its fault. */
+void failpoint_set(const char *rules);
+
+/* How many of the rules have acted. */
+int failpoint_acted(void);
+
+#endif
