@@ -14,24 +14,7 @@
 #include <stdint.h>
 
 #include "src/base/hash.h"
-
-enum dtype { DT_F32, DT_F64, DT_I32, DT_I64, DT_U8, DT_BF16, DT_F16, DT_COUNT };
-int dtype_bytes(enum dtype t);
-const char *dtype_name(enum dtype t);           /* "F32", ... as in safetensors */
-int dtype_parse(enum dtype *t, const char *name);  /* OK or ERR_DATA, silent      */
-
-#define TENSOR_NAME 256
-#define TENSOR_DIMS 8
-
-/* A named array.  Borrowed data; row-major, little-endian. */
-struct tensor {
-    char       name[TENSOR_NAME];
-    enum dtype dtype;
-    int        ndim;
-    int64_t    shape[TENSOR_DIMS];
-    void      *data;
-};
-int64_t tensor_n(const struct tensor *t);
+#include "src/store/tensor.h"
 
 /* What is saved beside tensors.  `scalars` is part of the root, `info` is not. */
 struct ckpt_meta {

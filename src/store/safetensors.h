@@ -1,11 +1,14 @@
 /* safetensors.h -- the exchange format of Hugging Face: 8 bytes of length,
  * JSON header, raw little-endian tensors.
+ *
+ * The format carries no checksum: a flipped bit in the data can't be found,
+ * one in the header only where it breaks a rule.
  */
 #ifndef SAFETENSORS_H
 #define SAFETENSORS_H
 
 #include "src/base/real.h"
-#include "src/store/ckpt.h"
+#include "src/store/tensor.h"
 
 struct safetensors;
 
@@ -14,6 +17,7 @@ struct safetensors;
 int safetensors_open(struct safetensors **out, const char *path);
 void safetensors_close(struct safetensors *s);
 
+/* Tensors are numbered in the order of their data. */
 int safetensors_count(const struct safetensors *s);
 const struct tensor *safetensors_tensor(const struct safetensors *s, int i);  /* .data NULL */
 int safetensors_find(const struct safetensors *s, const char *name);          /* or -1 */
@@ -21,8 +25,8 @@ int safetensors_find(const struct safetensors *s, const char *name);          /*
 /* Raw bytes of tensor i. */
 int safetensors_read(struct safetensors *s, int i, void *data);
 
-/* Tensor i as reals / doubles / int32: F32, F64, BF16, F16 are converted; integers only to
- * int32.  Another dtype is ERR_DATA. */
+/* Tensor i as reals / doubles / int32: F32, F64, BF16, F16 are converted; integers (I32, I64
+ * in range, U8) only to int32.  Another dtype is ERR_DATA. */
 int safetensors_read_real(struct safetensors *s, int i, real *data);
 int safetensors_read_f64(struct safetensors *s, int i, double *data);
 int safetensors_read_i32(struct safetensors *s, int i, int32_t *data);
