@@ -58,7 +58,7 @@ obj    = $(patsubst %.cc,$(BUILD)/%.o,$(1:%.c=$(BUILD)/%.o))
 exe    = $(1:%.c=$(BUILD)/%)
 say    = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
-.PHONY: all f64 install clean info test test-unit test-layers
+.PHONY: all f64 install clean info test test-unit test-layers test-e2e
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BUILD)/ttt
@@ -98,6 +98,14 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(local))
 
 test-unit: $(call exe,$(unit))
 	@sh tests/run_unit.sh $^
+
+# Libraries that tests preload; never part of the program.
+$(BUILD)/tests/fault/%.so: tests/fault/%.c
+	@mkdir -p $(@D)
+	$(call say,SO)$(CC) -I. -MMD -MP -MF $(@:.so=.d) -D_GNU_SOURCE -std=c11 -O2 -g $(WARN) -shared -fPIC -o $@ $< -ldl
+
+test-e2e: all f64 $(shims:%.c=$(BUILD)/%.so)
+	@sh tests/run_e2e.sh
 
 test-layers:
 	@sh tests/check_layers.sh tests/layers.txt
