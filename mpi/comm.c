@@ -1,0 +1,50 @@
+#include "mpi/comm.h"
+
+#include <stdlib.h>
+
+#include "src/base/log.h"
+#include "src/base/status.h"
+
+static void end_job(int exit_code) { MPI_Abort(MPI_COMM_WORLD, exit_code); }
+
+void comm_start(struct axis *world)
+{
+    int level;
+
+    /* Without mpirun, Open MPI would start a daemon for processes that we never spawn. */
+    if (!getenv("PMIX_RANK") && !getenv("OMPI_COMM_WORLD_SIZE"))
+        setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    mpi_do(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level));
+    check(level >= MPI_THREAD_FUNNELED);
+    mpi_do(MPI_Comm_dup(MPI_COMM_WORLD, &world->comm));
+    mpi_do(MPI_Comm_set_errhandler(world->comm, MPI_ERRORS_RETURN));
+    mpi_do(MPI_Comm_size(world->comm, &world->size));
+    mpi_do(MPI_Comm_rank(world->comm, &world->rank));
+    log_speaker(world->rank == 0);
+    if (world->size > 1) status_hook(end_job);
+}
+
+void comm_stop(struct axis *world)
+{
+    mpi_do(MPI_Comm_free(&world->comm));
+    status_hook(NULL);
+    log_speaker(1);
+    MPI_Finalize();
+}
+
+void mpi_check(int err, const char *call, const char *file, int line)
+{
+    char text[MPI_MAX_ERROR_STRING] = "";
+    int n = 0;
+
+    if (err == MPI_SUCCESS) return;
+    MPI_Error_string(err, text, &n);
+    die_at(file, line, "%s: %s", call, text);
+}
+
+int axis_agree(const struct axis *axis, int rc)
+{
+    int all = rc;
+    mpi_do(MPI_Allreduce(&rc, &all, 1, MPI_INT, MPI_MIN, axis->comm));
+    return all;
+}

@@ -1,0 +1,45 @@
+/* comm.h -- start and stop MPI, call it, and fail together.
+ *
+ * The only file that knows MPI_COMM_WORLD.  A program started without mpirun
+ * is a job of one process; nothing else in the tree cares.
+ */
+#ifndef COMM_H
+#define COMM_H
+
+#include <mpi.h>
+
+/* One direction of the process grid. */
+struct axis {
+    MPI_Comm comm;  /* owned by whoever made it; never MPI_COMM_WORLD itself */
+    int      size;  /* processes along this axis, >= 1                       */
+    int      rank;  /* our place along it, 0 <= rank < size                  */
+};
+
+/* Start MPI, and stop it.
+ *
+ * Collective on the job; once each, around everything that communicates.
+ *
+ * world  [out]  all processes: a duplicate of MPI_COMM_WORLD.  Errors on it
+ *               and on all its descendants come back to mpi_do().  Only rank 0
+ *               speaks from now on, and in a job of several processes die()
+ *               and leave() end all of them.
+ */
+void comm_start(struct axis *world);
+void comm_stop(struct axis *world);
+
+/* Call MPI; a failure is ours, so it ends the job. */
+#define mpi_do(call) mpi_check((call), #call, __FILE__, __LINE__)
+void mpi_check(int err, const char *call, const char *file, int line);
+
+/* Let one rank's failure become everybody's.
+ *
+ * Collective on axis.
+ *
+ * rc       local outcome: OK or a negative status
+ * returns  OK if every rank passed OK, else the smallest status passed; the
+ *          same value on every rank
+ * cost     one 4-byte allreduce: setup and checkpoint paths only, not steps
+ */
+int axis_agree(const struct axis *axis, int rc);
+
+#endif

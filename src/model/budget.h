@@ -1,0 +1,29 @@
+/* budget.h -- bytes of a training process, from shapes alone.
+ *
+ * `ttt config show` prints it before anything runs; the trainer prints it
+ * beside the peak that was measured.
+ */
+#ifndef BUDGET_H
+#define BUDGET_H
+
+#include <stdint.h>
+
+#include "src/layers/dims.h"
+#include "src/model/pass.h"
+#include "src/param/grad.h"
+
+struct budget {
+    int64_t n_params;                      /* elements, without padding            */
+    int64_t params, grads, moments;        /* bytes                                */
+    int64_t tape, logits, scratch;         /* bytes of a pass (pass_plan)          */
+    int64_t total;
+};
+
+/* returns OK, or ERR_CONFIG as model_layout() and pass_plan() say it */
+int budget_plan(struct budget *b, const struct dims *d, const struct pass_opts *o,
+                enum reduction mode);
+
+/* A table for people, one "  name   size" a line, the sum last.  A counted string. */
+char *budget_text(const struct budget *b);
+
+#endif
