@@ -4,13 +4,20 @@
 #ifndef TTT_F64
 #include <oneapi/dnnl/dnnl.h>
 #endif
+#include <string.h>
 
+#include "src/base/mem.h"
 #include "src/base/status.h"
 
 /* Tiles of y = x W': rows within a unit, columns.  One call of this size runs
  * at the rate of a large product, and the sizes never depend on the machine. */
 #define TILE_ROWS 256
 #define TILE_COLS 256
+
+/* The libraries use other code, with other rounding, for fewer rows than this;
+ * from here on a row's result does not depend on how many there are (measured for
+ * oneDNN 2.6, tested in tests/unit/test_gemm.c and test_model.c). */
+#define FEW_ROWS 16
 
 #ifdef TTT_F64
 
@@ -38,6 +45,31 @@ void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const
 
 #endif
 
+static void plain_tile(char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
+                       int n, int M, int K, enum gemm_c c)
+{
+    gemm_tile('N', tb, C, ldc, A, lda, B, ldb, n, M, K, c);
+}
+
+/* A tile of few rows, filled up with zero rows to FEW_ROWS.  A slice of a sequence
+ * ends in one now and then. */
+static void padded_tile(char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
+                        int n, int M, int K, enum gemm_c c)
+{
+    real *a = mem_new((int64_t)FEW_ROWS * (K + M), sizeof *a, "padded rows");
+    real *y = a + (int64_t)FEW_ROWS * K;
+
+    for (int i = 0; i < n; i++) {
+        memcpy(a + (int64_t)i * K, A + (int64_t)i * lda, (size_t)K * sizeof *a);
+        if (c == GEMM_ADD)
+            memcpy(y + (int64_t)i * M, C + (int64_t)i * ldc, (size_t)M * sizeof *y);
+    }
+    gemm_tile('N', tb, y, M, a, K, B, ldb, FEW_ROWS, M, K, c);
+    for (int i = 0; i < n; i++)
+        memcpy(C + (int64_t)i * ldc, y + (int64_t)i * M, (size_t)M * sizeof *y);
+    mem_free(a);
+}
+
 static void product(char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
                     int N, int M, int K, int R, enum gemm_c how)
 {
@@ -53,8 +85,10 @@ static void product(char tb, real *C, int ldc, const real *A, int lda, const rea
                 const int n0 = u * R + r * TILE_ROWS, m0 = c * TILE_COLS;
                 const int left = (u + 1) * R - n0, n = left < TILE_ROWS ? left : TILE_ROWS;
                 const int m = M - m0 < TILE_COLS ? M - m0 : TILE_COLS;
-                gemm_tile('N', tb, C + (int64_t)n0 * ldc + m0, ldc, A + (int64_t)n0 * lda, lda,
-                          tb == 'T' ? B + (int64_t)m0 * ldb : B + m0, ldb, n, m, K, how);
+                const int pad = n < FEW_ROWS && N > 1;
+                (pad ? padded_tile : plain_tile)(
+                    tb, C + (int64_t)n0 * ldc + m0, ldc, A + (int64_t)n0 * lda, lda,
+                    tb == 'T' ? B + (int64_t)m0 * ldb : B + m0, ldb, n, m, K, how);
             }
         }
     }

@@ -1,0 +1,73 @@
+/* inner.h -- the inner model of a TTT layer: what is trained while reading.
+ *
+ * A TTT layer (layers/ttt.c) is the same for every inner model f: projections,
+ * convolutions, RoPE, gate, normalisation.  What differs is one row of this
+ * table: the state of a head, one mini-batch forward (dual form), its backward,
+ * and one token (primal form).  To add an inner model, write a pair beside
+ * ttt_linear.{h,c}, add its row to layers/layers.c, and nothing else.
+ *
+ * Everything here is for one head.  Rows are tokens of one mini-batch, r <= K of
+ * them; row i sees the gradients of rows j <= i through
+ *
+ *     eta_ij = tok_i lr_j,   tok_i = max(0, 1/(i+1) + token_idx_i),
+ *     lr_j = inner_lr sigmoid(gate_j) / F.                            [E8]
+ */
+#ifndef INNER_H
+#define INNER_H
+
+#include "src/base/real.h"
+
+struct inner_in {
+    const real *Q, *X, *V;      /* (r,F) queries and keys after RoPE, values */
+    const real *lr;             /* (r)                                       */
+    const real *tok;            /* (r)                                       */
+    const real *gamma, *beta;   /* (F) inner LayerNorm                       */
+    int         r, F;
+    real        eps;
+};
+
+/* Gradients, each += into the caller's arrays of the shapes above. */
+struct inner_grad {
+    real *dQ, *dX, *dV, *dlr, *dtok, *dgamma, *dbeta;
+};
+
+struct inner {
+    const char *name;
+
+    /* Part i of the state of a head of width F, in order; returns 0 past the
+     * last.  Names are those of the parameters that hold the initial state. */
+    int (*part)(int i, int F, const char **name, int *rows, int *cols);
+
+    int64_t (*state_reals)(int F);           /* S                              */
+    int64_t (*saved_reals)(int K, int F);    /* of one mini-batch, for backward */
+    int64_t (*work_reals)(int K, int F);     /* scratch of any call            */
+
+    /* One mini-batch in the dual form.
+     *
+     * O      [out]     (r,F)
+     * state  [in,out]  (S); moved by the step when `complete`
+     * igrad  [out]     (S) sum_j lr_j g_j when not `complete` (a short last
+     *                  mini-batch): what a decoder goes on from.  NULL otherwise
+     * saved  [out]     for backward; NULL: not wanted
+     * loss   [out]     sum over rows of 1/2 |LN(f(X)) - (V - X)|^2 at the
+     *                  state before; NULL: not wanted */
+    void (*forward)(real *O, real *state, real *igrad, const struct inner_in *in, int complete,
+                    real *saved, real *work, double *loss);
+
+    /* dstate [in,out] (S): gradient of the state after -> of the state before. */
+    void (*backward)(struct inner_grad *g, real *dstate, const real *dO,
+                     const struct inner_in *in, int complete, const real *saved, real *work);
+
+    /* One token (r = 1) in the primal form.  igrad [in,out] grows by its gradient;
+     * when `last`, the state moves and igrad becomes zero. */
+    void (*step)(real *O, real *state, real *igrad, const struct inner_in *in, int last,
+                 real *work);
+
+    /* The loss of `forward` at any state. */
+    double (*loss)(const real *state, const struct inner_in *in, real *work);
+
+    /* Model FLOPs of a token in forward: products only. */
+    double (*flops)(int K, int F);
+};
+
+#endif

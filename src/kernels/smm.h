@@ -1,0 +1,23 @@
+/* smm.h -- products of small matrices that stay in the cache: the inner loop
+ * of TTT.
+ *
+ * All operands are contiguous and row-major.  libxsmm makes code for the
+ * shape and the processor at run time; where it can't, plain C does the same
+ * (smm_ref, also the one that tests compare with).
+ */
+#ifndef SMM_H
+#define SMM_H
+
+#include "src/base/real.h"
+
+/* C (M,N) = A (M,K) B (K,N), or += when `add`.  Local; one thread. */
+void smm(real *C, const real *A, const real *B, int M, int N, int K, int add);
+void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add);
+
+/* B (N,M) = A' with A (M,N). */
+void smm_transpose(real *B, const real *A, int M, int N);
+
+/* y (N) = x (K) B (K,N), or += when `add`: one row, for the primal form. */
+void smm_row(real *y, const real *x, const real *B, int N, int K, int add);
+
+#endif
