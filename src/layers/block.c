@@ -1,0 +1,214 @@
+#include "src/layers/block.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/kernels/act.h"
+#include "src/kernels/conv1d.h"
+#include "src/kernels/rmsnorm.h"
+#include "src/layers/linear.h"
+
+/* Parameters after i_conv (norm, weight, bias), i_layer - 1 (norm) and i_ffn. */
+enum { CONV_NORM, CONV_W, CONV_B };
+enum { FFN_NORM, FFN_GATE, FFN_UP, FFN_DOWN };
+
+static int add(struct param_table *t, int l, const char *name, enum init_kind init, double arg,
+               int ndim, int64_t d0, int64_t d1, int64_t d2)
+{
+    char full[PARAM_NAME];
+    snprintf(full, sizeof full, "model.layers.%d.%s", l, name);
+    return param_add(t, full, init, arg, ndim, d0, d1, d2, 0);
+}
+
+void block_params(struct block *b, struct param_table *t, const struct dims *d,
+                  const struct layer *layer, int l)
+{
+    const int C = d->C, E = d->E;
+    const double taps = 1 / sqrt(d->conv_width);
+    char prefix[PARAM_NAME];
+
+    b->layer = layer;
+    b->i_conv = -1;
+    if (d->pre_conv) {
+        b->i_conv = add(t, l, "conv.norm.weight", INIT_ONE, 0, 1, C, 0, 0);
+        add(t, l, "conv.conv.weight", INIT_UNIFORM, taps, 3, C, 1, d->conv_width);
+        add(t, l, "conv.conv.bias", INIT_UNIFORM, taps, 1, C, 0, 0);
+    }
+    add(t, l, "seq_norm.weight", INIT_ONE, 0, 1, C, 0, 0);
+    b->i_layer = t->count;
+    snprintf(prefix, sizeof prefix, "model.layers.%d.", l);
+    layer->params(t, d, prefix);
+    b->i_ffn = add(t, l, "ffn_norm.weight", INIT_ONE, 0, 1, C, 0, 0);
+    add(t, l, "mlp.gate_proj.weight", INIT_NORMAL, d->init_std, 2, E, C, 0);
+    add(t, l, "mlp.up_proj.weight", INIT_NORMAL, d->init_std, 2, E, C, 0);
+    add(t, l, "mlp.down_proj.weight", INIT_NORMAL, d->init_std, 2, C, E, 0);
+}
+
+static int64_t halo_reals(const struct dims *d)
+{
+    return d->pre_conv ? align_reals((int64_t)(d->conv_width - 1) * d->C) : 0;
+}
+
+int64_t block_carry_reals(const struct block *b, const struct dims *d)
+{
+    return halo_reals(d) + b->layer->carry_reals(d);
+}
+
+/* The block's carry is (B, halo + layer's); the layer wants (B, layer's).  They
+ * are kept as two arrays one behind the other: all halos, then the layer's. */
+static real *layer_carry(const struct layer_call *c, real *carry)
+{
+    return carry + c->B * halo_reals(c->d);
+}
+
+void block_carry_start(const struct block *b, struct layer_call *c, real *carry)
+{
+    c->first = b->i_layer;
+    memset(carry, 0, (size_t)(c->B * halo_reals(c->d)) * sizeof *carry);
+    b->layer->carry_start(c, layer_carry(c, carry));
+}
+
+void block_carry_start_backward(const struct block *b, struct layer_call *c, const real *dcarry)
+{
+    c->first = b->i_layer;
+    b->layer->carry_start_backward(c, dcarry + c->B * halo_reals(c->d));
+}
+
+enum { T_XN, T_R1, T_X1, T_H, T_R2, T_X2, T_N, T_R3, T_A, T_G, T_S, T_HALO };
+enum { W_DW, W_DN, W_DA, W_DG, W_DS, W_DHALO };
+
+void block_tape(const struct block *b, struct block_tape *t, struct arena *a,
+                const struct dims *d, int B, int T, int group)
+{
+    const int64_t N = (int64_t)B * T, NC = N * d->C, NE = N * d->E;
+    const struct { int i; int64_t n; } arrays[] = {
+        { T_XN, d->pre_conv ? NC : 0 }, { T_R1, N }, { T_X1, d->pre_conv ? NC : 0 },
+        { T_H, NC }, { T_R2, N }, { T_X2, NC }, { T_N, NC }, { T_R3, N },
+        { T_A, NE }, { T_G, NE }, { T_S, NE }, { T_HALO, B * halo_reals(d) },
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        t->own.v[arrays[i].i] = arena_reals(a, arrays[i].n);
+    b->layer->tape(&t->layer, a, d, B, T, group);
+}
+
+void block_work(const struct block *b, struct block_tape *w, struct arena *a,
+                const struct dims *d, int B, int T, int group, int backward)
+{
+    const int64_t N = (int64_t)B * T, NC = N * d->C, NE = N * d->E;
+    if (backward) {
+        w->own.v[W_DW] = arena_reals(a, align_reals((int64_t)d->C * d->conv_width) + d->C);
+        w->own.v[W_DN] = arena_reals(a, NC);
+        w->own.v[W_DA] = arena_reals(a, NE);
+        w->own.v[W_DG] = arena_reals(a, NE);
+        w->own.v[W_DS] = arena_reals(a, NE);
+        w->own.v[W_DHALO] = arena_reals(a, halo_reals(d));
+    }
+    b->layer->work(&w->layer, a, d, B, T, group, backward);
+}
+
+static void norm_forward(const struct layer_call *c, int i, real *y, real *r, const real *x)
+{
+    rmsnorm_forward(y, r, x, c->w + c->t->p[i].offset, c->B * c->T, c->d->C, c->d->rms_eps);
+}
+
+/* dx += ; the weight's gradient is one contribution for each sequence. */
+static void norm_backward(const struct layer_call *c, int i, real *dx, const real *dy,
+                          const real *x, const real *r, real *dw)
+{
+    const int C = c->d->C, T = c->T;
+    const int64_t offset = c->t->p[i].offset;
+    for (int b = 0; b < c->B; b++) {
+        const int64_t at = (int64_t)b * T * C;
+        memset(dw, 0, (size_t)C * sizeof *dw);
+        rmsnorm_backward(dx + at, dw, dy + at, x + at, c->w + offset, r + (int64_t)b * T, T, C);
+        grad_add(c->grad, offset, dw, C);
+    }
+}
+
+/* x1 = x + conv(RMSNorm(x)) */
+static void conv_forward(const struct block *b, struct layer_call *c, const real *x, real *carry,
+                         struct tape *t)
+{
+    const struct dims *d = c->d;
+    const int64_t TC = (int64_t)c->T * d->C, halo = halo_reals(d);
+
+    norm_forward(c, b->i_conv + CONV_NORM, t->v[T_XN], t->v[T_R1], x);
+    memcpy(t->v[T_HALO], carry, (size_t)(c->B * halo) * sizeof *carry);
+    for (int i = 0; i < c->B; i++) {
+        conv1d_forward(t->v[T_X1] + i * TC, t->v[T_XN] + i * TC, carry + i * halo,
+                       c->w + c->t->p[b->i_conv + CONV_W].offset,
+                       c->w + c->t->p[b->i_conv + CONV_B].offset, c->T, d->C, d->conv_width);
+        conv1d_halo(carry + i * halo, t->v[T_XN] + i * TC, c->T, d->C, d->conv_width);
+    }
+    vec_add(t->v[T_X1], x, c->B * TC);
+}
+
+void block_forward(const struct block *b, struct layer_call *c, real *y, const real *x,
+                   real *carry, struct block_tape *tape, struct block_tape *w)
+{
+    const struct dims *d = c->d;
+    struct tape *t = &tape->own;
+    const int64_t NC = (int64_t)c->B * c->T * d->C, NE = (int64_t)c->B * c->T * d->E;
+    const real *x1 = d->pre_conv ? t->v[T_X1] : x;
+
+    if (d->pre_conv) conv_forward(b, c, x, carry, t);
+    norm_forward(c, b->i_layer - 1, t->v[T_H], t->v[T_R2], x1);
+    c->first = b->i_layer;
+    b->layer->forward(c, t->v[T_X2], t->v[T_H], layer_carry(c, carry), &tape->layer, &w->layer);
+    vec_add(t->v[T_X2], x1, NC);
+
+    norm_forward(c, b->i_ffn + FFN_NORM, t->v[T_N], t->v[T_R3], t->v[T_X2]);
+    c->first = b->i_ffn;
+    linear_forward(c, FFN_GATE, t->v[T_A], t->v[T_N], d->E, d->C);
+    linear_forward(c, FFN_UP, t->v[T_G], t->v[T_N], d->E, d->C);
+    swiglu_forward(t->v[T_S], t->v[T_A], t->v[T_G], NE);
+    linear_forward(c, FFN_DOWN, y, t->v[T_S], d->C, d->E);
+    vec_add(y, t->v[T_X2], NC);
+}
+
+/* dx [in,out]: gradient of x1 -> of x. */
+static void conv_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
+                          real *dcarry, struct tape *t, struct tape *w)
+{
+    const struct dims *d = c->d;
+    const int C = d->C, W = d->conv_width;
+    const int64_t TC = (int64_t)c->T * C, halo = halo_reals(d);
+    const int64_t at_w = c->t->p[b->i_conv + CONV_W].offset;
+    real *dw = w->v[W_DW], *db = dw + align_reals((int64_t)C * W), *prev = w->v[W_DHALO];
+
+    for (int i = 0; i < c->B; i++) {
+        real *dxn = w->v[W_DN] + i * TC, *next = dcarry + i * halo;
+        memset(dw, 0, (size_t)(align_reals((int64_t)C * W) + C) * sizeof *dw);
+        conv1d_backward(dxn, prev, dw, db, dx + i * TC, t->v[T_XN] + i * TC,
+                        t->v[T_HALO] + i * halo, c->w + at_w, c->T, C, W);
+        conv1d_halo_backward(dxn, prev, next, c->T, C, W);
+        memcpy(next, prev, (size_t)((W - 1) * C) * sizeof *next);
+        grad_add(c->grad, at_w, dw, (int64_t)C * W);
+        grad_add(c->grad, c->t->p[b->i_conv + CONV_B].offset, db, C);
+    }
+    norm_backward(c, b->i_conv + CONV_NORM, dx, w->v[W_DN], x, t->v[T_R1], dw);
+}
+
+void block_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
+                    real *dcarry, struct block_tape *tape, struct block_tape *work)
+{
+    const struct dims *d = c->d;
+    struct tape *t = &tape->own, *w = &work->own;
+    const int64_t NE = (int64_t)c->B * c->T * d->E;
+    real *dn = w->v[W_DN];
+
+    c->first = b->i_ffn;
+    linear_backward(c, FFN_DOWN, w->v[W_DS], dx, t->v[T_S], d->C, d->E, 0);
+    swiglu_backward(w->v[W_DA], w->v[W_DG], w->v[W_DS], t->v[T_A], t->v[T_G], NE);
+    linear_backward(c, FFN_GATE, dn, w->v[W_DA], t->v[T_N], d->E, d->C, 0);
+    linear_backward(c, FFN_UP, dn, w->v[W_DG], t->v[T_N], d->E, d->C, 1);
+    norm_backward(c, b->i_ffn + FFN_NORM, dx, dn, t->v[T_X2], t->v[T_R3], w->v[W_DW]);
+
+    c->first = b->i_layer;
+    b->layer->backward(c, dn, dx, t->v[T_H], dcarry + c->B * halo_reals(d), &tape->layer,
+                       &work->layer);
+    norm_backward(c, b->i_layer - 1, dx, dn, d->pre_conv ? t->v[T_X1] : x, t->v[T_R2],
+                  w->v[W_DW]);
+    if (d->pre_conv) conv_backward(b, c, dx, x, dcarry, t, w);
+}

@@ -1,0 +1,99 @@
+/* layer.h -- what a sequence layer is: a function of a slice and a carry.
+ *
+ *     forward :  (h[slice], carry_in)          -> (y[slice], carry_out), tape
+ *     backward:  (dy[slice], dcarry_out, tape) -> (dh[slice], dcarry_in), dparams
+ *
+ * The carry is all that later tokens need of earlier ones.  The same four
+ * lines give training, sequence parallelism, evaluation in constant memory and
+ * generation (slices of length 1).
+ *
+ * To add a layer, write its pair of files here, add its row to layers.c, and
+ * nothing else: parameters, checkpoints, export names, memory prediction, exact
+ * reduction and the grid follow from the row.
+ */
+#ifndef LAYER_H
+#define LAYER_H
+
+#include <stdint.h>
+
+#include "src/base/arena.h"
+#include "src/base/real.h"
+#include "src/layers/dims.h"
+#include "src/param/grad.h"
+#include "src/param/param.h"
+
+/* Arrays of one slice in an arena; what each entry is, the layer's file says. */
+#define TAPE_ARRAYS 20
+struct tape { real *v[TAPE_ARRAYS]; };
+
+/* One call's surroundings.  Arrays have B sequences of T tokens, N = B*T rows. */
+struct layer_call {
+    const struct dims        *d;
+    const struct param_table *t;
+    const real               *w;        /* weights, flat                           */
+    struct grad              *grad;     /* backward only                           */
+    int                       first;    /* index of the layer's first parameter    */
+    int                       B, T;
+    int64_t                   pos;      /* tokens before the slice                 */
+    int                       group;    /* mini-batches between kept inner states  */
+    double                   *stats;    /* (B,H,T/K,3) inner losses at the initial state,
+                                         * before, after; NULL: not wanted         */
+};
+
+struct layer {
+    const char *name;
+
+    /* Are these dims possible?  OK or ERR_CONFIG, said. */
+    int (*fits)(const struct dims *d);
+
+    /* Append the parameters of model layer with name prefix "model.layers.3.". */
+    void (*params)(struct param_table *t, const struct dims *d, const char *prefix);
+
+    /* Reals of one sequence's carry. */
+    int64_t (*carry_reals)(const struct dims *d);
+
+    /* The carry before the first token: carry (B, carry_reals).  And the way
+     * back: dcarry -> gradients of the parameters it was made of. */
+    void (*carry_start)(const struct layer_call *c, real *carry);
+    void (*carry_start_backward)(const struct layer_call *c, const real *dcarry);
+
+    /* Lay out the tape of a slice, and scratch that forward (and, if
+     * `backward`, backward) needs beside it. */
+    void (*tape)(struct tape *tape, struct arena *a, const struct dims *d, int B, int T,
+                 int group);
+    void (*work)(struct tape *work, struct arena *a, const struct dims *d, int B, int T,
+                 int group, int backward);
+
+    /* y (N,C) set; carry [in,out] (B, carry_reals); tape, work laid out as above. */
+    void (*forward)(const struct layer_call *c, real *y, const real *h, real *carry,
+                    struct tape *tape, struct tape *work);
+
+    /* dh (N,C) set; dcarry [in,out]: gradient of carry_out -> of carry_in. */
+    void (*backward)(const struct layer_call *c, real *dh, const real *dy, const real *h,
+                     real *dcarry, struct tape *tape, struct tape *work);
+
+    /* Part i of the inner state in a sequence's carry, for probes.  An element (head, row,
+     * col) is at offset + head * stride + row * cols + col.  returns 0 past the last. */
+    int (*state)(const struct dims *d, int i, const char **name, int *rows, int *cols,
+                 int64_t *offset, int64_t *stride);
+
+    /* Model FLOPs of a token in forward beside its parameters' products. */
+    double (*flops)(const struct dims *d);
+};
+
+/* The table. */
+const struct layer *layers_find(const char *name);  /* NULL if there is none */
+const struct layer *layers_row(int i);              /* NULL past the last    */
+
+/* Parameter k of this layer: its weights and its place in the gradient. */
+static inline const real *call_w(const struct layer_call *c, int k)
+{
+    return c->w + c->t->p[c->first + k].offset;
+}
+
+static inline int64_t call_at(const struct layer_call *c, int k)
+{
+    return c->t->p[c->first + k].offset;
+}
+
+#endif

@@ -1,0 +1,432 @@
+#include "src/layers/ttt.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/status.h"
+#include "src/kernels/act.h"
+#include "src/kernels/conv1d.h"
+#include "src/kernels/layernorm.h"
+#include "src/kernels/ttt_linear.h"
+#include "src/kernels/vecmath.h"
+#include "src/layers/linear.h"
+#include "src/layers/ttt_heads.h"
+
+static const struct inner *inner_of(const struct dims *d)
+{
+    (void)d;
+    return &inner_linear;
+}
+
+/* Places of the parameters after the layer's first one; -1: not there. */
+struct places {
+    int q, k, v, o, g, conv_q, conv_k, lr, token_idx, norm, state, parts, post;
+};
+
+static struct places places(const struct dims *d)
+{
+    struct places p = { .k = -1, .g = -1, .conv_q = -1, .conv_k = -1 };
+    const char *name;
+    int n = 0, rows, cols;
+
+    p.q = n++;
+    if (!d->share_qk) p.k = n++;
+    p.v = n++;
+    p.o = n++;
+    if (d->gate) p.g = n++;
+    if (d->share_qk) {
+        p.conv_q = n, n += 2;
+        p.conv_k = n, n += 2;
+    }
+    p.lr = n, n += 2;
+    p.token_idx = n++;
+    p.norm = n, n += 2;
+    p.state = n;
+    while (inner_of(d)->part(p.parts, head_width(d), &name, &rows, &cols)) p.parts++;
+    n += p.parts;
+    p.post = n;
+    return p;
+}
+
+static int check_dims(const struct dims *d)
+{
+    if (d->C % d->H)
+        return fail(ERR_CONFIG, "model.heads %d does not divide model.width %d", d->H, d->C);
+    if (head_width(d) % 2)
+        return fail(ERR_CONFIG, "head width %d (model.width / model.heads) must be even for RoPE",
+                    head_width(d));
+    return OK;
+}
+
+static void add(struct param_table *t, const char *prefix, const char *name, enum init_kind init,
+                double arg, int ndim, int64_t d0, int64_t d1, int64_t d2)
+{
+    char full[2 * PARAM_NAME];
+    snprintf(full, sizeof full, "%sseq_modeling_block.%s", prefix, name);
+    param_add(t, full, init, arg, ndim, d0, d1, d2, 0);
+}
+
+static void params(struct param_table *t, const struct dims *d, const char *prefix)
+{
+    const int C = d->C, H = d->H, F = head_width(d), W = d->conv_width;
+    const double std = d->init_std;
+    /* nn.Conv1d's default: U(-1/sqrt(fan_in), +), fan_in = taps */
+    const double conv = 1 / __builtin_sqrt((double)W);
+    const char *name;
+    int rows, cols;
+
+    add(t, prefix, "q_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
+    if (!d->share_qk) add(t, prefix, "k_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
+    add(t, prefix, "v_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
+    add(t, prefix, "o_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
+    if (d->gate) add(t, prefix, "g_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
+    if (d->share_qk) {
+        add(t, prefix, "conv_q.weight", INIT_UNIFORM, conv, 3, C, 1, W);
+        add(t, prefix, "conv_q.bias", INIT_UNIFORM, conv, 1, C, 0, 0);
+        add(t, prefix, "conv_k.weight", INIT_UNIFORM, conv, 3, C, 1, W);
+        add(t, prefix, "conv_k.bias", INIT_UNIFORM, conv, 1, C, 0, 0);
+    }
+    add(t, prefix, "learnable_ttt_lr_weight", INIT_NORMAL, std, 3, H, 1, C);
+    add(t, prefix, "learnable_ttt_lr_bias", INIT_ZERO, 0, 2, H, 1, 0);
+    add(t, prefix, "learnable_token_idx", INIT_ZERO, 0, 1, d->K, 0, 0);
+    add(t, prefix, "ttt_norm_weight", INIT_ONE, 0, 2, H, F, 0);
+    add(t, prefix, "ttt_norm_bias", INIT_ZERO, 0, 2, H, F, 0);
+    for (int i = 0; inner_of(d)->part(i, F, &name, &rows, &cols); i++)
+        add(t, prefix, name, rows > 1 ? INIT_NORMAL : INIT_ZERO, std, 3, H, rows, cols);
+    add(t, prefix, "post_norm.weight", INIT_ONE, 0, 1, C, 0, 0);
+    add(t, prefix, "post_norm.bias", INIT_ZERO, 0, 1, C, 0, 0);
+}
+
+/* --- carry ---------------------------------------------------------------- */
+
+static int64_t halo_reals(const struct dims *d)
+{
+    return d->share_qk ? align_reals((int64_t)(d->conv_width - 1) * d->C) : 0;
+}
+
+static int64_t carry_reals(const struct dims *d)
+{
+    return halo_reals(d) + d->H * heads_stride(inner_of(d), head_width(d));
+}
+
+static int state(const struct dims *d, int i, const char **name, int *rows, int *cols,
+                 int64_t *offset, int64_t *stride)
+{
+    const struct inner *f = inner_of(d);
+    *offset = halo_reals(d);
+    *stride = heads_stride(f, head_width(d));
+    for (int j = 0; f->part(j, head_width(d), name, rows, cols); j++) {
+        if (j == i) return 1;
+        *offset += (int64_t)*rows * *cols;
+    }
+    return 0;
+}
+
+/* out (H,SA): the initial states of all heads, each in one piece. */
+static void initial_states(const struct layer_call *c, real *out, int64_t stride)
+{
+    const struct places p = places(c->d);
+    const char *name;
+    int rows, cols;
+    int64_t at = 0;
+
+    for (int i = 0; inner_of(c->d)->part(i, head_width(c->d), &name, &rows, &cols); i++) {
+        const int64_t n = (int64_t)rows * cols;
+        for (int h = 0; h < c->d->H; h++)
+            memcpy(out + h * stride + at, call_w(c, p.state + i) + h * n, (size_t)n * sizeof *out);
+        at += n;
+    }
+}
+
+static void carry_start(const struct layer_call *c, real *carry)
+{
+    const int64_t reals = carry_reals(c->d);
+    memset(carry, 0, (size_t)(c->B * reals) * sizeof *carry);
+    for (int b = 0; b < c->B; b++)
+        initial_states(c, carry + b * reals + halo_reals(c->d),
+                       heads_stride(inner_of(c->d), head_width(c->d)));
+}
+
+static void carry_start_backward(const struct layer_call *c, const real *dcarry)
+{
+    const int64_t reals = carry_reals(c->d);
+    const struct places p = places(c->d);
+    const char *name;
+    int rows, cols;
+    int64_t offset, stride;
+
+    for (int b = 0; b < c->B; b++)
+        for (int i = 0; state(c->d, i, &name, &rows, &cols, &offset, &stride); i++)
+            for (int h = 0; h < c->d->H; h++) {
+                const int64_t n = (int64_t)rows * cols;
+                grad_add(c->grad, call_at(c, p.state + i) + h * n,
+                         dcarry + b * reals + offset + h * stride, n);
+            }
+}
+
+/* --- arrays --------------------------------------------------------------- */
+
+/* On the tape. */
+enum { T_U, T_V, T_G, T_SIG, T_Q, T_K, T_O, T_Z, T_Y, T_MU, T_RSTD, T_HALO, T_KEPT };
+
+/* Scratch.  Gradients of the arrays above, and what is the same for a whole
+ * call. */
+enum { W_ROPE, W_TOK, W_INIT, W_LOCAL, W_DY, W_DZ, W_DG, W_DO, W_DQ, W_DK, W_DV, W_DSIG, W_DU,
+       W_SMALL, W_SUM, W_DHALO };
+
+static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, int T, int group)
+{
+    const int64_t N = (int64_t)B * T, NC = N * d->C;
+    const int64_t SA = heads_stride(inner_of(d), head_width(d)) / 2;
+    t->v[T_U] = d->share_qk ? arena_reals(a, NC) : NULL;
+    t->v[T_V] = arena_reals(a, NC);
+    t->v[T_G] = d->gate ? arena_reals(a, NC) : NULL;
+    t->v[T_SIG] = arena_reals(a, N * d->H);
+    t->v[T_Q] = arena_reals(a, NC);
+    t->v[T_K] = arena_reals(a, NC);
+    t->v[T_O] = arena_reals(a, NC);
+    t->v[T_Z] = arena_reals(a, NC);
+    t->v[T_Y] = d->gate ? arena_reals(a, NC) : t->v[T_Z];
+    t->v[T_MU] = arena_reals(a, N);
+    t->v[T_RSTD] = arena_reals(a, N);
+    t->v[T_HALO] = arena_reals(a, B * halo_reals(d));
+    t->v[T_KEPT] = group ? arena_reals(a, (int64_t)B * d->H * heads_groups(T, d->K, group) * SA)
+                         : NULL;
+}
+
+static void work(struct tape *w, struct arena *a, const struct dims *d, int B, int T, int group,
+                 int backward)
+{
+    const struct inner *f = inner_of(d);
+    const int F = head_width(d), threads = omp_get_max_threads();
+    const int64_t N = (int64_t)B * T, NC = N * d->C;
+    w->v[W_ROPE] = arena_reals(a, (int64_t)d->K * F);
+    w->v[W_TOK] = arena_reals(a, d->K);
+    w->v[W_INIT] = arena_reals(a, d->H * heads_stride(f, F) / 2);
+    w->v[W_LOCAL] = arena_reals(a, threads * heads_scratch(f, d->K, F, group, backward));
+    if (!backward) return;
+    for (int i = W_DY; i <= W_DV; i++) w->v[i] = arena_reals(a, NC);
+    w->v[W_DSIG] = arena_reals(a, N * d->H);
+    w->v[W_DU] = arena_reals(a, NC);
+    w->v[W_SMALL] = arena_reals(a, (int64_t)B * d->H * heads_small(d->K, F));
+    w->v[W_SUM] = arena_reals(a, align_reals((int64_t)d->C * d->conv_width) + 2 * align_reals(d->C));
+    w->v[W_DHALO] = arena_reals(a, halo_reals(d));
+}
+
+/* --- forward -------------------------------------------------------------- */
+
+CLONES
+static void gate_sigmoid(real *sig, const real *bias, int64_t N, int H)
+{
+    for (int64_t n = 0; n < N; n++)
+        for (int h = 0; h < H; h++) sig[n * H + h] = vsigmoid(sig[n * H + h] + bias[h]);
+}
+
+/* What forward and backward of the heads share. */
+static struct heads heads_of(const struct layer_call *c, struct tape *t, struct tape *w,
+                             real *carry)
+{
+    const struct dims *d = c->d;
+    const struct places p = places(d);
+    const int F = head_width(d), at = (int)(c->pos % d->K);
+    const int n = at + c->T < d->K ? at + c->T : d->K;
+
+    heads_rope(w->v[W_ROPE], n, F, d->rope_theta);
+    heads_tok(w->v[W_TOK], call_w(c, p.token_idx), d->K);
+    if (c->stats) initial_states(c, w->v[W_INIT], heads_stride(inner_of(d), F) / 2);
+    return (struct heads){
+        .inner = inner_of(d), .call = c, .q = t->v[T_Q], .k = t->v[T_K], .v = t->v[T_V],
+        .sig = t->v[T_SIG], .tok = w->v[W_TOK], .rope = w->v[W_ROPE],
+        .gamma = call_w(c, p.norm), .beta = call_w(c, p.norm + 1), .init = w->v[W_INIT],
+        .carry = carry, .carry_reals = carry_reals(d), .offset = halo_reals(d),
+        .kept = t->v[T_KEPT], .scratch = w->v[W_LOCAL],
+    };
+}
+
+/* Q and K from one projection, each through its convolution. */
+static void shared_qk(const struct layer_call *c, struct tape *t, real *carry)
+{
+    const struct dims *d = c->d;
+    const struct places p = places(d);
+    const int64_t TC = (int64_t)c->T * d->C, reals = carry_reals(d);
+    const size_t bytes = (size_t)halo_reals(d) * sizeof(real);
+
+    for (int b = 0; b < c->B; b++) {
+        real *halo = carry + b * reals;
+        memcpy(t->v[T_HALO] + b * halo_reals(d), halo, bytes);
+        conv1d_forward(t->v[T_Q] + b * TC, t->v[T_U] + b * TC, halo, call_w(c, p.conv_q),
+                       call_w(c, p.conv_q + 1), c->T, d->C, d->conv_width);
+        conv1d_forward(t->v[T_K] + b * TC, t->v[T_U] + b * TC, halo, call_w(c, p.conv_k),
+                       call_w(c, p.conv_k + 1), c->T, d->C, d->conv_width);
+        conv1d_halo(halo, t->v[T_U] + b * TC, c->T, d->C, d->conv_width);
+    }
+}
+
+static void forward(const struct layer_call *c, real *y, const real *h, real *carry,
+                    struct tape *t, struct tape *w)
+{
+    const struct dims *d = c->d;
+    const struct places p = places(d);
+    const int C = d->C, N = c->B * c->T;
+
+    linear_forward(c, p.v, t->v[T_V], h, C, C);
+    if (d->gate) linear_forward(c, p.g, t->v[T_G], h, C, C);
+    linear_forward(c, p.lr, t->v[T_SIG], h, d->H, C);
+    gate_sigmoid(t->v[T_SIG], call_w(c, p.lr + 1), N, d->H);
+    if (d->share_qk) {
+        linear_forward(c, p.q, t->v[T_U], h, C, C);
+        shared_qk(c, t, carry);
+    } else {
+        linear_forward(c, p.q, t->v[T_Q], h, C, C);
+        linear_forward(c, p.k, t->v[T_K], h, C, C);
+    }
+    const struct heads s = heads_of(c, t, w, carry);
+    heads_forward(&s, t->v[T_O]);
+    layernorm_forward(t->v[T_Z], t->v[T_MU], t->v[T_RSTD], t->v[T_O], call_w(c, p.post),
+                      call_w(c, p.post + 1), N, C, d->ln_eps);
+    if (d->gate) gelu_gate_forward(t->v[T_Y], t->v[T_Z], t->v[T_G], (int64_t)N * C);
+    linear_forward(c, p.o, y, t->v[T_Y], C, C);
+}
+
+/* --- backward ------------------------------------------------------------- */
+
+/* LN over the whole width, sequence by sequence: its parameters' gradients are
+ * contributions of a unit. */
+static void post_norm_backward(const struct layer_call *c, struct tape *t, struct tape *w,
+                               int post)
+{
+    const int C = c->d->C, T = c->T;
+    const int64_t TC = (int64_t)T * C;
+    real *dgamma = w->v[W_SUM], *dbeta = dgamma + align_reals(C);
+
+    for (int b = 0; b < c->B; b++) {
+        memset(dgamma, 0, (size_t)(2 * align_reals(C)) * sizeof *dgamma);
+        layernorm_backward(w->v[W_DO] + b * TC, dgamma, dbeta, w->v[W_DZ] + b * TC,
+                           t->v[T_O] + b * TC, t->v[T_MU] + (int64_t)b * T,
+                           t->v[T_RSTD] + (int64_t)b * T, call_w(c, post), T, C);
+        grad_add(c->grad, call_at(c, post), dgamma, C);
+        grad_add(c->grad, call_at(c, post + 1), dbeta, C);
+    }
+}
+
+/* The small parameters of the heads, sequence by sequence. */
+static void small_grads(const struct layer_call *c, const struct places *p, const real *small,
+                        const real *token_idx)
+{
+    const struct dims *d = c->d;
+    const int F = head_width(d), K = d->K;
+    const int64_t each = heads_small(K, F);
+
+    for (int b = 0; b < c->B; b++) {
+        for (int i = 0; i < K; i++) {
+            real dtok = 0;
+            for (int h = 0; h < d->H; h++) dtok += small[(b * d->H + h) * each + 2 * F + i];
+            if (!((real)1 / (real)(i + 1) + token_idx[i] > 0)) dtok = 0;  /* clamped, [E8] */
+            grad_add(c->grad, call_at(c, p->token_idx) + i, &dtok, 1);
+        }
+        for (int h = 0; h < d->H; h++) {
+            const real *s = small + (b * d->H + h) * each;
+            grad_add(c->grad, call_at(c, p->norm) + (int64_t)h * F, s, F);
+            grad_add(c->grad, call_at(c, p->norm + 1) + (int64_t)h * F, s + F, F);
+        }
+    }
+}
+
+/* dsig -> gradient of the gate's argument, in place, and of its bias. */
+static void gate_backward(const struct layer_call *c, real *dsig, const real *sig, int bias)
+{
+    const int H = c->d->H, T = c->T;
+    for (int b = 0; b < c->B; b++)
+        for (int h = 0; h < H; h++) {
+            double sum = 0;
+            for (int64_t n = (int64_t)b * T; n < (int64_t)(b + 1) * T; n++) {
+                const real s = sig[n * H + h];
+                dsig[n * H + h] *= s * (1 - s);
+                sum += (double)dsig[n * H + h];
+            }
+            const real db = (real)sum;
+            grad_add(c->grad, call_at(c, bias) + h, &db, 1);
+        }
+}
+
+/* One convolution of shared Q, K: du (T,C) set, dcarry's halo += . */
+static void conv_backward(const struct layer_call *c, int k, real *du, real *dhalo,
+                          const real *dy, const real *u, const real *halo, real *sum)
+{
+    const struct dims *d = c->d;
+    const int C = d->C, W = d->conv_width;
+    real *db = sum + align_reals((int64_t)C * W);
+
+    memset(sum, 0, (size_t)(align_reals((int64_t)C * W) + C) * sizeof *sum);
+    conv1d_backward(du, dhalo, sum, db, dy, u, halo, call_w(c, k), c->T, C, W);
+    grad_add(c->grad, call_at(c, k), sum, (int64_t)C * W);
+    grad_add(c->grad, call_at(c, k + 1), db, C);
+}
+
+static void shared_qk_backward(const struct layer_call *c, const struct places *p, struct tape *t,
+                               struct tape *w, real *dcarry)
+{
+    const struct dims *d = c->d;
+    const int64_t TC = (int64_t)c->T * d->C, reals = carry_reals(d);
+    const int64_t halo = (int64_t)(d->conv_width - 1) * d->C;
+
+    for (int b = 0; b < c->B; b++) {
+        const real *u = t->v[T_U] + b * TC, *before = t->v[T_HALO] + b * halo_reals(d);
+        real *du = w->v[W_DU] + b * TC, *du_k = w->v[W_DY] + b * TC;
+        real *next = dcarry + b * reals, *prev = w->v[W_DHALO];
+        conv_backward(c, p->conv_q, du, prev, w->v[W_DQ] + b * TC, u, before, w->v[W_SUM]);
+        conv1d_halo_backward(du, prev, next, c->T, d->C, d->conv_width);
+        conv_backward(c, p->conv_k, du_k, next, w->v[W_DK] + b * TC, u, before, w->v[W_SUM]);
+        vec_add(du, du_k, TC);
+        vec_add(next, prev, halo);
+    }
+}
+
+static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
+                     real *dcarry, struct tape *t, struct tape *w)
+{
+    const struct dims *d = c->d;
+    const struct places p = places(d);
+    const int C = d->C;
+    const int64_t NC = (int64_t)c->B * c->T * C;
+    real *dz = w->v[W_DZ];
+
+    if (d->gate) {
+        linear_backward(c, p.o, w->v[W_DY], dy, t->v[T_Y], C, C, 0);
+        gelu_gate_backward(dz, w->v[W_DG], w->v[W_DY], t->v[T_Z], t->v[T_G], NC);
+        linear_backward(c, p.g, dh, w->v[W_DG], h, C, C, 0);
+    } else {
+        linear_backward(c, p.o, dz, dy, t->v[T_Y], C, C, 0);
+    }
+    post_norm_backward(c, t, w, p.post);
+
+    const struct heads s = heads_of(c, t, w, NULL);
+    struct heads_grad g = { .dq = w->v[W_DQ], .dk = w->v[W_DK], .dv = w->v[W_DV],
+                            .dsig = w->v[W_DSIG], .small = w->v[W_SMALL], .dcarry = dcarry };
+    memset(g.small, 0, (size_t)(c->B * d->H * heads_small(d->K, head_width(d))) * sizeof(real));
+    heads_backward(&s, &g, w->v[W_DO]);
+    small_grads(c, &p, g.small, call_w(c, p.token_idx));
+
+    linear_backward(c, p.v, dh, g.dv, h, C, C, d->gate);
+    gate_backward(c, g.dsig, t->v[T_SIG], p.lr + 1);
+    linear_backward(c, p.lr, dh, g.dsig, h, d->H, C, 1);
+    if (d->share_qk) {
+        shared_qk_backward(c, &p, t, w, dcarry);
+        linear_backward(c, p.q, dh, w->v[W_DU], h, C, C, 1);
+    } else {
+        linear_backward(c, p.q, dh, g.dq, h, C, C, 1);
+        linear_backward(c, p.k, dh, g.dk, h, C, C, 1);
+    }
+}
+
+static double flops(const struct dims *d)
+{
+    return d->H * inner_of(d)->flops(d->K, head_width(d));
+}
+
+const struct layer layer_ttt_linear = {
+    .name = "ttt_linear", .fits = check_dims, .params = params, .carry_reals = carry_reals,
+    .carry_start = carry_start, .carry_start_backward = carry_start_backward, .tape = tape,
+    .work = work, .forward = forward, .backward = backward, .state = state, .flops = flops,
+};

@@ -1,0 +1,26 @@
+/* ttt.h -- the TTT sequence layer, for any inner model (kernels/inner.h).
+ *
+ *   share_qk:  u = Wq h,  Q = conv_q(u), K = conv_k(u)     else Q = Wq h, K = Wk h
+ *   V = Wv h;  lr = inner_lr sigmoid(w_h . h + c_h) / F per head
+ *   Q, K <- RoPE at position t mod K-mini-batch, pairs (2i, 2i+1)
+ *   O = inner loop over mini-batches of each head
+ *   y = Wo ( LN(O) [* gelu_tanh(Wg h) if gate] )                    [E7]
+ *
+ * Source: ttt-lm-pytorch cd831db ttt.py:560-1100; the TTT paper
+ * (arXiv 2407.04620v4), section 2.
+ *
+ * The carry of a sequence:
+ *
+ *   | last 3 rows of u (share_qk) | head 0: state S, igrad S | head 1: ... |
+ *
+ * igrad, the inner gradient of an unfinished mini-batch, is zero at slice
+ * starts that are multiples of K.
+ */
+#ifndef TTT_H
+#define TTT_H
+
+#include "src/layers/layer.h"
+
+extern const struct layer layer_ttt_linear;
+
+#endif

@@ -1,0 +1,231 @@
+#include "src/layers/ttt_heads.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "src/base/status.h"
+
+int64_t heads_stride(const struct inner *in, int F) { return 2 * align_reals(in->state_reals(F)); }
+
+int heads_batches(int T, int K) { return (T + K - 1) / K; }
+
+int heads_groups(int T, int K, int group) { return (heads_batches(T, K) + group - 1) / group; }
+
+int64_t heads_small(int K, int F) { return align_reals(2 * F + K); }
+
+/* A thread's arrays.  Q, X, V, lr are per mini-batch of a group in backward. */
+struct local {
+    real *Q, *X, *V, *lr, *saved;     /* x group */
+    real *O, *dQ, *dX, *dV, *dlr, *state, *work;
+    int64_t rows, small, saved_n;     /* strides from mini-batch to mini-batch */
+};
+
+/* Lay the arrays out from p; returns the reals they take.  p may be NULL when
+ * only the size is wanted. */
+static int64_t local_at(struct local *l, real *p, const struct inner *in, int K, int F, int n,
+                        int backward)
+{
+    int64_t used = 0;
+    l->rows = align_reals((int64_t)K * F);
+    l->small = align_reals(K);
+    l->saved_n = backward ? in->saved_reals(K, F) : 0;
+    const struct { real **to; int64_t n; } arrays[] = {
+        { &l->Q, n * l->rows }, { &l->X, n * l->rows }, { &l->V, n * l->rows },
+        { &l->lr, n * l->small }, { &l->saved, n * l->saved_n },
+        { &l->O, l->rows }, { &l->dQ, l->rows }, { &l->dX, l->rows }, { &l->dV, l->rows },
+        { &l->dlr, l->small }, { &l->state, align_reals(in->state_reals(F)) },
+        { &l->work, align_reals(in->work_reals(K, F)) },
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        *arrays[i].to = p ? p + used : NULL;
+        used += arrays[i].n;
+    }
+    return used;
+}
+
+int64_t heads_scratch(const struct inner *in, int K, int F, int group, int backward)
+{
+    struct local l;
+    return local_at(&l, NULL, in, K, F, backward ? group : 1, backward);
+}
+
+void heads_rope(real *rope, int n, int F, double theta)
+{
+    const int half = F / 2;
+    for (int t = 0; t < n; t++)
+        for (int i = 0; i < half; i++) {
+            const double angle = t * pow(theta, -2.0 * i / F);
+            rope[t * F + i] = (real)cos(angle);
+            rope[t * F + half + i] = (real)sin(angle);
+        }
+}
+
+void heads_tok(real *tok, const real *token_idx, int K)
+{
+    for (int i = 0; i < K; i++) {
+        const real x = (real)1 / (real)(i + 1) + token_idx[i];
+        tok[i] = x > 0 ? x : 0;
+    }
+}
+
+/* y (r,F) = rows of x (.,C) turned by their positions at, at+1, ...; sign -1
+ * turns back. */
+CLONES
+static void turn(real *restrict y, const real *restrict x, const real *restrict rope, int at,
+                 int r, int F, int ldy, int ldx, real sign)
+{
+    const int half = F / 2;
+    for (int n = 0; n < r; n++) {
+        const real *c = rope + (int64_t)(at + n) * F, *s = c + half;
+        const real *x_n = x + (int64_t)n * ldx;
+        real *y_n = y + (int64_t)n * ldy;
+        for (int i = 0; i < half; i++) {
+            const real a = x_n[2 * i], b = x_n[2 * i + 1], k = sign * s[i];
+            y_n[2 * i] = a * c[i] - b * k;
+            y_n[2 * i + 1] = a * k + b * c[i];
+        }
+    }
+}
+
+static void copy_rows(real *y, const real *x, int r, int F, int ldy, int ldx)
+{
+    for (int n = 0; n < r; n++)
+        memcpy(y + (int64_t)n * ldy, x + (int64_t)n * ldx, (size_t)F * sizeof *y);
+}
+
+/* Rows [row, row + r) of head h as mini-batch i of the thread's arrays, at
+ * position `at` of their mini-batch. */
+static struct inner_in load(const struct heads *s, struct local *l, int i, int64_t row, int h,
+                            int r, int at)
+{
+    const struct dims *d = s->call->d;
+    const int F = head_width(d);
+    const int64_t from = row * d->C + (int64_t)h * F;
+    struct inner_in in = {
+        .Q = l->Q + i * l->rows, .X = l->X + i * l->rows, .V = l->V + i * l->rows,
+        .lr = l->lr + i * l->small, .tok = s->tok + at, .gamma = s->gamma + (int64_t)h * F,
+        .beta = s->beta + (int64_t)h * F, .r = r, .F = F, .eps = (real)d->ln_eps,
+    };
+    const real scale = (real)(d->inner_lr / F);
+    turn(l->Q + i * l->rows, s->q + from, s->rope, at, r, F, F, d->C, 1);
+    turn(l->X + i * l->rows, s->k + from, s->rope, at, r, F, F, d->C, 1);
+    copy_rows(l->V + i * l->rows, s->v + from, r, F, F, d->C);
+    for (int n = 0; n < r; n++) l->lr[i * l->small + n] = scale * s->sig[(row + n) * d->H + h];
+    return in;
+}
+
+static void forward_head(const struct heads *s, real *o, struct local *l, int b, int h)
+{
+    const struct layer_call *c = s->call;
+    const struct dims *d = c->d;
+    const struct inner *f = s->inner;
+    const int F = head_width(d), K = d->K, whole = c->T / K;
+    const int64_t SA = align_reals(f->state_reals(F));
+    real *state = s->carry + b * s->carry_reals + s->offset + h * 2 * SA, *igrad = state + SA;
+    int at = (int)(c->pos % K);
+
+    for (int t = 0; t < c->T;) {
+        const int64_t row = (int64_t)b * c->T + t;
+        const int r = at ? 1 : c->T - t < K ? c->T - t : K, full = at + r == K, mb = t / K;
+        const struct inner_in in = load(s, l, 0, row, h, r, at);
+        double loss = 0;
+        if (s->kept && mb % c->group == 0)
+            memcpy(s->kept + ((b * d->H + h) * (int64_t)heads_groups(c->T, K, c->group) +
+                              mb / c->group) * SA, state, (size_t)SA * sizeof *state);
+        double *stats = c->stats && r == K ? c->stats + ((b * (int64_t)d->H + h) * whole + mb) * 3
+                                           : NULL;
+        if (at) f->step(l->O, state, igrad, &in, full, l->work);
+        else f->forward(l->O, state, full ? NULL : igrad, &in, full, NULL, l->work,
+                        stats ? &loss : NULL);
+        copy_rows(o + row * d->C + (int64_t)h * F, l->O, r, F, d->C, F);
+        if (stats) {
+            stats[0] = f->loss(s->init + h * SA, &in, l->work);
+            stats[1] = loss;
+            stats[2] = f->loss(state, &in, l->work);
+        }
+        t += r;
+        at = full ? 0 : at + r;
+    }
+}
+
+void heads_forward(const struct heads *s, real *o)
+{
+    const struct dims *d = s->call->d;
+    const int F = head_width(d), tasks = s->call->B * d->H;
+    const int64_t each = heads_scratch(s->inner, d->K, F, 1, 0);
+
+    #pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < tasks; i++) {
+        struct local l;
+        local_at(&l, s->scratch + omp_get_thread_num() * each, s->inner, d->K, F, 1, 0);
+        forward_head(s, o, &l, i / d->H, i % d->H);
+    }
+}
+
+/* One mini-batch back: rows of dO -> rows of dq, dk, dv, dsig. */
+static void backward_batch(const struct heads *s, struct heads_grad *g, struct local *l,
+                           const real *dO, const struct inner_in *in, int i, int64_t row, int h,
+                           real *dstate, real *small, int complete)
+{
+    const struct dims *d = s->call->d;
+    const int F = in->F, r = in->r;
+    const int64_t from = row * d->C + (int64_t)h * F;
+    struct inner_grad ig = { .dQ = l->dQ, .dX = l->dX, .dV = l->dV, .dlr = l->dlr,
+                             .dtok = small + 2 * F, .dgamma = small, .dbeta = small + F };
+    const real scale = (real)(d->inner_lr / F);
+
+    memset(l->dQ, 0, (size_t)l->rows * sizeof *l->dQ);
+    memset(l->dX, 0, (size_t)l->rows * sizeof *l->dX);
+    memset(l->dV, 0, (size_t)l->rows * sizeof *l->dV);
+    memset(l->dlr, 0, (size_t)l->small * sizeof *l->dlr);
+    copy_rows(l->O, dO + from, r, F, F, d->C);
+    s->inner->backward(&ig, dstate, l->O, in, complete, l->saved + i * l->saved_n, l->work);
+    turn(g->dq + from, l->dQ, s->rope, 0, r, F, d->C, F, -1);
+    turn(g->dk + from, l->dX, s->rope, 0, r, F, d->C, F, -1);
+    copy_rows(g->dv + from, l->dV, r, F, d->C, F);
+    for (int n = 0; n < r; n++) g->dsig[(row + n) * d->H + h] = scale * l->dlr[n];
+}
+
+static void backward_head(const struct heads *s, struct heads_grad *g, const real *dO,
+                          struct local *l, struct inner_in *in, int b, int h)
+{
+    const struct layer_call *c = s->call;
+    const struct dims *d = c->d;
+    const int F = head_width(d), K = d->K, batches = heads_batches(c->T, K);
+    const int groups = heads_groups(c->T, K, c->group);
+    const int64_t SA = align_reals(s->inner->state_reals(F)), head = b * d->H + h;
+    real *dstate = g->dcarry + b * s->carry_reals + s->offset + h * 2 * SA;
+    real *small = g->small + head * heads_small(K, F);
+
+    for (int j = groups - 1; j >= 0; j--) {
+        const int first = j * c->group;
+        const int n = batches - first < c->group ? batches - first : c->group;
+        memcpy(l->state, s->kept + (head * groups + j) * SA, (size_t)SA * sizeof *l->state);
+        for (int i = 0; i < n; i++) {
+            const int t = (first + i) * K, r = c->T - t < K ? c->T - t : K;
+            in[i] = load(s, l, i, (int64_t)b * c->T + t, h, r, 0);
+            s->inner->forward(l->O, l->state, NULL, &in[i], r == K, l->saved + i * l->saved_n,
+                              l->work, NULL);
+        }
+        for (int i = n - 1; i >= 0; i--)
+            backward_batch(s, g, l, dO, &in[i], i, (int64_t)b * c->T + (first + i) * K, h, dstate,
+                           small, in[i].r == K);
+    }
+}
+
+void heads_backward(const struct heads *s, struct heads_grad *g, const real *dO)
+{
+    const struct dims *d = s->call->d;
+    const int F = head_width(d), tasks = s->call->B * d->H, group = s->call->group;
+    const int64_t each = heads_scratch(s->inner, d->K, F, group, 1);
+    check(s->call->pos % d->K == 0 && group <= HEADS_MAX_GROUP);
+
+    #pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < tasks; i++) {
+        struct local l;
+        struct inner_in in[HEADS_MAX_GROUP];
+        local_at(&l, s->scratch + omp_get_thread_num() * each, s->inner, d->K, F, group, 1);
+        backward_head(s, g, dO, &l, in, i / d->H, i % d->H);
+    }
+}

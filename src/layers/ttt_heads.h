@@ -1,0 +1,60 @@
+/* ttt_heads.h -- the inner loop of a TTT layer over all heads of a slice.
+ *
+ * One task is one head of one sequence: it walks the slice in mini-batches of K
+ * tokens.  Whole mini-batches take the dual form; a slice that starts inside a
+ * mini-batch takes the primal form, token by token, up to the boundary.
+ *
+ *     state   S0 --mb 0--> S1 --mb 1--> S2 ...
+ *     tape    S0 kept             S_group kept ...
+ *
+ * Backward recomputes a group from its kept state and walks it in reverse.
+ */
+#ifndef TTT_HEADS_H
+#define TTT_HEADS_H
+
+#include "src/kernels/inner.h"
+#include "src/layers/layer.h"
+
+#define HEADS_MAX_GROUP 64  /* largest train.inner_group */
+
+struct heads {
+    const struct inner *inner;
+    const struct layer_call *call;
+    const real *q, *k, *v;        /* (N,C) before RoPE                           */
+    const real *sig;              /* (N,H) sigmoid of the gate of [E8]           */
+    const real *tok;              /* (K) of [E8]                                 */
+    const real *rope;             /* (K,F): cos (F/2), then sin (F/2)            */
+    const real *gamma, *beta;     /* (H,F)                                       */
+    const real *init;             /* (H,SA) initial states, for stats; or NULL   */
+    real       *carry;            /* (B, carry): states at `offset`              */
+    int64_t     carry_reals, offset;
+    real       *kept;             /* (B,H,groups,SA) on the tape, or NULL        */
+    real       *scratch;          /* (threads, heads_scratch())                  */
+};
+
+/* Gradients: dq, dk, dv (N,C) and dsig (N,H) set; small (B,H,2F+K aligned) += :
+ * dgamma, dbeta, dtok; the state's part of dcarry [in,out]. */
+struct heads_grad { real *dq, *dk, *dv, *dsig, *small, *dcarry; };
+
+/* Reals between the states of two heads in a carry: S and igrad. */
+int64_t heads_stride(const struct inner *in, int F);
+
+/* Mini-batches, and groups of them, in a slice of T tokens. */
+int heads_batches(int T, int K);
+int heads_groups(int T, int K, int group);
+
+/* Reals of `small` for one head, and of one thread's scratch. */
+int64_t heads_small(int K, int F);
+int64_t heads_scratch(const struct inner *in, int K, int F, int group, int backward);
+
+/* Fill rope (K,F) for positions [0, n), and tok (K). */
+void heads_rope(real *rope, int n, int F, double theta);
+void heads_tok(real *tok, const real *token_idx, int K);
+
+/* o (N,C) set; carry [in,out]. */
+void heads_forward(const struct heads *s, real *o);
+
+/* The slice must start on a mini-batch boundary. */
+void heads_backward(const struct heads *s, struct heads_grad *g, const real *dO);
+
+#endif
