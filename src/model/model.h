@@ -14,18 +14,16 @@
 #include <stdint.h>
 
 #include "src/base/real.h"
+#include "src/layers/block.h"
 #include "src/layers/dims.h"
 #include "src/param/param.h"
 
-struct layer;
-
 struct model {
     struct dims         dims;
-    const struct layer *layer;   /* the sequence layer's row in the table     */
     struct param_table  params;
     real               *w;       /* (params.total); owned                     */
-    int                 i_embed, i_norm, i_head;  /* indices; i_head == i_embed if tied */
-    int                *i_block;                  /* (L) first parameter of a block; owned */
+    int                 i_embed, i_norm, i_head;  /* in params; i_head == i_embed if tied */
+    struct block       *blocks;  /* (L); owned                                */
 };
 
 /* Check dims and lay out the parameters.  w is allocated, zero.
@@ -33,9 +31,17 @@ struct model {
 int model_new(struct model **out, const struct dims *dims);
 void model_free(struct model *m);
 
+/* The model without weights (w is NULL): shapes, places, counts. */
+int model_shape(struct model **out, const struct dims *dims);
+
 /* The parameter table alone, for counts and budgets: nothing big is allocated.
  * Same checks as model_new(). */
 int model_layout(struct param_table *t, const struct dims *dims);
+
+/* Model FLOPs of a token, forward and backward: 6 per parameter that enters a
+ * matrix product (the head once, tied or not; no look-up), and three times the
+ * products of the sequence layer.  No credit for recomputation. */
+double model_flops(const struct model *m);
 
 /* Initial weights. */
 void model_init(struct model *m, uint64_t seed);
@@ -73,10 +79,12 @@ void stream_read(struct stream *s, real *x, const int32_t *tok, int T,
                  const struct stream_tap *tap);
 
 /* The inner state of layer l, for probes: pointers into the carry, borrowed.
- * name [out] "W1", "b1", ...; shape per sequence in `ndim`, `shape`; element
- * (b, ...) at v + b * stride.  returns 0 past the last */
+ * name [out] "W1", "b1", ...; shape per sequence (H, rows, cols) in `ndim`, `shape`;
+ * matrix (b, h) lies in one piece at v + b * stride[0] + h * stride[1].  The inner
+ * gradient of an unfinished mini-batch has the same shape and strides, and lies
+ * stride[1] / 2 behind.  returns 0 past the last */
 int stream_state(const struct stream *s, int l, int i, const char **name, int *ndim,
-                 int64_t shape[4], const real **v, int64_t *stride);
+                 int64_t shape[4], const real **v, int64_t stride[2]);
 
 /* logits (n,V) = x (n,C) head'. */
 void model_logits(const struct model *m, real *logits, const real *x, int n);

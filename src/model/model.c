@@ -1,0 +1,119 @@
+#include "src/model/model.h"
+
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/kernels/gemm.h"
+#include "src/kernels/xent.h"
+
+static int check_dims(const struct dims *d, const struct layer **layer)
+{
+    const struct { const char *name; int v; } sizes[] = {
+        { "vocab", d->V }, { "layers", d->L }, { "width", d->C }, { "heads", d->H },
+        { "ffn_width", d->E }, { "mini_batch", d->K }, { "conv_width", d->conv_width },
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        if (sizes[i].v < 1)
+            return fail(ERR_CONFIG, "model.%s is %d, it must be at least 1", sizes[i].name,
+                        sizes[i].v);
+    *layer = layers_find(d->layer);
+    if (!*layer) return fail(ERR_CONFIG, "model.layer: there is no sequence layer '%s'", d->layer);
+    return (*layer)->fits(d);
+}
+
+static void lay_out(struct model *m, const struct layer *layer)
+{
+    const struct dims *d = &m->dims;
+    struct param_table *t = &m->params;
+
+    m->i_embed = param_add(t, "model.embed_tokens.weight", INIT_NORMAL, d->init_std, 2, d->V,
+                           d->C, 0, 0);
+    for (int l = 0; l < d->L; l++) block_params(&m->blocks[l], t, d, layer, l);
+    m->i_norm = param_add(t, "model.norm.weight", INIT_ONE, 0, 1, d->C, 0, 0, 0);
+    m->i_head = d->tied ? m->i_embed
+                        : param_add(t, "lm_head.weight", INIT_NORMAL, d->init_std, 2, d->V, d->C,
+                                    0, 0);
+}
+
+int model_shape(struct model **out, const struct dims *d)
+{
+    const struct layer *layer = NULL;
+    const int rc = check_dims(d, &layer);
+
+    *out = NULL;
+    if (rc != OK) return rc;
+    struct model *m = mem_new(1, sizeof *m, "model");
+    m->dims = *d;
+    m->blocks = mem_new(d->L, sizeof *m->blocks, "blocks");
+    lay_out(m, layer);
+    *out = m;
+    return OK;
+}
+
+int model_new(struct model **out, const struct dims *d)
+{
+    const int rc = model_shape(out, d);
+    if (rc == OK)
+        (*out)->w = mem_new((*out)->params.total, sizeof(real), "weights");
+    return rc;
+}
+
+int model_layout(struct param_table *t, const struct dims *d)
+{
+    struct model *m;
+    const int rc = model_shape(&m, d);
+    *t = (struct param_table){ 0 };
+    if (rc != OK) return rc;
+    *t = m->params;
+    m->params = (struct param_table){ 0 };
+    model_free(m);
+    return OK;
+}
+
+void model_free(struct model *m)
+{
+    if (!m) return;
+    param_done(&m->params);
+    mem_free(m->blocks);
+    mem_free(m->w);
+    mem_free(m);
+}
+
+void model_init(struct model *m, uint64_t seed) { param_init(m->w, &m->params, seed); }
+
+double model_flops(const struct model *m)
+{
+    double params = (double)m->dims.V * m->dims.C;
+    for (int i = 0; i < m->params.count; i++) {
+        const struct param *p = &m->params.p[i];
+        const size_t n = strlen(p->name);
+        const int product = p->ndim >= 2 && n > 12 && !strcmp(p->name + n - 12, "_proj.weight");
+        if (product || strstr(p->name, "learnable_ttt_lr_weight")) params += (double)p->n;
+    }
+    return 6 * params + 3 * m->dims.L * m->blocks[0].layer->flops(&m->dims);
+}
+
+/* Rows of logits that are held at once. */
+#define LOGIT_ROWS 256
+
+void model_logits(const struct model *m, real *logits, const real *x, int n)
+{
+    const struct dims *d = &m->dims;
+    gemm_nt(logits, d->V, x, d->C, m->w + m->params.p[m->i_head].offset, d->C, n, d->V, d->C, n,
+            GEMM_SET);
+}
+
+void model_nll(const struct model *m, double *nll, const real *x, const int32_t *target, int n)
+{
+    const struct dims *d = &m->dims;
+    const int most = n < LOGIT_ROWS ? n : LOGIT_ROWS;
+    real *logits = mem_new((int64_t)most * d->V, sizeof *logits, "logits");
+
+    for (int i = 0; i < n; i += LOGIT_ROWS) {
+        const int rows = n - i < LOGIT_ROWS ? n - i : LOGIT_ROWS;
+        model_logits(m, logits, x + (int64_t)i * d->C, rows);
+        xent_forward(nll + i, logits, target + i, rows, d->V);
+    }
+    mem_free(logits);
+}

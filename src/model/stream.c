@@ -1,0 +1,140 @@
+/* Reading: slices of any length through all blocks, carries kept. */
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/kernels/embed.h"
+#include "src/kernels/rmsnorm.h"
+#include "src/model/model.h"
+
+struct stream {
+    const struct model *m;
+    int          B, T_max;
+    int64_t      pos;
+    int64_t      carry_reals;   /* of one layer, all sequences            */
+    real        *carry;         /* (L, carry_reals)                       */
+    struct arena arena;         /* x, y, tape and scratch of one block    */
+    double      *stats;         /* (B,H,T/K,3)                            */
+    double      *losses;        /* (3, T/K)                               */
+};
+
+static struct layer_call call_of(const struct stream *s, int T)
+{
+    return (struct layer_call){ .d = &s->m->dims, .t = &s->m->params, .w = s->m->w, .B = s->B,
+                                .T = T, .pos = s->pos };
+}
+
+/* The arrays of a slice of T tokens, laid out in a. */
+static void lay_out(const struct model *m, struct arena *a, int B, int T, struct block_tape *t,
+                    struct block_tape *w, real **x, real **y, real **r)
+{
+    const int64_t N = (int64_t)B * T;
+    *x = arena_reals(a, N * m->dims.C);
+    *y = arena_reals(a, N * m->dims.C);
+    *r = arena_reals(a, N);
+    block_tape(&m->blocks[0], t, a, &m->dims, B, T, 0);
+    block_work(&m->blocks[0], w, a, &m->dims, B, T, 0, 0);
+}
+
+struct stream *stream_new(const struct model *m, int B, int T_max)
+{
+    const struct dims *d = &m->dims;
+    struct stream *s = mem_new(1, sizeof *s, "stream");
+    struct block_tape t, w;
+    struct arena plan;
+    real *x, *y, *r;
+    const int64_t batches = T_max / d->K + 1;
+
+    check(B > 0 && T_max > 0);
+    *s = (struct stream){ .m = m, .B = B, .T_max = T_max };
+    s->carry_reals = B * block_carry_reals(&m->blocks[0], d);
+    s->carry = mem_new(d->L * s->carry_reals, sizeof(real), "carries");
+    arena_plan(&plan);
+    lay_out(m, &plan, B, T_max, &t, &w, &x, &y, &r);
+    arena_init(&s->arena, plan.peak, "activations of a slice");
+    s->stats = mem_new(B * d->H * batches * 3, sizeof(double), "inner losses");
+    s->losses = mem_new(batches * 3, sizeof(double), "inner losses");
+    stream_reset(s);
+    return s;
+}
+
+void stream_free(struct stream *s)
+{
+    if (!s) return;
+    mem_free(s->carry);
+    arena_done(&s->arena);
+    mem_free(s->stats);
+    mem_free(s->losses);
+    mem_free(s);
+}
+
+void stream_reset(struct stream *s)
+{
+    struct layer_call c = call_of(s, 0);
+    s->pos = 0;
+    for (int l = 0; l < s->m->dims.L; l++)
+        block_carry_start(&s->m->blocks[l], &c, s->carry + l * s->carry_reals);
+}
+
+int64_t stream_pos(const struct stream *s) { return s->pos; }
+
+/* Means over sequences, heads and tokens of each mini-batch. */
+static void report_inner(struct stream *s, const struct stream_tap *tap, int l, int n)
+{
+    const struct dims *d = &s->m->dims;
+    for (int k = 0; k < n; k++)
+        for (int i = 0; i < 3; i++) {
+            double sum = 0;
+            for (int bh = 0; bh < s->B * d->H; bh++) sum += s->stats[((int64_t)bh * n + k) * 3 + i];
+            s->losses[i * n + k] = sum / ((double)s->B * d->H * d->K);
+        }
+    tap->inner(tap->ctx, l, n, s->losses, s->losses + n, s->losses + 2 * n);
+}
+
+void stream_read(struct stream *s, real *out, const int32_t *tok, int T,
+                 const struct stream_tap *tap)
+{
+    const struct model *m = s->m;
+    const struct dims *d = &m->dims;
+    struct layer_call c = call_of(s, T);
+    struct block_tape t, w;
+    real *x, *y, *r;
+
+    check(T > 0 && T <= s->T_max);
+    const int inner = tap && tap->inner && s->pos % d->K == 0 ? T / d->K : 0;
+    arena_reset(&s->arena, 0);
+    lay_out(m, &s->arena, s->B, T, &t, &w, &x, &y, &r);
+    embed_forward(x, m->w + m->params.p[m->i_embed].offset, tok, s->B * T, d->C);
+    if (tap && tap->hidden) tap->hidden(tap->ctx, 0, x, s->B, T);
+    for (int l = 0; l < d->L; l++) {
+        c.stats = inner ? s->stats : NULL;
+        block_forward(&m->blocks[l], &c, y, x, s->carry + l * s->carry_reals, &t, &w);
+        if (inner) report_inner(s, tap, l, inner);
+        real *swap = x;
+        x = y;
+        y = swap;
+        if (tap && tap->hidden) tap->hidden(tap->ctx, l + 1, x, s->B, T);
+    }
+    rmsnorm_forward(out, r, x, m->w + m->params.p[m->i_norm].offset, s->B * T, d->C, d->rms_eps);
+    s->pos += T;
+}
+
+int stream_state(const struct stream *s, int l, int i, const char **name, int *ndim,
+                 int64_t shape[4], const real **v, int64_t stride[2])
+{
+    const struct dims *d = &s->m->dims;
+    const struct layer *layer = s->m->blocks[l].layer;
+    const int64_t halo = s->carry_reals - s->B * layer->carry_reals(d);
+    int rows, cols;
+    int64_t offset, heads;
+
+    if (!layer->state || !layer->state(d, i, name, &rows, &cols, &offset, &heads)) return 0;
+    *ndim = 3;
+    shape[0] = d->H;
+    shape[1] = rows;
+    shape[2] = cols;
+    *v = s->carry + l * s->carry_reals + halo + offset;
+    stride[0] = layer->carry_reals(d);
+    stride[1] = heads;
+    return 1;
+}

@@ -1,0 +1,304 @@
+/* The model as a function: gradients are derivatives, slices are the whole,
+ * and the way a batch is cut changes no bit. */
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/kernels/gemm.h"
+#include "src/model/pass.h"
+
+static struct dims tiny(int mamba)
+{
+    struct dims d = { .layer = "ttt_linear", .V = 37, .L = 2, .C = 12, .H = 2, .E = 10, .K = 4,
+                      .conv_width = 4, .gate = mamba, .share_qk = mamba, .pre_conv = mamba,
+                      .tied = mamba, .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1e-6,
+                      .init_std = 0.3, .inner_lr = 1 };
+    return d;
+}
+
+/* No parameter keeps a 0 or a 1 behind which an error could hide. */
+static struct model *rough_model(const struct dims *d, uint64_t seed)
+{
+    struct model *m;
+    assert_int_equal(model_new(&m, d), 0);
+    model_init(m, seed);
+    for (int i = 0; i < m->params.count; i++) {
+        const struct param *p = &m->params.p[i];
+        const uint64_t key = rng_key(seed + 1, p->name);
+        if (p->init != INIT_ZERO && p->init != INIT_ONE) continue;
+        for (int64_t k = 0; k < p->n; k++)
+            m->w[p->offset + k] += (real)(0.1 * rng_normal(key, (uint64_t)k));
+    }
+    return m;
+}
+
+static void random_tokens(int32_t *tok, int64_t n, int V, uint64_t seed)
+{
+    const uint64_t key = rng_key(seed, "tokens");
+    for (int64_t i = 0; i < n; i++) tok[i] = (int32_t)(rng_u64(key, (uint64_t)i) % (uint64_t)V);
+}
+
+static double loss_of(struct pass *p, const int32_t *windows, int B)
+{
+    struct pass_sums sums = { 0 };
+    pass_run(p, NULL, &sums, windows, B);
+    assert_int_equal(sums.bad, 0);
+    return fixed_value(sums.loss) / B;
+}
+
+static struct pass_opts opts(int context, int slice, int micro, enum remat remat)
+{
+    return (struct pass_opts){ .context = context, .slice_tokens = slice, .micro_batch = micro,
+                               .inner_group = 2, .remat = remat, .mask_token = 1 };
+}
+
+#ifdef TTT_F64
+/* <grad, v> against (loss(+hv) - loss(-hv)) / 2h for every parameter tensor.  The
+ * difference is good to about h^2 + 1e-16/h. */
+static void check_gradients(const struct dims *d, const struct pass_opts *o)
+{
+    enum { B = 2 };
+    const double h = 1e-5;
+    int32_t windows[B * 64];
+    struct model *m = rough_model(d, 3);
+    struct pass *p = pass_new(m, o);
+    struct pass_sums sums = { 0 };
+    struct grad g;
+    real *mean = mem_new(m->params.total, sizeof(real), "test");
+
+    random_tokens(windows, B * (o->context + 1), d->V, 5);
+    grad_init(&g, &m->params, REDUCE_FAST);
+    grad_begin(&g, (int64_t)B * pass_units(o));
+    pass_run(p, &g, &sums, windows, B);
+    grad_read(&g, mean, 0, m->params.total);
+    for (int i = 0; i < m->params.count; i++) {
+        const struct param *q = &m->params.p[i];
+        const uint64_t key = rng_key(9, q->name);
+        double along = 0, norm = 0, plus, minus;
+        for (int64_t k = 0; k < q->n; k++) {
+            along += mean[q->offset + k] * rng_normal(key, (uint64_t)k);
+            norm += mean[q->offset + k] * mean[q->offset + k];
+        }
+        for (int64_t k = 0; k < q->n; k++) m->w[q->offset + k] += h * rng_normal(key, (uint64_t)k);
+        plus = loss_of(p, windows, B);
+        for (int64_t k = 0; k < q->n; k++)
+            m->w[q->offset + k] -= 2 * h * rng_normal(key, (uint64_t)k);
+        minus = loss_of(p, windows, B);
+        for (int64_t k = 0; k < q->n; k++) m->w[q->offset + k] += h * rng_normal(key, (uint64_t)k);
+        const double slope = (plus - minus) / (2 * h);
+        if (!(fabs(slope - along) < 1e-7 * (1 + sqrt(norm * (double)q->n))) || norm == 0)
+            fail_msg("%s: derivative %.12g, gradient %.12g", q->name, slope, along);
+    }
+    grad_done(&g);
+    mem_free(mean);
+    pass_free(p);
+    model_free(m);
+}
+
+static void gradients_are_derivatives(void **state)
+{
+    (void)state;
+    struct dims m = tiny(1), t = tiny(0), wide = tiny(1), one = tiny(1);
+    struct pass_opts whole = opts(16, 16, 2, REMAT_NONE), cut = opts(24, 8, 2, REMAT_BLOCK),
+                     ragged = opts(22, 8, 2, REMAT_NONE), shorter = opts(3, 8, 2, REMAT_NONE);
+    wide.C = 36;       /* head width 18: more than a vector and a remainder */
+    wide.tied = 0;
+    wide.gate = 0;
+    one.K = 1;
+    check_gradients(&m, &whole);
+    check_gradients(&m, &cut);
+    check_gradients(&m, &ragged);
+    check_gradients(&m, &shorter);
+    check_gradients(&t, &whole);
+    check_gradients(&t, &ragged);
+    check_gradients(&wide, &cut);
+    check_gradients(&one, &cut);
+}
+#endif
+
+/* hidden (T,C) of one sequence, read in slices of `slice`. */
+static void read_all(const struct model *m, real *x, const int32_t *tok, int T, int slice)
+{
+    struct stream *s = stream_new(m, 1, slice);
+    for (int t = 0; t < T; t += slice)
+        stream_read(s, x + (int64_t)t * m->dims.C, tok + t, T - t < slice ? T - t : slice, NULL);
+    assert_int_equal(stream_pos(s), T);
+    stream_free(s);
+}
+
+static void slices_are_the_whole_bitwise(void **state)
+{
+    (void)state;
+    enum { T = 77 };
+    for (int mamba = 0; mamba < 2; mamba++) {
+        struct dims d = tiny(mamba);
+        d.K = 16;
+        d.C = 64;
+        struct model *m = rough_model(&d, 3);
+        const size_t n = (size_t)T * 64;
+        real *whole = mem_new((int64_t)n, sizeof(real), "test");
+        real *cut = mem_new((int64_t)n, sizeof(real), "test");
+        int32_t tok[T];
+        random_tokens(tok, T, d.V, 5);
+        read_all(m, whole, tok, T, T);
+        static const int slices[] = { 16, 32, 64 };
+        for (int i = 0; i < 3; i++) {
+            read_all(m, cut, tok, T, slices[i]);
+            assert_memory_equal(whole, cut, n * sizeof(real));
+        }
+        /* Cut anywhere: the primal form takes over inside a mini-batch. */
+        static const int odd[] = { 1, 3, 7, 20 };
+        for (int i = 0; i < 4; i++) {
+            read_all(m, cut, tok, T, odd[i]);
+            for (size_t k = 0; k < n; k++)
+                assert_true(fabs((double)(whole[k] - cut[k])) < 2e3 * REAL_EPS);
+        }
+        tok[3] = (tok[3] + 1) % d.V;  /* the comparison can fail */
+        read_all(m, cut, tok, T, 16);
+        assert_memory_not_equal(whole, cut, n * sizeof(real));
+        mem_free(whole);
+        mem_free(cut);
+        model_free(m);
+    }
+}
+
+/* Gradient sums of 5 sequences, as integers. */
+static struct grad exact_grads(const struct model *m, int micro, enum remat remat, int threads,
+                               struct pass_sums *sums)
+{
+    enum { B = 5, CONTEXT = 40 };
+    int32_t windows[B * (CONTEXT + 1)];
+    const struct pass_opts o = opts(CONTEXT, 16, micro, remat);
+    struct grad g;
+
+    omp_set_num_threads(threads);
+    struct pass *p = pass_new(m, &o);
+    random_tokens(windows, B * (CONTEXT + 1), m->dims.V, 5);
+    grad_init(&g, &m->params, REDUCE_EXACT);
+    grad_begin(&g, (int64_t)B * pass_units(&o));
+    *sums = (struct pass_sums){ 0 };
+    for (int b = 0; b < B; b += micro)
+        pass_run(p, &g, sums, windows + b * (CONTEXT + 1), B - b < micro ? B - b : micro);
+    pass_free(p);
+    return g;
+}
+
+static void cutting_the_batch_changes_no_bit(void **state)
+{
+    (void)state;
+    struct dims d = tiny(1);
+    d.K = 8;
+    struct model *m = rough_model(&d, 3);
+    struct pass_sums one, other;
+    struct grad g = exact_grads(m, 1, REMAT_NONE, 1, &one);
+    const size_t bytes = (size_t)m->params.total * sizeof *g.fixed;
+    static const struct { int micro; enum remat remat; int threads; } ways[] = {
+        { 1, REMAT_NONE, 2 }, { 2, REMAT_NONE, 1 }, { 3, REMAT_BLOCK, 2 }, { 5, REMAT_NONE, 3 },
+        { 1, REMAT_BLOCK, 1 },
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        struct grad h = exact_grads(m, ways[i].micro, ways[i].remat, ways[i].threads, &other);
+        assert_memory_equal(g.fixed, h.fixed, bytes);
+        assert_memory_equal(&one.loss, &other.loss, sizeof one.loss);
+        grad_done(&h);
+    }
+    m->w[m->params.p[1].offset] += (real)1e-3;  /* the comparison can fail */
+    struct grad h = exact_grads(m, 1, REMAT_NONE, 1, &other);
+    assert_memory_not_equal(g.fixed, h.fixed, bytes);
+    grad_done(&h);
+    grad_done(&g);
+    model_free(m);
+    omp_set_num_threads(omp_get_num_procs());
+}
+
+/* The paper's sizes: reference counts come from the authors' code. */
+static void parameter_counts(void **state)
+{
+    (void)state;
+    static const struct { int L, C, H, E; int64_t m, t; } sizes[] = {
+        { 12, 768, 12, 2048, 110424144, 110276688 },
+        { 24, 1024, 16, 2736, 337684224, 337291008 },
+        { 24, 1536, 16, 4096, 733608192, 733018368 },
+        { 24, 2048, 32, 5504, 1285639296, 1284852864 },
+    };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int mamba = 0; mamba < 2; mamba++) {
+            struct dims d = tiny(mamba);
+            struct param_table t;
+            d.V = 32000;
+            d.tied = 1;
+            d.K = 16;
+            d.L = sizes[i].L;
+            d.C = sizes[i].C;
+            d.H = sizes[i].H;
+            d.E = sizes[i].E;
+            assert_int_equal(model_layout(&t, &d), 0);
+            assert_int_equal(t.n, mamba ? sizes[i].m : sizes[i].t);
+            param_done(&t);
+        }
+}
+
+static void first_loss_is_ln_vocab(void **state)
+{
+    (void)state;
+    enum { CONTEXT = 64 };
+    struct dims d = tiny(1);
+    struct model *m;
+    int32_t windows[CONTEXT + 1];
+    d.V = 1000;
+    d.C = 64;
+    d.init_std = 0.02;
+    assert_int_equal(model_new(&m, &d), 0);
+    model_init(m, 1);
+    const struct pass_opts o = opts(CONTEXT, 32, 1, REMAT_NONE);
+    struct pass *p = pass_new(m, &o);
+    random_tokens(windows, CONTEXT + 1, d.V, 5);
+    assert_true(fabs(loss_of(p, windows, 1) - log(1000)) < 0.1);
+    pass_free(p);
+    model_free(m);
+}
+
+static void impossible_shapes_are_refused(void **state)
+{
+    (void)state;
+    struct model *m;
+    struct dims d = tiny(1);
+    d.H = 5;
+    assert_int_equal(model_new(&m, &d), -78);
+    assert_null(m);
+    d = tiny(1);
+    d.C = 10;  /* head width 5 */
+    assert_int_equal(model_new(&m, &d), -78);
+    d = tiny(1);
+    strcpy(d.layer, "nothing");
+    assert_int_equal(model_new(&m, &d), -78);
+}
+
+static int nothing_is_left(void **state)
+{
+    (void)state;
+    return mem_live_blocks() == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#ifdef TTT_F64
+        cmocka_unit_test(gradients_are_derivatives),
+#endif
+        cmocka_unit_test(slices_are_the_whole_bitwise),
+        cmocka_unit_test(cutting_the_batch_changes_no_bit),
+        cmocka_unit_test(parameter_counts),
+        cmocka_unit_test(first_loss_is_ln_vocab),
+        cmocka_unit_test(impossible_shapes_are_refused),
+    };
+    gemm_start();
+    return cmocka_run_group_tests(tests, NULL, nothing_is_left);
+}
