@@ -45,7 +45,7 @@ static double forward_row(const real *x, int target, int V)
     double sum = 0;
 
     for (int v = 0; v < V; v += BLOCK) sum += exp_sum(e, x + v, m, V - v < BLOCK ? V - v : BLOCK);
-    return log(sum) + (double)m - (double)x[target];                             /* [E9] */
+    return log(sum) + ((double)m - (double)x[target]);                            /* [E9] */
 }
 
 void xent_forward(double *nll, const real *logits, const int32_t *target, int N, int V)
@@ -65,7 +65,7 @@ static double gradient_row(real *x, int target, real scale, int V)
         sum += exp_sum(x + v, x + v, m, V - v < BLOCK ? V - v : BLOCK);
     multiply(x, (real)(scale / sum), V);
     x[target] -= scale;
-    return log(sum) + (double)m - (double)l;
+    return log(sum) + ((double)m - (double)l);
 }
 
 void xent_grad(real *logits, double *nll, const int32_t *target, const real *scale, int N,

@@ -1,0 +1,182 @@
+/* test_grad.c -- sums of gradients: the same bits in any order, and bad ones named. */
+#include "tests/unit/numeric.h"
+
+#include "src/kernels/gemm.h"
+#include "src/param/grad.h"
+
+enum { M = 67, N = 211, VECTOR = 7, UNITS = 5, K = 33 };
+
+/* weight (M,N), then a vector, then another weight. */
+static void make_table(struct param_table *t)
+{
+    *t = (struct param_table){ 0 };
+    param_add(t, "weight", INIT_NORMAL, 1, 2, M, N, 0, 0);
+    param_add(t, "vector", INIT_ONE, 0, 1, VECTOR, 0, 0, 0);
+    param_add(t, "other", INIT_NORMAL, 1, 2, N, M, 0, 0);
+}
+
+/* Contributions of unit u to all parameters. */
+static void add_unit(struct grad *g, int u)
+{
+    const struct param *p = g->table->p;
+    real *a = noise(K * M, 10 + (uint64_t)u), *b = noise(K * N, 20 + (uint64_t)u);
+    real *v = noise(VECTOR, 30 + (uint64_t)u);
+    grad_add_tn(g, p[0].offset, a, M, b, N, M, N, K);
+    grad_add(g, p[1].offset, v, VECTOR);
+    grad_add_tn(g, p[2].offset, b, N, a, M, N, M, K);
+}
+
+/* What the mean over units should be, in double. */
+static double *plain_mean(const struct param_table *t)
+{
+    double *want = hold(t->total, sizeof *want);
+    for (uint64_t u = 0; u < UNITS; u++) {
+        real *a = noise(K * M, 10 + u), *b = noise(K * N, 20 + u), *v = noise(VECTOR, 30 + u);
+        for (int k = 0; k < K; k++)
+            for (int m = 0; m < M; m++)
+                for (int n = 0; n < N; n++) {
+                    const double ab = (double)a[k * M + m] * (double)b[k * N + n] / UNITS;
+                    want[t->p[0].offset + m * N + n] += ab;
+                    want[t->p[2].offset + n * M + m] += ab;
+                }
+        for (int i = 0; i < VECTOR; i++) want[t->p[1].offset + i] += (double)v[i] / UNITS;
+    }
+    return want;
+}
+
+static void mean_over_units(void **state)
+{
+    (void)state;
+    struct param_table t;
+    make_table(&t);
+    for (enum reduction mode = REDUCE_EXACT; mode <= REDUCE_FAST; mode++) {
+        struct grad g;
+        grad_init(&g, &t, mode);
+        for (int step = 0; step < 2; step++) {             /* begin() forgets the step before */
+            grad_begin(&g, UNITS);
+            for (int u = 0; u < UNITS; u++) add_unit(&g, u);
+        }
+        real *mean = zeros(t.total);
+        double *want = plain_mean(&t), sumsq = 0;
+        grad_read(&g, mean, 0, t.total);
+        assert_close(mean, want, t.total, ULPS(2 * sqrt(K)) + 1e-12);
+        for (int64_t i = 0; i < t.total; i++) sumsq += want[i] * want[i];
+        assert_true(fabs(grad_sumsq(&g) / sumsq - 1) < ULPS(4) + 1e-10);
+        assert_null(grad_bad_name(&g));
+
+        real *part = zeros(t.total);                       /* read in pieces */
+        grad_read(&g, part, 0, 1001);
+        grad_read(&g, part + 1001, 1001, t.total - 1001);
+        assert_same(part, mean, t.total);
+        grad_done(&g);
+        release();
+    }
+    param_done(&t);
+}
+
+/* Exact: any order of units, any number of threads, any grouping over two
+ * processes gives the same integers; and it is not trivially so, for floats differ. */
+static void order_changes_no_bit(void **state)
+{
+    (void)state;
+    static const int order[3][UNITS] = { { 0, 1, 2, 3, 4 }, { 4, 2, 0, 3, 1 }, { 3, 4, 1, 0, 2 } };
+    struct param_table t;
+    struct grad g[3], half;
+    double sumsq[3];
+    make_table(&t);
+    for (int i = 0; i < 3; i++) {
+        omp_set_num_threads(i + 1);
+        grad_init(&g[i], &t, REDUCE_EXACT);
+        grad_begin(&g[i], UNITS);
+        for (int u = 0; u < UNITS; u++) add_unit(&g[i], order[i][u]);
+        sumsq[i] = grad_sumsq(&g[i]);
+    }
+    assert_same(g[0].fixed, g[1].fixed, t.total);
+    assert_same(g[0].fixed, g[2].fixed, t.total);
+    assert_true(sumsq[0] == sumsq[1] && sumsq[0] == sumsq[2]);
+
+    grad_init(&half, &t, REDUCE_EXACT);
+    for (int part = 0; part < 2; part++) {
+        grad_begin(&half, UNITS);
+        for (int u = 3 * part; u < (part ? UNITS : 3); u++) add_unit(&half, u);
+        for (int64_t i = 0; i < t.total; i++) g[1].fixed[i] -= half.fixed[i];
+    }
+    for (int64_t i = 0; i < t.total; i++) assert_int_equal(g[1].fixed[i], 0);
+
+    real *sum[2];
+    for (int i = 0; i < 2; i++) {
+        struct grad f;
+        sum[i] = zeros(t.total);
+        grad_init(&f, &t, REDUCE_FAST);
+        grad_begin(&f, UNITS);
+        for (int u = 0; u < UNITS; u++) add_unit(&f, order[i][u]);
+        grad_read(&f, sum[i], 0, t.total);
+        grad_done(&f);
+    }
+    assert_other(sum[0], sum[1], t.total);
+
+    for (int i = 0; i < 3; i++) grad_done(&g[i]);
+    grad_done(&half);
+    param_done(&t);
+    release();
+}
+
+/* What can't be a summand is left out, noticed, and named after its parameter. */
+static void bad_contributions_are_named(void **state)
+{
+    (void)state;
+    static const double bad[] = { NAN, INFINITY, -INFINITY, 0x1.1p17, -0x1.1p17 };
+    struct param_table t;
+    struct grad g;
+    make_table(&t);
+    grad_init(&g, &t, REDUCE_EXACT);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        real v[VECTOR] = { 1, 2, 3 };
+        grad_begin(&g, 4);
+        assert_null(grad_bad_name(&g));
+        v[0] = 0x1p17;                                     /* the largest good one */
+        grad_add(&g, t.p[1].offset, v, VECTOR);
+        assert_null(grad_bad_name(&g));
+        v[1] = (real)bad[i];
+        grad_add(&g, t.p[1].offset, v, VECTOR);
+        assert_string_equal(grad_bad_name(&g), "vector");
+
+        real *a = noise(K * M, 1), *b = noise(K * N, 2);   /* through a product */
+        a[5 * M + 66] = (real)bad[i];
+        grad_add_tn(&g, t.p[2].offset, b, N, a, M, N, M, K);
+        assert_string_equal(grad_bad_name(&g), "vector");  /* the first in the table */
+        grad_add_tn(&g, t.p[0].offset, a, M, b, N, M, N, K);
+        assert_string_equal(grad_bad_name(&g), "weight");
+        release();
+    }
+    grad_done(&g);
+    param_done(&t);
+}
+
+/* Without a range check in fast mode, the norm is where NaN shows. */
+static void norm_of_nan_is_not_finite(void **state)
+{
+    (void)state;
+    struct param_table t;
+    struct grad g;
+    make_table(&t);
+    grad_init(&g, &t, REDUCE_FAST);
+    grad_begin(&g, 1);
+    real v[VECTOR] = { (real)NAN };
+    grad_add(&g, t.p[1].offset, v, VECTOR);
+    assert_false(isfinite(grad_sumsq(&g)));
+    grad_done(&g);
+    param_done(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mean_over_units),
+        cmocka_unit_test(order_changes_no_bit),
+        cmocka_unit_test(bad_contributions_are_named),
+        cmocka_unit_test(norm_of_nan_is_not_finite),
+    };
+    gemm_start();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

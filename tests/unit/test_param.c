@@ -1,0 +1,109 @@
+/* test_param.c -- the one list of parameters. */
+#include "tests/unit/numeric.h"
+
+#include <stdio.h>
+
+#include "src/param/param.h"
+
+static void layout(void **state)
+{
+    (void)state;
+    struct param_table t = { 0 };
+    assert_int_equal(param_add(&t, "a", INIT_ONE, 0, 2, 3, 7, 99, 99), 0);
+    assert_int_equal(param_add(&t, "b", INIT_ZERO, 0, 1, 1, 0, 0, 0), 1);
+    assert_int_equal(param_add(&t, "c", INIT_NORMAL, 2, 4, 2, 3, 5, 7), 2);
+    assert_int_equal(t.count, 3);
+    assert_int_equal(t.n, 21 + 1 + 210);
+    for (int k = 0; k < t.count; k++) {
+        assert_int_equal(t.p[k].offset % ALIGN_REALS, 0);
+        assert_int_equal(param_at(&t, t.p[k].offset), k);
+        assert_int_equal(param_at(&t, t.p[k].offset + t.p[k].n - 1), k);
+        assert_int_equal(param_find(&t, t.p[k].name), k);
+    }
+    assert_int_equal(t.p[1].offset, align_reals(21));
+    assert_int_equal(t.total, align_reals(21) + ALIGN_REALS + align_reals(210));
+    assert_int_equal(param_find(&t, "d"), -1);
+    assert_int_equal(param_find(&t, ""), -1);
+    param_done(&t);
+    assert_int_equal(t.count, 0);
+}
+
+static void many_parameters(void **state)
+{
+    (void)state;
+    struct param_table t = { 0 };
+    char name[32];
+    for (int k = 0; k < 1000; k++) {
+        snprintf(name, sizeof name, "p.%d", k);
+        assert_int_equal(param_add(&t, name, INIT_ONE, 0, 1, k % 37 + 1, 0, 0, 0), k);
+    }
+    for (int k = 0; k < 1000; k++) {
+        snprintf(name, sizeof name, "p.%d", k);
+        assert_int_equal(param_find(&t, name), k);
+        assert_int_equal(param_at(&t, t.p[k].offset + k % 37), k);
+    }
+    param_done(&t);
+}
+
+/* Moments of the draws; five standard errors of a mean and of a variance. */
+static void distributions(void **state)
+{
+    (void)state;
+    enum { n = 200000 };
+    struct param_table t = { 0 };
+    param_add(&t, "normal", INIT_NORMAL, 0.02, 1, n, 0, 0, 0);
+    param_add(&t, "uniform", INIT_UNIFORM, 0.5, 1, n, 0, 0, 0);
+    param_add(&t, "one", INIT_ONE, 0, 1, 5, 0, 0, 0);
+    param_add(&t, "zero", INIT_ZERO, 0, 1, 5, 0, 0, 0);
+    real *w = noise(t.total, 3);
+    param_init(w, &t, 1);
+    const double var[2] = { 0.02 * 0.02, 0.5 * 0.5 / 3 }, kurtosis[2] = { 3, 1.8 };
+    for (int k = 0; k < 2; k++) {
+        double m = 0, v = 0;
+        for (int i = 0; i < n; i++) m += (double)w[t.p[k].offset + i] / n;
+        for (int i = 0; i < n; i++) v += pow((double)w[t.p[k].offset + i], 2) / n;
+        assert_true(fabs(m) < 5 * sqrt(var[k] / n));
+        assert_true(fabs(v / var[k] - 1) < 5 * sqrt((kurtosis[k] - 1) / n));
+    }
+    for (int i = 0; i < n; i++) assert_true(fabs((double)w[t.p[1].offset + i]) <= 0.5);
+    for (int i = 0; i < ALIGN_REALS; i++) {
+        assert_true(w[t.p[2].offset + i] == (i < 5));      /* padding becomes zero */
+        assert_true(w[t.p[3].offset + i] == 0);
+    }
+    param_done(&t);
+    release();
+}
+
+/* A parameter's values depend on seed and name: not on what stands before it, nor on
+ * threads. */
+static void values_follow_the_name(void **state)
+{
+    (void)state;
+    struct param_table t = { 0 }, other = { 0 };
+    param_add(&t, "a", INIT_NORMAL, 1, 2, 67, 7, 0, 0);
+    param_add(&t, "b", INIT_NORMAL, 1, 1, 501, 0, 0, 0);
+    param_add(&other, "b", INIT_NORMAL, 1, 1, 501, 0, 0, 0);
+    real *w = zeros(t.total), *v = zeros(other.total);
+    omp_set_num_threads(1);
+    param_init(w, &t, 7);
+    omp_set_num_threads(3);
+    param_init(v, &other, 7);
+    assert_same(w + t.p[1].offset, v, 501);
+    assert_other(w, v, 400);                               /* another name */
+    param_init(v, &other, 8);
+    assert_other(w + t.p[1].offset, v, 501);               /* another seed */
+    param_done(&t);
+    param_done(&other);
+    release();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layout),
+        cmocka_unit_test(many_parameters),
+        cmocka_unit_test(distributions),
+        cmocka_unit_test(values_follow_the_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,88 @@
+/* test_vecmath.c -- exp, tanh and the logistic function against libm. */
+#include "tests/unit/numeric.h"
+
+#include "src/kernels/vecmath.h"
+
+/* Next place to look: every 997th float, so all exponents and odd mantissas. */
+static float further(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    bits += 997;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Largest |f/g - 1| over both signs of 1e-20 .. far. */
+static double worst(real (*f)(real), double (*g)(double), float far, double *where)
+{
+    double most = 0;
+    for (float x = 1e-20f; x < far; x = further(x)) {
+        for (int sign = -1; sign <= 1; sign += 2) {
+            const double at = sign * (double)x, off = fabs((double)f((real)at) / g(at) - 1);
+            if (!(off <= most)) {
+                most = off;
+                *where = at;
+            }
+        }
+    }
+    return most;
+}
+
+static real exp_(real x) { return vexp(x); }
+static real tanh_(real x) { return vtanh(x); }
+static real sigmoid_(real x) { return vsigmoid(x); }
+static double logistic(double x) { return 1 / (1 + exp(-x)); }
+
+static void relative_errors(void **state)
+{
+    (void)state;
+    double where = 0;
+    const double e = worst(exp_, exp, 87.3f, &where);
+    print_message("exp      %.3g at %g\n", e, where);
+    assert_true(e < 0.8 * REAL_EPS);
+    const double t = worst(tanh_, tanh, 100, &where);
+    print_message("tanh     %.3g at %g\n", t, where);
+    assert_true(t < 1.5 * REAL_EPS);
+    const double s = worst(sigmoid_, logistic, 87.3f, &where);
+    print_message("logistic %.3g at %g\n", s, where);
+    assert_true(s < 2 * REAL_EPS);
+}
+
+static void ends_of_the_range(void **state)
+{
+    (void)state;
+    assert_true(vexp(0) == 1 && vexp((real)-0.0) == 1);
+    assert_true(vexp((real)-INFINITY) == 0 && vexp(-1000) == 0 && vexp((real)-1e30) == 0);
+    assert_true(isinf(vexp((real)INFINITY)) && isinf(vexp(1000)) && isinf(vexp((real)1e30)));
+    assert_true(isnan(vexp((real)NAN)) && isnan(vtanh((real)NAN)) && isnan(vsigmoid((real)NAN)));
+    /* exp(88.7) needs 2^128, which no float holds, though the result is one. */
+    assert_true(fabs((double)vexp((real)88.7f) / exp((double)88.7f) - 1) < REAL_EPS);
+    assert_true(vtanh(100) == 1 && vtanh(-100) == -1 && vtanh((real)-INFINITY) == -1);
+    assert_true(vsigmoid(1000) == 1 && vsigmoid(-1000) == 0 && vsigmoid(0) == (real)0.5);
+    assert_true(vtanh(0) == 0);
+}
+
+/* Where tanh changes its formula it must not step back. */
+static void no_jump_at_the_seam(void **state)
+{
+    (void)state;
+    float x = 0.62f;
+    double last = (double)vtanh((real)x);
+    for (int i = 0; i < 200000; i++) {
+        x = nextafterf(x, 1);
+        const double now = (double)vtanh((real)x);
+        assert_true(now >= last - 2 * REAL_EPS);
+        last = now;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(relative_errors),
+        cmocka_unit_test(ends_of_the_range),
+        cmocka_unit_test(no_jump_at_the_seam),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
