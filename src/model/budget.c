@@ -1,0 +1,42 @@
+#include "src/model/budget.h"
+
+#include "src/base/human.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/model/model.h"
+
+int budget_plan(struct budget *b, const struct dims *d, const struct pass_opts *o,
+                enum reduction mode)
+{
+    struct param_table t = { 0 };
+    struct pass_bytes pass = { 0 };
+    int rc = OK;
+
+    *b = (struct budget){ 0 };
+    TRY(model_layout(&t, d));
+    TRY(pass_plan(&pass, d, o));
+    b->n_params = t.n;
+    b->params = t.total * (int64_t)sizeof(real);
+    b->grads = t.total * (int64_t)(mode == REDUCE_EXACT ? sizeof(int64_t) : sizeof(real));
+    b->moments = 2 * b->params;
+    b->tape = pass.tape;
+    b->logits = pass.logits;
+    b->scratch = pass.scratch;
+    b->total = b->params + b->grads + b->moments + b->tape + b->logits + b->scratch;
+out:
+    param_done(&t);
+    return rc;
+}
+
+char *budget_text(const struct budget *b)
+{
+    char p[HUMAN_TEXT], g[HUMAN_TEXT], m[HUMAN_TEXT], t[HUMAN_TEXT], l[HUMAN_TEXT], s[HUMAN_TEXT],
+        sum[HUMAN_TEXT];
+    return mem_format("  parameters %12s   (%lld)\n  gradients  %12s\n  moments    %12s\n"
+                      "  tape       %12s\n  logits     %12s\n  scratch    %12s\n"
+                      "  sum        %12s",
+                      human_bytes(p, b->params), (long long)b->n_params, human_bytes(g, b->grads),
+                      human_bytes(m, b->moments), human_bytes(t, b->tape),
+                      human_bytes(l, b->logits), human_bytes(s, b->scratch),
+                      human_bytes(sum, b->total));
+}
