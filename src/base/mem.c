@@ -4,9 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "src/base/real.h"
 #include "src/base/status.h"
+
+/* From this size on a block is a mapping of its own: zero pages come when they
+ * are touched, huge ones where the system has them, and go back at once. */
+#define BIG ((int64_t)4 << 20)
 
 /* In front of every block, so that a free knows what it gives back. */
 struct head { int64_t bytes; char pad[ALIGN_BYTES - sizeof(int64_t)]; };
@@ -36,6 +41,15 @@ static void out_of_memory(int64_t n, size_t size, const char *what)
     leave(ERR_MEMORY);
 }
 
+static void *map(int64_t bytes)
+{
+    const size_t whole = sizeof(struct head) + (size_t)bytes;
+    void *p = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) return NULL;
+    madvise(p, whole, MADV_HUGEPAGE);  /* advice: no matter if it is refused */
+    return p;
+}
+
 void *mem_new(int64_t n, size_t size, const char *what)
 {
     struct head *h = NULL;
@@ -46,11 +60,11 @@ void *mem_new(int64_t n, size_t size, const char *what)
     if (bytes == 0) bytes = 1;
     const int64_t whole = (bytes + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
     if (!(fail_countdown > 0 && --fail_countdown == 0))
-        h = aligned_alloc(ALIGN_BYTES, sizeof *h + (size_t)whole);
+        h = bytes < BIG ? aligned_alloc(ALIGN_BYTES, sizeof *h + (size_t)whole) : map(bytes);
     if (!h) out_of_memory(n, size, what);
     h->bytes = bytes;
     count(1, bytes);
-    return memset(h + 1, 0, (size_t)bytes);
+    return bytes < BIG ? memset(h + 1, 0, (size_t)bytes) : h + 1;
 }
 
 void *mem_resize(void *old, int64_t n, size_t size, const char *what)
@@ -89,6 +103,8 @@ void mem_free(void *p)
 {
     if (!p) return;
     struct head *h = (struct head *)p - 1;
-    count(-1, -h->bytes);
-    free(h);
+    const int64_t bytes = h->bytes;
+    count(-1, -bytes);
+    if (bytes < BIG) free(h);
+    else munmap(h, sizeof *h + (size_t)bytes);
 }
