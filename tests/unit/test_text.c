@@ -70,6 +70,23 @@ static void shortest_text_reads_back(void **state)
     }
 }
 
+/* The valid prefix of each text, in bytes; examples of Unicode table 3-7. */
+static void utf8(void **state)
+{
+    static const struct { const char *text; size_t n, good; } rows[] = {
+        { "", 0, 0 }, { "abc", 3, 3 }, { "a\0b", 3, 3 }, { "\x7f", 1, 1 }, { "\x80", 1, 0 },
+        { "\xc3\xa4", 2, 2 }, { "\xc3", 1, 0 }, { "a\xc3(", 3, 1 }, { "\xc1\xbf", 2, 0 },
+        { "\xe0\xa0\x80", 3, 3 }, { "\xe0\x9f\xbf", 3, 0 }, { "\xe2\x82", 2, 0 },
+        { "\xed\x9f\xbf", 3, 3 }, { "\xed\xa0\x80", 3, 0 }, { "\xef\xbf\xbf", 3, 3 },
+        { "\xf0\x90\x80\x80", 4, 4 }, { "\xf0\x8f\xbf\xbf", 4, 0 },
+        { "\xf4\x8f\xbf\xbf", 4, 4 }, { "\xf4\x90\x80\x80", 4, 0 }, { "\xf5\x80\x80\x80", 4, 0 },
+        { "ok \xf0\x9f\x99\x82 \xff", 9, 8 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(text_utf8(rows[i].text, rows[i].n), rows[i].good);
+}
+
 static void distances(void **state)
 {
     static char longer[200];
@@ -105,6 +122,7 @@ int main(void)
         cmocka_unit_test(whole_numbers),
         cmocka_unit_test(decimal_numbers),
         cmocka_unit_test(shortest_text_reads_back),
+        cmocka_unit_test(utf8),
         cmocka_unit_test(distances),
         cmocka_unit_test(nearest_word),
     };

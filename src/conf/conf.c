@@ -1,0 +1,198 @@
+#include "src/conf/conf.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/conf/conf_reader.h"
+
+#define MAX_FILE ((size_t)1 << 20)
+#define MAX_ERRORS 50  /* said; the rest is counted */
+
+void conf_complain(struct reader *r, struct place at, const char *key, const char *format, ...)
+{
+    char what[1024];
+    va_list ap;
+
+    if (r->errors++ >= MAX_ERRORS && !r->stopped) return;
+    r->said++;
+    va_start(ap, format);
+    vsnprintf(what, sizeof what, format, ap);
+    va_end(ap);
+    fail(ERR_CONFIG, "%s:%zu:%zu: %s%s%s", at.file, at.line, at.column, key ? key : "",
+         key ? ": " : "", what);
+}
+
+void conf_unknown(struct reader *r, struct place at, const char *path)
+{
+    const char *dot = strrchr(path, '.'), *leaf = dot ? dot + 1 : path;
+    struct nearest n = { .to = path };
+
+    if (r->errors < MAX_ERRORS)  /* else it is only counted */
+        for (int i = 0; i < conf_key_count; i++) nearest_try(&n, conf_keys[i].path);
+    for (int i = conf_key_count - 1; i >= 0; i--)  /* right name, wrong section */
+        if (!strcmp(strchr(conf_keys[i].path, '.') + 1, leaf)) n.best = conf_keys[i].path;
+    conf_complain(r, at, path, "expected a known key, found an unknown one%s%s%s",
+                  n.best ? " (did you mean " : "; ttt config reference lists them",
+                  n.best ? n.best : "", n.best ? "?)" : "");
+}
+
+/* The value as it can be shown: short, and without control characters. */
+static void presentable(char out[64], const char *text)
+{
+    int n = 0;
+    for (; *text && n < 50; text++)
+        out[n++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
+    while (n > 0 && *text && (*text & 0xc0) == 0x80) n--, text--;  /* no half character */
+    strcpy(out + n, *text ? "..." : "");
+}
+
+void conf_give(struct reader *r, int i, const char *text, int plain, struct place at)
+{
+    const struct conf_key *k = &conf_keys[i];
+    char expected[256], found[64];
+
+    r->where[i] = at;
+    r->bad[i] = !conf_store(r->c, k, text, plain);
+    if (!r->bad[i]) return;
+    conf_expected(expected, sizeof expected, k);
+    presentable(found, text);
+    if (plain && !*text) {
+        conf_complain(r, at, k->path, "expected %s, found nothing", expected);
+        return;
+    }
+    struct nearest n = { .to = text };
+    for (int j = 0; k->type == CONF_ENUM && k->names[j]; j++) nearest_try(&n, k->names[j]);
+    for (int j = 0; k->type == CONF_LAYER && conf_layer(j); j++) nearest_try(&n, conf_layer(j));
+    const char *mark = plain ? "'" : "\"";
+    conf_complain(r, at, k->path, "expected %s, found %s%s%s%s%s%s", expected, mark, found, mark,
+                  n.best ? " (did you mean " : "", n.best ? n.best : "", n.best ? "?)" : "");
+}
+
+/* Override number i, "key.path=value", counted from 0. */
+static void override(struct reader *r, const char *set, int i)
+{
+    const char *equals = strchr(set, '=');
+    struct place at = { "--set", (size_t)i + 1, 1 };
+    char path[64], found[64];
+
+    if (!equals || equals == set || (size_t)(equals - set) >= sizeof path) {
+        presentable(found, set);
+        conf_complain(r, at, NULL, "expected key.path=value, found '%s'", found);
+        return;
+    }
+    snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
+    const int key = conf_find(path);
+    if (key < 0) {
+        conf_unknown(r, at, path);
+        return;
+    }
+    at.column = (size_t)(equals - set) + 2;
+    /* Nothing behind the sign is the empty text, not YAML's null. */
+    conf_give(r, key, equals + 1, equals[1] != '\0' || conf_keys[key].type != CONF_TEXT, at);
+}
+
+/* Text must be UTF-8 without control characters: libyaml would guess UTF-16,
+ * and a zero byte would end a string early. */
+static int readable(struct reader *r, const char *text, size_t n)
+{
+    const size_t good = text_utf8(text, n);
+    struct place at = { r->name, 1, 1 };
+
+    for (size_t i = 0; i < good; i++) {
+        const unsigned char b = (unsigned char)text[i];
+        if (b == '\n') {
+            at.line++;
+            at.column = 1;
+            continue;
+        }
+        if ((b < 0x20 && b != '\t' && b != '\r') || b == 0x7f) {
+            conf_complain(r, at, NULL, "expected text, found the control character 0x%02x", b);
+            return 0;
+        }
+        at.column += (b & 0xc0) != 0x80;
+    }
+    if (good < n)
+        conf_complain(r, at, NULL, "expected UTF-8, found the byte 0x%02x",
+                      (unsigned char)text[good]);
+    return good == n;
+}
+
+int conf_parse(struct conf *c, const char *text, size_t n, const char *name, char *const *sets,
+               int n_sets)
+{
+    struct reader r = { .c = c, .name = name };
+
+    check(conf_key_count <= CONF_MAX_KEYS);
+    memset(c, 0, sizeof *c);
+    for (int i = 0; i < conf_key_count; i++)
+        if (conf_keys[i].preset) check(conf_store(c, &conf_keys[i], conf_keys[i].preset,
+                                                  conf_keys[i].type != CONF_TEXT));
+    if (n > MAX_FILE)
+        return fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %zu", name, MAX_FILE,
+                    n);
+    if (readable(&r, text, n)) conf_yaml(&r, text, n);
+    else r.stopped = 1;
+    for (int i = 0; i < n_sets; i++) override(&r, sets[i], i);
+    if (!r.stopped) conf_check(&r);
+    if (r.errors > r.said) fail(ERR_CONFIG, "%s: %d more errors", name, r.errors - r.said);
+    return r.errors ? ERR_CONFIG : OK;
+}
+
+int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets)
+{
+    char *text = NULL;
+    size_t n = 0;
+    int64_t size = 0;
+    int fd = -1, rc = OK;
+
+    TRY(file_open(&fd, &size, file));
+    if (size > (int64_t)MAX_FILE)
+        TRY(fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %lld", file, MAX_FILE,
+                 (long long)size));
+    TRY(file_slurp(&text, &n, file, MAX_FILE));
+    TRY(conf_parse(c, text, n, file, sets, n_sets));
+out:
+    file_close(fd);
+    mem_free(text);
+    return rc;
+}
+
+void conf_dims(const struct conf *c, struct dims *d)
+{
+    memset(d, 0, sizeof *d);
+    memcpy(d->layer, c->model.layer, sizeof d->layer);
+    d->V = c->model.vocab;
+    d->L = c->model.layers;
+    d->C = c->model.width;
+    d->H = c->model.heads;
+    d->E = c->model.ffn_width;
+    d->K = c->model.mini_batch;
+    d->conv_width = c->model.conv_width;
+    d->gate = c->model.gate;
+    d->share_qk = c->model.share_qk;
+    d->pre_conv = c->model.pre_conv;
+    d->tied = c->model.tied;
+    d->rope_theta = c->model.rope_theta;
+    d->rms_eps = c->model.rms_eps;
+    d->ln_eps = c->model.ln_eps;
+    d->init_std = c->model.init_std;
+    d->inner_lr = c->model.inner_lr;
+}
+
+void conf_pass(const struct conf *c, struct pass_opts *o, int bos)
+{
+    *o = (struct pass_opts){
+        .context = c->train.context,
+        .slice_tokens = c->train.slice_tokens,
+        .micro_batch = c->train.micro_batch,
+        .inner_group = c->train.inner_group,
+        .remat = (enum remat)c->train.remat,
+        .mask_token = c->data.mask_bos ? bos : -1,
+    };
+}
+
+void conf_optim(const struct conf *c, struct optim_opts *o) { *o = c->optim; }

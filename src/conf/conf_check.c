@@ -1,0 +1,170 @@
+/* Checks between keys, then values for "auto" and empty names. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/status.h"
+#include "src/conf/conf_reader.h"
+
+/* A pebibyte: beyond it nothing is meant, and below it no product overflows. */
+#define MOST_BYTES 0x1p50
+
+static int number(const char *path)
+{
+    const int i = conf_find(path);
+    check(i >= 0);
+    return i;
+}
+
+/* The keys of a check: the first is blamed; place: that of the first one given. */
+struct keys { const char *path[4]; };
+#define KEYS(...) ((struct keys){ { __VA_ARGS__ } })
+
+static int usable(const struct reader *r, struct keys k)
+{
+    for (int i = 0; i < 4 && k.path[i]; i++)
+        if (r->bad[number(k.path[i])]) return 0;
+    return 1;
+}
+
+/* Complain unless `holds`; say nothing where a key is wrong by itself. */
+static void must(struct reader *r, struct keys k, int holds, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void must(struct reader *r, struct keys k, int holds, const char *format, ...)
+{
+    struct place at = { r->name, 1, 1 };
+    char what[512];
+    va_list ap;
+
+    if (holds || !usable(r, k)) return;
+    for (int i = 3; i >= 0; i--)
+        if (k.path[i] && r->where[number(k.path[i])].line) at = r->where[number(k.path[i])];
+    va_start(ap, format);
+    vsnprintf(what, sizeof what, format, ap);
+    va_end(ap);
+    conf_complain(r, at, k.path[0], "%s", what);
+    r->bad[number(k.path[0])] = 1;
+}
+
+static void check_required(struct reader *r)
+{
+    char expected[256];
+    for (int i = 0; i < conf_key_count; i++) {
+        const struct conf_key *k = &conf_keys[i];
+        if (k->preset || r->bad[i]) continue;
+        if (r->where[i].line && (k->type != CONF_TEXT || *(char *)conf_at(r->c, k))) continue;
+        const struct place top = { r->name, 1, 1 };
+        conf_complain(r, r->where[i].line ? r->where[i] : top, k->path,
+                      "expected %s, found nothing: it has no default",
+                      conf_expected(expected, sizeof expected, k));
+    }
+}
+
+static void check_model(struct reader *r)
+{
+    const struct conf *c = r->c;
+    const int C = c->model.width, H = c->model.heads;
+
+    must(r, KEYS("model.heads", "model.width"), C % H == 0,
+         "expected a divisor of model.width (%d), found %d", C, H);
+    must(r, KEYS("model.heads", "model.width"), C % H != 0 || C / H % 2 == 0,
+         "expected an even head width, model.width / model.heads, found %d / %d = %d", C, H,
+         C / H);
+}
+
+static void check_sizes(struct reader *r)
+{
+    const struct conf *c = r->c;
+    const double C = c->model.width, E = c->model.ffn_width, L = c->model.layers;
+    const double weights = (double)c->model.vocab * C * (c->model.tied ? 1 : 2) +
+                           L * C * (5 * C + 3 * E);
+    const double rows = (double)c->train.micro_batch * c->train.context;
+
+    must(r, KEYS("model.width", "model.layers", "model.ffn_width", "model.vocab"),
+         weights * 32 < MOST_BYTES, "expected a model that needs less than a pebibyte, found "
+         "about %.0f parameters", weights);
+    must(r, KEYS("train.context", "train.micro_batch", "model.width", "model.layers"),
+         rows * L * (20 * C + 4 * E) * 8 < MOST_BYTES,
+         "expected activations of less than a pebibyte, found %.0f rows of width %.0f in %.0f "
+         "layers", rows, C, L);
+}
+
+static void check_train(struct reader *r)
+{
+    const struct conf *c = r->c;
+    const int K = c->model.mini_batch, T = c->train.context, S = c->train.slice_tokens;
+
+    must(r, KEYS("train.batch_tokens", "train.context"), c->train.batch_tokens % T == 0,
+         "expected a multiple of train.context (%d), found %lld", T,
+         (long long)c->train.batch_tokens);
+    must(r, KEYS("train.slice_tokens", "model.mini_batch", "train.context"),
+         S <= 0 || S >= T || S % K == 0,
+         "expected a multiple of model.mini_batch (%d), or train.context (%d) or more, found %d",
+         K, T, S);
+}
+
+static void check_optim(struct reader *r)
+{
+    const struct optim_opts *o = &r->c->optim;
+    const int64_t steps = r->c->train.steps;
+    const int64_t warmup = o->warmup_steps < 0 ? steps / 10 : o->warmup_steps;
+    const int64_t decay = o->decay_steps <= 0 ? steps : o->decay_steps;
+
+    must(r, KEYS("optim.warmup_steps", "train.steps"), warmup <= steps,
+         "expected at most train.steps (%lld), found %lld", (long long)steps, (long long)warmup);
+    must(r, KEYS("optim.decay_steps", "optim.warmup_steps", "train.steps"), decay >= warmup,
+         "expected at least optim.warmup_steps (%lld), found %lld", (long long)warmup,
+         (long long)decay);
+    must(r, KEYS("optim.min_lr", "optim.lr"), o->min_lr <= o->lr,
+         "expected at most optim.lr (%g), found %g", o->lr, o->min_lr);
+}
+
+/* The file's name without folders and .yaml, made of harmless characters. */
+static void name_from_file(char *name, size_t room, const char *file)
+{
+    const char *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file;
+    size_t n = strlen(base);
+
+    if (n > 5 && !strcmp(base + n - 5, ".yaml")) n -= 5;
+    else if (n > 4 && !strcmp(base + n - 4, ".yml")) n -= 4;
+    snprintf(name, room, "%.*s", (int)n, base);
+    for (char *p = name; *p; p++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *p))
+            *p = '-';
+    if (name[0] == '.' || !name[0]) snprintf(name, room, "run");
+}
+
+static void check_run(struct reader *r)
+{
+    struct conf *c = r->c;
+
+    if (!c->run.name[0]) name_from_file(c->run.name, sizeof c->run.name, r->name);
+    must(r, KEYS("run.name"), c->run.name[0] != '.' && !strchr(c->run.name, '/'),
+         "expected a name without '/' that does not begin with '.', found '%s'", c->run.name);
+    if (!c->run.dir[0]) snprintf(c->run.dir, sizeof c->run.dir, "logs/%s", c->run.name);
+}
+
+static void resolve(struct conf *c)
+{
+    const int mamba = c->model.backbone == BACKBONE_MAMBA;
+    const int K = c->model.mini_batch, T = c->train.context;
+
+    if (c->model.gate < 0) c->model.gate = mamba;
+    if (c->model.share_qk < 0) c->model.share_qk = mamba;
+    if (c->model.pre_conv < 0) c->model.pre_conv = mamba;
+    if (c->train.slice_tokens <= 0)
+        c->train.slice_tokens = T <= 1024 ? T : K <= 1024 ? 1024 / K * K : K;
+    if (c->optim.warmup_steps < 0) c->optim.warmup_steps = c->train.steps / 10;
+    if (c->optim.decay_steps <= 0) c->optim.decay_steps = c->train.steps;
+}
+
+void conf_check(struct reader *r)
+{
+    check_required(r);
+    check_run(r);
+    check_model(r);
+    check_sizes(r);
+    check_train(r);
+    check_optim(r);
+    if (!r->errors) resolve(r->c);
+}

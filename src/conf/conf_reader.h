@@ -1,0 +1,42 @@
+/* conf_reader.h -- what happens between text and a checked struct conf.
+ *
+ *     defaults -> YAML -> overrides -> checks between keys -> values for "auto"
+ *
+ * Nothing stops at the first error: every complaint is said, and keys that are
+ * wrong are left out of later checks.
+ */
+#ifndef CONF_READER_H
+#define CONF_READER_H
+
+#include "src/conf/conf_table.h"
+
+#define CONF_MAX_KEYS 128
+
+struct place { const char *file; size_t line, column; };  /* from 1; line 0: nowhere */
+
+struct reader {
+    struct conf *c;
+    const char  *name;                  /* of the file, for messages             */
+    struct place where[CONF_MAX_KEYS];  /* where a key was given; line 0: it was not */
+    int          bad[CONF_MAX_KEYS];    /* its value is not usable               */
+    int          errors, said;          /* said: those that were printed          */
+    int          stopped;               /* the rest of the file was not read     */
+};
+
+/* Say what is wrong at a place; `key` may be NULL. */
+void conf_complain(struct reader *r, struct place at, const char *key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* A key that is in no row. */
+void conf_unknown(struct reader *r, struct place at, const char *path);
+
+/* Give key number i the value `text` found at a place. */
+void conf_give(struct reader *r, int i, const char *text, int plain, struct place at);
+
+/* The YAML part (conf_yaml.c): text is valid UTF-8 without zero bytes. */
+void conf_yaml(struct reader *r, const char *text, size_t n);
+
+/* Checks between keys, and values for "auto" (conf_check.c). */
+void conf_check(struct reader *r);
+
+#endif

@@ -1,0 +1,145 @@
+#include "src/conf/conf_table.h"
+
+#include <string.h>
+
+#define KEY(section, field)                                     \
+    #section "." #field, offsetof(struct conf, section.field),  \
+    sizeof(((struct conf *)0)->section.field)
+#define NO_RANGE 0, 0, ""
+#define BIG_INT (0x1p53 - 1)  /* whole numbers up to here are exact in a double */
+
+const struct conf_key conf_keys[] = {
+    { KEY(run, name), CONF_TEXT, "", NO_RANGE,
+      "name of the run; empty: the file's name without .yaml", { 0 } },
+    { KEY(run, dir), CONF_TEXT, "", NO_RANGE,
+      "folder for metrics and checkpoints; empty: logs/NAME", { 0 } },
+    { KEY(run, seed), CONF_INT, "1", 0, BIG_INT, "",
+      "of initial weights and of the order of samples", { 0 } },
+    { KEY(run, threads), CONF_INT, "0", 0, 4096, "",
+      "threads of the process; 0: OMP_NUM_THREADS or all cores", { 0 } },
+
+    { KEY(model, layer), CONF_LAYER, "ttt_linear", NO_RANGE, "sequence layer of every block",
+      { 0 } },
+    { KEY(model, backbone), CONF_ENUM, "mamba", NO_RANGE,
+      "mamba: convolutions, shared Q/K projection and gate; transformer: none of them",
+      { "mamba", "transformer" } },
+    { KEY(model, vocab), CONF_INT, "32000", 2, 1 << 24, "pieces",
+      "size of the vocabulary: at least the tokenizer's", { 0 } },
+    { KEY(model, layers), CONF_INT, "12", 1, 1024, "blocks", "depth", { 0 } },
+    { KEY(model, width), CONF_INT, "768", 2, 65536, "",
+      "of the residual stream; a multiple of heads", { 0 } },
+    { KEY(model, heads), CONF_INT, "12", 1, 4096, "",
+      "heads of the sequence layer; width / heads must be even", { 0 } },
+    { KEY(model, ffn_width), CONF_INT, "2048", 1, 1 << 20, "",
+      "hidden width of the SwiGLU feed-forward", { 0 } },
+    { KEY(model, mini_batch), CONF_INT, "16", 1, 4096, "tokens",
+      "inner mini-batch b: tokens between two updates of the fast weights", { 0 } },
+    { KEY(model, conv_width), CONF_INT, "4", 1, 64, "taps", "of every causal convolution",
+      { 0 } },
+    { KEY(model, gate), CONF_BOOL, "auto", NO_RANGE,
+      "output gate of the sequence layer; auto: as the backbone has it", { 0 } },
+    { KEY(model, share_qk), CONF_BOOL, "auto", NO_RANGE,
+      "Q and K from one projection and two convolutions; auto: as the backbone has it", { 0 } },
+    { KEY(model, pre_conv), CONF_BOOL, "auto", NO_RANGE,
+      "convolution in front of the sequence layer; auto: as the backbone has it", { 0 } },
+    { KEY(model, tied), CONF_BOOL, "true", NO_RANGE, "the head is the embedding, transposed",
+      { 0 } },
+    { KEY(model, rope_theta), CONF_DOUBLE, "10000", 1, 1e12, "",
+      "base of the rotary angles; positions count inside the mini-batch", { 0 } },
+    { KEY(model, rms_eps), CONF_DOUBLE, "1e-6", 1e-30, 1, "", "epsilon of RMSNorm", { 0 } },
+    { KEY(model, ln_eps), CONF_DOUBLE, "1e-6", 1e-30, 1, "",
+      "epsilon of the inner LayerNorm and the one behind the heads", { 0 } },
+    { KEY(model, init_std), CONF_DOUBLE, "0.02", 0, 1e3, "",
+      "standard deviation of initial matrices", { 0 } },
+    { KEY(model, inner_lr), CONF_DOUBLE, "1", 0, 1e3, "",
+      "base learning rate of the inner loop", { 0 } },
+
+    { KEY(data, train), CONF_TEXT, NULL, NO_RANGE,
+      "data set made by ttt prep: its folder or INDEX file", { 0 } },
+    { KEY(data, val), CONF_TEXT, "", NO_RANGE,
+      "data set for evaluation; empty: none", { 0 } },
+    { KEY(data, mask_bos), CONF_BOOL, "true", NO_RANGE,
+      "do not score the prediction of <s>, as the authors' code does", { 0 } },
+
+    { KEY(train, steps), CONF_INT, "4800", 1, 1e12, "updates", "length of the run", { 0 } },
+    { KEY(train, context), CONF_INT, "2048", 1, 1 << 24, "tokens", "of a training sequence",
+      { 0 } },
+    { KEY(train, batch_tokens), CONF_INT, "524288", 1, 1e12, "tokens",
+      "per update; a multiple of context", { 0 } },
+    { KEY(train, micro_batch), CONF_INT, "1", 1, 65536, "sequences",
+      "in memory at once; changes no result, only memory and speed", { 0 } },
+    { KEY(train, slice_tokens), CONF_INT, "auto", 0, 1 << 24, "tokens",
+      "unit of work: a multiple of mini_batch, or context and more; auto: the smaller of context "
+      "and 1024", { 0 } },
+    { KEY(train, precision), CONF_ENUM, "fp32", NO_RANGE, "of matrix products", { "fp32" } },
+    { KEY(train, reduction), CONF_ENUM, "exact", NO_RANGE,
+      "exact: gradients add up as 64-bit integers, the same bits for any number of threads and "
+      "any micro_batch; fast: as floats, half the memory", { "exact", "fast" } },
+    { KEY(train, remat), CONF_ENUM, "none", NO_RANGE,
+      "block: keep only the inputs of blocks and compute the rest twice", { "none", "block" } },
+    { KEY(train, inner_group), CONF_INT, "4", 1, 1 << 20, "mini-batches",
+      "between inner states kept for the backward pass", { 0 } },
+    { KEY(train, inner_stats_every), CONF_INT, "10", 0, 1e9, "steps",
+      "between inner-loss diagnostics; 0: never", { 0 } },
+    { KEY(train, max_bad_steps), CONF_INT, "10", 1, 1e9, "steps",
+      "with NaN or Inf, in a row, that end the run with exit code 87", { 0 } },
+    { KEY(train, init_from), CONF_TEXT, "", NO_RANGE,
+      "model whose weights are the start: a checkpoint, run folder or Hugging Face folder; "
+      "empty: random", { 0 } },
+
+    { KEY(optim, lr), CONF_DOUBLE, "3e-3", 0, 1e3, "", "peak learning rate of AdamW", { 0 } },
+    { KEY(optim, min_lr), CONF_DOUBLE, "1e-5", 0, 1e3, "", "learning rate where the cosine ends",
+      { 0 } },
+    { KEY(optim, warmup_steps), CONF_INT, "auto", 0, 1e12, "updates",
+      "linear from 0 to lr; auto: a tenth of train.steps", { 0 } },
+    { KEY(optim, decay_steps), CONF_INT, "auto", 0, 1e12, "updates",
+      "where the cosine ends, warm-up included; auto: train.steps", { 0 } },
+    { KEY(optim, beta1), CONF_DOUBLE, "0.9", 0, 0.999999, "", "decay of the first moment",
+      { 0 } },
+    { KEY(optim, beta2), CONF_DOUBLE, "0.95", 0, 0.999999, "", "decay of the second moment",
+      { 0 } },
+    { KEY(optim, eps), CONF_DOUBLE, "1e-8", 1e-30, 1, "", "added to the root of the second "
+      "moment", { 0 } },
+    { KEY(optim, weight_decay), CONF_DOUBLE, "0.1", 0, 1e3, "", "decoupled, on every parameter",
+      { 0 } },
+    { KEY(optim, clip_norm), CONF_DOUBLE, "1", 0, 1e9, "",
+      "largest norm of the gradient; 0: no clipping", { 0 } },
+
+    { KEY(eval, every_steps), CONF_INT, "500", 0, 1e9, "steps",
+      "between evaluations on data.val; 0: only at the end", { 0 } },
+    { KEY(eval, max_tokens), CONF_INT, "262144", 0, 1e15, "tokens",
+      "of data.val in an evaluation; 0: all", { 0 } },
+
+    { KEY(checkpoint, every_minutes), CONF_DOUBLE, "5", 0, 1e6, "minutes",
+      "between checkpoints; 0: not by time", { 0 } },
+    { KEY(checkpoint, every_steps), CONF_INT, "0", 0, 1e12, "steps",
+      "between checkpoints; 0: not by steps", { 0 } },
+    { KEY(checkpoint, keep), CONF_INT, "2", 1, 1e6, "checkpoints", "newest that stay", { 0 } },
+    { KEY(checkpoint, keep_every), CONF_INT, "0", 0, 1e12, "steps",
+      "checkpoints of its multiples stay for good; 0: none", { 0 } },
+    { KEY(checkpoint, level), CONF_INT, "1", 1, 19, "", "zstd compression", { 0 } },
+
+    { KEY(log, every_steps), CONF_INT, "1", 1, 1e9, "steps", "between progress lines", { 0 } },
+};
+const int conf_key_count = sizeof conf_keys / sizeof *conf_keys;
+
+int conf_find(const char *path)
+{
+    for (int i = 0; i < conf_key_count; i++)
+        if (!strcmp(conf_keys[i].path, path)) return i;
+    return -1;
+}
+
+const char *conf_section(int i)
+{
+    static const char *const names[CONF_MAX_SECTIONS + 1] = {
+        "run", "model", "data", "train", "optim", "eval", "checkpoint", "log"
+    };
+    return names[i];
+}
+
+const char *conf_layer(int i)
+{
+    static const char *const names[] = { "ttt_linear" };
+    return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
+}

@@ -1,0 +1,167 @@
+/* Between text and fields, by the rows of the table. */
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/status.h"
+#include "src/base/text.h"
+#include "src/conf/conf_table.h"
+
+int conf_takes_auto(const struct conf_key *k) { return k->preset && !strcmp(k->preset, "auto"); }
+
+static void put_int(void *at, size_t size, int64_t x)
+{
+    if (size == sizeof(int)) *(int *)at = (int)x;
+    else *(int64_t *)at = x;
+}
+
+static int64_t get_int(const void *at, size_t size)
+{
+    return size == sizeof(int) ? *(const int *)at : *(const int64_t *)at;
+}
+
+static int store_text(char *at, size_t size, const char *text)
+{
+    if (strlen(text) >= size) return 0;
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f) return 0;
+    memset(at, 0, size);
+    memcpy(at, text, strlen(text));
+    return 1;
+}
+
+/* Words that mean "nothing" in YAML; a file of that name can be put in quotes. */
+static int is_null(const char *text)
+{
+    static const char *const words[] = { "", "~", "null", "Null", "NULL" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strcmp(words[i], text)) return 1;
+    return 0;
+}
+
+/* Index of text in a list of names that ends with NULL; -1 if it is not there. */
+static int name_index(const char *const *names, const char *text)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(names[i], text)) return i;
+    return -1;
+}
+
+static int is_layer(const char *text)
+{
+    for (int i = 0; conf_layer(i); i++)
+        if (!strcmp(conf_layer(i), text)) return 1;
+    return 0;
+}
+
+int conf_store(struct conf *c, const struct conf_key *k, const char *text, int plain)
+{
+    void *at = conf_at(c, k);
+    int64_t n = 0;
+    double x = 0;
+
+    if (plain && is_null(text)) return 0;
+    if (k->type == CONF_TEXT) return store_text(at, k->size, text);
+    if (k->type == CONF_LAYER) return is_layer(text) && store_text(at, k->size, text);
+    if (k->type == CONF_ENUM) {
+        n = name_index(k->names, text);
+        if (n >= 0) put_int(at, k->size, n);
+        return n >= 0;
+    }
+    if (!plain) return 0;
+    if (conf_takes_auto(k) && !strcmp(text, "auto")) {
+        put_int(at, k->size, CONF_AUTO);
+        return 1;
+    }
+    if (k->type == CONF_DOUBLE) {
+        if (!text_double(&x, text) || x < k->min || x > k->max) return 0;
+        *(double *)at = x;
+        return 1;
+    }
+    if (k->type == CONF_BOOL) {
+        if (strcmp(text, "true") && strcmp(text, "false")) return 0;
+        n = text[0] == 't';
+    } else if (!text_int(&n, text) || (double)n < k->min || (double)n > k->max) {
+        return 0;
+    }
+    put_int(at, k->size, n);
+    return 1;
+}
+
+static void quote(char *out, size_t room, const char *text)
+{
+    size_t n = 0;
+    check(room > 2 * strlen(text) + 2);
+    out[n++] = '"';
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') out[n++] = '\\';
+        out[n++] = *text;
+    }
+    out[n++] = '"';
+    out[n] = '\0';
+}
+
+const char *conf_show(char *out, size_t room, const struct conf *c, const struct conf_key *k)
+{
+    const void *at = (const char *)c + k->offset;
+    char number[TEXT_DOUBLE];
+
+    if (k->type == CONF_TEXT) {
+        quote(out, room, at);
+        return out;
+    }
+    if (k->type == CONF_LAYER) {
+        snprintf(out, room, "%s", (const char *)at);
+        return out;
+    }
+    if (k->type == CONF_DOUBLE) {
+        text_of_double(number, *(const double *)at);
+        snprintf(out, room, "%s", number);
+        return out;
+    }
+    const int64_t n = get_int(at, k->size);
+    if (n == CONF_AUTO && conf_takes_auto(k)) snprintf(out, room, "auto");
+    else if (k->type == CONF_ENUM) snprintf(out, room, "%s", k->names[n]);
+    else if (k->type == CONF_BOOL) snprintf(out, room, "%s", n ? "true" : "false");
+    else snprintf(out, room, "%lld", (long long)n);
+    return out;
+}
+
+/* "a", "a or b", "a, b or c"; i counts from 0 of n. */
+static const char *joint(int i, int n) { return i == 0 ? "" : i + 1 < n ? ", " : " or "; }
+
+const char *conf_expected(char *out, size_t room, const struct conf_key *k)
+{
+    char low[TEXT_DOUBLE], high[TEXT_DOUBLE];
+    const char *const automatic = conf_takes_auto(k) ? ", or auto" : "";
+    size_t n = 0;
+    int count = 0;
+
+    text_of_double(low, k->min);
+    text_of_double(high, k->max);
+    out[0] = '\0';
+    switch (k->type) {
+    case CONF_INT:
+        snprintf(out, room, "a whole number from %s to %s%s", low, high, automatic);
+        break;
+    case CONF_DOUBLE:
+        snprintf(out, room, "a number from %s to %s%s", low, high, automatic);
+        break;
+    case CONF_BOOL:
+        snprintf(out, room, "%s", conf_takes_auto(k) ? "true, false or auto" : "true or false");
+        break;
+    case CONF_ENUM:
+        while (k->names[count]) count++;
+        for (int i = 0; i < count && n < room; i++)
+            n += (size_t)snprintf(out + n, room - n, "%s%s", joint(i, count), k->names[i]);
+        break;
+    case CONF_LAYER:
+        while (conf_layer(count)) count++;
+        for (int i = 0; i < count && n < room; i++)
+            n += (size_t)snprintf(out + n, room - n, "%s%s", joint(i, count), conf_layer(i));
+        break;
+    case CONF_TEXT:
+        snprintf(out, room, "text of at most %zu bytes", k->size - 1);
+        break;
+    }
+    return out;
+}
