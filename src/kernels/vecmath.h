@@ -23,10 +23,12 @@
 INLINE real vexp(real x) { return exp(x); }
 INLINE real vtanh(real x) { return tanh(x); }
 INLINE real vfma(real a, real b, real c) { return fma(a, b, c); }
+INLINE real vsqrt(real x) { return sqrt(x); }
 
 #else
 
 INLINE real vfma(real a, real b, real c) { return __builtin_fmaf(a, b, c); }
+INLINE real vsqrt(real x) { return __builtin_sqrtf(x); }
 
 /* exp by 2^n e^r, n = round(x log2 e), |r| <= ln2 / 2, polynomial of degree 6:
  * relative error below 1e-7.  0 below -87.33 (what follows would be

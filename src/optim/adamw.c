@@ -1,0 +1,64 @@
+#include "src/optim/adamw.h"
+
+#include <math.h>
+
+#include "src/base/status.h"
+#include "src/kernels/vecmath.h"
+#include "src/param/grad.h"
+
+#define BLOCK 4096  /* elements whose gradient a thread holds at once */
+
+double sched_lr(const struct optim_opts *o, int64_t t)
+{
+    if (t < o->warmup_steps) return o->lr * (double)t / (double)o->warmup_steps;
+    if (t >= o->decay_steps) return o->min_lr;
+    const double span = (double)(o->decay_steps - o->warmup_steps);
+    const double turn = 3.14159265358979323846 * (double)(t - o->warmup_steps) / span;
+    return o->min_lr + (o->lr - o->min_lr) * 0.5 * (1 + cos(turn));
+}
+
+double clip_factor(const struct optim_opts *o, double norm)
+{
+    return o->clip_norm == 0 || norm < o->clip_norm ? 1 : o->clip_norm / norm;
+}
+
+/* What is the same for all elements of an update. */
+struct rates {
+    real b1, b2, c1, c2;  /* averages, and 1 - them                     */
+    real m, v;            /* bias corrections 1 / (1 - b^t)             */
+    real lr, eps, decay, factor;
+};
+
+CLONES
+static void update(struct rates a, const real *restrict g, real *restrict w, real *restrict m,
+                   real *restrict v, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const real g_i = a.factor * g[i];
+        m[i] = vfma(a.b1, m[i], a.c1 * g_i);                                     /* [E30] */
+        v[i] = vfma(a.b2, v[i], a.c2 * g_i * g_i);
+        const real step = m[i] * a.m / (vsqrt(v[i] * a.v) + a.eps);
+        w[i] = vfma(-a.lr, vfma(a.decay, w[i], step), w[i]);
+    }
+}
+
+void adamw_update(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
+                  real *w, real *m, real *v, int64_t begin, int64_t end)
+{
+    check(t >= 0 && begin >= 0 && end <= g->table->total);
+    const double n = (double)(t + 1);
+    const struct rates a = {
+        .b1 = (real)o->beta1, .b2 = (real)o->beta2,
+        .c1 = (real)(1 - o->beta1), .c2 = (real)(1 - o->beta2),
+        .m = (real)(1 / (1 - pow(o->beta1, n))), .v = (real)(1 / (1 - pow(o->beta2, n))),
+        .lr = (real)sched_lr(o, t), .eps = (real)o->eps, .decay = (real)o->weight_decay,
+        .factor = (real)factor,
+    };
+    #pragma omp parallel for schedule(static)
+    for (int64_t i = begin; i < end; i += BLOCK) {
+        _Alignas(ALIGN_BYTES) real mean[BLOCK];
+        const int count = end - i < BLOCK ? (int)(end - i) : BLOCK;
+        grad_read(g, mean, i, count);
+        update(a, mean, w + i, m + i, v + i, count);
+    }
+}

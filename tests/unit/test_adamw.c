@@ -1,0 +1,162 @@
+/* test_adamw.c -- the recipe of the TTT paper against a plain rewriting of it. */
+#include "tests/unit/numeric.h"
+
+#include "src/optim/adamw.h"
+#include "src/param/grad.h"
+
+static const struct optim_opts opts = { .lr = 3e-3, .min_lr = 1e-5, .warmup_steps = 2,
+                                        .decay_steps = 6, .beta1 = 0.9, .beta2 = 0.95,
+                                        .eps = 1e-8, .weight_decay = 0.1, .clip_norm = 1 };
+
+static void rate(void **state)
+{
+    (void)state;
+    static const double want[] = { 0, 1.5e-3, 3e-3, 1e-5 + 2.99e-3 * 0.85355339059327373,
+                                   1e-5 + 2.99e-3 * 0.5, 1e-5 + 2.99e-3 * 0.14644660940672624,
+                                   1e-5, 1e-5, 1e-5 };
+    for (int t = 0; t < 9; t++) assert_true(fabs(sched_lr(&opts, t) - want[t]) < 1e-15);
+    assert_true(sched_lr(&opts, 0) == 0 && sched_lr(&opts, 1000000) == opts.min_lr);
+
+    struct optim_opts o = opts;                            /* no warm-up: the peak at once */
+    o.warmup_steps = 0;
+    assert_true(sched_lr(&o, 0) == o.lr);
+    o.decay_steps = 0;                                     /* constant */
+    assert_true(sched_lr(&o, 0) == o.min_lr);
+    o.warmup_steps = o.decay_steps = 5;                    /* nothing between the two */
+    assert_true(sched_lr(&o, 4) == o.lr * 4 / 5 && sched_lr(&o, 5) == o.min_lr);
+}
+
+static void clipping(void **state)
+{
+    (void)state;
+    struct optim_opts o = opts;
+    assert_true(clip_factor(&o, 0) == 1 && clip_factor(&o, 0.999) == 1);
+    assert_true(clip_factor(&o, 1) == 1 && clip_factor(&o, 4) == 0.25);
+    o.clip_norm = 0;
+    assert_true(clip_factor(&o, 1e9) == 1);
+}
+
+enum { N = 20011 };  /* several blocks and an odd rest */
+
+struct state { struct param_table t; struct grad g; real *w, *m, *v; };
+
+static void start(struct state *s, enum reduction mode)
+{
+    s->t = (struct param_table){ 0 };
+    param_add(&s->t, "w", INIT_NORMAL, 1, 1, N, 0, 0, 0);
+    grad_init(&s->g, &s->t, mode);
+    s->w = zeros(s->t.total);
+    s->m = zeros(s->t.total);
+    s->v = zeros(s->t.total);
+    param_init(s->w, &s->t, 1);
+}
+
+/* The sum of one unit: noise, some of it tiny, some of it zero. */
+static void give_gradient(struct state *s, uint64_t seed)
+{
+    real *g = noise(N, seed);
+    for (int i = 0; i < N; i += 3) g[i] *= (real)1e-6;
+    for (int i = 0; i < N; i += 7) g[i] = 0;
+    grad_begin(&s->g, 1);
+    grad_add(&s->g, 0, g, N);
+}
+
+static void finish(struct state *s)
+{
+    grad_done(&s->g);
+    param_done(&s->t);
+}
+
+/* optax's order of things: clip, moments, correct, decay, scale, add. */
+static void plain_update(double *w, double *m, double *v, const real *g, double factor,
+                         double lr, int count)
+{
+    for (int i = 0; i < N; i++) {
+        const double g_i = (double)g[i] * factor;
+        m[i] = 0.9 * m[i] + 0.1 * g_i;
+        v[i] = 0.95 * v[i] + 0.05 * g_i * g_i;
+        const double mhat = m[i] / (1 - pow(0.9, count)), vhat = v[i] / (1 - pow(0.95, count));
+        w[i] += -lr * (mhat / (sqrt(vhat) + 1e-8) + 0.1 * w[i]);
+    }
+}
+
+static void six_updates(void **state)
+{
+    (void)state;
+    for (enum reduction mode = REDUCE_EXACT; mode <= REDUCE_FAST; mode++) {
+        struct state s;
+        start(&s, mode);
+        real *g = zeros(s.t.total);
+        double *w = widen(s.w, N), *m = widen(s.m, N), *v = widen(s.v, N);
+        for (int t = 0; t < 6; t++) {
+            give_gradient(&s, 100 + (uint64_t)t);
+            grad_read(&s.g, g, 0, N);
+            const double norm = sqrt(grad_sumsq(&s.g)), factor = clip_factor(&opts, norm);
+            assert_true(norm > 100 && factor < 0.01);
+            adamw_update(&opts, t, factor, &s.g, s.w, s.m, s.v, 0, s.t.total);
+            plain_update(w, m, v, g, factor, sched_lr(&opts, t), t + 1);
+        }
+        assert_close(s.w, w, N, ULPS(4));
+        assert_close(s.m, m, N, ULPS(8) * 0.01);           /* moments are below 0.01 */
+        assert_close(s.v, v, N, ULPS(8) * 1e-4);
+        finish(&s);
+        release();
+    }
+}
+
+static void first_update_moves_moments_only(void **state)
+{
+    (void)state;
+    struct state s;
+    start(&s, REDUCE_EXACT);
+    real *before = copy(s.w, N);
+    give_gradient(&s, 1);
+    adamw_update(&opts, 0, 1, &s.g, s.w, s.m, s.v, 0, s.t.total);
+    assert_same(s.w, before, N);
+    assert_true(dot(s.m, s.m, N) > 0 && dot(s.v, s.v, N) > 0);
+    adamw_update(&opts, 1, 1, &s.g, s.w, s.m, s.v, 0, s.t.total);
+    assert_other(s.w, before, N);
+    finish(&s);
+    release();
+}
+
+/* Every share of the elements and every number of threads writes the same bits, and
+ * padding stays zero. */
+static void pieces_and_threads_change_no_bit(void **state)
+{
+    (void)state;
+    static const int64_t cut[] = { 0, 1, 17, 4096, 4100, 19999, -1 };
+    struct state s[4];
+    for (int k = 0; k < 4; k++) {
+        start(&s[k], REDUCE_EXACT);
+        omp_set_num_threads(k < 3 ? k + 1 : 2);
+        for (int t = 0; t < 3; t++) {
+            give_gradient(&s[k], 50 + (uint64_t)t);
+            for (int i = 0; i < (k == 3 ? 6 : 1); i++) {
+                const int64_t end = k < 3 || cut[i + 1] < 0 ? s[k].t.total : cut[i + 1];
+                adamw_update(&opts, t, 0.5, &s[k].g, s[k].w, s[k].m, s[k].v, cut[i], end);
+            }
+        }
+        assert_same(s[k].w, s[0].w, s[0].t.total);
+        assert_same(s[k].m, s[0].m, s[0].t.total);
+        assert_same(s[k].v, s[0].v, s[0].t.total);
+        for (int64_t i = N; i < s[k].t.total; i++)
+            assert_true(s[k].w[i] == 0 && s[k].m[i] == 0 && s[k].v[i] == 0);
+    }
+    adamw_update(&opts, 3, 0.5, &s[1].g, s[1].w, s[1].m, s[1].v, 19999, 20000);
+    assert_other(s[1].w, s[0].w, N);                       /* the comparison can fail */
+    for (int k = 0; k < 4; k++) finish(&s[k]);
+    release();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rate),
+        cmocka_unit_test(clipping),
+        cmocka_unit_test(six_updates),
+        cmocka_unit_test(first_update_moves_moments_only),
+        cmocka_unit_test(pieces_and_threads_change_no_bit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
