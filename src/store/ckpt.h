@@ -43,6 +43,9 @@ void ckpt_close(struct ckpt *c);
 const char *ckpt_path(const struct ckpt *c);
 struct hash ckpt_root(const struct ckpt *c);
 int64_t ckpt_step(const struct ckpt *c);
+int64_t ckpt_attempt(const struct ckpt *c);
+int64_t ckpt_created(const struct ckpt *c);         /* seconds since 1970        */
+int64_t ckpt_bytes(const struct ckpt *c);           /* of its files              */
 const json_t *ckpt_scalars(const struct ckpt *c);   /* borrowed */
 const json_t *ckpt_info(const struct ckpt *c);      /* borrowed */
 int ckpt_count(const struct ckpt *c);
@@ -55,10 +58,31 @@ int ckpt_read(struct ckpt *c, int i, void *data);
 /* Every tile of every tensor, and the root. */
 int ckpt_verify(struct ckpt *c);
 
+/* Let the system forget what it has cached of the files, so that reading them
+ * again is about the disk.  Advice, never an error. */
+void ckpt_uncache(const struct ckpt *c);
+
 /* Newest checkpoint under `dir` that opens and verifies.  Damaged ones are named and
  * moved to `quarantine` (a folder; NULL: left where they are).
  * returns OK; ERR_MISSING if there is no checkpoint at all (silent); ERR_DATA
  * if there are some and none is valid, with the list */
 int ckpt_newest(struct ckpt **out, const char *dir, const char *quarantine);
+
+/* Remove what crashed saves and removals left: folders of checkpoints without a MANIFEST.
+ * Only the owner of a run may call this, and no save may be under way. */
+int ckpt_clean(const char *dir);
+
+/* The checkpoint that a user means by `path`: its own folder; a run folder, or a folder of
+ * checkpoints (the newest valid one; damaged ones are named and left). */
+int ckpt_locate(struct ckpt **out, const char *path);
+
+/* What there is under `dir`, newest first, by the names of folders alone; a counted
+ * block.  ERR_MISSING, silent, if there is no such folder. */
+struct ckpt_entry {
+    int64_t step, attempt;
+    int     committed;      /* it has a MANIFEST         */
+    char    name[64];       /* of its folder             */
+};
+int ckpt_list(struct ckpt_entry **out, int *count, const char *dir);
 
 #endif

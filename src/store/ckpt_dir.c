@@ -1,0 +1,231 @@
+#include "src/store/ckpt_dir.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/failpoint.h"
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/store/writer.h"
+
+void ckpt_name(char name[64], int64_t step, int64_t attempt)
+{
+    snprintf(name, 64, "step-%012" PRId64 ".a%04" PRId64, step, attempt);
+}
+
+/* Only the exact form: "step-12.a1" is somebody else's folder. */
+static int parse_name(struct ckpt_entry *e, const char *name)
+{
+    char same[64];
+    int used = 0;
+    if (strlen(name) >= sizeof same ||
+        sscanf(name, "step-%18" SCNd64 ".a%18" SCNd64 "%n", &e->step, &e->attempt, &used) != 2 ||
+        name[used] || e->step < 0 || e->attempt < 0)
+        return 0;
+    ckpt_name(same, e->step, e->attempt);
+    snprintf(e->name, sizeof e->name, "%s", name);
+    return !strcmp(same, name);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct ckpt_entry *x = a, *y = b;
+    if (x->step != y->step) return x->step > y->step ? -1 : 1;
+    return (x->attempt < y->attempt) - (x->attempt > y->attempt);
+}
+
+int ckpt_list(struct ckpt_entry **out, int *count, const char *dir)
+{
+    char **names = NULL;
+    int n = 0, rc = OK;
+
+    *out = NULL;
+    *count = 0;
+    if (!path_is_dir(dir)) return ERR_MISSING;
+    TRY(dir_list(&names, &n, dir));
+    *out = mem_new(n, sizeof **out, "checkpoint list");
+    for (int i = 0; i < n; i++) {
+        struct ckpt_entry e = { 0 };
+        if (!parse_name(&e, names[i])) continue;
+        char *manifest = mem_format("%s/%s/MANIFEST", dir, names[i]);
+        e.committed = path_exists(manifest) || errno != ENOENT;  /* unreadable is not absent */
+        mem_free(manifest);
+        (*out)[(*count)++] = e;
+    }
+    qsort(*out, (size_t)*count, sizeof **out, newest_first);
+out:
+    mem_free(names);
+    return rc;
+}
+
+/* Unlink; what is not there is gone already. */
+static int remove_file(const char *path)
+{
+    if (unlink(path) == 0 || errno == ENOENT) return OK;
+    return fail(ERR_IO, "%s: can't remove: %s", path, strerror(errno));
+}
+
+/* MANIFEST, MANIFEST.tmp, w000.ttc ... */
+static int is_ours(const char *name)
+{
+    char same[WRITER_NAME];
+    int number = -1;
+    if (!strcmp(name, "MANIFEST") || !strcmp(name, "MANIFEST.tmp")) return 1;
+    if (sscanf(name, "w%4d.ttc", &number) != 1 || number < 0 || number >= WRITER_FILES) return 0;
+    writer_name(same, number);
+    return !strcmp(same, name);
+}
+
+int ckpt_remove(const char *dir, const char *name)
+{
+    char *path = mem_format("%s/%s", dir, name), *manifest = mem_format("%s/MANIFEST", path);
+    char **files = NULL;
+    int count = 0, rc = OK;
+
+    TRY(remove_file(manifest));
+    TRY(dir_sync(path));
+    TRY(FAILPOINT("ckpt.headless"));
+    TRY(dir_list(&files, &count, path));
+    for (int i = 0; i < count; i++) {
+        char *p = mem_format("%s/%s", path, files[i]);
+        if (is_ours(files[i]) && remove_file(p) != OK) rc = ERR_IO;
+        mem_free(p);
+    }
+    if (rc == OK && rmdir(path) != 0)
+        rc = fail(ERR_IO, "%s: can't remove folder: %s", path, strerror(errno));
+out:
+    mem_free(files);
+    mem_free(path);
+    mem_free(manifest);
+    return rc;
+}
+
+/* Its MANIFEST and index prove themselves: good enough to count as kept. */
+static int opens(const char *dir, const char *name)
+{
+    char *path = mem_format("%s/%s", dir, name);
+    struct ckpt *c = NULL;
+    const int rc = ckpt_open(&c, path);
+    ckpt_close(c);
+    mem_free(path);
+    return rc == OK;
+}
+
+void ckpt_retain(const char *dir, const struct ckpt_opts *opts, const char *own)
+{
+    struct ckpt_entry *list = NULL;
+    int count = 0, kept = 1;  /* our own */
+
+    if (opts->keep < 1 || ckpt_list(&list, &count, dir) != OK) return;
+    for (int i = 0; i < count; i++) {
+        const struct ckpt_entry *e = &list[i];
+        if (!e->committed || !strcmp(e->name, own)) continue;
+        if (opts->keep_every > 0 && e->step % opts->keep_every == 0) continue;
+        if (kept < opts->keep) kept += opens(dir, e->name);
+        else if (ckpt_remove(dir, e->name) != OK)
+            log_warn("%s/%s: an old checkpoint could not be removed", dir, e->name);
+    }
+    mem_free(list);
+}
+
+int ckpt_clean(const char *dir)
+{
+    struct ckpt_entry *list = NULL;
+    int count = 0;
+    int rc = ckpt_list(&list, &count, dir);
+
+    if (rc == ERR_MISSING) return OK;
+    for (int i = 0; i < count; i++) {
+        if (list[i].committed) continue;
+        log_phase("%s/%s: left by a crash, never committed: removed", dir, list[i].name);
+        const int now = ckpt_remove(dir, list[i].name);
+        if (rc == OK) rc = now;
+    }
+    mem_free(list);
+    return rc;
+}
+
+/* Out of the way, never overwritten: a name that is taken gets a number. */
+static void move_away(const char *dir, const char *name, const char *quarantine)
+{
+    char *from = mem_format("%s/%s", dir, name), *to = mem_format("%s/%s", quarantine, name);
+    int moved = 0;
+
+    if (dir_make(quarantine) == OK) {
+        for (int i = 1; i < 1000 && path_exists(to); i++) {
+            mem_free(to);
+            to = mem_format("%s/%s.%d", quarantine, name, i);
+        }
+        moved = rename(from, to) == 0;
+        if (moved && dir_sync(dir) == OK) (void)dir_sync(quarantine);
+    }
+    if (moved) log_warn("%s: damaged, moved to %s", from, to);
+    else log_warn("%s: damaged, and can't be moved to %s: %s", from, to, strerror(errno));
+    mem_free(from);
+    mem_free(to);
+}
+
+/* Open and verify everything; that it is the one its folder names, too. */
+static int try_entry(struct ckpt **out, const char *dir, const struct ckpt_entry *e)
+{
+    char *path = mem_format("%s/%s", dir, e->name);
+    int rc = ckpt_open(out, path);
+
+    if (rc == OK && (ckpt_step(*out) != e->step || ckpt_attempt(*out) != e->attempt))
+        rc = fail(ERR_DATA, "%s: holds the checkpoint of step %lld, attempt %lld", path,
+                  (long long)ckpt_step(*out), (long long)ckpt_attempt(*out));
+    if (rc == OK) rc = ckpt_verify(*out);
+    if (rc != OK) {
+        ckpt_close(*out);
+        *out = NULL;
+    }
+    mem_free(path);
+    return rc;
+}
+
+int ckpt_newest(struct ckpt **out, const char *dir, const char *quarantine)
+{
+    struct ckpt_entry *list = NULL;
+    char *bad = mem_string("");
+    int count = 0, n_bad = 0, io = 0;
+    int rc = ckpt_list(&list, &count, dir);
+
+    *out = NULL;
+    for (int i = 0; i < count && !*out && rc == OK; i++) {
+        if (!list[i].committed) continue;
+        const int now = try_entry(out, dir, &list[i]);
+        if (now == OK) break;
+        /* What could not be read may be whole: it stays where it is. */
+        if (now == ERR_IO) io = 1;
+        else if (quarantine) move_away(dir, list[i].name, quarantine);
+        char *longer = mem_format("%s%s%s", bad, n_bad++ ? ", " : "", list[i].name);
+        mem_free(bad);
+        bad = longer;
+    }
+    if (rc == OK && !*out) rc = n_bad ? io ? ERR_IO : ERR_DATA : ERR_MISSING;
+    if (n_bad && !*out) fail(rc, "%s: %d checkpoints, none is valid: %s", dir, n_bad, bad);
+    mem_free(list);
+    mem_free(bad);
+    return rc;
+}
+
+int ckpt_locate(struct ckpt **out, const char *path)
+{
+    char *manifest = mem_format("%s/MANIFEST", path), *sub = mem_format("%s/ckpt", path);
+    int rc;
+
+    *out = NULL;
+    if (path_exists(manifest)) rc = ckpt_open(out, path);
+    else rc = ckpt_newest(out, path_is_dir(sub) ? sub : path, NULL);
+    if (rc == ERR_MISSING)
+        fail(rc, "%s: no checkpoint, and no folder that holds checkpoints", path);
+    mem_free(manifest);
+    mem_free(sub);
+    return rc;
+}
