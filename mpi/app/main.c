@@ -12,6 +12,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *about;
 } commands[] = {
+    { "config", cmd_config, "check a configuration, show it with its memory" },
     { NULL, NULL, NULL },
 };
 

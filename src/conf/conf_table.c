@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "src/layers/layer.h"
+
 #define KEY(section, field)                                     \
     #section "." #field, offsetof(struct conf, section.field),  \
     sizeof(((struct conf *)0)->section.field)
@@ -59,7 +61,7 @@ const struct conf_key conf_keys[] = {
     { KEY(data, val), CONF_TEXT, "", NO_RANGE,
       "data set for evaluation; empty: none", { 0 } },
     { KEY(data, mask_bos), CONF_BOOL, "true", NO_RANGE,
-      "do not score the prediction of <s>, as the authors' code does", { 0 } },
+      "do not score the prediction of `<s>`, as the authors' code does", { 0 } },
 
     { KEY(train, steps), CONF_INT, "4800", 1, 1e12, "updates", "length of the run", { 0 } },
     { KEY(train, context), CONF_INT, "2048", 1, 1 << 24, "tokens", "of a training sequence",
@@ -138,8 +140,4 @@ const char *conf_section(int i)
     return names[i];
 }
 
-const char *conf_layer(int i)
-{
-    static const char *const names[] = { "ttt_linear" };
-    return i < (int)(sizeof names / sizeof *names) ? names[i] : NULL;
-}
+const char *conf_layer(int i) { return layers_row(i) ? layers_row(i)->name : NULL; }
