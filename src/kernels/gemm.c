@@ -14,9 +14,10 @@
 #define TILE_ROWS 256
 #define TILE_COLS 256
 
-/* The libraries use other code, with other rounding, for fewer rows than this;
- * from here on a row's result does not depend on how many there are (measured for
- * oneDNN 2.6, tested in tests/unit/test_gemm.c and test_model.c). */
+/* The libraries use other code, with other rounding, for fewer rows than this, and
+ * OpenBLAS for the rest of a number that is no multiple of it.  A row's result does not
+ * depend on how many multiples there are (measured for oneDNN 2.6 and OpenBLAS 0.3.21,
+ * tested in tests/unit/test_gemm.c, test_model.c and test_golden_probe.c). */
 #define FEW_ROWS 16
 
 #ifdef TTT_F64
@@ -51,8 +52,8 @@ static void plain_tile(char tb, real *C, int ldc, const real *A, int lda, const 
     gemm_tile('N', tb, C, ldc, A, lda, B, ldb, n, M, K, c);
 }
 
-/* A tile of few rows, filled up with zero rows to FEW_ROWS.  A slice of a sequence
- * ends in one now and then. */
+/* A tile of few rows, filled up with zero rows to FEW_ROWS.  The last slice of a
+ * sequence ends in one if its length is odd. */
 static void padded_tile(char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
                         int n, int M, int K, enum gemm_c c)
 {
@@ -85,10 +86,14 @@ static void product(char tb, real *C, int ldc, const real *A, int lda, const rea
                 const int n0 = u * R + r * TILE_ROWS, m0 = c * TILE_COLS;
                 const int left = (u + 1) * R - n0, n = left < TILE_ROWS ? left : TILE_ROWS;
                 const int m = M - m0 < TILE_COLS ? M - m0 : TILE_COLS;
-                const int pad = n < FEW_ROWS && N > 1;
-                (pad ? padded_tile : plain_tile)(
-                    tb, C + (int64_t)n0 * ldc + m0, ldc, A + (int64_t)n0 * lda, lda,
-                    tb == 'T' ? B + (int64_t)m0 * ldb : B + m0, ldb, n, m, K, how);
+                const int whole = N > 1 ? n / FEW_ROWS * FEW_ROWS : n;
+                const real *a = A + (int64_t)n0 * lda;
+                const real *b = tb == 'T' ? B + (int64_t)m0 * ldb : B + m0;
+                real *y = C + (int64_t)n0 * ldc + m0;
+                if (whole) plain_tile(tb, y, ldc, a, lda, b, ldb, whole, m, K, how);
+                if (whole < n)
+                    padded_tile(tb, y + (int64_t)whole * ldc, ldc, a + (int64_t)whole * lda, lda,
+                                b, ldb, n - whole, m, K, how);
             }
         }
     }
