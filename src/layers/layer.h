@@ -72,10 +72,12 @@ struct layer {
     void (*backward)(const struct layer_call *c, real *dh, const real *dy, const real *h,
                      real *dcarry, struct tape *tape, struct tape *work);
 
-    /* Part i of the inner state in a sequence's carry, for probes.  An element (head, row,
-     * col) is at offset + head * stride + row * cols + col.  returns 0 past the last. */
-    int (*state)(const struct dims *d, int i, const char **name, int *rows, int *cols,
-                 int64_t *offset, int64_t *stride);
+    /* Part i of a sequence's carry, for probes: "W1", ... the inner state, "igrad.W1", ...
+     * the inner gradient of an unfinished mini-batch, "conv_state.X" the halo of a
+     * convolution.  Its element (j, row, col), shape[3], is at offset + j * stride +
+     * row * shape[2] + col.  returns 0 past the last. */
+    int (*state)(const struct dims *d, int i, const char **name, int shape[3], int64_t *offset,
+                 int64_t *stride);
 
     /* Model FLOPs of a token in forward beside its parameters' products. */
     double (*flops)(const struct dims *d);

@@ -110,8 +110,9 @@ static int64_t carry_reals(const struct dims *d)
     return halo_reals(d) + d->H * heads_stride(inner_of(d), head_width(d));
 }
 
-static int state(const struct dims *d, int i, const char **name, int *rows, int *cols,
-                 int64_t *offset, int64_t *stride)
+/* Part i of the fast weights: where it is in the carry, and from head to head. */
+static int fast_weight(const struct dims *d, int i, const char **name, int *rows, int *cols,
+                       int64_t *offset, int64_t *stride)
 {
     const struct inner *f = inner_of(d);
     *offset = halo_reals(d);
@@ -121,6 +122,31 @@ static int state(const struct dims *d, int i, const char **name, int *rows, int 
         *offset += (int64_t)*rows * *cols;
     }
     return 0;
+}
+
+/* Fast weights, their inner gradients half a stride behind, the halo of Q and K. */
+static int state(const struct dims *d, int i, const char **name, int shape[3], int64_t *offset,
+                 int64_t *stride)
+{
+    static const char *const igrad[] = { "igrad.W1", "igrad.b1", "igrad.W2", "igrad.b2" };
+    const int parts = places(d).parts, part = i < parts ? i : i - parts;
+
+    if (part < parts) {
+        if (!fast_weight(d, part, name, &shape[1], &shape[2], offset, stride)) return 0;
+        shape[0] = d->H;
+        if (i < parts) return 1;
+        check(part < 4);
+        *name = igrad[part];
+        *offset += *stride / 2;
+        return 1;
+    }
+    if (part > parts || !d->share_qk) return 0;
+    *name = "conv_state.ttt_conv_q";
+    shape[0] = 1;
+    shape[1] = d->conv_width - 1;
+    shape[2] = d->C;
+    *offset = *stride = 0;
+    return 1;
 }
 
 /* out (H,SA): the initial states of all heads, each in one piece. */
@@ -157,7 +183,7 @@ static void carry_start_backward(const struct layer_call *c, const real *dcarry)
     int64_t offset, stride;
 
     for (int b = 0; b < c->B; b++)
-        for (int i = 0; state(c->d, i, &name, &rows, &cols, &offset, &stride); i++)
+        for (int i = 0; fast_weight(c->d, i, &name, &rows, &cols, &offset, &stride); i++)
             for (int h = 0; h < c->d->H; h++) {
                 const int64_t n = (int64_t)rows * cols;
                 grad_add(c->grad, call_at(c, p.state + i) + h * n,

@@ -119,22 +119,27 @@ void stream_read(struct stream *s, real *out, const int32_t *tok, int T,
     s->pos += T;
 }
 
-int stream_state(const struct stream *s, int l, int i, const char **name, int *ndim,
-                 int64_t shape[4], const real **v, int64_t stride[2])
+int stream_state(const struct stream *s, int l, int i, const char **name, int shape[3],
+                 const real **v, int64_t stride[2])
 {
     const struct dims *d = &s->m->dims;
     const struct layer *layer = s->m->blocks[l].layer;
-    const int64_t halo = s->carry_reals - s->B * layer->carry_reals(d);
-    int rows, cols;
-    int64_t offset, heads;
+    const real *carry = s->carry + l * s->carry_reals;
+    const int64_t halos = s->carry_reals - s->B * layer->carry_reals(d);
+    int64_t offset;
 
-    if (!layer->state || !layer->state(d, i, name, &rows, &cols, &offset, &heads)) return 0;
-    *ndim = 3;
-    shape[0] = d->H;
-    shape[1] = rows;
-    shape[2] = cols;
-    *v = s->carry + l * s->carry_reals + halo + offset;
+    if (d->pre_conv && i-- == 0) {
+        *name = "conv_state.pre_conv";
+        shape[0] = 1;
+        shape[1] = d->conv_width - 1;
+        shape[2] = d->C;
+        *v = carry;
+        stride[0] = halos / s->B;
+        stride[1] = 0;
+        return 1;
+    }
+    if (!layer->state || !layer->state(d, i, name, shape, &offset, &stride[1])) return 0;
+    *v = carry + halos + offset;
     stride[0] = layer->carry_reals(d);
-    stride[1] = heads;
     return 1;
 }
