@@ -35,6 +35,18 @@ const char *dataset_tokenizer(const struct dataset *d, const char **model_path,
  * and keeps the last few. */
 int dataset_read(struct dataset *d, int32_t *out, int64_t first, int64_t n);
 
+/* Where document `number` (from 0) begins, and its length in tokens. */
+int dataset_document(struct dataset *d, int64_t number, int64_t *first, int64_t *n);
+
+/* What INDEX says, for people who ask (data_index.h). */
+struct data_index;
+const struct data_index *dataset_index(const struct dataset *d);
+
+/* Read every block and list of documents of every shard and compute the
+ * content's hash anew.  Says all that is wrong, with file, block and offset.
+ * progress [in] is told how many tokens are done; may be NULL. */
+int dataset_verify(struct dataset *d, void (*progress)(int64_t tokens, void *arg), void *arg);
+
 /* Bytes read from files so far. */
 int64_t dataset_bytes_read(const struct dataset *d);
 

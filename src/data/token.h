@@ -4,20 +4,32 @@
  *   sentencepiece   a trained model file (Llama's tokenizer.model is one)
  *
  * A document becomes <s> text </s>.
+ *
+ * Text is encoded in chunks, which bounds memory and lets threads share one
+ * long document.  Chunks end where the model can't tell (spm_model.h); only
+ * where a quarter of a mebibyte has no such place, the cut is by force, and a
+ * model whose normalisation looks further than one character takes documents whole.
  */
 #ifndef TOKEN_H
 #define TOKEN_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/hash.h"
 
+#define TOKENIZER_MAX_BYTES ((size_t)16 << 20)  /* of a model file */
+#define TOKENIZER_MAX_WHOLE ((int64_t)16 << 20) /* of a text that can't be cut */
+
 struct tokenizer;
 
-/* kind "bytes" (path NULL) or "sentencepiece" (path of the model). */
+/* kind "bytes" (path NULL) or "sentencepiece" (path of the model).
+ * returns  OK; ERR_MISSING; ERR_DATA for a damaged model; ERR_CONFIG for a
+ *          model without <s> or </s>, or an unknown kind */
 int tokenizer_open(struct tokenizer **out, const char *kind, const char *path);
 void tokenizer_close(struct tokenizer *t);
 
+const char *tokenizer_kind(const struct tokenizer *t);
 int tokenizer_vocab(const struct tokenizer *t);
 int tokenizer_bos(const struct tokenizer *t);
 int tokenizer_eos(const struct tokenizer *t);
@@ -28,13 +40,29 @@ struct hash tokenizer_hash(const struct tokenizer *t);  /* of the model file; of
 int tokenizer_encode(const struct tokenizer *t, const char *text, int64_t n, int32_t **ids,
                      int64_t *count);
 
-/* ids -> text, a counted string with a zero behind it; <s> and </s> vanish. */
+/* Where the chunk of a document that begins at `from` ends: the ids of a document
+ * are the ids of its chunks one after another.  text is valid UTF-8. */
+int64_t tokenizer_chunk(const struct tokenizer *t, const char *text, int64_t n, int64_t from);
+
+/* The ids of one chunk [from, to) of a document.  Thread-safe. */
+int tokenizer_encode_chunk(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
+                           int32_t **ids, int64_t *count);
+
+/* ids -> text, a counted string with a zero behind it; <s> and </s> vanish.  The
+ * result need not be valid UTF-8: ids may stand for single bytes.  Ids outside
+ * the vocabulary are ERR_DATA. */
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int64_t count, char **text,
                      int64_t *n);
 
 /* Train a SentencePiece BPE model of `vocab` pieces with byte fallback, identity
- * normalisation and newline as a symbol of its own, from the file `input` (UTF-8,
- * one text per line or not), into `model_path`. */
-int tokenizer_train(const char *input, const char *model_path, int vocab, int threads);
+ * normalisation and newline as a symbol of its own, so that decoding gives back
+ * every byte.  The same text gives the same model.
+ *
+ * next   gives one piece of text after another, NULL behind the last; lines are
+ *        learned from one by one, and what is longer than 64 KiB is cut
+ * model  [out] counted block, `n` bytes
+ */
+int tokenizer_train(char **model, size_t *n, int vocab,
+                    const char *(*next)(void *arg, int64_t *n), void *arg);
 
 #endif
