@@ -1,0 +1,57 @@
+/* spm_model.h -- what a SentencePiece model file says, read by ourselves.
+ *
+ * The library encodes; but to decode exactly, to know where a long text may be
+ * cut without changing its tokens, and to refuse damaged files before the
+ * library sees them, we need the pieces and a few switches.
+ *
+ * Where may a text be cut?  Byte-pair encoding merges neighbours whose union is
+ * a piece, again and again, best score first.  If no piece contains the
+ * characters a b in a row, nothing can ever merge across a boundary a|b, and the
+ * merges on both sides do not see each other: tokens(xa by) = tokens(xa) tokens(by).
+ * That is exact if scores are distinct (ties are broken by the state of a heap),
+ * if normalisation works character by character, and if unknown characters
+ * become bytes (else runs of them are joined).
+ */
+#ifndef SPM_MODEL_H
+#define SPM_MODEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum spm_type {
+    SPM_NORMAL = 1, SPM_UNKNOWN, SPM_CONTROL, SPM_USER_DEFINED, SPM_UNUSED, SPM_BYTE
+};
+
+#define SPM_SPACE 0x2581u  /* stands for a space in pieces */
+
+struct spm_piece {
+    const char *text;    /* into the model's bytes, not terminated */
+    int         length;
+    int         type;    /* enum spm_type                          */
+    float       score;
+    uint8_t     byte;    /* of SPM_BYTE                            */
+};
+
+struct spm_model {
+    struct spm_piece *pieces;         /* a counted block                          */
+    int       count;
+    int       byte_id[256];           /* id of each byte's piece, -1 if none      */
+    int       bpe, byte_fallback;
+    int       dummy_prefix;           /* a space is put before every text         */
+    int       trims;                  /* leading, trailing, double spaces go away */
+    int       plain;                  /* otherwise text is taken as it is         */
+    int       cuttable;               /* spm_model_cut() may be used              */
+    int       lossless;               /* with escapes, decode(encode(x)) = x      */
+    uint64_t *pairs;                  /* hash set of neighbours inside pieces     */
+    uint64_t  pairs_mask;
+};
+
+/* Read a model; `bytes` is borrowed until spm_model_done().  path for messages.
+ * returns OK or ERR_DATA */
+int spm_model_read(struct spm_model *m, const char *bytes, size_t n, const char *path);
+void spm_model_done(struct spm_model *m);
+
+/* May text be cut between the characters a and b? */
+int spm_model_cut(const struct spm_model *m, uint32_t a, uint32_t b);
+
+#endif

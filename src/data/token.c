@@ -1,0 +1,294 @@
+#include "src/data/token.h"
+
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/data/sentencepiece_c.h"
+#include "src/data/spm_model.h"
+#include "src/data/utf8.h"
+
+#define CHUNK ((int64_t)16 << 10)       /* a chunk has at least so many bytes ...    */
+#define CHUNK_MAX ((int64_t)256 << 10)  /* ... and at most so many, if it can be cut */
+
+enum { BYTES_BOS = 256, BYTES_EOS, BYTES_VOCAB };
+
+struct tokenizer {
+    struct spm      *spm;    /* NULL: bytes */
+    char            *bytes;  /* the model file */
+    struct spm_model model;
+    int              vocab, bos, eos;
+    struct hash      hash;
+    int64_t          newline_ids;  /* ids of a lone newline, if text may be cut */
+};
+
+struct ids { int32_t *v; int64_t n, room; };
+
+static void reserve(struct ids *ids, int64_t n)
+{
+    if (ids->v && ids->n + n <= ids->room) return;
+    ids->room = 2 * ids->room + n + 64;
+    ids->v = mem_resize(ids->v, ids->room, sizeof *ids->v, "token ids");
+}
+
+static void append(struct ids *ids, const int *v, int64_t n)
+{
+    reserve(ids, n);
+    for (int64_t i = 0; i < n; i++) ids->v[ids->n + i] = v[i];
+    ids->n += n;
+}
+
+static void take_ids(void *arg, const int *v, size_t n) { append(arg, v, (int64_t)n); }
+
+static int open_spm(struct tokenizer *t, const char *path)
+{
+    char why[SPM_WHY] = "";
+    size_t n = 0;
+    int rc = OK;
+
+    TRY(file_slurp(&t->bytes, &n, path, TOKENIZER_MAX_BYTES));
+    t->hash = hash_bytes(t->bytes, n);
+    TRY(spm_model_read(&t->model, t->bytes, n, path));
+    t->spm = spm_new(t->bytes, n, why);
+    if (!t->spm) TRY(fail(ERR_DATA, "%s: not a usable SentencePiece model: %s", path, why));
+    t->vocab = spm_vocab(t->spm);
+    t->bos = spm_bos(t->spm);
+    t->eos = spm_eos(t->spm);
+    if (t->vocab != t->model.count)
+        TRY(fail(ERR_DATA, "%s: %d pieces, the library counts %d", path, t->model.count, t->vocab));
+    if (t->bos < 0 || t->eos < 0 || t->bos >= t->vocab || t->eos >= t->vocab)
+        TRY(fail(ERR_CONFIG, "%s: the model has no %s, and documents need both <s> and </s>; "
+                 "train one with --train-tokenizer", path, t->bos < 0 ? "<s>" : "</s>"));
+    if (t->model.cuttable) {
+        struct ids ids = { 0 };
+        if (spm_encode(t->spm, "\n", 1, take_ids, &ids, why) != 0)
+            rc = fail(ERR_DATA, "%s: %s", path, why);
+        t->newline_ids = ids.n;
+        mem_free(ids.v);
+    }
+out:
+    return rc;
+}
+
+int tokenizer_open(struct tokenizer **out, const char *kind, const char *path)
+{
+    struct tokenizer *t = mem_new(1, sizeof *t, "tokenizer");
+    int rc = OK;
+
+    if (!strcmp(kind, "bytes")) {
+        t->vocab = BYTES_VOCAB;
+        t->bos = BYTES_BOS;
+        t->eos = BYTES_EOS;
+        t->hash = hash_bytes("bytes", 5);
+    } else if (!strcmp(kind, "sentencepiece") && path) {
+        TRY(open_spm(t, path));
+    } else {
+        TRY(fail(ERR_CONFIG, "tokenizer '%s' is neither bytes nor a sentencepiece model", kind));
+    }
+out:
+    if (rc != OK) {
+        tokenizer_close(t);
+        t = NULL;
+    }
+    *out = t;
+    return rc;
+}
+
+void tokenizer_close(struct tokenizer *t)
+{
+    if (!t) return;
+    spm_free(t->spm);
+    spm_model_done(&t->model);
+    mem_free(t->bytes);
+    mem_free(t);
+}
+
+const char *tokenizer_kind(const struct tokenizer *t) { return t->spm ? "sentencepiece" : "bytes"; }
+int tokenizer_vocab(const struct tokenizer *t) { return t->vocab; }
+int tokenizer_bos(const struct tokenizer *t) { return t->bos; }
+int tokenizer_eos(const struct tokenizer *t) { return t->eos; }
+struct hash tokenizer_hash(const struct tokenizer *t) { return t->hash; }
+
+/* ---- chunks */
+
+static int is_inner(char c) { return ((unsigned char)c & 0xc0) == 0x80; }
+
+static int64_t character_at_or_after(const char *text, int64_t n, int64_t at)
+{
+    while (at < n && is_inner(text[at])) at++;
+    return at;
+}
+
+int64_t tokenizer_chunk(const struct tokenizer *t, const char *text, int64_t n, int64_t from)
+{
+    if (n - from <= CHUNK) return n;
+    if (!t->spm) return from + CHUNK;
+    if (!t->model.cuttable) return n;
+
+    const int64_t end = n - from < CHUNK_MAX ? n : from + CHUNK_MAX;
+    int64_t at = character_at_or_after(text, n, from + CHUNK - 4);
+    int step;
+    uint32_t before = utf8_char(text + at, &step);
+    while ((at += step) < end) {
+        const uint32_t c = utf8_char(text + at, &step);
+        if (spm_model_cut(&t->model, before, c)) return at;
+        before = c;
+    }
+    return at < n ? at : n;
+}
+
+/* The ids of text as the library gives them.  Behind a cut the library would
+ * put its dummy space again; a newline in front takes that, and its ids go. */
+static int encode_run(const struct tokenizer *t, const char *text, int64_t n, int behind_cut,
+                      struct ids *out)
+{
+    char why[SPM_WHY] = "", *copy = NULL;
+    struct ids ids = { 0 };
+    int64_t skip = 0;
+    int rc = OK;
+
+    if (behind_cut && t->model.dummy_prefix) {
+        copy = mem_new(n + 1, 1, "text behind a cut");
+        copy[0] = '\n';
+        memcpy(copy + 1, text, (size_t)n);
+        text = copy;
+        n++;
+        skip = t->newline_ids;
+    }
+    if (spm_encode(t->spm, text, (size_t)n, take_ids, skip ? &ids : out, why) != 0)
+        TRY(fail(ERR_DATA, "SentencePiece can't encode: %s", why));
+    if (skip) append(out, ids.v + skip, ids.n - skip);
+out:
+    mem_free(ids.v);
+    mem_free(copy);
+    return rc;
+}
+
+/* A model that otherwise gives back every byte would make a space of U+2581, its
+ * own sign for one; so that character goes in as three bytes. */
+static int encode_escaped(const struct tokenizer *t, const char *text, int64_t n, struct ids *out)
+{
+    static const char sign[] = "\xe2\x96\x81";
+    int rc = OK;
+
+    while (n > 0) {
+        const char *p = memmem(text, (size_t)n, sign, 3);
+        const int64_t run = p ? p - text : n;
+        if (run) TRY(encode_run(t, text, run, 0, out));
+        if (p)
+            for (int i = 0; i < 3; i++) append(out, &t->model.byte_id[(unsigned char)sign[i]], 1);
+        text += run + (p ? 3 : 0);
+        n -= run + (p ? 3 : 0);
+    }
+out:
+    return rc;
+}
+
+static int encode_chunk(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
+                        struct ids *out)
+{
+    if (t->spm && !t->model.cuttable && to - from > TOKENIZER_MAX_WHOLE)
+        return fail(ERR_DATA, "a text of %lld bytes is too long for this tokenizer, which can't "
+                    "take texts in pieces; at most %lld", (long long)(to - from),
+                    (long long)TOKENIZER_MAX_WHOLE);
+    if (t->spm && t->model.lossless) return encode_escaped(t, text + from, to - from, out);
+    if (t->spm) return encode_run(t, text + from, to - from, from > 0, out);
+
+    reserve(out, to - from);
+    for (int64_t i = from; i < to; i++) out->v[out->n++] = (unsigned char)text[i];
+    return OK;
+}
+
+static int hand_over(int rc, struct ids *ids, int32_t **v, int64_t *count)
+{
+    if (rc != OK) {
+        mem_free(ids->v);
+        *ids = (struct ids){ 0 };
+    } else {
+        reserve(ids, 0);
+    }
+    *v = ids->v;
+    *count = ids->n;
+    return rc;
+}
+
+int tokenizer_encode_chunk(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
+                           int32_t **ids, int64_t *count)
+{
+    struct ids out = { 0 };
+    return hand_over(encode_chunk(t, text, from, to, &out), &out, ids, count);
+}
+
+int tokenizer_encode(const struct tokenizer *t, const char *text, int64_t n, int32_t **ids,
+                     int64_t *count)
+{
+    struct ids out = { 0 };
+    int rc = OK;
+
+    if (t->spm && utf8_valid(text, n) != n) rc = fail(ERR_DATA, "the text is not valid UTF-8");
+    for (int64_t from = 0, to; rc == OK && from < n; from = to) {
+        to = tokenizer_chunk(t, text, n, from);
+        rc = encode_chunk(t, text, from, to, &out);
+    }
+    return hand_over(rc, &out, ids, count);
+}
+
+/* ---- and back */
+
+struct text { char *p; int64_t n, room; };
+
+static void put(struct text *out, const char *p, int64_t n)
+{
+    if (out->n + n + 1 > out->room) {
+        out->room = 2 * out->room + n + 64;
+        out->p = mem_resize(out->p, out->room, 1, "decoded text");
+    }
+    memcpy(out->p + out->n, p, (size_t)n);
+    out->n += n;
+    out->p[out->n] = '\0';
+}
+
+static void put_piece(struct text *out, const struct spm_piece *p, int at_start)
+{
+    if (p->type == SPM_BYTE) {
+        put(out, (const char *)&p->byte, 1);
+    } else if (p->type == SPM_UNKNOWN) {
+        put(out, " \xe2\x81\x87 ", 5);  /* a double question mark, as the library does */
+    } else if (p->type != SPM_CONTROL) {
+        for (int at = 0, step; at < p->length; at += step) {
+            if (utf8_char(p->text + at, &step) != SPM_SPACE) put(out, p->text + at, step);
+            else if (at > 0 || !at_start) put(out, " ", 1);
+        }
+    }
+}
+
+int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int64_t count, char **text,
+                     int64_t *n)
+{
+    struct text out = { 0 };
+    int at_start = t->model.dummy_prefix;  /* the dummy space is not text */
+    int rc = OK;
+
+    put(&out, "", 0);
+    for (int64_t i = 0; i < count; i++) {
+        if (ids[i] < 0 || ids[i] >= t->vocab)
+            TRY(fail(ERR_DATA, "token id %d is not in a vocabulary of %d", ids[i], t->vocab));
+        if (ids[i] == t->bos || ids[i] == t->eos) {
+            at_start = t->model.dummy_prefix;
+            continue;
+        }
+        const char byte = (char)ids[i];
+        if (t->spm) put_piece(&out, t->model.pieces + ids[i], at_start);
+        else put(&out, &byte, 1);
+        at_start = 0;
+    }
+out:
+    if (rc != OK) {
+        mem_free(out.p);
+        out = (struct text){ 0 };
+    }
+    *text = out.p;
+    *n = out.n;
+    return rc;
+}

@@ -1,0 +1,14 @@
+/* utf8.h -- UTF-8 as RFC 3629 defines it: no overlong forms, no surrogates,
+ * nothing above U+10FFFF. */
+#ifndef UTF8_H
+#define UTF8_H
+
+#include <stdint.h>
+
+/* Bytes [0, n) from the start that are valid; n if all are. */
+int64_t utf8_valid(const char *text, int64_t n);
+
+/* The character at text[0] of valid text; its length in bytes [out]. */
+uint32_t utf8_char(const char *text, int *length);
+
+#endif
