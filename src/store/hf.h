@@ -7,19 +7,27 @@
 #ifndef HF_H
 #define HF_H
 
+#include <jansson.h>
+
 #include "src/layers/dims.h"
 #include "src/param/param.h"
 
 /* config.json of `folder` -> dims.  Keys that are absent have the defaults of the class that
- * model_type names (golden/README.md, traps). */
+ * model_type names (golden/README.md, traps); wrong types and values are all named, ERR_DATA. */
 int hf_read_config(struct dims *d, const char *folder);
+
+/* The whole of config.json, for what dims do not say (token ids, longest context); the
+ * caller's reference.  ERR_MISSING, ERR_DATA. */
+int hf_read_json(json_t **config, const char *folder);
 
 /* model.safetensors of `folder` -> w, laid out by t.  Missing, unknown and wrongly shaped
  * tensors are all named; ERR_DATA. */
 int hf_read_weights(real *w, const struct param_table *t, const char *folder);
 
-/* Write both into `folder` (made if needed; must not hold a model yet). */
+/* Write both into `folder` (made if needed; must not hold a model yet).
+ * base: config.json of the model this one came from, or NULL: keys that dims do
+ * not say are kept.  context: tokens it was trained on, 0: not known. */
 int hf_write(const char *folder, const struct dims *d, const struct param_table *t,
-             const real *w);
+             const real *w, const json_t *base, int context);
 
 #endif

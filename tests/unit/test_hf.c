@@ -1,0 +1,252 @@
+/* Folders of the public implementation, in and out without changing a bit.  The golden
+ * folder was written by Hugging Face's own code. */
+#include "tests/unit/store_test.h"
+
+#include "src/base/log.h"
+#include "src/base/rng.h"
+#include "src/model/model.h"
+#include "src/store/hf.h"
+#include "src/store/safetensors.h"
+
+#define GOLDEN "tests/golden/ttt_linear_m"
+
+static int config_rc(const char *json, struct dims *d)
+{
+    put_file(at("config.json"), json, strlen(json));
+    return hf_read_config(d, work);
+}
+
+static void config_of_the_authors(void **state)
+{
+    (void)state;
+    struct dims d;
+    assert_int_equal(hf_read_config(&d, GOLDEN), OK);
+    assert_string_equal(d.layer, "ttt_linear");
+    assert_true(d.V == 256 && d.L == 2 && d.C == 128 && d.H == 2 && d.E == 352 && d.K == 16);
+    assert_true(d.gate && d.share_qk && d.pre_conv && d.tied && d.conv_width == 4);
+    assert_true(d.rms_eps == 1e-6 && d.rope_theta == 1e4 && d.inner_lr == 1 && d.ln_eps == 1e-6);
+
+    /* What config.json omits has the value of the class. */
+    assert_int_equal(config_rc("{}", &d), OK);
+    assert_string_equal(d.layer, "ttt_linear");
+    assert_true(d.V == 32000 && d.L == 24 && d.C == 2048 && d.H == 32 && d.E == 5504 && d.K == 16);
+    assert_true(!d.gate && !d.share_qk && !d.pre_conv && d.tied && d.init_std == 0.02);
+}
+
+static void wrong_configs(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "", "[]", "{", "{\"vocab_size\":0}", "{\"vocab_size\":-1}", "{\"vocab_size\":\"256\"}",
+        "{\"vocab_size\":256.0}", "{\"vocab_size\":4294967296}", "{\"vocab_size\":null}",
+        "{\"vocab_size\":256,\"vocab_size\":256}", "{\"use_gate\":1}", "{\"use_gate\":\"true\"}",
+        "{\"rms_norm_eps\":0}", "{\"rms_norm_eps\":-1e-6}", "{\"rms_norm_eps\":\"1e-6\"}",
+        "{\"rope_theta\":1e999}", "{\"rope_theta\":NaN}", "{\"ttt_layer_type\":\"cubic\"}",
+        "{\"ttt_layer_type\":1}", "{\"model_type\":\"llama\"}", "{\"model_type\":1}",
+        "{\"hidden_act\":\"gelu\"}", "{} {}", "\xff\xfe{}",
+    };
+    struct dims d;
+    quiet(1);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (config_rc(bad[i], &d) != ERR_DATA) fail_msg("accepted: %s", bad[i]);
+    assert_int_equal(hf_read_config(&d, at("absent")), ERR_MISSING);
+    quiet(0);
+}
+
+/* Read the golden folder; the caller releases both. */
+static real *golden(struct dims *d, struct param_table *t)
+{
+    assert_int_equal(hf_read_config(d, GOLDEN), OK);
+    *t = (struct param_table){ 0 };
+    assert_int_equal(model_layout(t, d), OK);
+    real *w = mem_new(t->total, sizeof *w, "test");
+    assert_int_equal(hf_read_weights(w, t, GOLDEN), OK);
+    return w;
+}
+
+static void in_and_out(void **state)
+{
+    (void)state;
+    struct dims d, back;
+    struct param_table t;
+    json_t *config = NULL, *written = NULL;
+    real *w = golden(&d, &t), *v = mem_new(t.total, sizeof *v, "test");
+
+    assert_int_equal(hf_read_json(&config, GOLDEN), OK);
+    assert_int_equal(hf_write(at("a/b"), &d, &t, w, config, 0), OK);
+    assert_int_equal(hf_read_json(&written, at("a/b")), OK);
+    assert_int_equal(hf_read_config(&back, at("a/b")), OK);
+    assert_int_equal(hf_read_weights(v, &t, at("a/b")), OK);
+    assert_memory_equal(&back, &d, sizeof d);
+    assert_memory_equal(v, w, (size_t)t.total * sizeof *w);
+#ifndef TTT_F64
+    char *ours = NULL, *theirs = NULL;
+    size_t n = 0, m = 0;
+    /* Defaults that the original omits are written out; nothing else differs. */
+    json_object_set_new(config, "tie_word_embeddings", json_true());
+    assert_true(json_equal(config, written));
+    assert_int_equal(file_slurp(&ours, &n, at("a/b/model.safetensors"), 1 << 24), OK);
+    assert_int_equal(file_slurp(&theirs, &m, GOLDEN "/model.safetensors", 1 << 24), OK);
+    assert_int_equal(n, m);
+    const size_t data = n - (size_t)t.n * sizeof(float);
+    assert_memory_equal(ours + data, theirs + data, n - data);
+    mem_free(ours);
+    mem_free(theirs);
+#endif
+    /* A folder that holds a model is left alone; one flipped bit is another model. */
+    quiet(1);
+    assert_int_equal(hf_write(at("a/b"), &d, &t, w, NULL, 0), ERR_USAGE);
+    quiet(0);
+    ((unsigned char *)w)[5] ^= 1;
+    assert_int_equal(hf_write(at("c"), &d, &t, w, NULL, 77), OK);
+    assert_int_equal(hf_read_weights(v, &t, at("c")), OK);
+    assert_memory_equal(v, w, (size_t)t.total * sizeof *w);
+    json_decref(written);
+    assert_int_equal(hf_read_json(&written, at("c")), OK);
+    assert_int_equal(json_integer_value(json_object_get(written, "max_position_embeddings")), 77);
+
+    json_decref(config);
+    json_decref(written);
+    param_done(&t);
+    mem_free(w);
+    mem_free(v);
+}
+
+/* The golden tensors as a list that a test may spoil. */
+static struct tensor *list_of(int *count, struct safetensors **s)
+{
+    assert_int_equal(safetensors_open(s, GOLDEN "/model.safetensors"), OK);
+    *count = safetensors_count(*s);
+    struct tensor *list = mem_new(*count + 1, sizeof *list, "test");
+    for (int i = 0; i < *count; i++) {
+        list[i] = *safetensors_tensor(*s, i);
+        list[i].data = mem_new(tensor_bytes(&list[i]), 1, "test");
+        assert_int_equal(safetensors_read(*s, i, list[i].data), OK);
+    }
+    return list;
+}
+
+static int weights_rc(const struct tensor *list, int count)
+{
+    struct dims d;
+    struct param_table t = { 0 };
+    assert_int_equal(safetensors_save(at("model.safetensors"), list, count), OK);
+    assert_int_equal(hf_read_config(&d, GOLDEN), OK);
+    assert_int_equal(model_layout(&t, &d), OK);
+    real *w = mem_new(t.total, sizeof *w, "test");
+    const int rc = hf_read_weights(w, &t, work);
+    mem_free(w);
+    param_done(&t);
+    return rc;
+}
+
+static void wrong_weights(void **state)
+{
+    (void)state;
+    struct safetensors *s = NULL;
+    int n = 0;
+    struct tensor *list = list_of(&n, &s);
+    const int embed = safetensors_find(s, "model.embed_tokens.weight");
+    const struct tensor last = list[n - 1], first = list[0];
+
+    assert_int_equal(weights_rc(list, n), OK);
+    quiet(1);
+    assert_int_equal(weights_rc(list, n - 1), ERR_DATA);            /* one missing   */
+    assert_non_null(strstr(log_last_error(), last.name));
+    snprintf(list[0].name, TENSOR_NAME, "model.stranger");
+    assert_int_equal(weights_rc(list, n), ERR_DATA);                /* and a stranger */
+    list[0] = first;
+    list[0].shape[0] /= 2;
+    list[0].shape[1] *= 2;
+    assert_int_equal(weights_rc(list, n), ERR_DATA);                /* another shape */
+    assert_non_null(strstr(log_last_error(), first.name));
+    list[0] = first;
+    list[0].dtype = DT_I32;
+    assert_int_equal(weights_rc(list, n), ERR_DATA);                /* not a number  */
+    list[0] = first;
+    quiet(0);
+
+    /* The tied head may be there, if it is the embedding. */
+    list[n] = list[embed];
+    snprintf(list[n].name, TENSOR_NAME, "lm_head.weight");
+    assert_int_equal(weights_rc(list, n + 1), OK);
+    list[n].data = mem_new(tensor_bytes(&list[n]), 1, "test");
+    quiet(1);
+    assert_int_equal(weights_rc(list, n + 1), ERR_DATA);
+    quiet(0);
+
+    for (int i = 0; i <= n; i++) mem_free(list[i].data);
+    mem_free(list);
+    safetensors_close(s);
+}
+
+/* Half precision on disk becomes exactly those numbers. */
+static void half_precision_weights(void **state)
+{
+    (void)state;
+    struct param_table t = { 0 };
+    uint16_t bf16[35], f16[35];
+    real w[128] = { 0 };
+
+    param_add(&t, "a", INIT_ZERO, 0, 2, 5, 7, 0, 0);
+    param_add(&t, "b", INIT_ZERO, 0, 2, 5, 7, 0, 0);
+    for (int i = 0; i < 35; i++) {
+        bf16[i] = (uint16_t)(0x3f80 + i);        /* 1 + i / 128  */
+        f16[i] = (uint16_t)(0xbc00 + i);         /* -1 - i / 1024 */
+    }
+    const struct tensor list[] = { { "a", DT_BF16, 2, { 5, 7 }, bf16 },
+                                   { "b", DT_F16, 2, { 5, 7 }, f16 } };
+    assert_int_equal(safetensors_save(at("model.safetensors"), list, 2), OK);
+    assert_int_equal(hf_read_weights(w, &t, work), OK);
+    for (int i = 0; i < 35; i++) {
+        assert_true(w[t.p[0].offset + i] == (real)(1 + i / 128.0));
+        assert_true(w[t.p[1].offset + i] == (real)(-1 - i / 1024.0));
+    }
+    param_done(&t);
+}
+
+/* What the public code can't express is said, not lost. */
+static void untied_and_unsayable(void **state)
+{
+    (void)state;
+    struct dims d, back;
+    struct param_table t = { 0 };
+
+    assert_int_equal(hf_read_config(&d, GOLDEN), OK);
+    d.tied = 0;
+    d.rms_eps = 1.0 / 3;
+    d.gate = 0;
+    assert_int_equal(model_layout(&t, &d), OK);
+    assert_true(param_find(&t, "lm_head.weight") >= 0);
+    real *w = mem_new(t.total, sizeof *w, "test"), *v = mem_new(t.total, sizeof *v, "test");
+    for (int k = 0; k < t.count; k++)
+        for (int64_t i = 0; i < t.p[k].n; i++)
+            w[t.p[k].offset + i] = (real)rng_normal((uint64_t)k, (uint64_t)i);
+    assert_int_equal(hf_write(at("untied"), &d, &t, w, NULL, 0), OK);
+    assert_int_equal(hf_read_config(&back, at("untied")), OK);
+    assert_memory_equal(&back, &d, sizeof d);
+    assert_int_equal(hf_read_weights(v, &t, at("untied")), OK);
+    assert_memory_equal(v, w, (size_t)t.total * sizeof *w);
+
+    quiet(1);
+    d.ln_eps = 1e-5;
+    assert_int_equal(hf_write(at("never"), &d, &t, w, NULL, 0), ERR_CONFIG);
+    d.ln_eps = 1e-6;
+    snprintf(d.layer, sizeof d.layer, "mamba");
+    assert_int_equal(hf_write(at("never"), &d, &t, w, NULL, 0), ERR_CONFIG);
+    quiet(0);
+    assert_false(path_exists(at("never")));
+    param_done(&t);
+    mem_free(w);
+    mem_free(v);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(config_of_the_authors), cmocka_unit_test(wrong_configs),
+        cmocka_unit_test(in_and_out),            cmocka_unit_test(wrong_weights),
+        cmocka_unit_test(half_precision_weights), cmocka_unit_test(untied_and_unsayable),
+    };
+    return cmocka_run_group_tests(tests, work_make, work_remove);
+}
