@@ -1,0 +1,171 @@
+/* The inner loop: small products against plain C, the dual form against the
+ * primal one and against its definition. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/kernels/inner_ln.h"
+#include "src/kernels/smm.h"
+#include "src/kernels/ttt_linear.h"
+
+static real *noise(int64_t n, uint64_t seed, double scale)
+{
+    real *x = mem_new(n, sizeof *x, "test");
+    const uint64_t key = rng_key(seed, "noise");
+    for (int64_t i = 0; i < n; i++) x[i] = (real)(scale * rng_normal(key, (uint64_t)i));
+    return x;
+}
+
+static void small_products_match_plain_c(void **state)
+{
+    (void)state;
+    static const int shapes[][3] = { { 16, 64, 64 }, { 64, 64, 16 }, { 16, 16, 64 }, { 1, 6, 6 },
+                                     { 13, 96, 96 }, { 7, 67, 3 }, { 64, 16, 64 }, { 3, 1, 5 } };
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int add = 0; add < 2; add++) {
+            const int M = shapes[s][0], N = shapes[s][1], K = shapes[s][2];
+            real *A = noise(M * K, 1, 1), *B = noise(K * N, 2, 1), *T = noise(M * K, 4, 1);
+            real *C = noise(M * N, 3, 1), *R = noise(M * N, 3, 1), *y = noise(N, 5, 1);
+            smm(C, A, B, M, N, K, add);
+            smm_ref(R, A, B, M, N, K, add);
+            for (int i = 0; i < M * N; i++)
+                assert_true(fabs((double)(C[i] - R[i])) < 20 * REAL_EPS * sqrt(K) * 4);
+            smm_row(y, A, B, N, K, 0);
+            smm_ref(R, A, B, M, N, K, 0);
+            for (int i = 0; i < N; i++)
+                assert_true(fabs((double)(y[i] - R[i])) < 20 * REAL_EPS * sqrt(K) * 4);
+            smm_transpose(T, A, M, K);
+            for (int i = 0; i < M; i++)
+                for (int k = 0; k < K; k++) assert_true(T[k * M + i] == A[i * K + k]);
+            mem_free(A); mem_free(B); mem_free(C); mem_free(R); mem_free(T); mem_free(y);
+        }
+}
+
+/* A mini-batch of random data. */
+struct batch { real *Q, *X, *V, *lr, *tok, *gamma, *beta, *state, *work; struct inner_in in; };
+
+static struct batch batch_new(int r, int F)
+{
+    struct batch b = { .Q = noise(r * F, 1, 1), .X = noise(r * F, 2, 1), .V = noise(r * F, 3, 1),
+                       .lr = noise(r, 4, 0.02), .tok = noise(r, 5, 0.3), .gamma = noise(F, 6, 0.2),
+                       .beta = noise(F, 7, 0.2),
+                       .state = noise(inner_linear.state_reals(F), 8, 0.2),
+                       .work = noise(inner_linear.work_reals(r, F), 9, 1) };
+    for (int i = 0; i < F; i++) b.gamma[i] += 1;
+    for (int i = 0; i < r; i++) b.tok[i] += 1;
+    b.in = (struct inner_in){ .Q = b.Q, .X = b.X, .V = b.V, .lr = b.lr, .tok = b.tok,
+                              .gamma = b.gamma, .beta = b.beta, .r = r, .F = F,
+                              .eps = (real)1e-6 };
+    return b;
+}
+
+static void batch_free(struct batch *b)
+{
+    real *all[] = { b->Q, b->X, b->V, b->lr, b->tok, b->gamma, b->beta, b->state, b->work };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) mem_free(all[i]);
+}
+
+static void dual_is_primal(void **state)
+{
+    (void)state;
+    static const int shapes[][2] = { { 16, 64 }, { 1, 8 }, { 5, 6 }, { 33, 18 } };
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int complete = 0; complete < 2; complete++) {
+            const int r = shapes[s][0], F = shapes[s][1];
+            const int64_t S = inner_linear.state_reals(F);
+            struct batch b = batch_new(r, F);
+            real *W = noise(S, 8, 0.2), *G = mem_new(S, sizeof *G, "test");
+            real *H = noise(S, 9, 1), *O = noise(r * F, 9, 1), *o = noise(F, 9, 1);
+            double worst = 0;
+            inner_linear.forward(O, b.state, complete ? NULL : H, &b.in, complete, NULL, b.work,
+                                 NULL);
+            for (int i = 0; i < r; i++) {
+                struct inner_in one = b.in;
+                one.Q += i * F;
+                one.X += i * F;
+                one.V += i * F;
+                one.lr += i;
+                one.tok += i;
+                one.r = 1;
+                inner_linear.step(o, W, G, &one, complete && i == r - 1, b.work);
+                for (int f = 0; f < F; f++)
+                    worst = fmax(worst, fabs((double)(o[f] - O[i * F + f])));
+            }
+            for (int64_t i = 0; i < S; i++)
+                worst = fmax(worst, fabs((double)(complete ? W[i] - b.state[i] : G[i] - H[i])));
+            assert_true(worst < 400 * REAL_EPS);
+            mem_free(W); mem_free(G); mem_free(H); mem_free(O); mem_free(o);
+            batch_free(&b);
+        }
+}
+
+#ifdef TTT_F64
+/* 1/2 |LN(x W + b) - (v - x)|^2 of row j, written out. */
+static double row_loss(const struct inner_in *in, const real *state, int j)
+{
+    const int F = in->F;
+    double z[64], mean = 0, var = 0, loss = 0;
+    for (int f = 0; f < F; f++) {
+        z[f] = state[F * F + f];
+        for (int k = 0; k < F; k++) z[f] += in->X[j * F + k] * state[k * F + f];
+        mean += z[f] / F;
+    }
+    for (int f = 0; f < F; f++) var += (z[f] - mean) * (z[f] - mean) / F;
+    for (int f = 0; f < F; f++) {
+        const double e = in->gamma[f] * (z[f] - mean) / sqrt(var + in->eps) + in->beta[f] -
+                         (in->V[j * F + f] - in->X[j * F + f]);
+        loss += 0.5 * e * e;
+    }
+    return loss;
+}
+
+/* The state after a mini-batch is W - tok sum_j lr_j dloss_j/dW, the gradient
+ * taken by differences. */
+static void the_step_descends_the_inner_loss(void **state)
+{
+    (void)state;
+    enum { R = 5, F = 6 };
+    const double h = 1e-6;
+    struct batch b = batch_new(R, F);
+    const int64_t S = inner_linear.state_reals(F);
+    real *W = noise(S, 8, 0.2), *O = noise(R * F, 9, 1);
+    double loss, sum = 0;
+    inner_linear.forward(O, b.state, NULL, &b.in, 1, NULL, b.work, &loss);
+    for (int j = 0; j < R; j++) sum += row_loss(&b.in, W, j);
+    assert_true(fabs(sum - loss) < 1e-12 * sum);
+    assert_true(fabs(inner_linear.loss(W, &b.in, b.work) - loss) < 1e-12 * sum);
+    for (int64_t i = 0; i < S; i++) {
+        double step = 0;
+        const real keep = W[i];
+        for (int j = 0; j < R; j++) {
+            W[i] = keep + h;
+            const double plus = row_loss(&b.in, W, j);
+            W[i] = keep - h;
+            step += b.tok[R - 1] * b.lr[j] * (plus - row_loss(&b.in, W, j)) / (2 * h);
+            W[i] = keep;
+        }
+        assert_true(fabs(W[i] - step - b.state[i]) < 1e-9);
+    }
+    mem_free(W);
+    mem_free(O);
+    batch_free(&b);
+}
+#endif
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_products_match_plain_c),
+        cmocka_unit_test(dual_is_primal),
+#ifdef TTT_F64
+        cmocka_unit_test(the_step_descends_the_inner_loss),
+#endif
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
