@@ -1,0 +1,364 @@
+#include "src/model/stage.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/kernels/embed.h"
+#include "src/kernels/rmsnorm.h"
+#include "src/model/head.h"
+
+/* What is kept of one unit of a micro-batch. */
+struct unit {
+    real **x;                 /* (layers + 1) inputs of the blocks, (N,C) each; last: output */
+    struct block_tape *tape;  /* (layers) remat none: each its own; block: all the same     */
+    real **carry;             /* (layers) carries before the unit, remat block only         */
+    real *dx;                 /* (N,C)                                                      */
+};
+
+struct slot {
+    struct unit   *units;
+    real          *carry, *dcarry;  /* (layers, carry_reals)    */
+    const int32_t *windows;
+    int64_t        stride;
+    int64_t       *valid;           /* (micro_batch)            */
+    int            B;
+};
+
+struct stage {
+    const struct model *m;
+    const struct dims  *d;
+    struct pass_opts    o;
+    struct stage_part   part;
+    int                 U, T, layers;  /* units of a sequence, tokens of a unit, ours */
+    int64_t             carry_reals;   /* of one layer, micro_batch sequences         */
+    struct arena        arena;
+    struct slot        *slots;
+    struct block_tape   work;
+    struct head_work    head;
+    real               *redo;          /* (carry_reals) for recomputation             */
+    real               *xn, *r;        /* (N,C), (N): final norm                      */
+    double             *stats;         /* (B,H,T/K,3)                                 */
+    int32_t            *tok;           /* (N)                                         */
+};
+
+int stage_tokens(const struct stage *st, int u)
+{
+    const int left = st->o.context - u * st->T;
+    return left < st->T ? left : st->T;
+}
+
+int64_t stage_carry_reals(const struct stage *st, int B)
+{
+    return B * block_carry_reals(&st->m->blocks[0], st->d);
+}
+
+static struct unit *unit_of(struct stage *st, int slot, int u)
+{
+    return &st->slots[slot].units[u - st->part.u0];
+}
+
+real *stage_x(struct stage *st, int slot, int l, int u)
+{
+    return unit_of(st, slot, u)->x[l - st->part.l0];
+}
+
+real *stage_dx(struct stage *st, int slot, int u) { return unit_of(st, slot, u)->dx; }
+
+real *stage_carry(struct stage *st, int slot, int l)
+{
+    return st->slots[slot].carry + (l - st->part.l0) * st->carry_reals;
+}
+
+real *stage_dcarry(struct stage *st, int slot, int l)
+{
+    return st->slots[slot].dcarry + (l - st->part.l0) * st->carry_reals;
+}
+
+/* --- memory --------------------------------------------------------------- */
+
+static void lay_out_slot(struct stage *st, struct slot *slot, const struct block_tape *shared)
+{
+    const struct dims *d = st->d;
+    const int B = st->o.micro_batch;
+    const int64_t NC = (int64_t)B * st->T * d->C;
+    struct arena *a = &st->arena;
+
+    for (int u = 0; u < st->part.u1 - st->part.u0; u++) {
+        struct unit *z = &slot->units[u];
+        for (int l = 0; l <= st->layers; l++) z->x[l] = arena_reals(a, NC);
+        z->dx = arena_reals(a, NC);
+        for (int l = 0; l < st->layers; l++) {
+            if (shared) z->carry[l] = arena_reals(a, st->carry_reals);
+            if (shared) z->tape[l] = *shared;
+            else block_tape(&st->m->blocks[0], &z->tape[l], a, d, B, st->T, st->o.inner_group);
+        }
+    }
+    slot->carry = arena_reals(a, st->layers * st->carry_reals);
+    slot->dcarry = arena_reals(a, st->layers * st->carry_reals);
+    slot->valid = arena_bytes(a, B * (int64_t)sizeof *slot->valid);
+}
+
+/* Lay everything out in st->arena; runs once to count and once for real. */
+static void lay_out(struct stage *st, struct pass_bytes *bytes)
+{
+    const struct dims *d = st->d;
+    const int B = st->o.micro_batch, redo = st->o.remat == REMAT_BLOCK;
+    const int64_t N = (int64_t)B * st->T, batches = st->T / d->K + 1;
+    struct arena *a = &st->arena;
+    struct block_tape shared;
+
+    if (redo) {
+        block_tape(&st->m->blocks[0], &shared, a, d, B, st->T, st->o.inner_group);
+        st->redo = arena_reals(a, st->carry_reals);
+    }
+    for (int i = 0; i < st->part.slots; i++)
+        lay_out_slot(st, &st->slots[i], redo ? &shared : NULL);
+    bytes->tape = a->used;
+
+    head_lay_out(&st->head, a, d, st->part.l1 == d->L ? st->T : 0);
+    bytes->logits = a->used - bytes->tape;
+
+    block_work(&st->m->blocks[0], &st->work, a, d, B, st->T, st->o.inner_group, 1);
+    st->xn = arena_reals(a, N * d->C);
+    st->r = arena_reals(a, N);
+    st->stats = arena_bytes(a, B * d->H * batches * 3 * (int64_t)sizeof(double));
+    st->tok = arena_bytes(a, N * (int64_t)sizeof *st->tok);
+    bytes->scratch = a->used - bytes->tape - bytes->logits;
+}
+
+static int check_opts(const struct dims *d, const struct pass_opts *o)
+{
+    if (o->context < 1 || o->micro_batch < 1 || o->slice_tokens < 1 || o->inner_group < 1)
+        return fail(ERR_CONFIG, "train.context, micro_batch, slice_tokens and inner_group must be "
+                                "at least 1");
+    if (o->slice_tokens < o->context && o->slice_tokens % d->K)
+        return fail(ERR_CONFIG, "train.slice_tokens %d must be a multiple of model.mini_batch %d",
+                    o->slice_tokens, d->K);
+    return OK;
+}
+
+static struct stage *make(const struct model *m, const struct pass_opts *o,
+                          const struct stage_part *part, struct pass_bytes *bytes)
+{
+    struct stage *st = mem_new(1, sizeof *st, "stage");
+
+    *st = (struct stage){ .m = m, .d = &m->dims, .o = *o, .part = *part, .U = pass_units(o) };
+    check(part->l0 <= part->l1 && part->l1 <= m->dims.L && part->u0 <= part->u1 &&
+          part->u1 <= st->U && part->slots > 0);
+    st->T = o->slice_tokens < o->context ? o->slice_tokens : o->context;
+    st->layers = part->l1 - part->l0;
+    st->carry_reals = stage_carry_reals(st, o->micro_batch);
+    st->slots = mem_new(part->slots, sizeof *st->slots, "slots");
+    for (int i = 0; i < part->slots; i++) {
+        const int units = part->u1 - part->u0;
+        st->slots[i].units = mem_new(units, sizeof(struct unit), "units");
+        for (int u = 0; u < units; u++) {
+            struct unit *z = &st->slots[i].units[u];
+            z->x = mem_new(st->layers + 1, sizeof(real *), "units");
+            z->carry = mem_new(st->layers, sizeof(real *), "units");
+            z->tape = mem_new(st->layers, sizeof(struct block_tape), "units");
+        }
+    }
+    arena_plan(&st->arena);
+    lay_out(st, bytes);
+    return st;
+}
+
+struct stage *stage_new(const struct model *m, const struct pass_opts *o,
+                        const struct stage_part *part)
+{
+    struct pass_bytes bytes;
+    check(check_opts(&m->dims, o) == OK);
+    struct stage *st = make(m, o, part, &bytes);
+    const int64_t need = st->arena.peak;
+    arena_init(&st->arena, need, "activations of a micro-batch");
+    lay_out(st, &bytes);
+    return st;
+}
+
+int stage_plan(struct pass_bytes *bytes, const struct dims *d, const struct pass_opts *o,
+               const struct stage_part *part)
+{
+    struct model *m = NULL;
+    int rc;
+    TRY(check_opts(d, o));
+    TRY(model_shape(&m, d));
+    stage_free(make(m, o, part, bytes));
+out:
+    model_free(m);
+    return rc;
+}
+
+void stage_free(struct stage *st)
+{
+    if (!st) return;
+    for (int i = 0; i < st->part.slots; i++) {
+        for (int u = 0; u < st->part.u1 - st->part.u0; u++) {
+            mem_free(st->slots[i].units[u].x);
+            mem_free(st->slots[i].units[u].carry);
+            mem_free(st->slots[i].units[u].tape);
+        }
+        mem_free(st->slots[i].units);
+    }
+    mem_free(st->slots);
+    arena_done(&st->arena);
+    mem_free(st);
+}
+
+/* --- operations ----------------------------------------------------------- */
+
+int64_t stage_count_targets(const int32_t *window, int n, int mask_token)
+{
+    int64_t count = 0;
+    for (int t = 1; t <= n; t++) count += head_scored(window[t], mask_token);
+    return count;
+}
+
+void stage_begin(struct stage *st, int slot, const int32_t *windows, int64_t stride,
+                 const int64_t *valid, int B)
+{
+    struct slot *z = &st->slots[slot];
+    check(B >= 1 && B <= st->o.micro_batch);
+    z->windows = windows;
+    z->stride = stride;
+    z->B = B;
+    memcpy(z->valid, valid, (size_t)B * sizeof *valid);
+    memset(z->dcarry, 0, (size_t)(st->layers * st->carry_reals) * sizeof *z->dcarry);
+}
+
+/* Input ids of unit u of sequence b; its targets are one further. */
+static const int32_t *tokens_of(const struct stage *st, const struct slot *z, int b, int u)
+{
+    return z->windows + b * z->stride + (int64_t)(u - st->part.u0) * st->T;
+}
+
+static struct layer_call call_of(const struct stage *st, const struct slot *z, struct grad *g,
+                                 int u)
+{
+    return (struct layer_call){ .d = st->d, .t = &st->m->params, .w = st->m->w, .grad = g,
+                                .B = z->B, .T = stage_tokens(st, u), .pos = (int64_t)u * st->T,
+                                .group = st->o.inner_group };
+}
+
+void stage_start(struct stage *st, int slot)
+{
+    struct layer_call c = call_of(st, &st->slots[slot], NULL, 0);
+    for (int l = st->part.l0; l < st->part.l1; l++)
+        block_carry_start(&st->m->blocks[l], &c, stage_carry(st, slot, l));
+}
+
+void stage_start_backward(struct stage *st, int slot, struct grad *g)
+{
+    struct layer_call c = call_of(st, &st->slots[slot], g, 0);
+    for (int l = st->part.l0; l < st->part.l1; l++)
+        block_carry_start_backward(&st->m->blocks[l], &c, stage_dcarry(st, slot, l));
+}
+
+void stage_embed(struct stage *st, int slot, int u)
+{
+    const struct slot *z = &st->slots[slot];
+    const int T = stage_tokens(st, u);
+    for (int b = 0; b < z->B; b++)
+        memcpy(st->tok + (int64_t)b * T, tokens_of(st, z, b, u), (size_t)T * sizeof *st->tok);
+    embed_forward(stage_x(st, slot, 0, u), st->m->w + st->m->params.p[st->m->i_embed].offset,
+                  st->tok, z->B * T, st->d->C);
+}
+
+/* Rows of dx to the rows of their tokens.  Threads share out columns, because
+ * a token may stand in many rows. */
+void stage_embed_backward(struct stage *st, int slot, int u, struct grad *g)
+{
+    enum { COLUMNS = 64 };
+    const struct slot *z = &st->slots[slot];
+    const int C = st->d->C, T = stage_tokens(st, u);
+    const int64_t at = st->m->params.p[st->m->i_embed].offset;
+    const real *dx = stage_dx(st, slot, u);
+
+    #pragma omp parallel for schedule(static)
+    for (int c = 0; c < C; c += COLUMNS) {
+        const int n = C - c < COLUMNS ? C - c : COLUMNS;
+        for (int b = 0; b < z->B; b++) {
+            const int32_t *tok = tokens_of(st, z, b, u);
+            for (int t = 0; t < T; t++)
+                grad_add(g, at + (int64_t)tok[t] * C + c, dx + ((int64_t)b * T + t) * C + c, n);
+        }
+    }
+}
+
+/* Add a share of a mean over sequences; what is not finite is noted. */
+static void add_share(struct pass_sums *sums, struct fixed *to, double x)
+{
+    if (isfinite(x) && fabs(x) < 0x1p40) fixed_add(to, x);
+    else sums->bad = 1;
+}
+
+/* A unit's share of its sequence's inner losses. */
+static void add_inner(const struct stage *st, struct pass_sums *sums, int l, int B, int T)
+{
+    const int K = st->d->K, H = st->d->H, n = T / K, all = st->o.context / K;
+    struct fixed *to[3] = { sums->inner_w0, sums->inner_before, sums->inner_after };
+    for (int b = 0; b < B; b++)
+        for (int i = 0; i < 3; i++) {
+            double sum = 0;
+            for (int k = 0; k < H * n; k++) sum += st->stats[((int64_t)b * H * n + k) * 3 + i];
+            add_share(sums, &to[i][l], sum / ((double)H * K * all));
+        }
+}
+
+void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *sums)
+{
+    const int i = l - st->part.l0;
+    struct unit *z = unit_of(st, slot, u);
+    struct layer_call c = call_of(st, &st->slots[slot], NULL, u);
+    real *carry = stage_carry(st, slot, l);
+
+    if (st->o.remat == REMAT_BLOCK)
+        memcpy(z->carry[i], carry, (size_t)st->carry_reals * sizeof *carry);
+    c.stats = sums->inner_w0 && c.T >= st->d->K ? st->stats : NULL;
+    block_forward(&st->m->blocks[l], &c, z->x[i + 1], z->x[i], carry, &z->tape[i], &st->work);
+    if (c.stats) add_inner(st, sums, l, c.B, c.T);
+}
+
+void stage_backward(struct stage *st, int slot, int l, int u, struct grad *g)
+{
+    const int i = l - st->part.l0;
+    struct unit *z = unit_of(st, slot, u);
+    struct layer_call c = call_of(st, &st->slots[slot], g, u);
+
+    if (st->o.remat == REMAT_BLOCK) {
+        memcpy(st->redo, z->carry[i], (size_t)st->carry_reals * sizeof *st->redo);
+        block_forward(&st->m->blocks[l], &c, st->xn, z->x[i], st->redo, &z->tape[i], &st->work);
+    }
+    block_backward(&st->m->blocks[l], &c, z->dx, z->x[i], stage_dcarry(st, slot, l), &z->tape[i],
+                   &st->work);
+}
+
+void stage_head(struct stage *st, int slot, int u, struct grad *g, struct pass_sums *sums)
+{
+    const struct model *m = st->m;
+    const struct slot *z = &st->slots[slot];
+    const int C = st->d->C, T = stage_tokens(st, u);
+    const int64_t at_norm = m->params.p[m->i_norm].offset;
+    const real *x = stage_x(st, slot, st->d->L, u);
+    real *dx = stage_dx(st, slot, u);
+
+    rmsnorm_forward(st->xn, st->r, x, m->w + at_norm, z->B * T, C, st->d->rms_eps);
+    memset(dx, 0, (size_t)((int64_t)z->B * T * C) * sizeof *dx);
+    for (int b = 0; b < z->B; b++) {
+        const int64_t at = (int64_t)b * T * C, valid = z->valid[b];
+        const struct head_unit unit = {
+            .m = m, .x = st->xn + at, .T = T, .mask_token = st->o.mask_token,
+            .target = tokens_of(st, z, b, u) + 1,
+            .scale = valid ? (double)st->U / (double)valid : 0,
+        };
+        const double nll = head_unit(&st->head, g, &unit);
+        add_share(sums, &sums->loss, valid ? nll / (double)valid : 0);
+        if (!g) continue;
+        memset(st->head.dw, 0, (size_t)C * sizeof(real));
+        rmsnorm_backward(dx + at, st->head.dw, st->head.dx, x + at, m->w + at_norm,
+                         st->r + (int64_t)b * T, T, C);
+        grad_add(g, at_norm, st->head.dw, C);
+    }
+}

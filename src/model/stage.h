@@ -1,0 +1,76 @@
+/* stage.h -- what one rank does of a training step: layers [l0, l1) on units
+ * [u0, u1) of each sequence, as operations that a schedule puts in order.
+ *
+ *              unit u0        unit u0+1      ...
+ *   embed   ->  x[l0]          x[l0]                      (first stage)
+ *   forward ->  x[l0+1] --carry[l0]--> x[l0+1] --carry--> (next rank along S)
+ *     ...
+ *   head    ->  loss, dx                                  (last stage)
+ *   backward    dx, dcarry: the same way back
+ *
+ * The unit of work is one slice of one sequence: its products have its shape
+ * whatever the micro-batch or the grid, and its parameter gradients go to a struct
+ * grad one unit at a time.  A slot holds one micro-batch in flight.
+ *
+ * Order that the caller keeps, for each slot: forward(l, u) after forward(l, u-1) and after x[l]
+ * of u is there; backward(l, u) after backward(l, u+1) and backward(l+1, u).
+ * Everything is local.
+ */
+#ifndef STAGE_H
+#define STAGE_H
+
+#include <stdint.h>
+
+#include "src/model/pass.h"
+
+struct stage_part {
+    int l0, l1;     /* layers                                              */
+    int u0, u1;     /* units of a sequence                                 */
+    int slots;      /* micro-batches in flight                             */
+};
+
+struct stage;
+
+/* Bytes it will allocate. */
+int stage_plan(struct pass_bytes *bytes, const struct dims *d, const struct pass_opts *o,
+               const struct stage_part *part);
+struct stage *stage_new(const struct model *m, const struct pass_opts *o,
+                        const struct stage_part *part);
+void stage_free(struct stage *st);
+
+/* A new micro-batch in a slot: B sequences.
+ *
+ * windows  tokens of our units and one more, sequence b at windows + b * stride; borrowed until
+ *          its last operation
+ * valid    (B) scored targets of each whole sequence, copied */
+void stage_begin(struct stage *st, int slot, const int32_t *windows, int64_t stride,
+                 const int64_t *valid, int B);
+
+/* Scored targets among tokens window[1..n]. */
+int64_t stage_count_targets(const int32_t *window, int n, int mask_token);
+
+/* Carries before the first token, for our layers; and back to parameters. */
+void stage_start(struct stage *st, int slot);
+void stage_start_backward(struct stage *st, int slot, struct grad *g);
+
+void stage_embed(struct stage *st, int slot, int u);
+void stage_embed_backward(struct stage *st, int slot, int u, struct grad *g);
+
+/* sums: inner losses are added if it has room for them (inner_w0 not NULL). */
+void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *sums);
+void stage_backward(struct stage *st, int slot, int l, int u, struct grad *g);
+
+/* Final norm, logits, loss; with g also dx.  Adds to sums->loss. */
+void stage_head(struct stage *st, int slot, int u, struct grad *g, struct pass_sums *sums);
+
+/* What crosses to other ranks.  x: input of layer l (l1: output of the last), and dx: its
+ * gradient as far as backward has come, each (B,T,C) with stage_tokens(u) tokens;
+ * carry and dcarry of layer l: stage_carry_reals(B) reals. */
+real *stage_x(struct stage *st, int slot, int l, int u);
+real *stage_dx(struct stage *st, int slot, int u);
+real *stage_carry(struct stage *st, int slot, int l);
+real *stage_dcarry(struct stage *st, int slot, int l);
+int stage_tokens(const struct stage *st, int u);
+int64_t stage_carry_reals(const struct stage *st, int B);
+
+#endif
