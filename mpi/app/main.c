@@ -13,6 +13,7 @@ static const struct {
     const char *about;
 } commands[] = {
     { "config", cmd_config, "check a configuration, show it with its memory" },
+    { "bench", cmd_bench, "measure this machine, and training on it" },
     { NULL, NULL, NULL },
 };
 

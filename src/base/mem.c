@@ -21,6 +21,18 @@ static int64_t live_blocks, live_bytes, peak_bytes, fail_countdown;
 int64_t mem_live_blocks(void) { return __atomic_load_n(&live_blocks, __ATOMIC_RELAXED); }
 int64_t mem_live_bytes(void) { return __atomic_load_n(&live_bytes, __ATOMIC_RELAXED); }
 int64_t mem_peak_bytes(void) { return __atomic_load_n(&peak_bytes, __ATOMIC_RELAXED); }
+
+int64_t mem_peak_resident(void)
+{
+    char line[256];
+    long long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    if (!f) return 0;
+    while (fgets(line, sizeof line, f) && sscanf(line, "VmHWM: %lld", &kib) != 1) { }
+    fclose(f);
+    return (int64_t)kib * 1024;
+}
+
 void mem_fail_at(int64_t n) { fail_countdown = n; }
 
 static void count(int64_t blocks, int64_t bytes)

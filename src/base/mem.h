@@ -32,6 +32,10 @@ int64_t mem_live_blocks(void);
 int64_t mem_live_bytes(void);
 int64_t mem_peak_bytes(void);
 
+/* The most memory the process ever held, libraries included (VmHWM); 0 if the
+ * system does not say.  Local. */
+int64_t mem_peak_resident(void);
+
 /* For tests: the n-th allocation from now fails (0: none). */
 void mem_fail_at(int64_t n);
 

@@ -10,7 +10,8 @@
  * behind is the next slice's; the gradient of it comes back the other way:
  *
  *     forward : conv1d_forward(x, halo);  conv1d_halo(halo, x)
- *     backward: conv1d_backward(dx, dhalo_prev, dy);  conv1d_halo_backward(dx, dhalo_prev, dhalo_next)
+ *     backward: conv1d_backward(dx, dhalo_prev, dy);
+ *               conv1d_halo_backward(dx, dhalo_prev, dhalo_next)
  *
  * Threads share out outputs, so their number changes no bit.
  */
@@ -19,7 +20,7 @@
 
 #include "src/base/real.h"
 
-#define CONV_MAX_WIDTH 16  /* 1 <= W <= this */
+#define CONV_MAX_WIDTH 64  /* 1 <= W <= this */
 
 /* y (T,C) = from x (T,C), halo (W-1,C), w (C,W), b (C).  y must not overlap an
  * input.  2 TCW flops, 2 TC reals moved. */

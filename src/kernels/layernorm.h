@@ -3,7 +3,8 @@
  *     mu_n = mean_c x_nc,  rstd_n = 1 / sqrt( mean_c (x_nc - mu_n)^2 + eps )   [E5]
  *     xhat = (x - mu) rstd,  y_nc = gamma_c xhat_nc + beta_c                   [E6]
  *
- * Two passes over a row in double, so |mu| >> sigma costs no digits; the variance is the biased one.
+ * Two passes over a row in double, so |mu| >> sigma costs no digits; the variance is
+ * the biased one.
  * N rows, C channels, row-major.  Threads share out rows (columns in the
  * sums over rows), so their number changes no bit.
  */

@@ -4,7 +4,8 @@
 #include "src/kernels/rmsnorm.h"
 
 static const double eps = 1e-6;
-static const struct { int N, C; } shapes[] = { { 1, 1 }, { 1, 7 }, { 7, 67 }, { 3, 160 }, { 67, 16 } };
+static const struct { int N, C; } shapes[] = { { 1, 1 }, { 1, 7 }, { 7, 67 }, { 3, 160 },
+                                              { 67, 16 } };
 #define SHAPES (sizeof shapes / sizeof *shapes)
 
 /* loss = <u, forward(x, w)>, in double. */

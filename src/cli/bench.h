@@ -1,0 +1,45 @@
+/* bench.h -- measuring: what `ttt bench` does, one part per file.
+ *
+ * A part first verifies what it will time, then warms up, repeats, and reports
+ * the median: machines are shared, and a minimum flatters.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stdint.h>
+
+#include "src/base/real.h"
+
+struct arg_list;
+
+struct bench_opts {
+    int repeat;   /* timed repetitions, >= 1          */
+    int json;     /* one JSON object a line           */
+    int threads;  /* what OpenMP uses                 */
+};
+
+/* Median seconds of `repeat` calls of f, after one that is not counted. */
+double bench_time(void (*f)(void *ctx), void *ctx, int repeat);
+
+/* The middle of v[0, n); sorts v. */
+double bench_median(double *v, int n);
+
+/* n reals, uniform in (-1, 1), a function of `name`; mem_free(). */
+real *bench_noise(int64_t n, const char *name);
+
+/* Rate of dense matrix products: the best of a few large shapes, GFLOP/s.  This is
+ * the limit that a training step is compared with.  `rows`: print each shape. */
+int bench_gemm(const struct bench_opts *o, int rows, double *gflops);
+
+/* Memory: triad (a = b + 3 c, three streams counted) and read, GB/s. */
+int bench_stream(const struct bench_opts *o, int rows, double *gbytes);
+
+/* Every elementwise and row kernel, in GB/s beside the memory rate. */
+int bench_kernels(const struct bench_opts *o);
+
+/* Optimizer steps on random tokens.  file: a run's YAML or NULL (the 125m model);
+ * tokens: context, 0: the file's; sets: overrides as for ttt train. */
+int bench_train(const struct bench_opts *o, const char *file, const struct arg_list *sets,
+                int64_t tokens, int64_t steps);
+
+#endif

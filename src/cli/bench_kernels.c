@@ -1,0 +1,304 @@
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/cli/bench.h"
+#include "src/kernels/act.h"
+#include "src/kernels/conv1d.h"
+#include "src/kernels/layernorm.h"
+#include "src/kernels/rmsnorm.h"
+#include "src/kernels/xent.h"
+#include "src/optim/adamw.h"
+#include "src/param/grad.h"
+
+/* Arrays are this large, so that no cache holds them. */
+enum { N = 8192, C = 2048, W = 4 };
+#define NC ((int64_t)N * C)
+#define ROWS 256  /* of cross-entropy: NC / ROWS classes */
+
+static const double eps = 1e-6;
+
+/* What the kernels work on; each uses what it needs. */
+struct arrays {
+    real *x, *y, *z, *a, *b;      /* (N,C)                             */
+    real *w, *u, *v, *halo;       /* (C,W), (C), (C), (W-1,C)          */
+    real *sum;                    /* (C,W+1) gradients of w, u, v      */
+    real *mu, *r;                 /* (N)                               */
+    double *nll;                  /* (ROWS)                            */
+    int32_t *target;              /* (ROWS)                            */
+    struct param_table table;     /* one parameter of NC elements      */
+    struct grad grad;
+};
+
+static const struct optim_opts optim = { .lr = 1e-3, .min_lr = 1e-3, .beta1 = 0.9, .beta2 = 0.95,
+                                         .eps = 1e-8, .weight_decay = 0.1 };
+
+/* Row n, column c of what the check looks at. */
+enum { ROW = N - 3, COL = C - 5 };
+#define AT(p) ((double)(p)[(int64_t)ROW * C + COL])
+#define IN_ROW(p, c) ((double)(p)[(int64_t)ROW * C + (c)])
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+
+static void rms_f(struct arrays *s) { rmsnorm_forward(s->y, s->r, s->x, s->v, N, C, eps); }
+static double rms_scale(const struct arrays *s)
+{
+    double sum = 0;
+    for (int c = 0; c < C; c++) sum += IN_ROW(s->x, c) * IN_ROW(s->x, c);
+    return 1 / sqrt(sum / C + eps);
+}
+static double verify_rms_f(struct arrays *s)
+{
+    rms_f(s);
+    return AT(s->x) * (double)s->v[COL] * rms_scale(s) - AT(s->y);
+}
+
+static void rms_b(struct arrays *s)
+{
+    rmsnorm_backward(s->z, s->sum, s->a, s->x, s->v, s->r, N, C);
+}
+static double verify_rms_b(struct arrays *s)
+{
+    const double r = rms_scale(s);
+    double sum = 0;
+    for (int c = 0; c < C; c++) sum += (double)s->v[c] * IN_ROW(s->a, c) * IN_ROW(s->x, c);
+    memset(s->z, 0, (size_t)NC * sizeof *s->z);
+    rms_f(s);
+    rms_b(s);
+    return r * (double)s->v[COL] * AT(s->a) - AT(s->x) * r * r * r * sum / C - AT(s->z);
+}
+
+static void ln_f(struct arrays *s)
+{
+    layernorm_forward(s->y, s->mu, s->r, s->x, s->v, s->u, N, C, eps);
+}
+static void ln_moments(const struct arrays *s, double *mean, double *rstd)
+{
+    double var = 0;
+    *mean = 0;
+    for (int c = 0; c < C; c++) *mean += IN_ROW(s->x, c) / C;
+    for (int c = 0; c < C; c++) var += pow(IN_ROW(s->x, c) - *mean, 2) / C;
+    *rstd = 1 / sqrt(var + eps);
+}
+static double verify_ln_f(struct arrays *s)
+{
+    double mean, rstd;
+    ln_f(s);
+    ln_moments(s, &mean, &rstd);
+    return (AT(s->x) - mean) * rstd * (double)s->v[COL] + (double)s->u[COL] - AT(s->y);
+}
+
+static void ln_b(struct arrays *s)
+{
+    layernorm_backward(s->y, s->sum, s->sum + C, s->a, s->x, s->mu, s->r, s->v, N, C);
+}
+static double verify_ln_b(struct arrays *s)
+{
+    double mean, rstd, g = 0, gx = 0;
+    ln_f(s);
+    ln_b(s);
+    ln_moments(s, &mean, &rstd);
+    for (int c = 0; c < C; c++) {
+        const double g_c = IN_ROW(s->a, c) * (double)s->v[c];
+        g += g_c / C;
+        gx += g_c * (IN_ROW(s->x, c) - mean) * rstd / C;
+    }
+    return rstd * (AT(s->a) * (double)s->v[COL] - g - (AT(s->x) - mean) * rstd * gx) - AT(s->y);
+}
+
+static void conv_f(struct arrays *s) { conv1d_forward(s->y, s->x, s->halo, s->w, s->v, N, C, W); }
+static double verify_conv_f(struct arrays *s)
+{
+    double sum = (double)s->v[COL];
+    conv_f(s);
+    for (int k = 0; k < W; k++)
+        sum += (double)s->w[COL * W + k] * (double)s->x[(int64_t)(ROW - W + 1 + k) * C + COL];
+    return sum - AT(s->y);
+}
+
+static void conv_b(struct arrays *s)
+{
+    conv1d_backward(s->y, s->mu, s->sum, s->sum + C * W, s->a, s->x, s->halo, s->w, N, C, W);
+}
+static double verify_conv_b(struct arrays *s)
+{
+    double sum = 0;
+    conv_b(s);        /* the last row but two: the taps of three outputs */
+    for (int k = 1; k < W; k++)
+        sum += (double)s->w[COL * W + k] * (double)s->a[(int64_t)(ROW + W - 1 - k) * C + COL];
+    return sum - AT(s->y);
+}
+
+static void swiglu_f(struct arrays *s) { swiglu_forward(s->y, s->a, s->b, NC); }
+static double verify_swiglu_f(struct arrays *s)
+{
+    swiglu_f(s);
+    return AT(s->a) * sigmoid(AT(s->a)) * AT(s->b) - AT(s->y);
+}
+
+static void swiglu_b(struct arrays *s) { swiglu_backward(s->y, s->z, s->x, s->a, s->b, NC); }
+static double verify_swiglu_b(struct arrays *s)
+{
+    const double a = AT(s->a), p = sigmoid(a);
+    swiglu_b(s);
+    return AT(s->x) * AT(s->b) * p * (1 + a * (1 - p)) - AT(s->y) + AT(s->x) * a * p - AT(s->z);
+}
+
+static double gelu_sigmoid(double g)
+{
+    return sigmoid(1.5957691216057308 * (g + 0.044715 * g * g * g));
+}
+static void gelu_f(struct arrays *s) { gelu_gate_forward(s->y, s->a, s->b, NC); }
+static double verify_gelu_f(struct arrays *s)
+{
+    gelu_f(s);
+    return AT(s->a) * AT(s->b) * gelu_sigmoid(AT(s->b)) - AT(s->y);
+}
+
+static void gelu_b(struct arrays *s) { gelu_gate_backward(s->y, s->z, s->x, s->a, s->b, NC); }
+static double verify_gelu_b(struct arrays *s)
+{
+    const double g = AT(s->b), p = gelu_sigmoid(g);
+    const double slope = p + g * p * (1 - p) * 1.5957691216057308 * (1 + 3 * 0.044715 * g * g);
+    gelu_b(s);
+    return AT(s->x) * g * p - AT(s->y) + AT(s->x) * AT(s->a) * slope - AT(s->z);
+}
+
+static void add_f(struct arrays *s) { vec_add(s->y, s->x, NC); }
+static double verify_add(struct arrays *s)
+{
+    const double before = AT(s->y);
+    add_f(s);
+    return before + AT(s->x) - AT(s->y);
+}
+
+static void xent(struct arrays *s)
+{
+    xent_grad(s->y, s->nll, s->target, s->v, ROWS, (int)(NC / ROWS));
+}
+static double verify_xent(struct arrays *s)
+{
+    const int V = (int)(NC / ROWS);
+    double sum = 0;
+    memcpy(s->y, s->x, (size_t)NC * sizeof *s->y);
+    for (int v = 0; v < V; v++) sum += exp((double)s->y[v]);
+    xent(s);
+    return 0.1 * (log(sum) - (double)s->x[0] - s->nll[0]) +
+           (double)s->v[0] * exp((double)s->x[1]) / sum - (double)s->y[1];
+}
+
+static void grad_exact(struct arrays *s)
+{
+    #pragma omp parallel for schedule(static)
+    for (int n = 0; n < N; n++) grad_add(&s->grad, (int64_t)n * C, s->a + (int64_t)n * C, C);
+}
+static double verify_grad(struct arrays *s)
+{
+    real mean;
+    grad_begin(&s->grad, 2);
+    grad_exact(s);
+    grad_read(&s->grad, &mean, (int64_t)ROW * C + COL, 1);
+    return (double)mean - 0.5 * AT(s->a);
+}
+
+static void adamw(struct arrays *s)
+{
+    adamw_update(&optim, 0, 1, &s->grad, s->y, s->z, s->b, 0, NC);
+}
+static double verify_adamw(struct arrays *s)
+{
+    verify_grad(s);
+    memset(s->z, 0, (size_t)NC * sizeof *s->z);
+    memset(s->b, 0, (size_t)NC * sizeof *s->b);
+    const double w = AT(s->y), g = 0.5 * AT(s->a);
+    adamw(s);
+    return w - 1e-3 * (g / (fabs(g) + 1e-8) + 0.1 * w) - AT(s->y);
+}
+
+/* Bytes are what must move: inputs once, outputs once (the second look of the
+ * sums over rows comes from the cache, or costs). */
+static const struct kernel {
+    const char *name;
+    void (*run)(struct arrays *);
+    double (*verify)(struct arrays *); /* run, and say by how much it is wrong */
+    double reals, longs;               /* moved per element                    */
+} kernels[] = {
+    { "vec_add", add_f, verify_add, 3, 0 },
+    { "rmsnorm_forward", rms_f, verify_rms_f, 2, 0 },
+    { "rmsnorm_backward", rms_b, verify_rms_b, 4, 0 },
+    { "layernorm_forward", ln_f, verify_ln_f, 2, 0 },
+    { "layernorm_backward", ln_b, verify_ln_b, 3, 0 },
+    { "conv1d_forward", conv_f, verify_conv_f, 2, 0 },
+    { "conv1d_backward", conv_b, verify_conv_b, 3, 0 },
+    { "swiglu_forward", swiglu_f, verify_swiglu_f, 3, 0 },
+    { "swiglu_backward", swiglu_b, verify_swiglu_b, 5, 0 },
+    { "gelu_gate_forward", gelu_f, verify_gelu_f, 3, 0 },
+    { "gelu_gate_backward", gelu_b, verify_gelu_b, 5, 0 },
+    { "xent_grad", xent, verify_xent, 2, 0 },
+    { "grad_add exact", grad_exact, verify_grad, 1, 2 },
+    { "adamw_update exact", adamw, verify_adamw, 6, 1 },
+};
+#define KERNELS ((int)(sizeof kernels / sizeof *kernels))
+
+static void arrays_init(struct arrays *s)
+{
+    *s = (struct arrays){
+        .x = bench_noise(NC, "x"), .y = bench_noise(NC, "y"), .z = bench_noise(NC, "z"),
+        .a = bench_noise(NC, "a"), .b = bench_noise(NC, "b"), .w = bench_noise(C * W, "w"),
+        .u = bench_noise(C, "u"), .v = bench_noise(C, "v"), .sum = bench_noise(C * (W + 1), "sum"),
+        .halo = bench_noise((W - 1) * C, "halo"), .mu = bench_noise(N, "mu"),
+        .r = bench_noise(N, "r"), .nll = mem_new(ROWS, sizeof *s->nll, "benchmark"),
+        .target = mem_new(ROWS, sizeof *s->target, "benchmark"),
+    };
+    for (int n = 0; n < ROWS; n++) s->target[n] = n;
+    param_add(&s->table, "all", INIT_ZERO, 0, 1, NC, 0, 0, 0);
+    grad_init(&s->grad, &s->table, REDUCE_EXACT);
+}
+
+static void arrays_done(struct arrays *s)
+{
+    void *all[] = { s->x, s->y, s->z, s->a, s->b, s->w, s->u, s->v, s->sum, s->halo, s->mu,
+                    s->r, s->nll, s->target };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) mem_free(all[i]);
+    grad_done(&s->grad);
+    param_done(&s->table);
+}
+
+struct call { const struct kernel *k; struct arrays *s; };
+static void run(void *ctx)
+{
+    const struct call *c = ctx;
+    c->k->run(c->s);
+}
+
+static int one(const struct bench_opts *o, const struct kernel *k, struct arrays *s, double stream)
+{
+    struct call c = { k, s };
+    const double off = k->verify(s);
+    if (!(fabs(off) < 100 * REAL_EPS))
+        return fail(ERR_DATA, "%s is wrong by %g", k->name, off);
+    const double t = bench_time(run, &c, o->repeat);
+    const double rate = 1e-9 * (double)NC * (k->reals * sizeof(real) + k->longs * 8) / t;
+    printf(o->json ? "{\"bench\": \"kernels\", \"name\": \"%s\", \"elements\": %lld, \"threads\": "
+                     "%d, \"seconds\": %.6g, \"gbytes_per_s\": %.5g, \"percent_of_triad\": %.4g}\n"
+                   : "%-20s %lld elements  %2d threads  %.4f s  %6.2f GB/s  %4.0f %% of triad\n",
+           k->name, (long long)NC, o->threads, t, rate, 100 * rate / stream);
+    fflush(stdout);
+    return OK;
+}
+
+int bench_kernels(const struct bench_opts *o)
+{
+    struct arrays s;
+    double stream;
+    int rc;
+
+    arrays_init(&s);
+    TRY(bench_stream(o, 1, &stream));
+    for (int i = 0; i < KERNELS; i++) TRY(one(o, &kernels[i], &s, stream));
+out:
+    arrays_done(&s);
+    return rc;
+}

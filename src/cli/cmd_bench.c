@@ -1,0 +1,99 @@
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/clock.h"
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/base/status.h"
+#include "src/cli/args.h"
+#include "src/cli/bench.h"
+#include "src/cli/cmd.h"
+#include "src/kernels/gemm.h"
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double bench_median(double *v, int n)
+{
+    qsort(v, (size_t)n, sizeof *v, ascending);
+    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
+}
+
+double bench_time(void (*f)(void *ctx), void *ctx, int repeat)
+{
+    double *s = mem_new(repeat, sizeof *s, "times");
+    f(ctx);
+    for (int i = 0; i < repeat; i++) {
+        const double start = clock_s();
+        f(ctx);
+        s[i] = clock_s() - start;
+    }
+    const double median = bench_median(s, repeat);
+    mem_free(s);
+    return median;
+}
+
+real *bench_noise(int64_t n, const char *name)
+{
+    const uint64_t key = rng_key(0, name);
+    real *x = mem_new(n, sizeof *x, "benchmark");
+    #pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i++) x[i] = (real)(2 * rng_uniform(key, (uint64_t)i) - 1);
+    return x;
+}
+
+static const char about[] =
+    "Measure this machine.\n\n"
+    "  gemm     rate of dense matrix products: the limit for training\n"
+    "  stream   memory bandwidth\n"
+    "  kernels  every elementwise kernel beside the memory bandwidth\n"
+    "  train    training steps on random tokens: tokens/s, memory, share of the\n"
+    "           gemm rate measured in the same run; RUN.yaml says which model,\n"
+    "           without it TTT-Linear 125m\n\n"
+    "What is timed is verified first. Times are medians.";
+
+int cmd_bench(int argc, char **argv)
+{
+    struct arg_rest rest;
+    struct arg_list sets = { 0 };
+    int64_t threads = 0, repeat = 5, tokens = 0, steps = 3;
+    struct bench_opts o = { 0 };
+    int rc = OK;
+    double best;
+    struct arg args[] = {
+        { "threads", ARG_INT, &threads, "N", "threads; 0: OMP_NUM_THREADS or all cores" },
+        { "repeat", ARG_INT, &repeat, "N", "timed repetitions (5)" },
+        { "tokens", ARG_INT, &tokens, "N", "train: tokens of a sequence (2048, or RUN.yaml's)" },
+        { "steps", ARG_INT, &steps, "N", "train: timed steps (3)" },
+        { "set", ARG_LIST, &sets, "KEY=VALUE", "train: override a key of RUN.yaml" },
+        { "json", ARG_FLAG, &o.json, NULL, "one JSON object a line" },
+    };
+
+    TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
+                   "ttt bench gemm|stream|kernels|train [RUN.yaml]", about));
+    if (rest.n < 0) return OK;
+    if (rest.n < 1 || rest.n > 2 || (rest.n == 2 && strcmp(rest.v[0], "train") != 0))
+        return fail(ERR_USAGE, "ttt bench wants one of gemm, stream, kernels, train [RUN.yaml]");
+    if (threads < 0 || threads > 4096 || repeat < 1 || repeat > 10000 || steps < 1 ||
+        steps > 1000000 || tokens < 0 || tokens > 1 << 24)
+        return fail(ERR_USAGE, "ttt bench: --threads, --repeat, --tokens or --steps is out of "
+                               "range");
+    if (threads) omp_set_num_threads((int)threads);
+    o.threads = omp_get_max_threads();
+    o.repeat = (int)repeat;
+    gemm_start();
+
+    if (!strcmp(rest.v[0], "gemm")) rc = bench_gemm(&o, 1, &best);
+    else if (!strcmp(rest.v[0], "stream")) rc = bench_stream(&o, 1, &best);
+    else if (!strcmp(rest.v[0], "kernels")) rc = bench_kernels(&o);
+    else if (!strcmp(rest.v[0], "train"))
+        rc = bench_train(&o, rest.n == 2 ? rest.v[1] : NULL, &sets, tokens, steps);
+    else rc = fail(ERR_USAGE, "'%s' is no benchmark; there are gemm, stream, kernels, train",
+                   rest.v[0]);
+out:
+    return rc;
+}
