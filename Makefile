@@ -1,7 +1,8 @@
 # make            the program, build/ttt         make demo     set-up, data, training, resume, text
 # make test       set-up and all tests           make f64      the same sources with real = double
-# make bench      timed, after verifying         make install PREFIX=...
-# make deps       Debian packages                make info     what would be built, and with what
+# make bench      timed, after verifying         make soak     hours of kills
+# make deps       Debian packages                make install PREFIX=...
+# make info       what would be built, and with what
 # make V=1 shows commands; make SAN=1 builds with sanitizers into its own tree.
 #
 # Every library can be pointed elsewhere, for example on a cluster:
@@ -59,7 +60,11 @@ obj    = $(patsubst %.cc,$(BUILD)/%.o,$(1:%.c=$(BUILD)/%.o))
 exe    = $(1:%.c=$(BUILD)/%)
 say    = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
-.PHONY: all f64 install clean info test test-unit test-layers test-e2e
+JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
+# Our own -j only where nobody gave one.
+par     = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
+
+.PHONY: all f64 deps test test-unit test-layers test-e2e demo bench soak install clean info
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BUILD)/ttt
@@ -96,6 +101,30 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LDLIBS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+
+# DEPS=no: the libraries are there in some other way.
+deps:
+	@$(if $(filter no,$(DEPS)),:,sh .ci/deps.sh)
+
+# Set-up, build, every test; the last line is "N passed, N failed".
+test: deps
+	@$(MAKE) --no-print-directory $(par) all
+	@$(MAKE) --no-print-directory $(par) F64=1 all
+	@MAKE='$(MAKE) $(par)' sh tests/run_all.sh
+
+demo: deps
+	@$(MAKE) --no-print-directory $(par) all
+	@sh jobs/demo.sh
+
+# The limits of this machine, the kernels beside them, then training.
+bench: all
+	$(BUILD)/ttt bench stream
+	$(BUILD)/ttt bench kernels
+	$(BUILD)/ttt bench train config/ttt-linear-125m.yaml
+
+# Hours of faults: KILLS=1000 and more.
+soak: all $(shims:%.c=$(BUILD)/%.so)
+	@KILLS=$(or $(KILLS),1000) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_kill.sh
 
 test-unit: $(call exe,$(unit))
 	@sh tests/run_unit.sh $^

@@ -1,0 +1,69 @@
+#!/bin/sh
+# demo.sh -- the whole way once: text, tokens, training, a kill, resuming,
+# evaluation, generated text.  Everything is made new in build/demo.
+set -eu
+cd "$(dirname "$0")/.."
+ttt=${TTT:-build/ttt}
+demo=build/demo
+config=config/demo-kjv.yaml
+begin=$(date +%s)
+
+say() { printf '\n== %s [%d s]\n' "$1" $(($(date +%s) - begin)); }
+show() { printf '   $ %s\n' "$*"; "$@"; }
+
+# The number of the last finished step; 0 before the first.
+steps_done() {
+    n=$(tail -n 1 "$demo/run/metrics.jsonl" 2>/dev/null | sed -n 's/.*"step":\([0-9]*\).*/\1/p')
+    echo "${n:-0}"
+}
+
+say "King James Bible: 66 books from Debian's program 'bible', a verse a line"
+rm -rf "$demo"
+mkdir -p "$demo/text/train" "$demo/text/val"
+bible -f gen1:1-rev22:21 </dev/null | awk -v dir="$demo/text" '
+    # "1Sm3:4 text": the reference says the book, and is taken off.
+    match($0, /^[1-3]?[A-Za-z]+[0-9]+:[0-9]+ /) {
+        book = $1; sub(/[0-9]+:[0-9]+$/, "", book)
+        if (book != last) {
+            last = book
+            part = book ~ /^(Ruth|Jer|Mat|Titus)$/ ? "val" : "train"
+            file = sprintf("%s/%s/%02d-%s.txt", dir, part, ++books, book)
+        } else printf "\n" >file
+        printf "%s", substr($0, RLENGTH + 1) >file
+        verses++
+    }
+    END { printf "   %d books, %d verses; held out: Ruth, Jeremiah, Matthew, Titus\n", books, verses
+          exit !(books == 66 && verses == 31102) }'
+
+say "tokens: a vocabulary of 4,096 pieces from the 62 training books"
+show "$ttt" prep --train-tokenizer 4096 --out "$demo/train" "$demo/text/train"
+show "$ttt" prep --tokenizer "$demo/train/tokenizer.model" --out "$demo/val" "$demo/text/val"
+show "$ttt" data info "$demo/train"
+
+say "training; in the middle it is killed with SIGKILL"
+steps=$("$ttt" config show $config | sed -n 's/^  steps: //p')
+printf '   $ %s\n' "$ttt train $config"
+"$ttt" train $config &
+pid=$!
+trap 'kill "$pid" 2>/dev/null || :' EXIT
+while [ "$(steps_done)" -lt $((steps / 2 + 10)) ]; do
+    kill -0 "$pid" 2>/dev/null || { wait "$pid"; echo "demo: training ended by itself"; exit 1; }
+    sleep 0.2
+done
+kill -9 "$pid"
+wait "$pid" || :
+trap - EXIT
+echo "   killed after step $(steps_done) of $steps"
+
+say "the same command again: it goes on from the newest valid checkpoint"
+show "$ttt" train $config
+show "$ttt" ckpt list "$demo/run"
+
+say "the held-out books: bits per byte, and perplexity by position in the text"
+show "$ttt" eval "$demo/run" "$demo/val" --by-position
+
+say "what it writes"
+show "$ttt" generate "$demo/run" --prompt "And it came to pass" --tokens 120 --temperature 0.8 --seed 1
+
+say "done"
+echo "   the run is in $demo/run; try: $ttt generate $demo/run --prompt 'In the beginning'"

@@ -1,0 +1,31 @@
+#!/bin/sh
+# run_all.sh -- every test: includes, unit tests in float and in double,
+# end-to-end tests.  MAKE is the make program.  The last line, also left in
+# build/test-total.txt, is "N passed, N failed".
+passed=0; failed=0
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+
+# part NAME COMMAND ... -- run it, let its lines through, add its last one.
+part() {
+    echo "$1"; shift
+    "$@" 2>&1 | tee "$log"
+    total=$(grep '^[0-9][0-9]* passed, [0-9][0-9]* failed$' "$log" | tail -n 1)
+    if [ -z "$total" ]; then
+        echo "  ended without a count"
+        total="0 passed, 1 failed"
+    fi
+    passed=$((passed + ${total%% *}))
+    total=${total#*, }
+    failed=$((failed + ${total%% *}))
+}
+
+layers() { sh tests/check_layers.sh tests/layers.txt && echo "1 passed, 0 failed" || echo "0 passed, 1 failed"; }
+
+part "includes" layers
+part "unit tests, real = float" ${MAKE:-make} --no-print-directory -s test-unit
+part "unit tests, real = double" ${MAKE:-make} --no-print-directory -s test-unit F64=1
+part "end to end" ${MAKE:-make} --no-print-directory -s test-e2e
+mkdir -p build
+echo "$passed passed, $failed failed" | tee build/test-total.txt
+[ $failed = 0 ]
