@@ -54,6 +54,7 @@ int model_shape(struct model **out, const struct dims *d)
 int model_new(struct model **out, const struct dims *d)
 {
     const int rc = model_shape(out, d);
+    gemm_start();
     if (rc == OK)
         (*out)->w = mem_new((*out)->params.total, sizeof(real), "weights");
     return rc;
