@@ -53,6 +53,7 @@ local := $(sort $(wildcard src/*/*.c)) $(sort $(wildcard src/*/*.cc)) \
 dist  := $(sort $(wildcard mpi/*.c))
 app   := $(sort $(wildcard mpi/app/*.c))
 unit  := $(sort $(wildcard tests/unit/test_*.c))
+tlib  := $(sort $(wildcard tests/lib/*.c))
 bench := $(sort $(wildcard tests/bench/bench_*.c))
 shims := $(sort $(wildcard tests/fault/*.c))
 tools := $(sort $(wildcard tests/tools/*.c))
@@ -97,7 +98,7 @@ $(BUILD)/ttt: $(call obj,$(app) $(dist) $(local))
 
 # Unit tests and benchmarks link everything that needs no MPI.
 $(BUILD)/tests/%.o: CPPFLAGS += $(CMOCKA_CFLAGS)
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(local))
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(tlib) $(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LDLIBS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)

@@ -14,6 +14,7 @@ static const struct {
 } commands[] = {
     { "config", cmd_config, "check a configuration, show it with its memory" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
+    { "probe", cmd_probe, "logits, gradients and states of a model, for comparison" },
     { NULL, NULL, NULL },
 };
 

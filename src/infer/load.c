@@ -1,0 +1,214 @@
+#include "src/infer/load.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/data/token.h"
+#include "src/store/hf.h"
+
+/* "dir/name", and whether it is there; a counted string or NULL. */
+static char *inside(const char *dir, const char *name)
+{
+    char *path = mem_format("%s/%s", dir, name);
+    if (path_exists(path)) return path;
+    mem_free(path);
+    return NULL;
+}
+
+static int context_of(const json_t *j, const char *key)
+{
+    const json_int_t n = json_integer_value(json_object_get(j, key));
+    return n > 0 && n <= INT32_MAX ? (int)n : 0;
+}
+
+static int load_hf(struct model **out, struct load_info *info, const char *path)
+{
+    struct model *m = NULL;
+    json_t *config = NULL;
+    struct dims d;
+    int rc = OK;
+
+    TRY(hf_read_config(&d, path));
+    TRY(hf_read_json(&config, path));
+    TRY(model_new(&m, &d));
+    TRY(hf_read_weights(m->w, &m->params, path));
+    info->source = mem_string(path);
+    info->kind = "huggingface";
+    info->context = context_of(config, "max_position_embeddings");
+    info->tokenizer_path = inside(path, "tokenizer.model");
+    if (info->tokenizer_path) info->tokenizer_kind = mem_string("sentencepiece");
+    *out = m;
+    m = NULL;
+out:
+    json_decref(config);
+    model_free(m);
+    return rc;
+}
+
+/* Every parameter must be there with its shape before memory is asked for. */
+static int check_tensors(const struct ckpt *c, const struct param_table *t)
+{
+    int rc = OK;
+
+    for (int i = 0; i < t->count; i++) {
+        const struct param *p = &t->p[i];
+        const int k = ckpt_find(c, p->name);
+        if (k < 0) {
+            rc = fail(ERR_DATA, "%s: the parameter %s is missing", ckpt_path(c), p->name);
+            continue;
+        }
+        const struct tensor *x = ckpt_tensor(c, k);
+        int same = x->ndim == p->ndim && (x->dtype == DT_F32 || x->dtype == DT_F64);
+        for (int j = 0; same && j < p->ndim; j++) same = x->shape[j] == p->shape[j];
+        if (!same)
+            rc = fail(ERR_DATA, "%s: %s has not the shape and type that the model's dimensions "
+                      "ask for", ckpt_path(c), p->name);
+    }
+    return rc;
+}
+
+/* Tensor k as reals; a checkpoint of the other build is converted. */
+static int read_reals(struct ckpt *c, int k, real *w)
+{
+    const struct tensor *x = ckpt_tensor(c, k);
+    const int64_t n = tensor_n(x);
+
+    if (!strcmp(dtype_name(x->dtype), REAL_DTYPE)) return ckpt_read(c, k, w);
+    void *raw = mem_new(n, (size_t)dtype_bytes(x->dtype), "tensor of another type");
+    const int rc = ckpt_read(c, k, raw);
+    if (rc == OK)
+        for (int64_t i = 0; i < n; i++)
+            w[i] = x->dtype == DT_F32 ? (real)((float *)raw)[i] : (real)((double *)raw)[i];
+    mem_free(raw);
+    return rc;
+}
+
+static int describe_ckpt(struct load_info *info, const struct ckpt *c)
+{
+    const json_t *j = ckpt_info(c), *tokenizer = json_object_get(j, "tokenizer");
+    const char *kind = json_string_value(json_object_get(tokenizer, "kind"));
+    const char *path = json_string_value(json_object_get(tokenizer, "path"));
+    const char *hash = json_string_value(json_object_get(tokenizer, "hash"));
+
+    info->kind = "checkpoint";
+    info->source = mem_string(ckpt_path(c));
+    info->step = ckpt_step(c);
+    info->root = ckpt_root(c);
+    info->context = context_of(j, "context");
+    if (!kind) return OK;
+    info->tokenizer_kind = mem_string(kind);
+    if (hash && hash_parse(&info->tokenizer_hash, hash) != OK)
+        return fail(ERR_DATA, "%s: the tokenizer's hash in its info is none", ckpt_path(c));
+    /* A run keeps its own copy beside ckpt/, which moves with it. */
+    if (path) {
+        char *run = mem_format("%s/../..", ckpt_path(c));
+        info->tokenizer_path = inside(run, "tokenizer.model");
+        if (!info->tokenizer_path) info->tokenizer_path = mem_string(path);
+        mem_free(run);
+    }
+    return OK;
+}
+
+static int load_ckpt(struct model **out, struct load_info *info, struct ckpt *c)
+{
+    struct param_table table = { 0 };
+    struct model *m = NULL;
+    struct dims d;
+    int rc = OK;
+
+    TRY(load_dims(&d, ckpt_info(c), ckpt_path(c)));
+    TRY(model_layout(&table, &d));
+    TRY(check_tensors(c, &table));
+    TRY(model_new(&m, &d));
+    for (int i = 0; i < m->params.count; i++)
+        TRY(read_reals(c, ckpt_find(c, m->params.p[i].name), m->w + m->params.p[i].offset));
+    TRY(describe_ckpt(info, c));
+    *out = m;
+    m = NULL;
+out:
+    param_done(&table);
+    model_free(m);
+    return rc;
+}
+
+/* A folder of checkpoints: a run, or its ckpt/. */
+static int open_newest(struct ckpt **c, const char *path)
+{
+    char *dir = inside(path, "ckpt");
+    const int rc = ckpt_newest(c, dir ? dir : path, NULL);
+
+    mem_free(dir);
+    if (rc == ERR_MISSING)
+        return fail(rc, "%s holds neither config.json (a Hugging Face model) nor MANIFEST (a "
+                    "checkpoint) nor checkpoints in ckpt/ (a run)", path);
+    return rc;
+}
+
+int load_model(struct model **out, struct load_info *info, const char *path)
+{
+    char *config = inside(path, "config.json"), *manifest = inside(path, "MANIFEST");
+    struct ckpt *c = NULL;
+    int rc = OK;
+
+    *out = NULL;
+    *info = (struct load_info){ .step = -1 };
+    if (!path_is_dir(path)) {
+        rc = path_exists(path) ? fail(ERR_MISSING, "%s is not a folder; a model is one", path)
+                               : fail(ERR_MISSING, "there is no model at %s", path);
+        goto out;
+    }
+    if (config) {
+        TRY(load_hf(out, info, path));
+        goto out;
+    }
+    if (manifest) TRY(ckpt_open(&c, path));
+    else TRY(open_newest(&c, path));
+    TRY(load_ckpt(out, info, c));
+out:
+    if (rc != OK) load_done(info);
+    ckpt_close(c);
+    mem_free(config);
+    mem_free(manifest);
+    return rc;
+}
+
+void load_done(struct load_info *info)
+{
+    mem_free(info->source);
+    mem_free(info->tokenizer_kind);
+    mem_free(info->tokenizer_path);
+    *info = (struct load_info){ .step = -1 };
+}
+
+int load_tokenizer(struct tokenizer **out, const struct load_info *info, const struct model *m,
+                   const char *path)
+{
+    const char *kind = info->tokenizer_kind;
+    struct tokenizer *t = NULL;
+    int rc = OK;
+
+    *out = NULL;
+    if (path) kind = strcmp(path, "bytes") ? "sentencepiece" : "bytes";
+    else path = info->tokenizer_path;
+    if (!kind)
+        return fail(ERR_MISSING, "%s does not say which tokenizer it was trained with; name it "
+                    "with --tokenizer", info->source);
+    if (!strcmp(kind, "bytes")) path = NULL;
+    TRY(tokenizer_open(&t, kind, path));
+
+    const struct hash want = info->tokenizer_hash;
+    if ((want.lo || want.hi) && !hash_equal(want, tokenizer_hash(t)))
+        TRY(fail(ERR_CONFIG, "%s is not the tokenizer that %s was trained with",
+                 path ? path : kind, info->source));
+    if (tokenizer_vocab(t) > m->dims.V)
+        TRY(fail(ERR_CONFIG, "%s has %d tokens, %s knows %d", path ? path : kind,
+                 tokenizer_vocab(t), info->source, m->dims.V));
+    *out = t;
+    t = NULL;
+out:
+    tokenizer_close(t);
+    return rc;
+}
