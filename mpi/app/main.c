@@ -14,6 +14,8 @@ static const struct {
 } commands[] = {
     { "config", cmd_config, "check a configuration, show it with its memory" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
+    { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },
+    { "generate", cmd_generate, "continue a text" },
     { "probe", cmd_probe, "logits, gradients and states of a model, for comparison" },
     { NULL, NULL, NULL },
 };

@@ -24,11 +24,17 @@ struct dataset;
 
 #define EVAL_BUCKETS 48
 
+/* Inner losses of a layer: at the initial state, before and after the step of
+ * a mini-batch; means over everything that was read. */
+struct eval_inner { double w0, before, after; };
+
 struct eval_opts {
     int64_t context;      /* tokens read in a window, >= 1                         */
     int64_t max_tokens;   /* targets looked at, from the data set's start; 0: all  */
     int     mask_token;   /* targets with this id are not scored; -1: none         */
     int     batch;        /* windows read side by side; 0: as the threads like it  */
+    struct eval_inner *inner;  /* [out] (L), or NULL: not wanted; windows are then
+                                * read one by one                                  */
 };
 
 /* Positions [first, last] of a window, counted in tokens read before the
