@@ -69,5 +69,5 @@ void pass_run(struct pass *p, struct grad *g, struct pass_sums *sums, const int3
         for (int l = L - 1; l >= 0; l--) stage_backward(st, 0, l, u, g);
         stage_embed_backward(st, 0, u, g);
     }
-    stage_start_backward(st, 0, g);
+    for (int l = L - 1; l >= 0; l--) stage_start_backward(st, 0, l, g);
 }

@@ -249,11 +249,10 @@ void stage_start(struct stage *st, int slot)
         block_carry_start(&st->m->blocks[l], &c, stage_carry(st, slot, l));
 }
 
-void stage_start_backward(struct stage *st, int slot, struct grad *g)
+void stage_start_backward(struct stage *st, int slot, int l, struct grad *g)
 {
     struct layer_call c = call_of(st, &st->slots[slot], g, 0);
-    for (int l = st->part.l0; l < st->part.l1; l++)
-        block_carry_start_backward(&st->m->blocks[l], &c, stage_dcarry(st, slot, l));
+    block_carry_start_backward(&st->m->blocks[l], &c, stage_dcarry(st, slot, l));
 }
 
 void stage_embed(struct stage *st, int slot, int u)

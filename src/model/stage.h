@@ -49,9 +49,9 @@ void stage_begin(struct stage *st, int slot, const int32_t *windows, int64_t str
 /* Scored targets among tokens window[1..n]. */
 int64_t stage_count_targets(const int32_t *window, int n, int mask_token);
 
-/* Carries before the first token, for our layers; and back to parameters. */
+/* Carries before the first token, for our layers; and layer l's back to parameters. */
 void stage_start(struct stage *st, int slot);
-void stage_start_backward(struct stage *st, int slot, struct grad *g);
+void stage_start_backward(struct stage *st, int slot, int l, struct grad *g);
 
 void stage_embed(struct stage *st, int slot, int u);
 void stage_embed_backward(struct stage *st, int slot, int u, struct grad *g);

@@ -1,0 +1,41 @@
+#include "src/plan/share.h"
+
+#include "src/base/part.h"
+#include "src/base/status.h"
+
+int grid_ranks(const struct grid_shape *g) { return g->D * g->P * g->S; }
+
+int grid_rank(const struct grid_shape *g, int d, int p, int s)
+{
+    return (d * g->P + p) * g->S + s;
+}
+
+int share_check(const struct grid_shape *g, const struct step_shape *w)
+{
+    if (g->D < 1 || g->P < 1 || g->S < 1)
+        return fail(ERR_CONFIG, "grid %dx%dx%d: every direction needs at least 1", g->D, g->P,
+                    g->S);
+    if (g->P > w->L)
+        return fail(ERR_CONFIG, "grid %dx%dx%d: %d stages, but the model has %d layers", g->D,
+                    g->P, g->S, g->P, w->L);
+    if (g->S > w->U)
+        return fail(ERR_CONFIG,
+                    "grid %dx%dx%d: a sequence is cut into %d units of train.slice_tokens, so it "
+                    "can't be split over %d ranks; a smaller train.slice_tokens gives more units "
+                    "(and another run: it is part of the result)",
+                    g->D, g->P, g->S, w->U, g->S);
+    return OK;
+}
+
+void share_of(struct share *out, const struct grid_shape *g, const struct step_shape *w, int rank)
+{
+    const int s = rank % g->S, p = rank / g->S % g->P, d = rank / (g->S * g->P);
+    *out = (struct share){
+        .d = d, .p = p, .s = s,
+        .l0 = (int)part_begin(w->L, g->P, p), .l1 = (int)part_begin(w->L, g->P, p + 1),
+        .u0 = (int)part_begin(w->U, g->S, s), .u1 = (int)part_begin(w->U, g->S, s + 1),
+        .q0 = (int)part_begin(w->sequences, g->D, d),
+        .q1 = (int)part_begin(w->sequences, g->D, d + 1),
+    };
+    out->M = (out->q1 - out->q0 + w->micro_batch - 1) / w->micro_batch;
+}

@@ -1,0 +1,39 @@
+/* share.h -- who does what on a grid of D x P x S processes.
+ *
+ *     rank = (d P + p) S + s
+ *
+ * D splits the sequences of a step, P the layers into stages, S the units (slices) of every
+ * sequence into contiguous chunks.  Nothing has to divide: shares differ by at most one.
+ * Pure arithmetic, so that every process knows every other one's share.
+ */
+#ifndef SHARE_H
+#define SHARE_H
+
+struct grid_shape { int D, P, S; };
+
+/* The work of one step, before it is shared out. */
+struct step_shape {
+    int L;             /* layers                                 */
+    int U;             /* units of a sequence                    */
+    int sequences;     /* of a step                              */
+    int micro_batch;   /* sequences at once                      */
+};
+
+struct share {
+    int d, p, s;
+    int l0, l1;        /* layers                                 */
+    int u0, u1;        /* units of each sequence                 */
+    int q0, q1;        /* sequences of the step                  */
+    int M;             /* micro-batches: ceil((q1-q0) / micro_batch) */
+};
+
+int grid_ranks(const struct grid_shape *g);
+int grid_rank(const struct grid_shape *g, int d, int p, int s);
+
+/* Can this work run on this grid?  OK, or ERR_CONFIG with a message: P > layers,
+ * S > units of a sequence, a number below 1. */
+int share_check(const struct grid_shape *g, const struct step_shape *w);
+
+void share_of(struct share *out, const struct grid_shape *g, const struct step_shape *w, int rank);
+
+#endif
