@@ -22,14 +22,14 @@
 static char work[64];
 
 /* Group set-up and tear-down. */
-static int work_make(void **state)
+static inline int work_make(void **state)
 {
     (void)state;
     snprintf(work, sizeof work, "/tmp/ttt-test-XXXXXX");
     return mkdtemp(work) ? 0 : -1;
 }
 
-static int work_remove(void **state)
+static inline int work_remove(void **state)
 {
     char *command = mem_format("rm -rf '%s'", work);
     const int rc = system(command);
@@ -39,7 +39,7 @@ static int work_remove(void **state)
 }
 
 /* A path inside, good until the eighth call from now. */
-static const char *at(const char *name)
+static inline const char *at(const char *name)
 {
     static char ring[8][512];
     static int next;
@@ -49,7 +49,7 @@ static const char *at(const char *name)
 }
 
 /* The file's content is exactly these bytes. */
-static void put_file(const char *path, const void *data, size_t n)
+static inline void put_file(const char *path, const void *data, size_t n)
 {
     const int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     assert_true(fd >= 0);
@@ -57,7 +57,7 @@ static void put_file(const char *path, const void *data, size_t n)
     close(fd);
 }
 
-static void quiet(int on)
+static inline void quiet(int on)
 {
     static int saved = -1;
     fflush(stderr);

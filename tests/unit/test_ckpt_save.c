@@ -1,0 +1,290 @@
+/* Saving under every fault that can be injected: killed anywhere, failing anywhere; what
+ * retention keeps; what is taken when the newest is damaged. */
+#include "tests/unit/store_test.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "src/base/failpoint.h"
+#include "src/base/log.h"
+#include "src/store/ckpt.h"
+
+static const char *self;  /* this program, which is its own victim */
+
+static const char *const points[] = {
+    "ckpt.begin", "ckpt.after_mkdir", "ckpt.tile", "ckpt.before_data_fsync",
+    "ckpt.after_data_fsync", "ckpt.before_manifest", "file.write", "file.fsync",
+    "file.before_rename", "file.after_rename", "ckpt.after_manifest", "ckpt.after_verify",
+    "ckpt.before_retain", "ckpt.headless",
+};
+#define POINTS (sizeof points / sizeof *points)
+
+/* State number k of a run, into the folder of checkpoints. */
+static int save(const char *dir, int64_t k, int keep, int64_t keep_every, struct hash *root)
+{
+    float x[67], y[5] = { 0 };
+    const struct tensor t[] = { { "x", DT_F32, 1, { 67 }, x }, { "y", DT_F32, 1, { 5 }, y } };
+    const struct ckpt_meta meta = { .step = k };
+    const struct ckpt_opts opts = { .level = 1, .keep = keep, .keep_every = keep_every };
+    for (int i = 0; i < 67; i++) x[i] = (float)(k * 100 + i);
+    return ckpt_save(dir, t, 2, &meta, &opts, root);
+}
+
+/* Step of the newest valid one, or the status. */
+static int64_t newest(const char *dir, const char *quarantine)
+{
+    struct ckpt *c = NULL;
+    const int rc = ckpt_newest(&c, dir, quarantine);
+    const int64_t step = rc == OK ? ckpt_step(c) : rc;
+    if (rc == OK) {
+        float x[67];
+        assert_int_equal(ckpt_read(c, ckpt_find(c, "x"), x), OK);
+        assert_true(x[3] == (float)(step * 100 + 3));
+    }
+    ckpt_close(c);
+    return step;
+}
+
+static int count_of(const char *dir)
+{
+    struct ckpt_entry *list = NULL;
+    int n = 0;
+    assert_int_equal(ckpt_list(&list, &n, dir), OK);
+    mem_free(list);
+    return n;
+}
+
+/* "name#hit=action" */
+static const char *rule(const char *name, int hit, const char *action)
+{
+    static char text[128];
+    snprintf(text, sizeof text, "%s#%d=%s", name, hit, action);
+    return text;
+}
+
+/* A failing call anywhere costs this checkpoint and nothing else, and the next save works. */
+static void errors_harm_nothing(void **state)
+{
+    (void)state;
+    int cases = 0;
+
+    for (size_t p = 0; p < POINTS; p++) {
+        for (int hit = 1; hit < 50; hit++) {
+            const char *dir = at("errors");
+            struct hash root;
+            quiet(1);
+            failpoint_set(NULL);
+            assert_int_equal(save(dir, 1, 1, 0, &root), OK);
+            failpoint_set(rule(points[p], hit, "err"));
+            const int rc = save(dir, 2, 1, 0, &root);
+            const int acted = failpoint_acted();
+            failpoint_set(NULL);
+            quiet(0);
+            /* Once it is committed, trouble with older ones is a warning. */
+            const int late = !strcmp(points[p], "ckpt.before_retain") ||
+                             !strcmp(points[p], "ckpt.headless");
+            assert_int_equal(rc, acted && !late ? ERR_IO : OK);
+            assert_int_equal(newest(dir, NULL), rc == OK ? 2 : 1);
+            if (rc != OK) assert_int_equal(count_of(dir), 1);
+            assert_int_equal(ckpt_clean(dir), OK);
+            quiet(1);
+            assert_int_equal(save(dir, 3, 1, 0, &root), OK);
+            quiet(0);
+            assert_int_equal(newest(dir, NULL), 3);
+            assert_int_equal(count_of(dir), 1);
+            char *command = mem_format("rm -rf '%s'", dir);
+            assert_int_equal(system(command), 0);
+            mem_free(command);
+            if (!acted) {
+                if (hit == 1) fail_msg("%s is never reached", points[p]);
+                break;
+            }
+            cases++;
+        }
+    }
+    printf("  %d failing calls\n", cases);
+}
+
+/* Killed anywhere, the folder holds the old state or the new one, and the new one whenever
+ * the save had returned. */
+static void kills_lose_nothing(void **state)
+{
+    (void)state;
+    int cases = 0, lived = 0;
+
+    for (size_t p = 0; p < POINTS; p++) {
+        for (int hit = 1; hit < 50; hit++) {
+            const char *dir = at("kills");
+            struct hash root;
+            int status = 0;
+            assert_int_equal(save(dir, 1, 1, 0, &root), OK);
+            const pid_t child = fork();
+            if (child == 0) {
+                setenv("TTT_FAIL", rule(points[p], hit, "kill"), 1);
+                execl(self, self, "save", dir, (char *)NULL);
+                _exit(99);
+            }
+            assert_int_equal(waitpid(child, &status, 0), child);
+            const int killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+            assert_true(killed || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+            const int64_t step = newest(dir, NULL);
+            assert_true(step == 2 || (step == 1 && killed));
+            /* What is left over goes, and what is valid stays. */
+            quiet(1);
+            assert_int_equal(ckpt_clean(dir), OK);
+            quiet(0);
+            assert_int_equal(newest(dir, NULL), step);
+            assert_int_equal(save(dir, 2, 1, 0, &root), OK);
+            assert_int_equal(newest(dir, NULL), 2);
+            assert_int_equal(count_of(dir), 1);
+            char *command = mem_format("rm -rf '%s'", dir);
+            assert_int_equal(system(command), 0);
+            mem_free(command);
+            if (!killed) {
+                if (hit == 1) fail_msg("%s is never reached", points[p]);
+                lived++;
+                break;
+            }
+            cases++;
+        }
+    }
+    assert_int_equal(lived, POINTS);
+    printf("  %d kills\n", cases);
+}
+
+static void retention(void **state)
+{
+    (void)state;
+    static const int64_t want[] = { 25, 24, 23, 20, 10 };
+    const char *dir = at("keep");
+    struct ckpt_entry *list = NULL;
+    struct hash root;
+    int n = 0;
+
+    for (int64_t k = 1; k <= 25; k++) assert_int_equal(save(dir, k, 3, 10, &root), OK);
+    assert_int_equal(ckpt_list(&list, &n, dir), OK);
+    assert_int_equal(n, 5);
+    for (int i = 0; i < n; i++) assert_true(list[i].step == want[i] && list[i].committed);
+    mem_free(list);
+
+    /* The same step again is a new attempt, and newer than the first. */
+    assert_int_equal(save(dir, 25, 0, 0, &root), OK);
+    assert_int_equal(ckpt_list(&list, &n, dir), OK);
+    assert_int_equal(n, 6);
+    assert_int_equal(list[0].attempt, 2);
+    mem_free(list);
+
+    /* An older step, saved last, is not what retention removes. */
+    assert_int_equal(save(dir, 7, 1, 0, &root), OK);
+    assert_int_equal(ckpt_list(&list, &n, dir), OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(list[0].step, 7);
+    mem_free(list);
+
+    /* A stranger's file is not removed, nor the folder around it. */
+    char *stranger = mem_format("%s/step-%012d.a0001/notes", dir, 7);
+    put_file(stranger, "x", 1);
+    quiet(1);
+    assert_int_equal(save(dir, 8, 1, 0, &root), OK);
+    quiet(0);
+    assert_true(path_exists(stranger));
+    assert_int_equal(newest(dir, NULL), 8);
+    mem_free(stranger);
+}
+
+/* Flip a bit in the middle of a file of a checkpoint. */
+static void damage(const char *dir, int step, const char *file)
+{
+    char *path = mem_format("%s/step-%012d.a0001/%s", dir, step, file), byte;
+    const int fd = open(path, O_RDWR);
+    const off_t half = lseek(fd, 0, SEEK_END) / 2;
+    assert_int_equal(pread(fd, &byte, 1, half), 1);
+    byte ^= 16;
+    assert_int_equal(pwrite(fd, &byte, 1, half), 1);
+    close(fd);
+    mem_free(path);
+}
+
+static void fallback_and_quarantine(void **state)
+{
+    (void)state;
+    const char *dir = at("bad"), *away = at("quarantine");
+    struct hash root;
+
+    assert_int_equal(newest(dir, away), ERR_MISSING);  /* no folder at all */
+    for (int k = 1; k <= 3; k++) assert_int_equal(save(dir, k, 0, 0, &root), OK);
+    char *orphan = mem_format("%s/step-%012d.a0001", dir, 9);
+    assert_int_equal(mkdir(orphan, 0777), 0);
+    assert_int_equal(newest(dir, away), 3);
+    assert_false(path_exists(away));
+
+    damage(dir, 3, "w000.ttc");
+    quiet(1);
+    assert_int_equal(newest(dir, NULL), 2);
+    assert_int_equal(count_of(dir), 4);          /* nobody asked to move it */
+    assert_int_equal(newest(dir, away), 2);
+    assert_int_equal(count_of(dir), 3);
+    assert_int_equal(count_of(away), 1);
+
+    /* The name is free again; the next damaged one of it finds its place taken. */
+    assert_int_equal(save(dir, 3, 0, 0, &root), OK);
+    damage(dir, 3, "MANIFEST");
+    assert_int_equal(newest(dir, away), 2);
+    char *second = mem_format("%s/step-%012d.a0001.1", away, 3);
+    assert_true(path_is_dir(second));
+
+    /* A whole checkpoint under the name of another step is not that step. */
+    char *two = mem_format("%s/step-%012d.a0001", dir, 2);
+    char *eight = mem_format("%s/step-%012d.a0001", dir, 8);
+    assert_int_equal(rename(two, eight), 0);
+    assert_int_equal(newest(dir, away), 1);
+
+    damage(dir, 1, "w000.ttc");
+    assert_int_equal(newest(dir, NULL), ERR_DATA);
+    assert_non_null(strstr(log_last_error(), "step-000000000001.a0001"));
+    quiet(0);
+    assert_int_equal(newest(at("nothing"), away), ERR_MISSING);
+    mem_free(orphan);
+    mem_free(second);
+    mem_free(two);
+    mem_free(eight);
+}
+
+static void what_a_user_names(void **state)
+{
+    (void)state;
+    struct ckpt *c = NULL;
+    struct hash root;
+    const char *run = at("run"), *dir = at("run/ckpt");
+
+    for (int k = 1; k <= 2; k++) assert_int_equal(save(dir, k, 0, 0, &root), OK);
+    char *first = mem_format("%s/step-%012d.a0001", dir, 1);
+    const struct { const char *path; int64_t step; } names[] = { { run, 2 }, { dir, 2 }, { first, 1 } };
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(ckpt_locate(&c, names[i].path), OK);
+        assert_int_equal(ckpt_step(c), names[i].step);
+        ckpt_close(c);
+    }
+    quiet(1);
+    assert_int_equal(ckpt_locate(&c, at("nowhere")), ERR_MISSING);
+    assert_int_equal(ckpt_locate(&c, work), ERR_MISSING);
+    quiet(0);
+    mem_free(first);
+}
+
+int main(int argc, char **argv)
+{
+    struct hash root;
+    char path[4096] = "";
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(errors_harm_nothing), cmocka_unit_test(kills_lose_nothing),
+        cmocka_unit_test(retention),           cmocka_unit_test(fallback_and_quarantine),
+        cmocka_unit_test(what_a_user_names),
+    };
+
+    if (argc == 3 && !strcmp(argv[1], "save")) return -save(argv[2], 2, 1, 0, &root);
+    if (!realpath(argv[0], path)) return 1;
+    self = path;
+    return cmocka_run_group_tests(tests, work_make, work_remove);
+}
