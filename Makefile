@@ -140,6 +140,7 @@ test-e2e: all f64 $(shims:%.c=$(BUILD)/%.so)
 
 test-layers:
 	@sh tests/check_layers.sh tests/layers.txt
+	@sh tests/check_equations.sh
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin

@@ -1,5 +1,5 @@
 #!/bin/sh
-# run_all.sh -- every test: includes, unit tests in float and in double,
+# run_all.sh -- every test: sources, unit tests in float and in double,
 # end-to-end tests.  MAKE is the make program.  The last line, also left in
 # build/test-total.txt, is "N passed, N failed".
 passed=0; failed=0
@@ -20,9 +20,14 @@ part() {
     failed=$((failed + ${total%% *}))
 }
 
-layers() { sh tests/check_layers.sh tests/layers.txt && echo "1 passed, 0 failed" || echo "0 passed, 1 failed"; }
+sources() {
+    good=0; bad=0
+    sh tests/check_layers.sh tests/layers.txt && good=$((good + 1)) || bad=$((bad + 1))
+    sh tests/check_equations.sh && good=$((good + 1)) || bad=$((bad + 1))
+    echo "$good passed, $bad failed"
+}
 
-part "includes" layers
+part "sources" sources
 part "unit tests, real = float" ${MAKE:-make} --no-print-directory -s test-unit
 part "unit tests, real = double" ${MAKE:-make} --no-print-directory -s test-unit F64=1
 part "end to end" ${MAKE:-make} --no-print-directory -s test-e2e

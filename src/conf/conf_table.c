@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "src/layers/layer.h"
+#include "src/layers/ttt_heads.h"
 
 #define KEY(section, field)                                     \
     #section "." #field, offsetof(struct conf, section.field),  \
@@ -79,7 +80,7 @@ const struct conf_key conf_keys[] = {
       "any micro_batch; fast: as floats, half the memory", { "exact", "fast" } },
     { KEY(train, remat), CONF_ENUM, "none", NO_RANGE,
       "block: keep only the inputs of blocks and compute the rest twice", { "none", "block" } },
-    { KEY(train, inner_group), CONF_INT, "4", 1, 1 << 20, "mini-batches",
+    { KEY(train, inner_group), CONF_INT, "4", 1, HEADS_MAX_GROUP, "mini-batches",
       "between inner states kept for the backward pass", { 0 } },
     { KEY(train, inner_stats_every), CONF_INT, "10", 0, 1e9, "steps",
       "between inner-loss diagnostics; 0: never", { 0 } },

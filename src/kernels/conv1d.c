@@ -43,7 +43,7 @@ static void forward_tile(real *y, const real *x, const real *halo, const real *w
 {
     _Alignas(ALIGN_BYTES) real taps[CONV_MAX_WIDTH][STRIP];
     taps_by_row(taps, w, columns, W);
-    for (int t = t0; t < t1; t++) {                                              /* [E10] */
+    for (int t = t0; t < t1; t++) {                                              /* [E44] */
         real *y_t = y + (int64_t)t * C;
         if (W == 4) {
             four_taps(y_t, b, taps, row(x, halo, t - 3, C, W), row(x, halo, t - 2, C, W),
@@ -90,8 +90,8 @@ void conv1d_halo_backward(real *dx, real *dhalo_prev, const real *dhalo_next, in
 
 /* Input row s, -(W-1) <= s < T, met tap k in output row s + W-1 - k:
  *
- *     dx_sc = sum_k w_ck dy_(s+W-1-k),c     over rows 0 <= s+W-1-k < T          [E11]
- *     dw_ck = sum_t dy_tc x_(t-W+1+k),c,   db_c = sum_t dy_tc                  [E12]
+ *     dx_sc = sum_k w_ck dy_(s+W-1-k),c     over rows 0 <= s+W-1-k < T          [E45]
+ *     dw_ck = sum_t dy_tc x_(t-W+1+k),c,   db_c = sum_t dy_tc                  [E46]
  */
 static void dx_tile(real *dx, real *dhalo, const real *dy, const real *w, int s0, int s1,
                     int T, int columns, int C, int W)
@@ -110,7 +110,7 @@ static void dx_tile(real *dx, real *dhalo, const real *dy, const real *w, int s0
         memset(d, 0, (size_t)columns * sizeof *d);
         for (int k = 0; k < W; k++) {
             const int t = s + W - 1 - k;
-            if (t >= 0 && t < T) add_tap(d, taps[k], dy + (int64_t)t * C, columns);   /* [E11] */
+            if (t >= 0 && t < T) add_tap(d, taps[k], dy + (int64_t)t * C, columns);   /* [E45] */
         }
     }
 }
@@ -137,7 +137,7 @@ static void dw_strip(real *dw, real *db, const real *dy, const real *x, const re
             add_products(by_tap[k], dy_t, row(x, halo, t - W + 1 + k, C, W), columns);
         add_row(plain, dy_t, columns);
     }
-    for (int c = 0; c < columns; c++) {                                          /* [E12] */
+    for (int c = 0; c < columns; c++) {                                          /* [E46] */
         for (int k = 0; k < W; k++) dw[c * W + k] += (real)by_tap[k][c];
         db[c] += (real)plain[c];
     }

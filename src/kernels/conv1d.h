@@ -3,7 +3,7 @@
  *          halo                x                    rows before the slice, then the slice
  *     | -W+1 ... -1 | 0  1  2  ...  T-1 |           row-major, C channels
  *
- *     y_tc = b_c + sum_k w_ck x_(t-W+1+k),c         tap W-1 meets the current token   [E10]
+ *     y_tc = b_c + sum_k w_ck x_(t-W+1+k),c         tap W-1 meets the current token   [E44]
  *
  * Every output is one chain of W fused multiply-adds, so a sequence cut into
  * slices gives the same bits as the whole.  The halo that a slice leaves

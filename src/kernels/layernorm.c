@@ -12,9 +12,9 @@ static void forward_row(real *y, real *mu, real *rstd, const real *x, const real
     LANE_SUM(mean, c, C, (double)x[c]);
     mean /= C;
     LANE_SUM(var, c, C, ((double)x[c] - mean) * ((double)x[c] - mean));
-    const real m = (real)mean, r = (real)(1.0 / sqrt(var / C + eps));        /* [E5] */
+    const real m = (real)mean, r = (real)(1.0 / sqrt(var / C + eps));        /* [E40] */
     #pragma omp simd
-    for (int c = 0; c < C; c++) y[c] = vfma((x[c] - m) * r, gamma[c], beta[c]);  /* [E6] */
+    for (int c = 0; c < C; c++) y[c] = vfma((x[c] - m) * r, gamma[c], beta[c]);  /* [E41] */
     *mu = m;
     *rstd = r;
 }
@@ -29,10 +29,10 @@ void layernorm_forward(real *y, real *mu, real *rstd, const real *x, const real 
     }
 }
 
-/* With g = dy gamma, [E5] and [E6] give
+/* With g = dy gamma, [E40] and [E41] give
  *
- *     dx_nc    = rstd_n ( g_nc - mean_c g_nc - xhat_nc mean_c g_nc xhat_nc )    [E7]
- *     dgamma_c = sum_n dy_nc xhat_nc,   dbeta_c = sum_n dy_nc                   [E8]
+ *     dx_nc    = rstd_n ( g_nc - mean_c g_nc - xhat_nc mean_c g_nc xhat_nc )    [E42]
+ *     dgamma_c = sum_n dy_nc xhat_nc,   dbeta_c = sum_n dy_nc                   [E43]
  */
 CLONES
 static void backward_row(real *restrict dx, const real *dy, const real *x, real mu, real rstd,
@@ -43,7 +43,7 @@ static void backward_row(real *restrict dx, const real *dy, const real *x, real 
     LANE_SUM(gx, c, C, (double)dy[c] * (double)gamma[c] * (double)(x[c] - mu));
     const real a = (real)(-g / C), b = (real)(-gx / C * rstd * rstd);
     for (int c = 0; c < C; c++)
-        dx[c] = rstd * vfma(b, x[c] - mu, vfma(dy[c], gamma[c], a));             /* [E7] */
+        dx[c] = rstd * vfma(b, x[c] - mu, vfma(dy[c], gamma[c], a));             /* [E42] */
 }
 
 CLONES
@@ -60,7 +60,7 @@ static void backward_strip(real *restrict dgamma, real *restrict dbeta, const re
             plain[c] += (double)dy_n[c];
         }
     }
-    for (int c = 0; c < columns; c++) {                                          /* [E8] */
+    for (int c = 0; c < columns; c++) {                                          /* [E43] */
         dgamma[c] += (real)by_x[c];
         dbeta[c] += (real)plain[c];
     }

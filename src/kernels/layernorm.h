@@ -1,7 +1,7 @@
 /* layernorm.h -- layer normalisation of rows.
  *
- *     mu_n = mean_c x_nc,  rstd_n = 1 / sqrt( mean_c (x_nc - mu_n)^2 + eps )   [E5]
- *     xhat = (x - mu) rstd,  y_nc = gamma_c xhat_nc + beta_c                   [E6]
+ *     mu_n = mean_c x_nc,  rstd_n = 1 / sqrt( mean_c (x_nc - mu_n)^2 + eps )   [E40]
+ *     xhat = (x - mu) rstd,  y_nc = gamma_c xhat_nc + beta_c                   [E41]
  *
  * Two passes over a row in double, so |mu| >> sigma costs no digits; the variance is
  * the biased one.

@@ -45,7 +45,7 @@ static double forward_row(const real *x, int target, int V)
     double sum = 0;
 
     for (int v = 0; v < V; v += BLOCK) sum += exp_sum(e, x + v, m, V - v < BLOCK ? V - v : BLOCK);
-    return log(sum) + ((double)m - (double)x[target]);                            /* [E9] */
+    return log(sum) + ((double)m - (double)x[target]);                            /* [E47] */
 }
 
 void xent_forward(double *nll, const real *logits, const int32_t *target, int N, int V)

@@ -1,6 +1,6 @@
 /* xent.h -- cross-entropy of rows of logits.
  *
- *     nll_n = log sum_v e^(l_nv - m_n) + (m_n - l_n,target),  m_n = max_v l_nv   [E9]
+ *     nll_n = log sum_v e^(l_nv - m_n) + (m_n - l_n,target),  m_n = max_v l_nv   [E47]
  *
  * N rows, V classes, row-major.  The sum is in double, in fixed lanes.  A target
  * below 0 means "not scored": nll 0 and gradient 0, whatever the logits are.

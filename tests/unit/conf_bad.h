@@ -79,6 +79,7 @@ static const struct { const char *text, *says; } bad[] = {
     { "train: {micro_batch: 0}\n", "2:22: train.micro_batch: expected" },
     { "train: {slice_tokens: -1}\n", "2:23: train.slice_tokens: expected a whole number from 0 to 16777216, or auto, found '-1'" },
     { "train: {slice_tokens: automatic}\n", "2:23: train.slice_tokens: expected" },
+    { "train: {inner_group: 65}\n", "2:22: train.inner_group: expected" },
     { "train: {inner_group: 0}\n", "2:22: train.inner_group: expected" },
     { "train: {inner_stats_every: -1}\n", "2:28: train.inner_stats_every: expected" },
     { "train: {max_bad_steps: 0}\n", "2:24: train.max_bad_steps: expected" },

@@ -1,4 +1,4 @@
-/* Files that are whole or not there, folders, messages and exit codes, planted failures. */
+/* Files that are whole or not there, folders, messages and exit codes. */
 #include "tests/unit/store_test.h"
 
 #include <errno.h>
@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "src/base/failpoint.h"
 #include "src/base/log.h"
 
 /* Run f() in a child; its exit code, or 128 + signal. */
@@ -188,28 +187,6 @@ static void exit_codes(void **state)
     assert_string_equal(log_last_error(), "x is 7");
 }
 
-static void hit_kill(void) { failpoint_set("p=kill"); FAILPOINT("p"); }
-static void bad_rule(void) { failpoint_set("p#0=kill"); }
-static void bad_action(void) { failpoint_set("p=explode"); }
-
-static void planted_failures(void **state)
-{
-    (void)state;
-    failpoint_set("a#3=err,b#*=err");
-    assert_int_equal(FAILPOINT("a"), 0);
-    assert_int_equal(FAILPOINT("a"), 0);
-    assert_int_equal(FAILPOINT("other"), 0);
-    assert_true(FAILPOINT("a") != 0);
-    assert_int_equal(FAILPOINT("a"), 0);
-    assert_true(FAILPOINT("b") != 0 && FAILPOINT("b") != 0);
-    assert_int_equal(failpoint_acted(), 2);
-    failpoint_set(NULL);
-    assert_int_equal(FAILPOINT("b"), 0);
-    assert_int_equal(code_of(hit_kill), 128 + SIGKILL);
-    assert_int_equal(code_of(bad_rule), 64);
-    assert_int_equal(code_of(bad_action), 64);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -220,7 +197,6 @@ int main(void)
         cmocka_unit_test(folders),
         cmocka_unit_test(ends_of_the_program),
         cmocka_unit_test(exit_codes),
-        cmocka_unit_test(planted_failures),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);
 }
