@@ -86,7 +86,7 @@ static void product(char tb, real *C, int ldc, const real *A, int lda, const rea
                 const int n0 = u * R + r * TILE_ROWS, m0 = c * TILE_COLS;
                 const int left = (u + 1) * R - n0, n = left < TILE_ROWS ? left : TILE_ROWS;
                 const int m = M - m0 < TILE_COLS ? M - m0 : TILE_COLS;
-                const int whole = N > 1 ? n / FEW_ROWS * FEW_ROWS : n;
+                const int whole = R > 1 ? n / FEW_ROWS * FEW_ROWS : n;
                 const real *a = A + (int64_t)n0 * lda;
                 const real *b = tb == 'T' ? B + (int64_t)m0 * ldb : B + m0;
                 real *y = C + (int64_t)n0 * ldc + m0;

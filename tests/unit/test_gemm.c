@@ -66,10 +66,10 @@ static void tiles(void **state)
 
 /* A unit's rows have the same bits alone and among others, for 1, 2 and 3 threads, and also
  * when the caller is inside a parallel region of its own. */
-static void units_and_threads_change_no_bit(void **state)
+static void same_for_units_of(int R)
 {
-    (void)state;
-    enum { R = 259, UNITS = 3, N = R * UNITS, M = 515, K = 129 };
+    enum { UNITS = 3, M = 515, K = 129 };
+    const int N = R * UNITS;
     product *const f[] = { gemm_nt, gemm_nn };
     for (int i = 0; i < 2; i++) {
         const int ldb = i ? M : K;
@@ -80,12 +80,12 @@ static void units_and_threads_change_no_bit(void **state)
             omp_set_num_threads(t);
             f[i](C, M, A, K, B, ldb, N, M, K, R, GEMM_SET);
             assert_same(C, all, N * M);
-            memset(C, 0, N * M * sizeof *C);
+            memset(C, 0, (size_t)(N * M) * sizeof *C);
             for (int u = 0; u < UNITS; u++)
                 f[i](C + u * R * M, M, A + u * R * K, K, B, ldb, R, M, K, R, GEMM_SET);
             assert_same(C, all, N * M);
         }
-        memset(C, 0, N * M * sizeof *C);
+        memset(C, 0, (size_t)(N * M) * sizeof *C);
         #pragma omp parallel for num_threads(3)
         for (int u = 0; u < UNITS; u++)
             f[i](C + u * R * M, M, A + u * R * K, K, B, ldb, R, M, K, R, GEMM_SET);
@@ -95,6 +95,14 @@ static void units_and_threads_change_no_bit(void **state)
         assert_other(C, all, N * M);
         release();
     }
+}
+
+static void units_and_threads_change_no_bit(void **state)
+{
+    (void)state;
+    same_for_units_of(259);
+    same_for_units_of(77);
+    same_for_units_of(1);
 }
 
 /* One library call: its bits must not depend on whether the library could have used
