@@ -59,8 +59,7 @@ static void reader_done(struct reader *r)
     mem_free(r->target);
     mem_free(r->x);
     mem_free(r->nll);
-    r->stream = NULL;
-    r->B = 0;
+    *r = (struct reader){ .m = r->m, .d = r->d, .o = r->o, .longest = r->longest };
 }
 
 static int log2_floor(int64_t n)
@@ -126,7 +125,9 @@ static int read_group(struct sums *s, struct reader *r, int64_t first, int64_t l
             }
         }
         stream_read(r->stream, r->x, r->tok, T, s->inner ? &tap : NULL);
-        model_nll(r->m, r->nll, r->x, r->target, r->B * T);
+        for (int b = 0; b < r->B; b++)  /* each as if alone, so that its bits are its own */
+            model_nll(r->m, r->nll + b * T, r->x + (int64_t)b * T * r->m->dims.C,
+                      r->target + b * T, T);
         TRY(add_losses(s, r, first, length, t0, T));
     }
 out:
