@@ -17,6 +17,9 @@ static const struct {
     { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },
     { "generate", cmd_generate, "continue a text" },
     { "probe", cmd_probe, "logits, gradients and states of a model, for comparison" },
+    { "ckpt", cmd_ckpt, "list, show, verify and compare checkpoints" },
+    { "import", cmd_import, "a Hugging Face model becomes a checkpoint" },
+    { "export", cmd_export, "a checkpoint becomes a Hugging Face model" },
     { NULL, NULL, NULL },
 };
 

@@ -1,0 +1,131 @@
+/* cmd_ckpt.c -- `ttt ckpt`: what checkpoints there are, what is in them, whether they are
+ * whole, and how two of them differ. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "src/base/file.h"
+#include "src/base/human.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/cli/args.h"
+#include "src/cli/ckpt_cmd.h"
+#include "src/cli/cmd.h"
+#include "src/store/ckpt.h"
+
+static const char about[] =
+    "  list RUN        all checkpoints of a run, newest first; each is read and proved\n"
+    "  show CKPT       tensors with their statistics, counters, and whether the model looks\n"
+    "                  untrained\n"
+    "  verify CKPT     reads every tile of a checkpoint, or of all checkpoints of a run\n"
+    "  diff A B        counters and tensors that differ; exit code 0 if none does, else 1\n\n"
+    "CKPT, A and B are a checkpoint's folder, or a run's, whose newest valid one is meant.\n"
+    "Equal state roots mean equal training states, bit by bit.";
+
+const char *ckpt_time(char text[CKPT_TIME], const struct ckpt *c)
+{
+    const time_t t = (time_t)ckpt_created(c);
+    struct tm utc;
+    if (!gmtime_r(&t, &utc) || !strftime(text, CKPT_TIME, "%Y-%m-%d %H:%M:%S", &utc))
+        snprintf(text, CKPT_TIME, "-");
+    return text;
+}
+
+/* "path/ckpt" if there is such a folder, else path; a counted string. */
+static char *folder_of(const char *path)
+{
+    char *sub = mem_format("%s/ckpt", path);
+    if (path_is_dir(sub)) return sub;
+    mem_free(sub);
+    return mem_string(path);
+}
+
+/* One line.  prove: read every tile. */
+static int list_one(const char *dir, const struct ckpt_entry *e, int prove)
+{
+    char *path = mem_format("%s/%s", dir, e->name);
+    char size[HUMAN_TEXT] = "-", when[CKPT_TIME] = "-", root[HASH_HEX] = "-";
+    struct ckpt *c = NULL;
+    int rc = OK;
+
+    if (e->committed) {
+        rc = ckpt_open(&c, path);
+        if (rc == OK) {
+            human_bytes(size, ckpt_bytes(c));
+            ckpt_time(when, c);
+            hash_hex(root, ckpt_root(c));
+            if (prove) rc = ckpt_verify(c);
+        }
+    }
+    printf("%12" PRId64 "  %7" PRId64 "  %10s  %-32s  %-13s  %s\n", e->step, e->attempt, size, root,
+           !e->committed ? "not committed" : rc != OK ? "DAMAGED" : prove ? "valid" : "opens", when);
+    ckpt_close(c);
+    mem_free(path);
+    return rc;
+}
+
+/* All checkpoints of a run.  The first damage is the result. */
+static int list(const char *path, int prove)
+{
+    char *dir = folder_of(path);
+    struct ckpt_entry *entries = NULL;
+    int count = 0;
+    int rc = ckpt_list(&entries, &count, dir);
+
+    if (rc == ERR_MISSING) fail(rc, "%s: no such folder", path);
+    else if (rc == OK && count == 0) rc = fail(ERR_MISSING, "%s: holds no checkpoint", path);
+    if (rc == OK)
+        printf("%12s  %7s  %10s  %-32s  %-13s  %s\n", "step", "attempt", "size", "state root",
+               "state", "saved (UTC)");
+    for (int i = 0; i < count; i++) {
+        const int now = list_one(dir, &entries[i], prove);
+        if (rc == OK) rc = now;
+    }
+    mem_free(entries);
+    mem_free(dir);
+    return rc;
+}
+
+static int verify(const char *path)
+{
+    char *manifest = mem_format("%s/MANIFEST", path), root[HASH_HEX];
+    struct ckpt *c = NULL;
+    int rc = OK;
+
+    if (!path_exists(manifest)) {
+        rc = list(path, 1);
+    } else {
+        rc = ckpt_open(&c, path);
+        if (rc == OK) rc = ckpt_verify(c);
+        if (rc == OK) {
+            hash_hex(root, ckpt_root(c));
+            printf("%s: valid, step %" PRId64 ", root %s\n", path, ckpt_step(c), root);
+        }
+    }
+    ckpt_close(c);
+    mem_free(manifest);
+    return rc;
+}
+
+int cmd_ckpt(int argc, char **argv)
+{
+    int json = 0, all = 0, quick = 0;
+    const struct arg args[] = {
+        { "json", ARG_FLAG, &json, NULL, "show, diff: print one JSON object" },
+        { "all", ARG_FLAG, &all, NULL, "show: the optimizer's tensors, too" },
+        { "quick", ARG_FLAG, &quick, NULL, "list: prove MANIFEST and index, do not read the tiles" },
+    };
+    struct arg_rest rest;
+    const int rc = args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
+                              "ttt ckpt list|show|verify|diff CKPT [CKPT]", about);
+    if (rc != OK || rest.n < 0) return rc;
+
+    const char *what = rest.n ? rest.v[0] : "";
+    if (!strcmp(what, "diff") && rest.n == 3) return ckpt_compare(rest.v[1], rest.v[2], json);
+    if (!strcmp(what, "list") && rest.n == 2) return list(rest.v[1], !quick);
+    if (!strcmp(what, "show") && rest.n == 2) return ckpt_show(rest.v[1], json, all);
+    if (!strcmp(what, "verify") && rest.n == 2) return verify(rest.v[1]);
+    return fail(ERR_USAGE, "ttt ckpt takes list RUN, show CKPT, verify CKPT, or diff A B; "
+                "ttt ckpt --help tells more");
+}
