@@ -139,6 +139,7 @@ static int generate(const char *model, struct options *o)
     if (!o->ids) {
         TRY(load_tokenizer(&t, &info, m, o->tokenizer));
         if (!o->ignore_eos) o->g.eos = tokenizer_eos(t);
+        o->g.vocab = tokenizer_vocab(t);  /* a model may have more rows than there are tokens */
     }
     TRY(run(m, t, text, n, o));
 out:

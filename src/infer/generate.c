@@ -29,7 +29,7 @@ int generate_run(const struct model *m, const int32_t *prompt, int64_t n,
                  const struct generate_opts *o, generate_emit *emit, void *ctx,
                  struct generate_stats *stats)
 {
-    const int slice = n < o->slice ? (int)n : o->slice;
+    const int slice = n < o->slice ? (int)n : o->slice, V = m->dims.V;
     struct sampler *sampler = NULL;
     struct stream *s = NULL;
     real *x = NULL, *logits = NULL;
@@ -38,10 +38,10 @@ int generate_run(const struct model *m, const int32_t *prompt, int64_t n,
     check(n >= 1 && o->slice >= 1);
     *stats = (struct generate_stats){ .written = 0 };
     TRY(check_prompt(m, prompt, n));
-    TRY(sampler_new(&sampler, &o->sampler, m->dims.V));
+    TRY(sampler_new(&sampler, &o->sampler, o->vocab > 0 && o->vocab < V ? o->vocab : V));
     s = stream_new(m, 1, slice);
     x = mem_new((int64_t)slice * m->dims.C, sizeof *x, "hidden states");
-    logits = mem_new(m->dims.V, sizeof *logits, "logits");
+    logits = mem_new(V, sizeof *logits, "logits");
 
     const double start = clock_s();
     read_prompt(m, s, logits, x, prompt, n, slice);

@@ -19,6 +19,7 @@ struct generate_opts {
     int64_t tokens;   /* at most                                             */
     int     slice;    /* tokens of the prompt read at once, >= 1             */
     int     eos;      /* the token that ends the text; -1: none              */
+    int     vocab;    /* only ids below this are written; 0: all             */
 };
 
 struct generate_stats {
