@@ -240,9 +240,9 @@ int shard_read(struct shard *s, int32_t *out, int64_t *n, int64_t b)
     for (int64_t i = 0; i < count; i++) {
         const uint32_t id = width == 2 ? get_u16(s->raw + 2 * i) : get_u32(s->raw + 4 * i);
         if (id >= (uint32_t)s->spec.vocab)
-            TRY(fail(ERR_DATA, "%s: block %lld at byte %llu: token %lld has id %u, vocabulary is %d",
-                     s->path, (long long)b, (unsigned long long)e->at, (long long)i, id,
-                     s->spec.vocab));
+            TRY(fail(ERR_DATA,
+                     "%s: block %lld at byte %llu: token %lld has id %u, vocabulary is %d", s->path,
+                     (long long)b, (unsigned long long)e->at, (long long)i, id, s->spec.vocab));
         out[i] = (int32_t)id;
     }
     *n = count;

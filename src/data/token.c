@@ -263,11 +263,11 @@ static void put_piece(struct text *out, const struct spm_piece *p, int at_start)
     }
 }
 
-int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int64_t count, char **text,
-                     int64_t *n)
+/* at_start: the dummy space would come first, and is not text. */
+static int decode(const struct tokenizer *t, const int32_t *ids, int64_t count, int at_start,
+                  char **text, int64_t *n)
 {
     struct text out = { 0 };
-    int at_start = t->model.dummy_prefix;  /* the dummy space is not text */
     int rc = OK;
 
     put(&out, "", 0);
@@ -291,4 +291,16 @@ out:
     *text = out.p;
     *n = out.n;
     return rc;
+}
+
+int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int64_t count, char **text,
+                     int64_t *n)
+{
+    return decode(t, ids, count, t->model.dummy_prefix, text, n);
+}
+
+int tokenizer_decode_more(const struct tokenizer *t, const int32_t *ids, int64_t count,
+                          char **text, int64_t *n)
+{
+    return decode(t, ids, count, 0, text, n);
 }

@@ -33,7 +33,7 @@ const char *tokenizer_kind(const struct tokenizer *t);
 int tokenizer_vocab(const struct tokenizer *t);
 int tokenizer_bos(const struct tokenizer *t);
 int tokenizer_eos(const struct tokenizer *t);
-struct hash tokenizer_hash(const struct tokenizer *t);  /* of the model file; of the name for bytes */
+struct hash tokenizer_hash(const struct tokenizer *t);  /* of the file; of the name for bytes */
 
 /* Text of n bytes -> ids, without <s> and </s>; *ids is a counted block.
  * Thread-safe. */
@@ -53,6 +53,11 @@ int tokenizer_encode_chunk(const struct tokenizer *t, const char *text, int64_t 
  * the vocabulary are ERR_DATA. */
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int64_t count, char **text,
                      int64_t *n);
+
+/* The same for ids that continue a text: a model that puts a space before every
+ * text loses it again in the function above, and here it is text. */
+int tokenizer_decode_more(const struct tokenizer *t, const int32_t *ids, int64_t count,
+                          char **text, int64_t *n);
 
 /* Train a SentencePiece BPE model of `vocab` pieces with byte fallback, identity
  * normalisation and newline as a symbol of its own, so that decoding gives back

@@ -70,9 +70,11 @@ int tokenizer_train(char **model, size_t *n, int vocab,
     *model = NULL;
     *n = 0;
     snprintf(size, sizeof size, "%d", vocab);
-    if (spm_train(options, next_line, &lines, take_model, &out, why) != 0)
+    if (spm_train(options, next_line, &lines, take_model, &out, why) != 0) {
+        const char *reason = strstr(why, "] ");  /* behind "file(line) [condition] " */
         return fail(ERR_CONFIG, "can't train a tokenizer of %d pieces from this text: %s", vocab,
-                    why[0] ? why : "no reason given");
+                    reason ? reason + 2 : why);
+    }
     *model = out.p;
     *n = out.n;
     return OK;

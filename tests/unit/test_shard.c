@@ -20,7 +20,8 @@ static int64_t document(int32_t *ids, int number, int vocab)
 {
     const uint64_t key = rng_key((uint64_t)number, "document");
     const int64_t n = 1 + (int64_t)(rng_u64(key, 0) % 900);
-    for (int64_t i = 0; i < n; i++) ids[i] = (int32_t)(rng_u64(key, 1 + (uint64_t)i) % (uint64_t)vocab);
+    for (int64_t i = 0; i < n; i++)
+        ids[i] = (int32_t)(rng_u64(key, 1 + (uint64_t)i) % (uint64_t)vocab);
     return n;
 }
 
@@ -160,8 +161,9 @@ static struct hash look(struct hash *fingerprint)
     assert_int_equal(dataset_open(&d, work), OK);
     assert_int_equal(dataset_verify(d, NULL, NULL), OK);
     *fingerprint = dataset_fingerprint(d);
+    const uint64_t places = (uint64_t)(dataset_tokens(d) - 1023);
     for (int64_t i = 0; i < 300; i++) {
-        const int64_t from = (int64_t)(rng_u64(4, (uint64_t)i) % (uint64_t)(dataset_tokens(d) - 1023));
+        const int64_t from = (int64_t)(rng_u64(4, (uint64_t)i) % places);
         assert_int_equal(dataset_read(d, window, from, 1024), OK);
         hasher_add(h, window, sizeof window);
     }
