@@ -12,6 +12,8 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *about;
 } commands[] = {
+    { "prep", cmd_prep, "turn text into token shards" },
+    { "data", cmd_data, "what is in a data set, is it intact, print its text" },
     { "config", cmd_config, "check a configuration, show it with its memory" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
     { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },

@@ -1,0 +1,77 @@
+/* cmd_prep.c -- ttt prep: text becomes token shards. */
+#include <omp.h>
+#include <string.h>
+
+#include "data_prep/prep.h"
+#include "src/base/status.h"
+#include "src/cli/args.h"
+#include "src/cli/cmd.h"
+#include "src/data/shard.h"
+
+static const char about[] =
+    "INPUT is a .txt file (one document), a .jsonl file (one document a line), either of them\n"
+    "with .zst, a folder of those (searched in the order of names), or - for standard input.\n"
+    "DIR becomes a data set: shards *.tts and INDEX; with --val-fraction DIR/train and DIR/val.\n"
+    "Interrupted, the same command goes on where it was.  A complete data set is not touched.\n";
+
+static int in_range(const char *name, int64_t x, int64_t min, int64_t max)
+{
+    if (x >= min && x <= max) return OK;
+    return fail(ERR_USAGE, "--%s %lld: expected %lld to %lld", name, (long long)x, (long long)min,
+                (long long)max);
+}
+
+int cmd_prep(int argc, char **argv)
+{
+    struct prep_options o = { .tokenizer = NULL, .field = "text" };
+    int64_t train = 0, threads = omp_get_max_threads(), level = 3, block = 65536;
+    int64_t shard = 100000000;
+    const char *from_stdin = "txt";
+    struct arg_rest rest;
+    int rc = OK;
+
+    const struct arg args[] = {
+        { "out", ARG_TEXT, &o.out, "DIR", "folder of the data set" },
+        { "tokenizer", ARG_TEXT, &o.tokenizer, "T",
+          "bytes (default), or the path of a SentencePiece model" },
+        { "train-tokenizer", ARG_INT, &train, "N",
+          "train a SentencePiece BPE model of N pieces from the input" },
+        { "val-fraction", ARG_DOUBLE, &o.val_fraction, "F",
+          "hold out this part of the documents, chosen by hash" },
+        { "field", ARG_TEXT, &o.field, "NAME", "of a JSON line: where the text is (default text)" },
+        { "stdin", ARG_TEXT, &from_stdin, "FORM", "what comes through -: txt (default) or jsonl" },
+        { "j", ARG_INT, &threads, "N", "threads (default all); the result does not depend on it" },
+        { "block-tokens", ARG_INT, &block, "N", "tokens of a block (default 65536)" },
+        { "shard-tokens", ARG_INT, &shard, "N",
+          "tokens after which a shard ends (default 100000000)" },
+        { "level", ARG_INT, &level, "N", "of zstd, 1 to 19 (default 3)" },
+        { "skip-bad", ARG_FLAG, &o.skip_bad, NULL, "go on without bad documents, and count them" },
+        { "restart", ARG_FLAG, &o.restart, NULL,
+          "remove the data set in DIR, complete or not, and begin anew" },
+    };
+    TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
+                   "ttt prep INPUT... --out DIR [OPTION ...]", about));
+    if (rest.n < 0) goto out;
+    if (rest.n == 0) TRY(fail(ERR_USAGE, "no input was named; ttt prep --help tells more"));
+    if (!o.out) TRY(fail(ERR_USAGE, "--out DIR is missing"));
+    if (train && o.tokenizer) TRY(fail(ERR_USAGE, "--tokenizer or --train-tokenizer, not both"));
+    if (!(o.val_fraction >= 0.0 && o.val_fraction < 1.0))
+        TRY(fail(ERR_USAGE, "--val-fraction %g: expected 0 to less than 1", o.val_fraction));
+    if (train) TRY(in_range("train-tokenizer", train, 260, 1000000));
+    TRY(in_range("j", threads, 1, 1024));
+    TRY(in_range("block-tokens", block, 1, SHARD_MAX_BLOCK_TOKENS));
+    TRY(in_range("shard-tokens", shard, 1, (int64_t)1 << 34));
+    TRY(in_range("level", level, 1, 19));
+    o.stdin_jsonl = !strcmp(from_stdin, "jsonl");
+    if (!o.stdin_jsonl && strcmp(from_stdin, "txt") != 0)
+        TRY(fail(ERR_USAGE, "--stdin %s: expected txt or jsonl", from_stdin));
+    if (!o.tokenizer) o.tokenizer = "bytes";
+    o.inputs = rest.v;
+    o.inputs_n = rest.n;
+    o.train_tokenizer = (int)train;
+    o.threads = (int)threads;
+    o.cut = (struct set_cut){ .block_tokens = block, .shard_tokens = shard, .level = (int)level };
+    TRY(prep_run(&o));
+out:
+    return rc;
+}

@@ -1,0 +1,222 @@
+#include "data_prep/pipeline.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "data_prep/document.h"
+#include "src/base/clock.h"
+#include "src/base/human.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+
+#define STAGES 4
+#define BATCH_BYTES ((int64_t)1 << 20)      /* of raw text, a thread            */
+#define BATCH_MAX_BYTES ((int64_t)64 << 20)
+#define BATCH_DOCS 65536
+#define BAD_SHOWN 20                        /* the others are only counted      */
+
+struct batch {
+    struct doc   *docs;    /* BATCH_DOCS */
+    int64_t       n;
+    struct chunk *chunks;
+    int64_t       chunk_n, chunk_room;
+};
+
+/* What is shown while it runs. */
+struct progress { double start_s, last_s; int tty; int64_t docs, bytes, tokens, taken_at_start; };
+
+struct run {
+    struct pipeline *p;
+    struct reader   *reader;
+    struct batch     batches[STAGES];
+    int              more;       /* input left                  */
+    int              read_rc, take_rc;
+    struct progress  shown;
+};
+
+static int read_batch(struct run *run, struct batch *b)
+{
+    int64_t want = BATCH_BYTES * run->p->threads, bytes = 0;
+
+    if (want > BATCH_MAX_BYTES) want = BATCH_MAX_BYTES;
+    while (run->more && b->n < BATCH_DOCS && bytes < want) {
+        struct record r;
+        const int rc = reader_next(run->reader, &r, &run->more);
+        if (rc != OK) return rc;
+        if (!run->more) break;
+        bytes += r.n;
+        b->docs[b->n++] = (struct doc){ .r = r };
+    }
+    return OK;
+}
+
+static void prepare(const struct pipeline *p, struct doc *d)
+{
+    document_text(&d->r, p->field);
+    d->choice = d->r.bad ? -1 : p->choose(p->arg, &d->r);
+    if (d->choice >= 0 || d->r.bad) return;
+    mem_free(d->r.raw);
+    d->r.raw = NULL;
+}
+
+/* Cut the texts of a batch into the work of threads. */
+static void cut(const struct tokenizer *t, struct batch *b)
+{
+    b->chunk_n = 0;
+    for (int64_t i = 0; i < b->n; i++) {
+        struct doc *d = b->docs + i;
+        const int64_t first = b->chunk_n;
+        for (int64_t from = 0, to; t && d->choice >= 0 && from < d->r.n; from = to) {
+            to = tokenizer_chunk(t, d->r.raw, d->r.n, from);
+            if (to - from > TOKENIZER_MAX_WHOLE) {
+                d->r.bad = mem_format("%s:%lld: a document of %lld bytes, and this tokenizer can't "
+                                      "take texts in pieces; at most %lld", d->r.input->path,
+                                      (long long)d->r.line, (long long)d->r.n,
+                                      (long long)TOKENIZER_MAX_WHOLE);
+                break;
+            }
+            if (b->chunk_n == b->chunk_room) {
+                b->chunk_room = 2 * b->chunk_room + 64;
+                b->chunks = mem_resize(b->chunks, b->chunk_room, sizeof *b->chunks, "chunks");
+            }
+            b->chunks[b->chunk_n++] = (struct chunk){ .doc = i, .from = from, .to = to };
+        }
+        d->chunk_n = b->chunk_n - first;
+    }
+    struct chunk *c = b->chunks;  /* now that they stay where they are */
+    for (int64_t i = 0; i < b->n; c += b->docs[i++].chunk_n) b->docs[i].chunks = c;
+}
+
+static void encode(const struct tokenizer *t, const struct batch *b, struct chunk *c)
+{
+    const struct record *r = &b->docs[c->doc].r;
+    if (tokenizer_encode_chunk(t, r->raw, c->from, c->to, &c->ids, &c->count) != OK) c->count = -1;
+}
+
+static void empty(struct batch *b)
+{
+    for (int64_t i = 0; i < b->n; i++) {
+        mem_free(b->docs[i].r.raw);
+        mem_free(b->docs[i].r.bad);
+    }
+    for (int64_t i = 0; i < b->chunk_n; i++) mem_free(b->chunks[i].ids);
+    b->n = b->chunk_n = 0;
+}
+
+static int take_bad(struct pipeline *p, const struct record *r)
+{
+    if (!p->skip_bad) return fail(ERR_DATA, "%s (--skip-bad goes on without it)", r->bad);
+    if (p->bad++ < BAD_SHOWN && !p->silent) log_warn("%s: skipped", r->bad);
+    return OK;
+}
+
+static int take_batch(struct run *run, struct batch *b)
+{
+    int rc = OK;
+
+    for (int64_t i = 0; i < b->n; i++) {
+        struct doc *d = b->docs + i;
+        if (d->r.bad) {
+            TRY(take_bad(run->p, &d->r));
+        } else if (d->choice >= 0) {
+            run->shown.docs++;
+            run->shown.bytes += d->r.n;
+            for (int64_t c = 0; c < d->chunk_n; c++) {
+                if (d->chunks[c].count < 0)
+                    TRY(fail(ERR_DATA, "%s:%lld: can't be encoded", d->r.input->path,
+                             (long long)d->r.line));
+                run->shown.tokens += d->chunks[c].count;
+            }
+            TRY(run->p->take(run->p->arg, d));
+        }
+    }
+out:
+    empty(b);
+    return rc;
+}
+
+/* A line that is overwritten on a terminal, a line a minute elsewhere. */
+static void show(struct run *run, int last)
+{
+    struct progress *s = &run->shown;
+    const double now = clock_s(), dt = now - s->start_s;
+    if (!last && now - s->last_s < (s->tty ? 0.5 : 60.0)) return;
+    if (last && !s->tty) return;
+
+    const int64_t taken = reader_taken(run->reader) - s->taken_at_start;
+    const int64_t left = run->p->in->bytes - s->taken_at_start - taken;
+    char tokens[48] = "", rest[64] = "", eta[HUMAN_TEXT], line[200];
+    if (run->p->tokenizer)
+        snprintf(tokens, sizeof tokens, "  %.2f Mtok/s", 1e-6 * (double)s->tokens / dt);
+    if (run->p->in->bytes > 0)
+        snprintf(rest, sizeof rest, "  %3.0f%%  left %s",
+                 100.0 * (double)reader_taken(run->reader) / (double)run->p->in->bytes,
+                 human_duration(eta, taken ? dt * (double)left / (double)taken : -1.0));
+    snprintf(line, sizeof line, "%s  %lld documents  %.1f MB/s%s%s", run->p->what,
+             (long long)s->docs, 1e-6 * (double)s->bytes / dt, tokens, rest);
+    s->last_s = now;
+    if (s->tty) fprintf(stderr, "\r%-78s%s", line, last ? "\n" : "");
+    else log_phase("%s", line);
+}
+
+/* Four batches, each in another stage.  The first two parts occupy one thread
+ * each, which then helps with the rest. */
+static void step(struct run *run, int64_t k)
+{
+    struct pipeline *p = run->p;
+    struct batch *reading = run->batches + k % STAGES;
+    struct batch *text = run->batches + (k + 3) % STAGES;
+    struct batch *ids = run->batches + (k + 2) % STAGES;
+    struct batch *done = run->batches + (k + 1) % STAGES;
+
+#pragma omp parallel num_threads(p->threads)
+    {
+#pragma omp single nowait
+        run->take_rc = take_batch(run, done);
+#pragma omp single nowait
+        run->read_rc = read_batch(run, reading);
+#pragma omp for schedule(dynamic, 1) nowait
+        for (int64_t i = 0; i < text->n; i++) prepare(p, text->docs + i);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t i = 0; i < ids->chunk_n; i++) encode(p->tokenizer, ids, ids->chunks + i);
+    }
+    cut(p->tokenizer, text);
+}
+
+int pipeline_run(struct pipeline *p)
+{
+    struct run *run = mem_new(1, sizeof *run, "pipeline");
+    int rc = OK;
+
+    run->p = p;
+    run->more = 1;
+    run->reader = reader_new(p->in, p->from);
+    run->shown = (struct progress){ .start_s = clock_s(), .last_s = clock_s(),
+                                    .tty = isatty(STDERR_FILENO),
+                                    .taken_at_start = reader_taken(run->reader) };
+    for (int i = 0; i < STAGES; i++)
+        run->batches[i].docs = mem_new(BATCH_DOCS, sizeof(struct doc), "batch of documents");
+    p->bad = 0;
+
+    int64_t after = 0;  /* steps since the input ended: three empty the pipeline */
+    for (int64_t k = 0; after < STAGES; k++) {
+        step(run, k);
+        TRY(run->take_rc);
+        TRY(run->read_rc);
+        show(run, 0);
+        after += !run->more;
+    }
+    if (p->bad > BAD_SHOWN && !p->silent)
+        log_warn("and %lld more were skipped", (long long)(p->bad - BAD_SHOWN));
+out:
+    show(run, 1);
+    reader_free(run->reader);
+    for (int i = 0; i < STAGES; i++) {
+        empty(run->batches + i);
+        mem_free(run->batches[i].docs);
+        mem_free(run->batches[i].chunks);
+    }
+    mem_free(run);
+    return rc;
+}

@@ -1,0 +1,24 @@
+/* prep.h -- text in, data sets out. */
+#ifndef PREP_H
+#define PREP_H
+
+#include <stdint.h>
+
+#include "data_prep/set.h"
+
+struct prep_options {
+    char          **inputs;           /* what the user named          */
+    int             inputs_n;
+    const char     *out;              /* folder                       */
+    const char     *tokenizer;        /* "bytes" or the path of a model */
+    int             train_tokenizer;  /* pieces; 0: use `tokenizer`   */
+    double          val_fraction;     /* 0: one data set, in `out` itself */
+    const char     *field;
+    int             stdin_jsonl, skip_bad, restart, threads;
+    struct set_cut  cut;
+};
+
+/* Do it all, or go on where an earlier run was interrupted. */
+int prep_run(const struct prep_options *o);
+
+#endif

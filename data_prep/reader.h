@@ -1,0 +1,37 @@
+/* reader.h -- raw documents, one after another, from all inputs.
+ *
+ * What is wrong with an input is part of the sequence: a record with `bad` set,
+ * so that whoever takes the records in order decides whether to stop. */
+#ifndef READER_H
+#define READER_H
+
+#include <stdint.h>
+
+#include "data_prep/input.h"
+#include "src/data/data_index.h"
+
+#define MAX_DOCUMENT ((int64_t)1 << 30)  /* bytes */
+
+struct record {
+    const struct input *input;
+    struct data_place   begin, next;  /* where it starts, where the one behind it does   */
+    int64_t             line;         /* of a .jsonl, from 1                             */
+    char               *raw;          /* the file or the line: a counted block           */
+    int64_t             n;
+    char               *bad;          /* "file:line: what is wrong", counted, or NULL    */
+};
+
+struct reader;
+
+/* Begin at a place that a record's `next` named; all zero is the start. */
+struct reader *reader_new(const struct inputs *in, struct data_place from);
+void reader_free(struct reader *r);
+
+/* The next record; raw and bad belong to the caller.  more [out] is 0 behind the
+ * last.  returns OK or ERR_IO, ERR_MISSING (said). */
+int reader_next(struct reader *r, struct record *out, int *more);
+
+/* Bytes of files read so far, for progress. */
+int64_t reader_taken(const struct reader *r);
+
+#endif

@@ -1,0 +1,24 @@
+/* sample.h -- texts to train a tokenizer from: all of them, or where that is too
+ * much, a random part that depends on nothing but the texts. */
+#ifndef SAMPLE_H
+#define SAMPLE_H
+
+#include <stdint.h>
+
+#define SAMPLE_BYTES ((int64_t)128 << 20)
+
+struct sample;
+
+struct sample *sample_new(void);
+void sample_free(struct sample *s);
+
+/* One more text; takes *text over (sets it to NULL) if it keeps it. */
+void sample_add(struct sample *s, char **text, int64_t n);
+
+/* The kept texts one after another, as tokenizer_train() wants them. */
+const char *sample_next(void *s, int64_t *n);
+
+int64_t sample_bytes(const struct sample *s);  /* kept           */
+int64_t sample_seen(const struct sample *s);   /* of all of them */
+
+#endif

@@ -1,0 +1,261 @@
+#include "data_prep/set.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/bytes.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/data/shard.h"
+
+struct set {
+    char                *dir;
+    struct data_index    index;    /* of the finished shards        */
+    struct hash          content;  /* with the open shard           */
+    struct set_cut       cut;
+    struct shard_writer *shard;    /* NULL between shards           */
+    struct hasher       *document; /* of the open document's tokens */
+};
+
+static char *in_dir(const char *dir, const char *name) { return mem_format("%s/%s", dir, name); }
+
+static void shard_name(char name[32], int number) { snprintf(name, 32, "shard-%06d.tts", number); }
+
+static int has(const char *dir, const char *name)
+{
+    char *path = in_dir(dir, name);
+    const int yes = path_exists(path);
+    mem_free(path);
+    return yes;
+}
+
+enum set_state set_look(const char *dir)
+{
+    if (has(dir, "INDEX.part") && !has(dir, "INDEX")) return SET_PART;
+    return has(dir, "INDEX") ? SET_COMPLETE : SET_NONE;
+}
+
+/* A file that need not be there. */
+static int drop(const char *dir, const char *name)
+{
+    char *path = in_dir(dir, name);
+    int rc = OK;
+    if (unlink(path) != 0 && errno != ENOENT)
+        rc = fail(ERR_IO, "%s: can't remove: %s", path, strerror(errno));
+    mem_free(path);
+    return rc;
+}
+
+/* Remove shards from number `first` on, as far as they go. */
+static int drop_shards(const char *dir, int first)
+{
+    char name[32];
+    int rc = OK;
+    for (int i = first; rc == OK; i++) {
+        shard_name(name, i);
+        if (!has(dir, name)) break;
+        rc = drop(dir, name);
+    }
+    return rc;
+}
+
+int set_remove(const char *dir)
+{
+    int rc = OK;
+    if (!path_is_dir(dir)) return OK;
+    TRY(drop(dir, "INDEX"));  /* first: without it there is no data set */
+    TRY(drop(dir, "INDEX.part"));
+    TRY(drop_shards(dir, 0));
+    TRY(drop(dir, SET_MODEL));
+out:
+    return rc;
+}
+
+static int write_part(struct set *s)
+{
+    char *path = in_dir(s->dir, "INDEX.part");
+    s->index.part = 1;
+    const int rc = data_index_write(&s->index, path);
+    mem_free(path);
+    return rc;
+}
+
+static int begin(struct set *s, const struct tokenizer *t, const char *model, size_t model_n,
+                 struct hash options)
+{
+    char *path = in_dir(s->dir, SET_MODEL);
+    int rc = OK;
+
+    if (has(s->dir, "shard-000000.tts"))
+        TRY(fail(ERR_CONFIG, "%s: holds shard-000000.tts and no INDEX: not begun by this ttt prep; "
+                 "choose another folder, or --restart to replace it", s->dir));
+    s->index = (struct data_index){
+        .tokenizer = tokenizer_hash(t), .vocab = tokenizer_vocab(t), .bos = tokenizer_bos(t),
+        .eos = tokenizer_eos(t), .options = options,
+    };
+    snprintf(s->index.kind, sizeof s->index.kind, "%s", tokenizer_kind(t));
+    if (model) {
+        snprintf(s->index.tokenizer_file, sizeof s->index.tokenizer_file, "%s", SET_MODEL);
+        TRY(file_replace(path, model, model_n));
+    }
+    TRY(write_part(s));
+out:
+    mem_free(path);
+    return rc;
+}
+
+static int go_on(struct set *s, const struct tokenizer *t, struct hash options)
+{
+    char *path = in_dir(s->dir, "INDEX.part");
+    int rc = OK;
+
+    TRY(data_index_read(&s->index, path, 1));
+    if (!hash_equal(s->index.options, options) ||
+        !hash_equal(s->index.tokenizer, tokenizer_hash(t)))
+        TRY(fail(ERR_CONFIG, "%s: was begun with other inputs or options; repeat those, or use "
+                 "--restart to begin anew", s->dir));
+    s->content = s->index.content;
+    TRY(drop(s->dir, "INDEX"));
+    TRY(drop_shards(s->dir, s->index.shard_count));
+out:
+    mem_free(path);
+    return rc;
+}
+
+int set_open(struct set **out, const char *dir, const struct tokenizer *t, const char *model,
+             size_t model_n, struct hash options, struct set_cut cut)
+{
+    struct set *s = mem_new(1, sizeof *s, "data set");
+    int rc = OK;
+
+    *s = (struct set){ .dir = mem_string(dir), .cut = cut };
+    TRY(dir_make(dir));
+    TRY(has(dir, "INDEX.part") ? go_on(s, t, options) : begin(s, t, model, model_n, options));
+out:
+    if (rc != OK) {
+        set_close(s);
+        s = NULL;
+    }
+    *out = s;
+    return rc;
+}
+
+struct data_place set_next(const struct set *s) { return s->index.next; }
+
+/* Marks the records of one shard: depends on what is in the set before it. */
+static uint64_t stamp(const struct set *s)
+{
+    unsigned char number[16] = { 0 };
+    put_u64(number, (uint64_t)s->index.shard_count);
+    return content_add(content_add(s->content, s->index.tokenizer), hash_load(number)).lo;
+}
+
+static int open_shard(struct set *s)
+{
+    char name[32];
+    const struct shard_spec spec = {
+        .vocab = s->index.vocab, .block_tokens = s->cut.block_tokens, .stamp = stamp(s),
+        .tokenizer = s->index.tokenizer,
+    };
+    if (s->index.shard_count == INDEX_MAX_SHARDS)
+        return fail(ERR_CONFIG, "%s: more than %d shards: raise --shard-tokens", s->dir,
+                    INDEX_MAX_SHARDS);
+    shard_name(name, s->index.shard_count);
+    char *path = in_dir(s->dir, name);
+    const int rc = shard_create(&s->shard, path, &spec, s->cut.level);
+    mem_free(path);
+    return rc;
+}
+
+static int close_shard(struct set *s)
+{
+    struct shard_sums sums;
+    struct shard_writer *w = s->shard;
+    char name[32];
+
+    s->shard = NULL;
+    const int rc = shard_finish(w, &sums);
+    if (rc != OK) return rc;
+    shard_name(name, s->index.shard_count);
+    data_index_add(&s->index, name, &sums);
+    s->index.content = s->content;
+    return OK;
+}
+
+int set_add(struct set *s, const int32_t *ids, int64_t n)
+{
+    content_tokens(s->document, ids, n);
+    return shard_add(s->shard, ids, n);
+}
+
+int set_begin_document(struct set *s)
+{
+    const int32_t bos = s->index.bos;
+    int rc = OK;
+
+    if (!s->shard) TRY(open_shard(s));
+    s->document = hasher_new();
+    TRY(set_add(s, &bos, 1));
+out:
+    return rc;
+}
+
+int set_end_document(struct set *s, int64_t text_bytes, struct data_place next)
+{
+    const int32_t eos = s->index.eos;
+    int rc = OK;
+
+    TRY(set_add(s, &eos, 1));
+    s->content = content_add(s->content, hasher_get(s->document));
+    hasher_free(s->document);
+    s->document = NULL;
+    shard_end_document(s->shard, text_bytes);
+    if (shard_written(s->shard) < s->cut.shard_tokens &&
+        shard_written_documents(s->shard) < SHARD_MAX_DOCUMENTS)
+        return OK;
+    TRY(close_shard(s));
+    s->index.next = next;
+    TRY(write_part(s));
+out:
+    return rc;
+}
+
+int64_t set_tokens(const struct set *s)
+{
+    return s->index.tokens + (s->shard ? shard_written(s->shard) : 0);
+}
+
+int64_t set_documents(const struct set *s)
+{
+    return s->index.documents + (s->shard ? shard_written_documents(s->shard) : 0);
+}
+
+const char *set_dir(const struct set *s) { return s->dir; }
+
+int set_finish(struct set *s)
+{
+    char *path = in_dir(s->dir, "INDEX");
+    int rc = OK;
+
+    if (s->shard) TRY(close_shard(s));
+    s->index.part = 0;
+    TRY(data_index_write(&s->index, path));
+out:
+    mem_free(path);
+    return rc;
+}
+
+int set_settle(const char *dir) { return drop(dir, "INDEX.part"); }
+
+void set_close(struct set *s)
+{
+    if (!s) return;
+    shard_abandon(s->shard);
+    hasher_free(s->document);
+    data_index_done(&s->index);
+    mem_free(s->dir);
+    mem_free(s);
+}
