@@ -1,0 +1,22 @@
+# Every command has its page and its row in README.md, and the exit codes there
+# are those of the program.
+. "$(dirname "$0")/lib.sh"
+
+name="help" expect_exit 0 "$TTT" --help
+cp "$WORK/out" "$WORK/help"
+commands=$(sed -n '/^commands/,/^$/s/^  \([a-z]*\) .*/\1/p' "$WORK/help")
+differ "commands are listed" "$commands" none
+for c in $commands; do
+    name="$c --help" expect_exit 0 "$TTT" "$c" --help
+    expect_text "$c --help: usage" "^usage: .*ttt $c" "$WORK/out"
+    expect_text "$c is in README.md" "^|.*\`ttt $c[ \`]" "$ROOT/README.md"
+    name="$c with an unknown option" expect_exit 64 "$TTT" "$c" --no-such-option
+done
+for code in $(sed -n '/^exit codes/,/^$/s/^  \([0-9]*\) .*/\1/p' "$WORK/help"); do
+    expect_text "exit code $code is in README.md" "| $code |" "$ROOT/README.md"
+done
+name="unknown command" expect_exit 64 "$TTT" trian
+name="no command" expect_exit 64 "$TTT"
+name="version" expect_exit 0 "$TTT" --version
+expect_text "version: real type" "real F32" "$WORK/out"
+finish
