@@ -59,6 +59,6 @@ void adamw_update(const struct optim_opts *o, int64_t t, double factor, const st
         _Alignas(ALIGN_BYTES) real mean[BLOCK];
         const int count = end - i < BLOCK ? (int)(end - i) : BLOCK;
         grad_read(g, mean, i, count);
-        update(a, mean, w + i, m + i, v + i, count);
+        update(a, mean, w + i, m + (i - begin), v + (i - begin), count);
     }
 }

@@ -33,9 +33,10 @@ double sched_lr(const struct optim_opts *o, int64_t t);
  * clip_norm / norm (no epsilon). */
 double clip_factor(const struct optim_opts *o, double norm);
 
-/* Update number t (from 0) of flat elements [begin, end) of w, m, v from the
- * mean gradient in g, scaled by `factor`.  Local; threads inside, elementwise.
- * 7 streams: memory-bound. */
+/* Update number t (from 0) of flat elements [begin, end) of w from the mean
+ * gradient in g, scaled by `factor`.  m, v (end - begin): the moments of these
+ * elements alone, so that a process keeps only its share of them.  Local; threads
+ * inside, elementwise.  7 streams: memory-bound. */
 void adamw_update(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
                   real *w, real *m, real *v, int64_t begin, int64_t end);
 

@@ -3,41 +3,78 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/base/fixed.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/tiling.h"
 #include "src/kernels/gemm.h"
 
 /* A weight gradient is made tile by tile: the product of a tile stays in cache
  * until it is added.  The sizes are part of the result, not of the machine. */
 #define TILE_M 192
 #define TILE_N 192
-#define BLOCK 4096  /* elements per partial sum of squares */
+#define BLOCK 4096  /* elements that are converted at once */
+
+/* Tiles of all parameters. */
+static struct span *make_tiles(const struct param_table *t, int64_t *count)
+{
+    struct span *list = NULL;
+    for (int pass = 0; pass < 2; pass++) {
+        int64_t n = 0;
+        for (int i = 0; i < t->count; i++) {
+            const struct tiling c = tiling_of(t->p[i].shape, t->p[i].ndim);
+            for (int64_t k = 0, at, size; list && k < tiling_count(&c); k++) {
+                tiling_at(&c, k, &at, &size);
+                at += t->p[i].offset;
+                list[n + k] = (struct span){ at, at + size };
+            }
+            n += tiling_count(&c);
+        }
+        if (!list) list = mem_new(n, sizeof *list, "tiles");
+        *count = n;
+    }
+    return list;
+}
 
 void grad_init(struct grad *g, const struct param_table *t, enum reduction mode)
 {
     *g = (struct grad){ .table = t, .mode = mode, .units = 1, .bad = INT64_MAX };
     if (mode == REDUCE_EXACT) g->fixed = mem_new(t->total, sizeof *g->fixed, "exact gradients");
     else g->floats = mem_new(t->total, sizeof *g->floats, "gradients");
+    g->tiles = make_tiles(t, &g->n_tiles);
+    grad_hold(g, &(struct span){ 0, t->total }, 1);
+}
+
+void grad_hold(struct grad *g, const struct span *spans, int n)
+{
+    g->held = mem_resize(g->held, n, sizeof *g->held, "spans");
+    memcpy(g->held, spans, (size_t)n * sizeof *spans);
+    g->n_held = n;
 }
 
 void grad_done(struct grad *g)
 {
     mem_free(g->fixed);
     mem_free(g->floats);
+    mem_free(g->tiles);
+    mem_free(g->held);
     *g = (struct grad){ 0 };
+}
+
+static void zero(struct grad *g, struct span z)
+{
+    const int64_t blocks = (z.end - z.begin + BLOCK - 1) / BLOCK;
+    #pragma omp parallel for schedule(static)
+    for (int64_t b = 0; b < blocks; b++) {
+        const int64_t i = z.begin + b * BLOCK, left = z.end - i, n = left < BLOCK ? left : BLOCK;
+        if (g->mode == REDUCE_EXACT) memset(g->fixed + i, 0, (size_t)n * sizeof *g->fixed);
+        else memset(g->floats + i, 0, (size_t)n * sizeof *g->floats);
+    }
 }
 
 void grad_begin(struct grad *g, int64_t units)
 {
     check(units > 0);
-    const int64_t blocks = (g->table->total + BLOCK - 1) / BLOCK;
-    #pragma omp parallel for schedule(static)
-    for (int64_t b = 0; b < blocks; b++) {
-        const int64_t i = b * BLOCK, left = g->table->total - i, n = left < BLOCK ? left : BLOCK;
-        if (g->mode == REDUCE_EXACT) memset(g->fixed + i, 0, (size_t)n * sizeof *g->fixed);
-        else memset(g->floats + i, 0, (size_t)n * sizeof *g->floats);
-    }
+    for (int i = 0; i < g->n_held; i++) zero(g, g->held[i]);
     g->units = units;
     g->bad = INT64_MAX;
 }
@@ -139,25 +176,49 @@ static double sumsq(const real *v, int n)
     return sum;
 }
 
-double grad_sumsq(const struct grad *g)
+static double tile_sumsq(const struct grad *g, struct span tile)
 {
-    const int64_t total = g->table->total, blocks = (total + BLOCK - 1) / BLOCK;
+    _Alignas(ALIGN_BYTES) real v[BLOCK];
+    double sum = 0;
+    for (int64_t i = tile.begin; i < tile.end; i += BLOCK) {
+        const int64_t n = tile.end - i < BLOCK ? tile.end - i : BLOCK;
+        grad_read(g, v, i, n);
+        sum += sumsq(v, (int)n);
+    }
+    return sum;
+}
+
+static int inside(struct span tile, const struct span *spans, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (tile.begin >= spans[i].begin && tile.end <= spans[i].end) return 1;
+    return 0;
+}
+
+int grad_sumsq_part(const struct grad *g, const struct span *spans, int n, struct fixed *sum)
+{
     int64_t hi = 0, lo = 0;
     int bad = 0;
 
-    #pragma omp parallel for schedule(static) reduction(+ : hi, lo, bad)
-    for (int64_t b = 0; b < blocks; b++) {
-        _Alignas(ALIGN_BYTES) real v[BLOCK];
-        const int64_t i = b * BLOCK, n = total - i < BLOCK ? total - i : BLOCK;
+    #pragma omp parallel for schedule(dynamic, 8) reduction(+ : hi, lo, bad)
+    for (int64_t t = 0; t < g->n_tiles; t++) {
+        if (!inside(g->tiles[t], spans, n)) continue;
         struct fixed part = { 0, 0 };
-        grad_read(g, v, i, n);
-        const double s = sumsq(v, (int)n);
+        const double s = tile_sumsq(g, g->tiles[t]);
         if (!(s < 0x1p42)) { bad++; continue; }
         fixed_add(&part, s);
         hi += part.hi;
         lo += part.lo;
     }
-    return bad ? INFINITY : fixed_value((struct fixed){ hi, lo });
+    *sum = (struct fixed){ hi, lo };
+    return !bad;
+}
+
+double grad_sumsq(const struct grad *g)
+{
+    const struct span all = { 0, g->table->total };
+    struct fixed sum;
+    return grad_sumsq_part(g, &all, 1, &sum) ? fixed_value(sum) : INFINITY;
 }
 
 const char *grad_bad_name(const struct grad *g)

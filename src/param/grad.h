@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "src/base/fixed.h"
 #include "src/base/real.h"
 #include "src/param/param.h"
 
@@ -23,12 +24,19 @@
 
 enum reduction { REDUCE_EXACT, REDUCE_FAST };
 
+/* Elements [begin, end) of the flat arrays. */
+struct span { int64_t begin, end; };
+
 struct grad {
     const struct param_table *table;  /* borrowed                             */
     enum reduction mode;
     int64_t *fixed;      /* (total) multiples of 2^-44, exact mode; owned     */
     real    *floats;     /* (total) fast mode; owned                          */
     int64_t  units;      /* units of this step, over all ranks                */
+    struct span *tiles;  /* (n_tiles) all tiles of all parameters (base/tiling.h), in order; owned */
+    int64_t  n_tiles;
+    struct span *held;   /* (n_held) what this process adds to, sorted; owned */
+    int      n_held;
     int64_t  bad;        /* smallest flat offset of a non-finite contribution,
                           * INT64_MAX if there was none                       */
 };
@@ -36,7 +44,11 @@ struct grad {
 void grad_init(struct grad *g, const struct param_table *t, enum reduction mode);
 void grad_done(struct grad *g);
 
-/* Start a step of `units` units: all sums to zero. */
+/* This process only adds to these elements (default: all); the rest is never touched, so it
+ * costs no memory.  spans are copied. */
+void grad_hold(struct grad *g, const struct span *spans, int n);
+
+/* Start a step of `units` units: all sums that are held to zero. */
 void grad_begin(struct grad *g, int64_t units);
 
 /* sum[offset, offset + n) += v[0, n).  Local; each element is added to by one
@@ -55,9 +67,12 @@ void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const r
 void grad_read(const struct grad *g, real *out, int64_t offset, int64_t n);
 
 /* Sum of squares of the mean gradient over all parameters, the same bits for
- * any number of threads: fixed blocks, each summed in double, added as
- * integers. */
+ * any number of threads: each tile summed in double, tiles added as integers. */
 double grad_sumsq(const struct grad *g);
+
+/* The same over the tiles in some spans (whole tiles each), to be added up over processes.
+ * returns 0 if a tile's sum is not finite: *sum has no meaning then */
+int grad_sumsq_part(const struct grad *g, const struct span *spans, int n, struct fixed *sum);
 
 /* Name of the parameter behind g->bad, or NULL. */
 const char *grad_bad_name(const struct grad *g);

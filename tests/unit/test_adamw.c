@@ -134,7 +134,8 @@ static void pieces_and_threads_change_no_bit(void **state)
             give_gradient(&s[k], 50 + (uint64_t)t);
             for (int i = 0; i < (k == 3 ? 6 : 1); i++) {
                 const int64_t end = k < 3 || cut[i + 1] < 0 ? s[k].t.total : cut[i + 1];
-                adamw_update(&opts, t, 0.5, &s[k].g, s[k].w, s[k].m, s[k].v, cut[i], end);
+                adamw_update(&opts, t, 0.5, &s[k].g, s[k].w, s[k].m + cut[i], s[k].v + cut[i],
+                             cut[i], end);
             }
         }
         assert_same(s[k].w, s[0].w, s[0].t.total);
@@ -143,7 +144,7 @@ static void pieces_and_threads_change_no_bit(void **state)
         for (int64_t i = N; i < s[k].t.total; i++)
             assert_true(s[k].w[i] == 0 && s[k].m[i] == 0 && s[k].v[i] == 0);
     }
-    adamw_update(&opts, 3, 0.5, &s[1].g, s[1].w, s[1].m, s[1].v, 19999, 20000);
+    adamw_update(&opts, 3, 0.5, &s[1].g, s[1].w, s[1].m + 19999, s[1].v + 19999, 19999, 20000);
     assert_other(s[1].w, s[0].w, N);                       /* the comparison can fail */
     for (int k = 0; k < 4; k++) finish(&s[k]);
     release();
