@@ -45,6 +45,8 @@ void block_params(struct block *b, struct param_table *t, const struct dims *d,
     add(t, l, "mlp.down_proj.weight", INIT_NORMAL, d->init_std, 2, C, E, 0);
 }
 
+int block_first(const struct block *b) { return b->i_conv >= 0 ? b->i_conv : b->i_layer - 1; }
+
 static int64_t halo_reals(const struct dims *d)
 {
     return d->pre_conv ? align_reals((int64_t)(d->conv_width - 1) * d->C) : 0;
@@ -53,6 +55,25 @@ static int64_t halo_reals(const struct dims *d)
 int64_t block_carry_reals(const struct block *b, const struct dims *d)
 {
     return halo_reals(d) + b->layer->carry_reals(d);
+}
+
+int block_carry_part(const struct block *b, const struct dims *d, int B, int i, int64_t *offset,
+                     int64_t *n)
+{
+    int64_t at;
+    int parts = 0;
+
+    if (d->pre_conv && i < B) {
+        *offset = i * halo_reals(d);
+        *n = (int64_t)(d->conv_width - 1) * d->C;
+        return 1;
+    }
+    if (d->pre_conv) i -= B;
+    while (b->layer->carry_part(d, parts, &at, n)) parts++;
+    if (i >= B * parts) return 0;
+    b->layer->carry_part(d, i % parts, &at, n);
+    *offset = B * halo_reals(d) + i / parts * b->layer->carry_reals(d) + at;
+    return 1;
 }
 
 /* The block's carry is (B, halo + layer's); the layer wants (B, layer's).  They

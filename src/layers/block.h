@@ -22,8 +22,16 @@ struct block {
 void block_params(struct block *b, struct param_table *t, const struct dims *d,
                   const struct layer *layer, int l);
 
+/* Index of the block's first parameter; its parameters follow each other. */
+int block_first(const struct block *b);
+
 /* Reals of one sequence's carry. */
 int64_t block_carry_reals(const struct block *b, const struct dims *d);
+
+/* What crosses to the next rank of the carries (B, carry_reals) of B sequences, as in struct
+ * layer. */
+int block_carry_part(const struct block *b, const struct dims *d, int B, int i, int64_t *offset,
+                     int64_t *n);
 
 struct block_tape { struct tape own, layer; };
 

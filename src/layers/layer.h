@@ -52,6 +52,11 @@ struct layer {
     /* Reals of one sequence's carry. */
     int64_t (*carry_reals)(const struct dims *d);
 
+    /* What of a sequence's carry crosses to the next rank, when the slice ends on a boundary of
+     * the layer's own (mini-batches): reals [offset, offset + n), part i.  returns 0 past the
+     * last */
+    int (*carry_part)(const struct dims *d, int i, int64_t *offset, int64_t *n);
+
     /* The carry before the first token: carry (B, carry_reals).  And the way
      * back: dcarry -> gradients of the parameters it was made of. */
     void (*carry_start)(const struct layer_call *c, real *carry);

@@ -110,6 +110,17 @@ static int64_t carry_reals(const struct dims *d)
     return halo_reals(d) + d->H * heads_stride(inner_of(d), head_width(d));
 }
 
+/* The halo, then the state of each head; the inner gradients are zero at boundaries. */
+static int carry_part(const struct dims *d, int i, int64_t *offset, int64_t *n)
+{
+    const struct inner *f = inner_of(d);
+    const int h = d->share_qk ? i - 1 : i;
+
+    *offset = h < 0 ? 0 : halo_reals(d) + h * heads_stride(f, head_width(d));
+    *n = h < 0 ? (int64_t)(d->conv_width - 1) * d->C : f->state_reals(head_width(d));
+    return h < d->H;
+}
+
 /* Part i of the fast weights: where it is in the carry, and from head to head. */
 static int fast_weight(const struct dims *d, int i, const char **name, int *rows, int *cols,
                        int64_t *offset, int64_t *stride)
@@ -453,6 +464,6 @@ static double flops(const struct dims *d)
 
 const struct layer layer_ttt_linear = {
     .name = "ttt_linear", .fits = check_dims, .params = params, .carry_reals = carry_reals,
-    .carry_start = carry_start, .carry_start_backward = carry_start_backward, .tape = tape,
+    .carry_part = carry_part, .carry_start = carry_start, .carry_start_backward = carry_start_backward, .tape = tape,
     .work = work, .forward = forward, .backward = backward, .state = state, .flops = flops,
 };
