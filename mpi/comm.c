@@ -1,5 +1,7 @@
 #include "mpi/comm.h"
 
+#include <limits.h>
+
 #include <stdlib.h>
 
 #include "src/base/log.h"
@@ -40,6 +42,12 @@ void mpi_check(int err, const char *call, const char *file, int line)
     if (err == MPI_SUCCESS) return;
     MPI_Error_string(err, text, &n);
     die_at(file, line, "%s: %s", call, text);
+}
+
+int mpi_count(int64_t n)
+{
+    check(n >= 0 && n <= INT_MAX);
+    return (int)n;
 }
 
 int axis_agree(const struct axis *axis, int rc)

@@ -7,6 +7,7 @@
 #define COMM_H
 
 #include <mpi.h>
+#include <stdint.h>
 
 /* One direction of the process grid. */
 struct axis {
@@ -30,6 +31,10 @@ void comm_stop(struct axis *world);
 /* Call MPI; a failure is ours, so it ends the job. */
 #define mpi_do(call) mpi_check((call), #call, __FILE__, __LINE__)
 void mpi_check(int err, const char *call, const char *file, int line);
+
+/* A count of MPI: the only place where a size is narrowed to int.  Too large is ours (buckets and
+ * messages are cut before), so it dies.  Local. */
+int mpi_count(int64_t n);
 
 /* Let one rank's failure become everybody's.
  *

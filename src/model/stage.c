@@ -49,6 +49,8 @@ int stage_tokens(const struct stage *st, int u)
     return left < st->T ? left : st->T;
 }
 
+int stage_width(const struct stage *st) { return st->d->C; }
+
 int64_t stage_carry_reals(const struct stage *st, int B)
 {
     return B * block_carry_reals(&st->m->blocks[0], st->d);

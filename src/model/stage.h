@@ -71,6 +71,7 @@ real *stage_dx(struct stage *st, int slot, int u);
 real *stage_carry(struct stage *st, int slot, int l);
 real *stage_dcarry(struct stage *st, int slot, int l);
 int stage_tokens(const struct stage *st, int u);
+int stage_width(const struct stage *st);  /* C */
 int64_t stage_carry_reals(const struct stage *st, int B);
 
 #endif

@@ -1,0 +1,233 @@
+#include "mpi/reduce.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/base/part.h"
+#include "src/base/status.h"
+#include "src/base/tiling.h"
+#include "src/plan/step_plan.h"
+
+struct bucket {
+    const struct axis *axis;    /* who holds it; NULL: not us                     */
+    int64_t            begin, end;
+    int64_t           *cut;     /* (axis->size + 1) where owners' runs begin      */
+    int               *counts;  /* (axis->size) their lengths                     */
+    void              *sum;     /* our run's sum, while it arrives                */
+    MPI_Request        request;
+};
+
+struct reducer {
+    const struct grid *g;
+    struct grad       *grad;
+    int                buckets;
+    struct bucket     *b;       /* (buckets) by number, see step_plan.h           */
+    struct span       *own, *held;
+    int                n_own, n_held;
+    int64_t            bytes;
+};
+
+/* Parameters [first, end) of bucket b. */
+static void bucket_params(const struct model *m, int b, int *first, int *end)
+{
+    const int L = m->dims.L;
+    if (b == BUCKET_EMBED(L)) {
+        *first = m->i_embed;
+        *end = m->i_embed + 1;
+    } else if (b == BUCKET_HEAD(L)) {
+        *first = m->i_norm;
+        *end = m->params.count;
+    } else {
+        *first = block_first(&m->blocks[b]);
+        *end = b + 1 < L ? block_first(&m->blocks[b + 1]) : m->i_norm;
+    }
+}
+
+/* The ranks that hold bucket b; NULL if we do not. */
+static const struct axis *holders(const struct grid *g, const struct model *m, int b,
+                                  const struct share *a)
+{
+    const int L = m->dims.L, first = a->p == 0, last = a->p == g->shape.P - 1;
+    if (b == BUCKET_EMBED(L)) {
+        if (!first && !(last && m->dims.tied)) return NULL;
+        return m->dims.tied && g->shape.P > 1 ? &g->ends : &g->replica;
+    }
+    if (b == BUCKET_HEAD(L)) return last ? &g->replica : NULL;
+    return b >= a->l0 && b < a->l1 ? &g->replica : NULL;
+}
+
+/* Where each tile of the bucket begins in the flat array, and one past the last. */
+static int64_t *tile_places(const struct model *m, int first, int end, int64_t *count)
+{
+    int64_t n = 0;
+    for (int i = first; i < end; i++) {
+        const struct tiling c = tiling_of(m->params.p[i].shape, m->params.p[i].ndim);
+        n += tiling_count(&c);
+    }
+    int64_t *at = mem_new(n + 1, sizeof *at, "tiles"), k = 0, size;
+    for (int i = first; i < end; i++) {
+        const struct tiling c = tiling_of(m->params.p[i].shape, m->params.p[i].ndim);
+        for (int64_t t = 0; t < tiling_count(&c); t++, k++) {
+            tiling_at(&c, t, &at[k], &size);
+            at[k] += m->params.p[i].offset;
+        }
+    }
+    at[n] = end < m->params.count ? m->params.p[end].offset : m->params.total;
+    *count = n;
+    return at;
+}
+
+static void bucket_init(struct bucket *b, const struct model *m, int number,
+                        const struct axis *axis)
+{
+    int first, end;
+    int64_t tiles;
+
+    *b = (struct bucket){ .axis = axis, .request = MPI_REQUEST_NULL };
+    if (!axis) return;
+    bucket_params(m, number, &first, &end);
+    int64_t *at = tile_places(m, first, end, &tiles);
+    b->begin = at[0];
+    b->end = at[tiles];
+    b->cut = mem_new(axis->size + 1, sizeof *b->cut, "bucket");
+    b->counts = mem_new(axis->size, sizeof *b->counts, "bucket");
+    for (int i = 0; i <= axis->size; i++) b->cut[i] = at[part_begin(tiles, axis->size, i)];
+    for (int i = 0; i < axis->size; i++) b->counts[i] = mpi_count(b->cut[i + 1] - b->cut[i]);
+    if (axis->size > 1) b->sum = mem_new(b->counts[axis->rank], sizeof(int64_t), "gradient sums");
+    mem_free(at);
+}
+
+static int by_begin(const void *a, const void *b)
+{
+    const int64_t x = ((const struct span *)a)->begin, y = ((const struct span *)b)->begin;
+    return (x > y) - (x < y);
+}
+
+/* In order, neighbours joined; returns how many are left. */
+static int tidy(struct span *list, int n)
+{
+    int k = 0;
+    qsort(list, (size_t)n, sizeof *list, by_begin);
+    for (int i = 1; i < n; i++)
+        if (list[i].begin == list[k].end) list[k].end = list[i].end;
+        else list[++k] = list[i];
+    return n ? k + 1 : 0;
+}
+
+struct reducer *reducer_new(const struct grid *g, const struct model *m)
+{
+    const int n = m->dims.L + 2;
+    const struct step_shape shape = { .L = m->dims.L, .U = g->shape.S, .sequences = g->shape.D,
+                                      .micro_batch = 1 };
+    struct reducer *r = mem_new(1, sizeof *r, "reducer");
+    struct share a;
+
+    share_of(&a, &g->shape, &shape, g->world.rank);
+    *r = (struct reducer){ .g = g, .buckets = n };
+    r->b = mem_new(n, sizeof *r->b, "buckets");
+    r->own = mem_new(n, sizeof *r->own, "buckets");
+    r->held = mem_new(n, sizeof *r->held, "buckets");
+    for (int i = 0; i < n; i++) {
+        struct bucket *b = &r->b[i];
+        bucket_init(b, m, i, holders(g, m, i, &a));
+        if (!b->axis) continue;
+        r->held[r->n_held++] = (struct span){ b->begin, b->end };
+        const struct span own = { b->cut[b->axis->rank], b->cut[b->axis->rank + 1] };
+        if (own.end > own.begin) r->own[r->n_own++] = own;
+    }
+    r->n_own = tidy(r->own, r->n_own);
+    r->n_held = tidy(r->held, r->n_held);
+    return r;
+}
+
+void reducer_free(struct reducer *r)
+{
+    if (!r) return;
+    for (int i = 0; i < r->buckets; i++) {
+        mem_free(r->b[i].cut);
+        mem_free(r->b[i].counts);
+        mem_free(r->b[i].sum);
+    }
+    mem_free(r->b);
+    mem_free(r->own);
+    mem_free(r->held);
+    mem_free(r);
+}
+
+int reducer_spans(const struct reducer *r, const struct span **own)
+{
+    *own = r->own;
+    return r->n_own;
+}
+
+int reducer_holds(const struct reducer *r, const struct span **held)
+{
+    *held = r->held;
+    return r->n_held;
+}
+
+int64_t reducer_own(const struct reducer *r)
+{
+    int64_t n = 0;
+    for (int i = 0; i < r->n_own; i++) n += r->own[i].end - r->own[i].begin;
+    return n;
+}
+
+int64_t reducer_bytes(const struct reducer *r) { return r->bytes; }
+
+void reducer_attach(struct reducer *r, struct grad *g) { r->grad = g; }
+
+void reducer_begin(struct reducer *r, int bucket)
+{
+    struct bucket *b = &r->b[bucket];
+    const int exact = r->grad->mode == REDUCE_EXACT;
+    const size_t each = exact ? sizeof(int64_t) : sizeof(real);
+
+    check(b->axis && b->request == MPI_REQUEST_NULL);
+    if (b->axis->size == 1) return;
+    const int64_t own = b->counts[b->axis->rank];
+    r->bytes += (b->end - b->begin - own) * (int64_t)each;
+    mpi_do(MPI_Ireduce_scatter(exact ? (void *)(r->grad->fixed + b->begin)
+                                     : (void *)(r->grad->floats + b->begin),
+                               b->sum, b->counts, exact ? MPI_INT64_T : REAL_MPI, MPI_SUM,
+                               b->axis->comm, &b->request));
+}
+
+void reducer_poke(struct reducer *r)
+{
+    int done;
+    for (int i = 0; i < r->buckets; i++)
+        if (r->b[i].request != MPI_REQUEST_NULL)
+            mpi_do(MPI_Request_get_status(r->b[i].request, &done, MPI_STATUS_IGNORE));
+}
+
+void reducer_end(struct reducer *r)
+{
+    for (int i = 0; i < r->buckets; i++) {
+        struct bucket *b = &r->b[i];
+        if (b->request == MPI_REQUEST_NULL) continue;
+        mpi_do(MPI_Wait(&b->request, MPI_STATUS_IGNORE));
+        const size_t own = (size_t)b->counts[b->axis->rank];
+        const int64_t at = b->cut[b->axis->rank];
+        if (r->grad->mode == REDUCE_EXACT)
+            memcpy(r->grad->fixed + at, b->sum, own * sizeof *r->grad->fixed);
+        else
+            memcpy(r->grad->floats + at, b->sum, own * sizeof *r->grad->floats);
+    }
+}
+
+void reducer_gather(struct reducer *r, real *w)
+{
+    for (int i = 0; i < r->buckets; i++) {
+        struct bucket *b = &r->b[i];
+        if (!b->axis || b->axis->size == 1) continue;
+        int *places = mem_new(b->axis->size, sizeof *places, "gather");
+        for (int k = 0; k < b->axis->size; k++) places[k] = mpi_count(b->cut[k] - b->begin);
+        mpi_do(MPI_Iallgatherv(MPI_IN_PLACE, 0, REAL_MPI, w + b->begin, b->counts, places,
+                               REAL_MPI, b->axis->comm, &b->request));
+        r->bytes += b->counts[b->axis->rank] * (int64_t)sizeof(real);
+        mpi_do(MPI_Wait(&b->request, MPI_STATUS_IGNORE));
+        mem_free(places);
+    }
+}

@@ -1,0 +1,54 @@
+/* reduce.h -- gradients added up over replicas behind the backward pass, and who updates what.
+ *
+ *   backward:   layer L-1 ----> layer L-2 ----> ... ----> layer 0
+ *   network :         [ begin L-1 ][ begin L-2 ] ...  | end: wait for all
+ *
+ * A bucket is a layer, the final norm (with an untied head), or the embedding.  It is cut into
+ * tiles (base/tiling.h), and its tiles are dealt out in contiguous runs to the ranks that hold
+ * it: a rank sums, updates, hashes and stores its own run, and nobody else does.
+ *
+ *   bucket   | tile 0 | tile 1 | tile 2 | tile 3 | tile 4 |
+ *   owner    |   rank 0        |   rank 1        | rank 2 |
+ *
+ * Exact mode adds 64-bit integers, so how an MPI library arranges the sums changes no bit.
+ */
+#ifndef REDUCE_H
+#define REDUCE_H
+
+#include "mpi/grid.h"
+#include "src/model/model.h"
+#include "src/param/grad.h"
+
+struct reducer;
+
+/* Local.  Everything is borrowed. */
+struct reducer *reducer_new(const struct grid *g, const struct model *m);
+void reducer_free(struct reducer *r);
+
+/* What this rank owns: spans in the order of the flat array, none empty. */
+int reducer_spans(const struct reducer *r, const struct span **own);
+int64_t reducer_own(const struct reducer *r);  /* elements in them, padding included */
+
+/* What this rank holds (weights and gradients of its buckets), likewise. */
+int reducer_holds(const struct reducer *r, const struct span **held);
+
+/* The gradients to add up from now on.  Local; nothing may be in flight. */
+void reducer_attach(struct reducer *r, struct grad *g);
+
+/* Start adding bucket b up.  Collective on the ranks that hold it, non-blocking, in the order of the
+ * step plan; its gradient may not be touched until reducer_end(). */
+void reducer_begin(struct reducer *r, int bucket);
+
+/* Let MPI move what is under way.  Local. */
+void reducer_poke(struct reducer *r);
+
+/* Wait for all.  On return the gradient's own spans hold the sum over replicas. */
+void reducer_end(struct reducer *r);
+
+/* Bring every holder the updated weights of every owner.  Collective. */
+void reducer_gather(struct reducer *r, real *w);
+
+/* Bytes this rank handed to reductions and gathers so far. */
+int64_t reducer_bytes(const struct reducer *r);
+
+#endif

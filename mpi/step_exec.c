@@ -1,0 +1,215 @@
+#include "mpi/step_exec.h"
+
+#include "mpi/reduce.h"
+#include "mpi/trace.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+
+/* Requests of one slot.  recv[k] belongs to operation k of the plan. */
+struct slot_requests { MPI_Request *send; int sends, room; };
+
+struct step_exec {
+    const struct grid *g;
+    struct pass_opts   o;
+    struct step_shape  work;
+    struct step_plan   plan;
+    struct stage      *stage;
+    MPI_Request       *recv;       /* (plan.count)                                   */
+    struct slot_requests *slots;   /* (plan.slots)                                   */
+    MPI_Datatype      *carry;      /* (micro_batch + 1) the reals of B carries that cross */
+    int64_t            carry_bytes_each;
+    struct exec_bytes  bytes;
+};
+
+/* The carries of B sequences: only what crosses, where it lies. */
+static MPI_Datatype carry_type(const struct model *m, int B)
+{
+    MPI_Datatype type;
+    int64_t offset, n;
+    int parts = 0;
+
+    while (block_carry_part(&m->blocks[0], &m->dims, B, parts, &offset, &n)) parts++;
+    int *lengths = mem_new(parts, sizeof *lengths, "carry type");
+    MPI_Aint *at = mem_new(parts, sizeof *at, "carry type");
+    for (int i = 0; i < parts; i++) {
+        block_carry_part(&m->blocks[0], &m->dims, B, i, &offset, &n);
+        lengths[i] = mpi_count(n);
+        at[i] = (MPI_Aint)(offset * (int64_t)sizeof(real));
+    }
+    mpi_do(MPI_Type_create_hindexed(parts, lengths, at, REAL_MPI, &type));
+    mpi_do(MPI_Type_commit(&type));
+    mem_free(lengths);
+    mem_free(at);
+    return type;
+}
+
+struct step_exec *step_exec_new(const struct grid *g, const struct model *m,
+                                const struct pass_opts *o, int64_t sequences)
+{
+    struct step_exec *e = mem_new(1, sizeof *e, "step executor");
+
+    *e = (struct step_exec){ .g = g, .o = *o };
+    e->work = (struct step_shape){ .L = m->dims.L, .U = pass_units(o),
+                                   .sequences = mpi_count(sequences),
+                                   .micro_batch = o->micro_batch };
+    step_plan_init(&e->plan, &g->shape, &e->work, m->dims.tied, g->world.rank);
+    const struct share *a = &e->plan.share;
+    const struct stage_part part = { .l0 = a->l0, .l1 = a->l1, .u0 = a->u0, .u1 = a->u1,
+                                     .slots = e->plan.slots };
+    e->stage = stage_new(m, o, &part);
+    e->recv = mem_new(e->plan.count, sizeof *e->recv, "requests");
+    for (int k = 0; k < e->plan.count; k++) e->recv[k] = MPI_REQUEST_NULL;
+    e->slots = mem_new(e->plan.slots, sizeof *e->slots, "requests");
+    for (int i = 0; i < e->plan.slots; i++) {
+        struct slot_requests *z = &e->slots[i];
+        z->room = 2 * (a->l1 - a->l0) + 2 * (a->u1 - a->u0);
+        z->send = mem_new(z->room, sizeof *z->send, "requests");
+    }
+    e->carry = mem_new(o->micro_batch + 1, sizeof *e->carry, "carry types");
+    for (int B = 1; B <= o->micro_batch; B++) e->carry[B] = carry_type(m, B);
+    return e;
+}
+
+static void wait_sends(struct slot_requests *z)
+{
+    mpi_do(MPI_Waitall(z->sends, z->send, MPI_STATUSES_IGNORE));
+    z->sends = 0;
+}
+
+void step_exec_free(struct step_exec *e)
+{
+    if (!e) return;
+    for (int i = 0; i < e->plan.slots; i++) {
+        wait_sends(&e->slots[i]);
+        mem_free(e->slots[i].send);
+    }
+    for (int B = 1; B <= e->o.micro_batch; B++) mpi_do(MPI_Type_free(&e->carry[B]));
+    mem_free(e->carry);
+    mem_free(e->slots);
+    mem_free(e->recv);
+    stage_free(e->stage);
+    step_plan_done(&e->plan);
+    mem_free(e);
+}
+
+const struct share *step_exec_share(const struct step_exec *e) { return &e->plan.share; }
+struct exec_bytes step_exec_bytes(const struct step_exec *e) { return e->bytes; }
+
+/* Sequences of micro-batch m. */
+static int micro_size(const struct step_exec *e, int m)
+{
+    const struct share *a = &e->plan.share;
+    const int left = a->q1 - a->q0 - m * e->o.micro_batch;
+    return left < e->o.micro_batch ? left : e->o.micro_batch;
+}
+
+/* The array that operation op moves, how much, of what. */
+struct cargo { void *data; int count; MPI_Datatype type; int64_t bytes; };
+
+static struct cargo cargo_of(const struct step_exec *e, const struct op *op)
+{
+    const int B = micro_size(e, op->m);
+    const struct share *a = &e->plan.share;
+    struct cargo c = { .count = 1 };
+    int size;
+
+    if (op->l >= 0) {  /* a carry or its gradient */
+        const int back = op->kind == OP_SEND_DCARRY || op->kind == OP_RECV_DCARRY;
+        c.data = back ? stage_dcarry(e->stage, op->slot, op->l)
+                      : stage_carry(e->stage, op->slot, op->l);
+        c.type = e->carry[B];
+    } else {
+        const int back = op->kind == OP_SEND_DX || op->kind == OP_RECV_DX;
+        c.data = back ? stage_dx(e->stage, op->slot, op->u)
+                      : stage_x(e->stage, op->slot, op->kind == OP_SEND_X ? a->l1 : a->l0, op->u);
+        c.count = mpi_count((int64_t)B * stage_tokens(e->stage, op->u) * stage_width(e->stage));
+        c.type = REAL_MPI;
+    }
+    mpi_do(MPI_Type_size(c.type, &size));
+    c.bytes = (int64_t)c.count * size;
+    return c;
+}
+
+/* Take a slot: nothing may be read from its arrays any more, and everything that will come for
+ * this micro-batch may be written to them. */
+static void begin(struct step_exec *e, int k, const int32_t *windows, int64_t stride,
+                  const int64_t *valid, int receive_gradients)
+{
+    const struct op *op = &e->plan.ops[k];
+    const int64_t first = (int64_t)op->m * e->o.micro_batch;
+
+    wait_sends(&e->slots[op->slot]);
+    stage_begin(e->stage, op->slot, windows ? windows + first * stride : NULL, stride,
+                valid + first, micro_size(e, op->m));
+    for (int i = k + 1; i < e->plan.count; i++) {
+        const struct op *r = &e->plan.ops[i];
+        if (r->m != op->m || !op_is_recv(r->kind)) continue;
+        if (!receive_gradients && (r->kind == OP_RECV_DX || r->kind == OP_RECV_DCARRY)) continue;
+        const struct cargo c = cargo_of(e, r);
+        mpi_do(MPI_Irecv(c.data, c.count, c.type, r->peer, op_tag(r, &e->work),
+                         e->g->world.comm, &e->recv[i]));
+    }
+}
+
+static void send(struct step_exec *e, const struct op *op)
+{
+    struct slot_requests *z = &e->slots[op->slot];
+    const struct cargo c = cargo_of(e, op);
+
+    check(z->sends < z->room);
+    mpi_do(MPI_Isend(c.data, c.count, c.type, op->peer, op_tag(op, &e->work), e->g->world.comm,
+                     &z->send[z->sends++]));
+    if (op->l >= 0) e->bytes.carries += c.bytes;
+    else e->bytes.activations += c.bytes;
+}
+
+/* Let MPI move what is under way. */
+static void poke(struct step_exec *e, struct reducer *red)
+{
+    int any;
+    if (e->g->world.size == 1) return;
+    mpi_do(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, e->g->world.comm, &any, MPI_STATUS_IGNORE));
+    if (red) reducer_poke(red);
+}
+
+/* Operations of forward only: everything before and including the loss. */
+static int is_backward(int kind)
+{
+    return kind == OP_BACKWARD || kind == OP_SEND_DX || kind == OP_RECV_DX ||
+           kind == OP_SEND_DCARRY || kind == OP_RECV_DCARRY || kind == OP_EMBED_BACKWARD ||
+           kind == OP_START_BACKWARD || kind == OP_REDUCE;
+}
+
+static void compute(struct step_exec *e, const struct op *op, struct grad *g,
+                    struct pass_sums *sums)
+{
+    struct stage *st = e->stage;
+    switch (op->kind) {
+    case OP_START: stage_start(st, op->slot); break;
+    case OP_EMBED: stage_embed(st, op->slot, op->u); break;
+    case OP_FORWARD: stage_forward(st, op->slot, op->l, op->u, sums); break;
+    case OP_HEAD: stage_head(st, op->slot, op->u, g, sums); break;
+    case OP_BACKWARD: stage_backward(st, op->slot, op->l, op->u, g); break;
+    case OP_EMBED_BACKWARD: stage_embed_backward(st, op->slot, op->u, g); break;
+    case OP_START_BACKWARD: stage_start_backward(st, op->slot, op->l, g); break;
+    default: die("operation %d in a step plan", op->kind);
+    }
+}
+
+void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,
+                   const int64_t *valid, struct grad *g, struct reducer *red,
+                   struct pass_sums *sums, struct trace *trace)
+{
+    for (int k = 0; k < e->plan.count; k++) {
+        const struct op *op = &e->plan.ops[k];
+        if (!g && is_backward(op->kind)) continue;
+        trace_begin(trace);
+        if (op->kind == OP_BEGIN) begin(e, k, windows, stride, valid, g != NULL);
+        else if (op->kind == OP_REDUCE) reducer_begin(red, op->l);
+        else if (op_is_send(op->kind)) send(e, op);
+        else if (op_is_recv(op->kind)) mpi_do(MPI_Wait(&e->recv[k], MPI_STATUS_IGNORE));
+        else compute(e, op, g, sums);
+        trace_end(trace, op);
+        poke(e, red);
+    }
+}
