@@ -53,6 +53,7 @@ local := $(sort $(wildcard src/*/*.c)) $(sort $(wildcard src/*/*.cc)) \
 dist  := $(sort $(wildcard mpi/*.c))
 app   := $(sort $(wildcard mpi/app/*.c))
 unit  := $(sort $(wildcard tests/unit/test_*.c))
+mpi   := $(sort $(wildcard tests/mpi/test_*.c))
 tlib  := $(sort $(wildcard tests/lib/*.c))
 bench := $(sort $(wildcard tests/bench/bench_*.c))
 shims := $(sort $(wildcard tests/fault/*.c))
@@ -65,7 +66,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 # Our own -j only where nobody gave one.
 par     = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: all f64 deps test test-unit test-layers test-e2e demo bench soak install clean info FORCE
+.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e demo bench soak install clean info FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BUILD)/ttt
@@ -100,6 +101,11 @@ $(BUILD)/ttt: $(call obj,$(app) $(dist) $(local))
 $(BUILD)/tests/%.o: CPPFLAGS += $(CMOCKA_CFLAGS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(tlib) $(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LDLIBS)
+$(BUILD)/tests/mpi/%.o: tests/mpi/%.c
+	@mkdir -p $(@D)
+	$(call say,MPICC)$(MPICC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(BUILD)/tests/mpi/%: $(BUILD)/tests/mpi/%.o $(call obj,$(dist) $(local))
+	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LDLIBS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -129,6 +135,9 @@ soak: all $(shims:%.c=$(BUILD)/%.so)
 
 test-unit: $(call exe,$(unit))
 	@sh tests/run_unit.sh $^
+
+test-mpi: $(call exe,$(mpi))
+	@sh tests/run_mpi.sh $^
 
 # Libraries that tests preload; never part of the program.
 $(BUILD)/tests/fault/%.so: tests/fault/%.c

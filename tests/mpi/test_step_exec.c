@@ -1,0 +1,247 @@
+/* One training step on every grid of this many ranks is, bit for bit, the step of a rank alone:
+ * gradients, loss, inner losses; and the owners' runs together are all of the gradient. */
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mpi/reduce.h"
+#include "mpi/step_exec.h"
+#include "src/base/rng.h"
+#include "src/kernels/gemm.h"
+#include "src/model/stage.h"
+#include "tests/mpi/mpitest.h"
+
+enum { CONTEXT = 44, SLICE = 8, SEQUENCES = 5, MASK = 1 };
+
+static struct dims dims_of(int mamba)
+{
+    struct dims d = { .layer = "ttt_linear", .V = 37, .L = 5, .C = 12, .H = 2, .E = 10, .K = 4,
+                      .conv_width = 4, .gate = mamba, .share_qk = mamba, .pre_conv = mamba,
+                      .tied = mamba, .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1e-6,
+                      .init_std = 0.3, .inner_lr = 1 };
+    return d;
+}
+
+static void fill_tokens(int32_t *tok, int64_t n, int V)
+{
+    const uint64_t key = rng_key(5, "tokens");
+    for (int64_t i = 0; i < n; i++) tok[i] = (int32_t)(rng_u64(key, (uint64_t)i) % (uint64_t)V);
+}
+
+/* What a step gives: on one rank, or on a grid. */
+struct outcome {
+    struct grad      g;
+    struct pass_sums sums;
+    struct fixed     inner[3][8];
+};
+
+static void outcome_init(struct outcome *o, const struct model *m, enum reduction how, int units)
+{
+    memset(o, 0, sizeof *o);
+    grad_init(&o->g, &m->params, how);
+    grad_begin(&o->g, (int64_t)SEQUENCES * units);
+    o->sums.inner_w0 = o->inner[0];
+    o->sums.inner_before = o->inner[1];
+    o->sums.inner_after = o->inner[2];
+}
+
+static void alone(struct outcome *o, const struct model *m, const struct pass_opts *po,
+                  const int32_t *windows)
+{
+    struct pass_opts one = *po;
+    one.micro_batch = 1;
+    struct pass *p = pass_new(m, &one);
+    for (int q = 0; q < SEQUENCES; q++)
+        pass_run(p, &o->g, &o->sums, windows + (int64_t)q * (CONTEXT + 1), 1);
+    pass_free(p);
+}
+
+static void on_grid(struct outcome *o, const struct grid *g, const struct model *m,
+                    const struct pass_opts *po, const int32_t *windows, struct reducer *red)
+{
+    struct step_exec *e = step_exec_new(g, m, po, SEQUENCES);
+    const struct share *a = step_exec_share(e);
+    int64_t valid[SEQUENCES];
+
+    for (int q = a->q0; q < a->q1; q++)
+        valid[q - a->q0] = stage_count_targets(windows + (int64_t)q * (CONTEXT + 1), CONTEXT, MASK);
+    reducer_attach(red, &o->g);
+    step_exec_run(e, windows + (int64_t)a->q0 * (CONTEXT + 1) + a->u0 * SLICE, CONTEXT + 1, valid,
+                  &o->g, red, &o->sums, NULL);
+    reducer_end(red);
+    step_exec_free(e);
+}
+
+static struct fixed sum_of(struct fixed x)
+{
+    int64_t part[2] = { x.hi, x.lo };
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, part, 2, MPI_INT64_T, MPI_SUM, world.comm));
+    return (struct fixed){ part[0], part[1] };
+}
+
+static int same_fixed(struct fixed a, struct fixed b) { return a.hi == b.hi && a.lo == b.lo; }
+
+/* Are our own runs of the sum the bits of the whole? */
+static int own_equal(const struct reducer *red, const struct grad *a, const struct grad *b)
+{
+    const struct span *own;
+    const int n = reducer_spans(red, &own);
+    int good = 1;
+    for (int i = 0; i < n; i++)
+        good &= !memcmp(a->fixed + own[i].begin, b->fixed + own[i].begin,
+                        (size_t)(own[i].end - own[i].begin) * sizeof *a->fixed);
+    return good;
+}
+
+static void compare(const struct grid *g, int mamba, int micro, enum remat remat)
+{
+    int32_t windows[SEQUENCES * (CONTEXT + 1)];
+    const struct dims d = dims_of(mamba);
+    const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = micro,
+                                  .inner_group = 2, .remat = remat, .mask_token = MASK };
+    struct model *m;
+    struct outcome one, many;
+
+    all_true(&world, model_new(&m, &d) == OK);
+    model_init(m, 3);
+    fill_tokens(windows, SEQUENCES * (CONTEXT + 1), d.V);
+    struct reducer *red = reducer_new(g, m);
+    outcome_init(&one, m, REDUCE_EXACT, pass_units(&po));
+    outcome_init(&many, m, REDUCE_EXACT, pass_units(&po));
+    alone(&one, m, &po, windows);
+    on_grid(&many, g, m, &po, windows, red);
+
+    all_true(&world, own_equal(red, &many.g, &one.g));
+    all_true(&world, many.g.bad == INT64_MAX && !many.sums.bad);
+    all_true(&world, same_fixed(sum_of(many.sums.loss), one.sums.loss));
+    for (int i = 0; i < 3; i++)
+        for (int l = 0; l < d.L; l++)
+            all_true(&world, same_fixed(sum_of(many.inner[i][l]), one.inner[i][l]));
+
+    /* Squared norm: the owners' parts make the whole. */
+    const struct span *own;
+    const int n = reducer_spans(red, &own);
+    struct fixed part;
+    all_true(&world, grad_sumsq_part(&many.g, own, n, &part));
+    all_true(&world, fixed_value(sum_of(part)) == grad_sumsq(&one.g));
+
+    /* The comparison can fail: another weight, another gradient. */
+    m->w[m->params.p[2].offset] += (real)1e-3;
+    struct outcome other;
+    outcome_init(&other, m, REDUCE_EXACT, pass_units(&po));
+    alone(&other, m, &po, windows);
+    int differ = !own_equal(red, &many.g, &other.g);
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &differ, 1, MPI_INT, MPI_MAX, world.comm));
+    all_true(&world, differ);
+
+    grad_done(&one.g);
+    grad_done(&many.g);
+    grad_done(&other.g);
+    reducer_free(red);
+    model_free(m);
+}
+
+static void every_grid_is_one_rank_bitwise(void **state)
+{
+    (void)state;
+    for (int P = 1; P <= 5 && P <= world.size; P++)
+        for (int S = 1; S <= 6 && P * S <= world.size; S++) {
+            if (world.size % (P * S)) continue;
+            const struct grid_shape shape = { world.size / (P * S), P, S };
+            struct grid g;
+            all_true(&world, grid_init(&g, &world, &shape) == OK);
+            compare(&g, 1, 1, REMAT_NONE);
+            compare(&g, 0, 2, REMAT_BLOCK);
+            grid_done(&g);
+        }
+}
+
+/* What one rank sends along S in forward and backward of one sequence: twice
+ *     (S - 1) L (state + 2 (w - 1) d) floats over all ranks,
+ * state = H (F F + F): reference volume of the hand-off. */
+static void carries_have_the_promised_volume(void **state)
+{
+    (void)state;
+    int32_t windows[SEQUENCES * (CONTEXT + 1)];
+    const struct grid_shape shape = { 1, 1, world.size };
+    const struct dims d = dims_of(1);
+    const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = 2,
+                                  .inner_group = 1, .mask_token = MASK };
+    struct grid g;
+    struct model *m;
+    struct outcome o;
+
+    if (world.size > 6) return;
+    all_true(&world, grid_init(&g, &world, &shape) == OK);
+    all_true(&world, model_new(&m, &d) == OK);
+    model_init(m, 3);
+    fill_tokens(windows, SEQUENCES * (CONTEXT + 1), d.V);
+    struct reducer *red = reducer_new(&g, m);
+    outcome_init(&o, m, REDUCE_EXACT, pass_units(&po));
+    reducer_attach(red, &o.g);
+    struct step_exec *e = step_exec_new(&g, m, &po, SEQUENCES);
+    int64_t valid[SEQUENCES] = { CONTEXT, CONTEXT, CONTEXT, CONTEXT, CONTEXT };
+    step_exec_run(e, windows + step_exec_share(e)->u0 * SLICE, CONTEXT + 1, valid, &o.g, red,
+                  &o.sums, NULL);
+    reducer_end(red);
+    int64_t bytes = step_exec_bytes(e).carries;
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_SUM, world.comm));
+    const int64_t F = head_width(&d), each = d.H * (F * F + F) + 2 * (d.conv_width - 1) * d.C;
+    all_true(&world, bytes == 2 * SEQUENCES * (world.size - 1) * d.L * each *
+                              (int64_t)sizeof(real));
+    step_exec_free(e);
+    reducer_free(red);
+    grad_done(&o.g);
+    model_free(m);
+    grid_done(&g);
+}
+
+/* Owners' new weights reach every holder. */
+static void gathered_weights_are_the_owners(void **state)
+{
+    (void)state;
+    const struct grid_shape shape = { world.size, 1, 1 };
+    const struct dims d = dims_of(1);
+    const struct span *own, *held;
+    struct grid g;
+    struct model *m;
+
+    all_true(&world, grid_init(&g, &world, &shape) == OK);
+    all_true(&world, model_new(&m, &d) == OK);
+    struct reducer *red = reducer_new(&g, m);
+    const int n = reducer_spans(red, &own), h = reducer_holds(red, &held);
+    all_true(&world, h == 1 && held[0].begin == 0 && held[0].end == m->params.total);
+    for (int i = 0; i < n; i++)
+        for (int64_t k = own[i].begin; k < own[i].end; k++) m->w[k] = (real)(k % 8191 + 1);
+    reducer_gather(red, m->w);
+    int good = 1;
+    for (int64_t k = 0; k < m->params.total; k++) good &= m->w[k] == (real)(k % 8191 + 1);
+    all_true(&world, good);
+    reducer_free(red);
+    model_free(m);
+    grid_done(&g);
+}
+
+static void wrong_products_are_refused(void **state)
+{
+    (void)state;
+    const struct grid_shape shape = { world.size, 2, 1 };
+    struct grid g;
+    struct grid_shape parsed;
+    all_true(&world, grid_init(&g, &world, &shape) == ERR_CONFIG);
+    all_true(&world, grid_parse(&parsed, "2x3x4") == OK && parsed.D == 2 && parsed.P == 3 &&
+                     parsed.S == 4);
+    all_true(&world, grid_parse(&parsed, "2x3") == ERR_CONFIG);
+    all_true(&world, grid_parse(&parsed, "2x3x4x") == ERR_CONFIG);
+    all_true(&world, grid_parse(&parsed, "0x3x4") == ERR_CONFIG);
+}
+
+static const struct CMUnitTest tests[] = {
+    mpi_test(every_grid_is_one_rank_bitwise),
+    mpi_test(carries_have_the_promised_volume),
+    mpi_test(gathered_weights_are_the_owners),
+    mpi_test(wrong_products_are_refused),
+};
+
+MPITEST_MAIN(tests)
