@@ -61,7 +61,7 @@ static int probe(const char *model, const char *tokens, const char *out_path,
     for (int i = 0; i < count; i++)
         if (!strcmp(t[i].name, "loss"))
             loss = (double)*(const real *)t[i].data;
-    printf("%s: %d sequences of %d tokens, loss %.9g, %d tensors in %s\n", info.source, B, L,
+    printf("%s: %d sequences of %d tokens, loss %.10g, %d tensors in %s\n", info.source, B, L,
            loss, count, out_path);
 out:
     mem_free(tok);
