@@ -13,21 +13,24 @@
 #include "src/optim/adamw.h"
 #include "src/param/grad.h"
 
-/* Arrays are this large, so that no cache holds them. */
-enum { N = 8192, C = 2048, W = 4 };
-#define NC ((int64_t)N * C)
-#define ROWS 256  /* of cross-entropy: NC / ROWS classes */
+/* Rows of the 125m model: one unit of work, which caches hold, and so many that
+ * none does. */
+static const int rows[] = { 1024, 32768 };
+enum { C = 768, W = 4 };
+#define SCORED 24  /* rows of cross-entropy: N C / SCORED classes, 32 N */
 
 static const double eps = 1e-6;
 
 /* What the kernels work on; each uses what it needs. */
 struct arrays {
+    int N;
+    int64_t NC;
     real *x, *y, *z, *a, *b;      /* (N,C)                             */
     real *w, *u, *v, *halo;       /* (C,W), (C), (C), (W-1,C)          */
-    real *sum;                    /* (C,W+1) gradients of w, u, v      */
+    real *sum;                    /* (C,2W) gradients of all of those  */
     real *mu, *r;                 /* (N)                               */
-    double *nll;                  /* (ROWS)                            */
-    int32_t *target;              /* (ROWS)                            */
+    double *nll;                  /* (SCORED)                          */
+    int32_t *target;              /* (SCORED)                          */
     struct param_table table;     /* one parameter of NC elements      */
     struct grad grad;
 };
@@ -35,14 +38,14 @@ struct arrays {
 static const struct optim_opts optim = { .lr = 1e-3, .min_lr = 1e-3, .beta1 = 0.9, .beta2 = 0.95,
                                          .eps = 1e-8, .weight_decay = 0.1 };
 
-/* Row n, column c of what the check looks at. */
-enum { ROW = N - 3, COL = C - 5 };
-#define AT(p) ((double)(p)[(int64_t)ROW * C + COL])
-#define IN_ROW(p, c) ((double)(p)[(int64_t)ROW * C + (c)])
+/* The element that a check looks at, in the last row but two. */
+enum { COL = C - 5 };
+#define IN_ROW(p, c) ((double)(p)[(int64_t)(s->N - 3) * C + (c)])
+#define AT(p) IN_ROW(p, COL)
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
-static void rms_f(struct arrays *s) { rmsnorm_forward(s->y, s->r, s->x, s->v, N, C, eps); }
+static void rms_f(struct arrays *s) { rmsnorm_forward(s->y, s->r, s->x, s->v, s->N, C, eps); }
 static double rms_scale(const struct arrays *s)
 {
     double sum = 0;
@@ -57,14 +60,14 @@ static double verify_rms_f(struct arrays *s)
 
 static void rms_b(struct arrays *s)
 {
-    rmsnorm_backward(s->z, s->sum, s->a, s->x, s->v, s->r, N, C);
+    rmsnorm_backward(s->z, s->sum, s->a, s->x, s->v, s->r, s->N, C);
 }
 static double verify_rms_b(struct arrays *s)
 {
     const double r = rms_scale(s);
     double sum = 0;
     for (int c = 0; c < C; c++) sum += (double)s->v[c] * IN_ROW(s->a, c) * IN_ROW(s->x, c);
-    memset(s->z, 0, (size_t)NC * sizeof *s->z);
+    memset(s->z, 0, (size_t)s->NC * sizeof *s->z);
     rms_f(s);
     rms_b(s);
     return r * (double)s->v[COL] * AT(s->a) - AT(s->x) * r * r * r * sum / C - AT(s->z);
@@ -72,7 +75,7 @@ static double verify_rms_b(struct arrays *s)
 
 static void ln_f(struct arrays *s)
 {
-    layernorm_forward(s->y, s->mu, s->r, s->x, s->v, s->u, N, C, eps);
+    layernorm_forward(s->y, s->mu, s->r, s->x, s->v, s->u, s->N, C, eps);
 }
 static void ln_moments(const struct arrays *s, double *mean, double *rstd)
 {
@@ -92,7 +95,7 @@ static double verify_ln_f(struct arrays *s)
 
 static void ln_b(struct arrays *s)
 {
-    layernorm_backward(s->y, s->sum, s->sum + C, s->a, s->x, s->mu, s->r, s->v, N, C);
+    layernorm_backward(s->y, s->sum, s->sum + C, s->a, s->x, s->mu, s->r, s->v, s->N, C);
 }
 static double verify_ln_b(struct arrays *s)
 {
@@ -108,37 +111,41 @@ static double verify_ln_b(struct arrays *s)
     return rstd * (AT(s->a) * (double)s->v[COL] - g - (AT(s->x) - mean) * rstd * gx) - AT(s->y);
 }
 
-static void conv_f(struct arrays *s) { conv1d_forward(s->y, s->x, s->halo, s->w, s->v, N, C, W); }
+static void conv_f(struct arrays *s)
+{
+    conv1d_forward(s->y, s->x, s->halo, s->w, s->v, s->N, C, W);
+}
 static double verify_conv_f(struct arrays *s)
 {
     double sum = (double)s->v[COL];
     conv_f(s);
     for (int k = 0; k < W; k++)
-        sum += (double)s->w[COL * W + k] * (double)s->x[(int64_t)(ROW - W + 1 + k) * C + COL];
+        sum += (double)s->w[COL * W + k] * (double)s->x[(int64_t)(s->N - W - 2 + k) * C + COL];
     return sum - AT(s->y);
 }
 
 static void conv_b(struct arrays *s)
 {
-    conv1d_backward(s->y, s->mu, s->sum, s->sum + C * W, s->a, s->x, s->halo, s->w, N, C, W);
+    real *dw = s->sum, *db = dw + C * W, *dhalo = db + C;
+    conv1d_backward(s->y, dhalo, dw, db, s->a, s->x, s->halo, s->w, s->N, C, W);
 }
 static double verify_conv_b(struct arrays *s)
 {
     double sum = 0;
     conv_b(s);        /* the last row but two: the taps of three outputs */
     for (int k = 1; k < W; k++)
-        sum += (double)s->w[COL * W + k] * (double)s->a[(int64_t)(ROW + W - 1 - k) * C + COL];
+        sum += (double)s->w[COL * W + k] * (double)s->a[(int64_t)(s->N + W - 4 - k) * C + COL];
     return sum - AT(s->y);
 }
 
-static void swiglu_f(struct arrays *s) { swiglu_forward(s->y, s->a, s->b, NC); }
+static void swiglu_f(struct arrays *s) { swiglu_forward(s->y, s->a, s->b, s->NC); }
 static double verify_swiglu_f(struct arrays *s)
 {
     swiglu_f(s);
     return AT(s->a) * sigmoid(AT(s->a)) * AT(s->b) - AT(s->y);
 }
 
-static void swiglu_b(struct arrays *s) { swiglu_backward(s->y, s->z, s->x, s->a, s->b, NC); }
+static void swiglu_b(struct arrays *s) { swiglu_backward(s->y, s->z, s->x, s->a, s->b, s->NC); }
 static double verify_swiglu_b(struct arrays *s)
 {
     const double a = AT(s->a), p = sigmoid(a);
@@ -150,14 +157,14 @@ static double gelu_sigmoid(double g)
 {
     return sigmoid(1.5957691216057308 * (g + 0.044715 * g * g * g));
 }
-static void gelu_f(struct arrays *s) { gelu_gate_forward(s->y, s->a, s->b, NC); }
+static void gelu_f(struct arrays *s) { gelu_gate_forward(s->y, s->a, s->b, s->NC); }
 static double verify_gelu_f(struct arrays *s)
 {
     gelu_f(s);
     return AT(s->a) * AT(s->b) * gelu_sigmoid(AT(s->b)) - AT(s->y);
 }
 
-static void gelu_b(struct arrays *s) { gelu_gate_backward(s->y, s->z, s->x, s->a, s->b, NC); }
+static void gelu_b(struct arrays *s) { gelu_gate_backward(s->y, s->z, s->x, s->a, s->b, s->NC); }
 static double verify_gelu_b(struct arrays *s)
 {
     const double g = AT(s->b), p = gelu_sigmoid(g);
@@ -166,7 +173,7 @@ static double verify_gelu_b(struct arrays *s)
     return AT(s->x) * g * p - AT(s->y) + AT(s->x) * AT(s->a) * slope - AT(s->z);
 }
 
-static void add_f(struct arrays *s) { vec_add(s->y, s->x, NC); }
+static void add_f(struct arrays *s) { vec_add(s->y, s->x, s->NC); }
 static double verify_add(struct arrays *s)
 {
     const double before = AT(s->y);
@@ -176,13 +183,13 @@ static double verify_add(struct arrays *s)
 
 static void xent(struct arrays *s)
 {
-    xent_grad(s->y, s->nll, s->target, s->v, ROWS, (int)(NC / ROWS));
+    xent_grad(s->y, s->nll, s->target, s->v, SCORED, (int)(s->NC / SCORED));
 }
 static double verify_xent(struct arrays *s)
 {
-    const int V = (int)(NC / ROWS);
+    const int V = (int)(s->NC / SCORED);
     double sum = 0;
-    memcpy(s->y, s->x, (size_t)NC * sizeof *s->y);
+    memcpy(s->y, s->x, (size_t)s->NC * sizeof *s->y);
     for (int v = 0; v < V; v++) sum += exp((double)s->y[v]);
     xent(s);
     return 0.1 * (log(sum) - (double)s->x[0] - s->nll[0]) +
@@ -192,26 +199,26 @@ static double verify_xent(struct arrays *s)
 static void grad_exact(struct arrays *s)
 {
     #pragma omp parallel for schedule(static)
-    for (int n = 0; n < N; n++) grad_add(&s->grad, (int64_t)n * C, s->a + (int64_t)n * C, C);
+    for (int n = 0; n < s->N; n++) grad_add(&s->grad, (int64_t)n * C, s->a + (int64_t)n * C, C);
 }
 static double verify_grad(struct arrays *s)
 {
     real mean;
     grad_begin(&s->grad, 2);
     grad_exact(s);
-    grad_read(&s->grad, &mean, (int64_t)ROW * C + COL, 1);
+    grad_read(&s->grad, &mean, (int64_t)(s->N - 3) * C + COL, 1);
     return (double)mean - 0.5 * AT(s->a);
 }
 
 static void adamw(struct arrays *s)
 {
-    adamw_update(&optim, 0, 1, &s->grad, s->y, s->z, s->b, 0, NC);
+    adamw_update(&optim, 0, 1, &s->grad, s->y, s->z, s->b, 0, s->NC);
 }
 static double verify_adamw(struct arrays *s)
 {
     verify_grad(s);
-    memset(s->z, 0, (size_t)NC * sizeof *s->z);
-    memset(s->b, 0, (size_t)NC * sizeof *s->b);
+    memset(s->z, 0, (size_t)s->NC * sizeof *s->z);
+    memset(s->b, 0, (size_t)s->NC * sizeof *s->b);
     const double w = AT(s->y), g = 0.5 * AT(s->a);
     adamw(s);
     return w - 1e-3 * (g / (fabs(g) + 1e-8) + 0.1 * w) - AT(s->y);
@@ -242,17 +249,19 @@ static const struct kernel {
 };
 #define KERNELS ((int)(sizeof kernels / sizeof *kernels))
 
-static void arrays_init(struct arrays *s)
+static void arrays_init(struct arrays *s, int N)
 {
+    const int64_t NC = (int64_t)N * C;
     *s = (struct arrays){
+        .N = N, .NC = NC,
         .x = bench_noise(NC, "x"), .y = bench_noise(NC, "y"), .z = bench_noise(NC, "z"),
         .a = bench_noise(NC, "a"), .b = bench_noise(NC, "b"), .w = bench_noise(C * W, "w"),
-        .u = bench_noise(C, "u"), .v = bench_noise(C, "v"), .sum = bench_noise(C * (W + 1), "sum"),
+        .u = bench_noise(C, "u"), .v = bench_noise(C, "v"), .sum = bench_noise(C * 2 * W, "sum"),
         .halo = bench_noise((W - 1) * C, "halo"), .mu = bench_noise(N, "mu"),
-        .r = bench_noise(N, "r"), .nll = mem_new(ROWS, sizeof *s->nll, "benchmark"),
-        .target = mem_new(ROWS, sizeof *s->target, "benchmark"),
+        .r = bench_noise(N, "r"), .nll = mem_new(SCORED, sizeof *s->nll, "benchmark"),
+        .target = mem_new(SCORED, sizeof *s->target, "benchmark"),
     };
-    for (int n = 0; n < ROWS; n++) s->target[n] = n;
+    for (int n = 0; n < SCORED; n++) s->target[n] = n;
     param_add(&s->table, "all", INIT_ZERO, 0, 1, NC, 0, 0, 0);
     grad_init(&s->grad, &s->table, REDUCE_EXACT);
 }
@@ -279,12 +288,12 @@ static int one(const struct bench_opts *o, const struct kernel *k, struct arrays
     const double off = k->verify(s);
     if (!(fabs(off) < 100 * REAL_EPS))
         return fail(ERR_DATA, "%s is wrong by %g", k->name, off);
-    const double t = bench_time(run, &c, o->repeat);
-    const double rate = 1e-9 * (double)NC * (k->reals * sizeof(real) + k->longs * 8) / t;
+    const double t = bench_time(run, &c, o->repeat * rows[1] / s->N);
+    const double rate = 1e-9 * (double)s->NC * (k->reals * sizeof(real) + k->longs * 8) / t;
     printf(o->json ? "{\"bench\": \"kernels\", \"name\": \"%s\", \"elements\": %lld, \"threads\": "
                      "%d, \"seconds\": %.6g, \"gbytes_per_s\": %.5g, \"percent_of_triad\": %.4g}\n"
                    : "%-20s %lld elements  %2d threads  %.4f s  %6.2f GB/s  %4.0f %% of triad\n",
-           k->name, (long long)NC, o->threads, t, rate, 100 * rate / stream);
+           k->name, (long long)s->NC, o->threads, t, rate, 100 * rate / stream);
     fflush(stdout);
     return OK;
 }
@@ -295,10 +304,12 @@ int bench_kernels(const struct bench_opts *o)
     double stream;
     int rc;
 
-    arrays_init(&s);
     TRY(bench_stream(o, 1, &stream));
-    for (int i = 0; i < KERNELS; i++) TRY(one(o, &kernels[i], &s, stream));
+    for (size_t k = 0; k < sizeof rows / sizeof *rows && rc == OK; k++) {
+        arrays_init(&s, rows[k]);
+        for (int i = 0; i < KERNELS && rc == OK; i++) rc = one(o, &kernels[i], &s, stream);
+        arrays_done(&s);
+    }
 out:
-    arrays_done(&s);
     return rc;
 }

@@ -6,7 +6,7 @@
 #include "src/kernels/act.h"
 #include "src/kernels/lanes.h"
 
-#define ROWS 32  /* rows of a tile */
+#define ROWS 64  /* rows of a tile */
 
 /* Row t of the halo followed by x, t >= -(W-1). */
 static const real *row(const real *x, const real *halo, int t, int C, int W)
@@ -55,8 +55,6 @@ static void forward_tile(real *y, const real *x, const real *halo, const real *w
             add_tap(y_t, taps[k], row(x, halo, t - W + 1 + k, C, W), columns);
     }
 }
-
-static int at_most(int n, int most) { return n < most ? n : most; }
 
 void conv1d_forward(real *y, const real *x, const real *halo, const real *w, const real *b,
                     int T, int C, int W)
@@ -115,48 +113,83 @@ static void dx_tile(real *dx, real *dhalo, const real *dy, const real *w, int s0
     }
 }
 
+/* sums of the products of dy with four rows, and of dy. */
 CLONES
-static void add_products(double *restrict sum, const real *a, const real *b, int columns)
+static void four_sums(real (*restrict sum)[STRIP], const real *dy, const real *x0, const real *x1,
+                      const real *x2, const real *x3, int columns)
 {
-    for (int c = 0; c < columns; c++) sum[c] += (double)a[c] * (double)b[c];
+    for (int c = 0; c < columns; c++) {
+        const real d = dy[c];
+        sum[0][c] = vfma(d, x0[c], sum[0][c]);
+        sum[1][c] = vfma(d, x1[c], sum[1][c]);
+        sum[2][c] = vfma(d, x2[c], sum[2][c]);
+        sum[3][c] = vfma(d, x3[c], sum[3][c]);
+        sum[4][c] += d;
+    }
 }
 
 CLONES
-static void add_row(double *restrict sum, const real *a, int columns)
+static void add_row(real *restrict sum, const real *a, int columns)
 {
-    for (int c = 0; c < columns; c++) sum[c] += (double)a[c];
+    for (int c = 0; c < columns; c++) sum[c] += a[c];
 }
 
-static void dw_strip(real *dw, real *db, const real *dy, const real *x, const real *halo,
-                     int T, int columns, int C, int W)
+/* Row k of a group's sums: tap k; row W: the bias. */
+static void group_sums(real sum[][STRIP], const real *dy, const real *x, const real *halo, int t0,
+                       int t1, int columns, int C, int W)
 {
-    _Alignas(ALIGN_BYTES) double by_tap[CONV_MAX_WIDTH][STRIP] = { { 0 } }, plain[STRIP] = { 0 };
-    for (int t = 0; t < T; t++) {
+    for (int k = 0; k <= W; k++) memset(sum[k], 0, (size_t)columns * sizeof *sum[k]);
+    for (int t = t0; t < t1; t++) {
         const real *dy_t = dy + (int64_t)t * C;
+        if (W == 4) {
+            four_sums(sum, dy_t, row(x, halo, t - 3, C, W), row(x, halo, t - 2, C, W),
+                      row(x, halo, t - 1, C, W), row(x, halo, t, C, W), columns);
+            continue;
+        }
         for (int k = 0; k < W; k++)
-            add_products(by_tap[k], dy_t, row(x, halo, t - W + 1 + k, C, W), columns);
-        add_row(plain, dy_t, columns);
+            add_tap(sum[k], dy_t, row(x, halo, t - W + 1 + k, C, W), columns);
+        add_row(sum[W], dy_t, columns);
+    }
+}
+
+CLONES
+static void widen_add(double *restrict sum, const real *group, int columns)
+{
+    for (int c = 0; c < columns; c++) sum[c] += (double)group[c];
+}
+
+static void dw_strip(real *dw, real *db, const real *dy, const real *x, const real *halo, int t0,
+                     int t1, int columns, int C, int W)
+{
+    _Alignas(ALIGN_BYTES) double sum[CONV_MAX_WIDTH + 1][STRIP];
+    _Alignas(ALIGN_BYTES) real group[CONV_MAX_WIDTH + 1][STRIP];
+    memset(sum, 0, (size_t)(W + 1) * sizeof *sum);
+    for (int t = t0; t < t1; t += GROUP_ROWS) {
+        group_sums(group, dy, x, halo, t, at_most(t + GROUP_ROWS, t1), columns, C, W);
+        for (int k = 0; k <= W; k++) widen_add(sum[k], group[k], columns);
     }
     for (int c = 0; c < columns; c++) {                                          /* [E46] */
-        for (int k = 0; k < W; k++) dw[c * W + k] += (real)by_tap[k][c];
-        db[c] += (real)plain[c];
+        for (int k = 0; k < W; k++) dw[c * W + k] += (real)sum[k][c];
+        db[c] += (real)sum[W][c];
     }
 }
 
 void conv1d_backward(real *dx, real *dhalo, real *dw, real *db, const real *dy, const real *x,
                      const real *halo, const real *w, int T, int C, int W)
 {
+    const int strip = strip_columns(C);
     check(W >= 1 && W <= CONV_MAX_WIDTH);
     #pragma omp parallel if ((int64_t)T * C >= PARALLEL_MIN)
-    {
+    for (int t0 = 0; t0 < T; t0 += CHUNK_ROWS) {
+        const int t1 = at_most(t0 + CHUNK_ROWS, T), s0 = t0 == 0 ? 1 - W : t0;
         #pragma omp for schedule(static) collapse(2) nowait
-        for (int s = 1 - W; s < T; s += ROWS)
+        for (int s = s0; s < t1; s += ROWS)
             for (int c = 0; c < C; c += STRIP)
-                dx_tile(dx + c, dhalo + c, dy + c, w + (int64_t)c * W, s, at_most(s + ROWS, T),
+                dx_tile(dx + c, dhalo + c, dy + c, w + (int64_t)c * W, s, at_most(s + ROWS, t1),
                         T, at_most(C - c, STRIP), C, W);
-        #pragma omp for schedule(static)
-        for (int c = 0; c < C; c += STRIP)
-            dw_strip(dw + (int64_t)c * W, db + c, dy + c, x + c, halo + c, T,
-                     at_most(C - c, STRIP), C, W);
+        #pragma omp for schedule(static) nowait  /* a strip stays with its thread */
+        for (int c = 0; c < C; c += strip)
+            dw_strip(dw + (int64_t)c * W, db + c, dy + c, x + c, halo + c, t0, t1,
+                     at_most(C - c, strip), C, W);
     }
 }

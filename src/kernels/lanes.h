@@ -11,16 +11,31 @@
 
 #include <stdint.h>
 
+#include <omp.h>
+
 #include "src/kernels/vecmath.h"
 
 #define LANES 16
 
-/* Columns per strip of a sum over rows: each strip belongs to one thread, which
- * goes down all rows in order. */
-#define STRIP 128
+/* Sums over rows.  Columns are cut into strips, at most this wide, and a strip
+ * belongs to one thread, so the cut is no part of the result.  What is: down a
+ * strip, every GROUP_ROWS rows are added up as reals, these sums in double, and that
+ * goes to its place every CHUNK_ROWS rows, while they are in the cache. */
+#define STRIP 512
+#define GROUP_ROWS 16
+#define CHUNK_ROWS 256
 
 /* Elements below which starting threads costs more than they save. */
 #define PARALLEL_MIN 16384
+
+static inline int at_most(int n, int most) { return n < most ? n : most; }
+
+/* Columns of a strip, so that every thread gets one if that is not too narrow. */
+static inline int strip_columns(int C)
+{
+    const int each = (C + omp_get_max_threads() - 1) / omp_get_max_threads();
+    return at_most((each + 63) / 64 * 64, STRIP);
+}
 
 /* sum (a double) = sum over i = 0..n-1 of `term`, an expression in i. */
 #define LANE_SUM(sum, i, n, term) do {                                        \

@@ -48,16 +48,23 @@ static void backward_row(real *restrict dx, const real *dy, const real *x, real 
 
 CLONES
 static void backward_strip(real *restrict dgamma, real *restrict dbeta, const real *dy,
-                           const real *x, const real *mu, const real *rstd, int N, int C,
-                           int columns)
+                           const real *x, const real *mu, const real *rstd, int n0, int n1,
+                           int C, int columns)
 {
     double by_x[STRIP] = { 0 }, plain[STRIP] = { 0 };
-    for (int n = 0; n < N; n++) {
-        const real *dy_n = dy + (int64_t)n * C, *x_n = x + (int64_t)n * C;
-        const real m = mu[n], r = rstd[n];
+    for (int n = n0; n < n1; ) {
+        real group_x[STRIP] = { 0 }, group[STRIP] = { 0 };
+        for (const int end = at_most(n + GROUP_ROWS, n1); n < end; n++) {
+            const real *dy_n = dy + (int64_t)n * C, *x_n = x + (int64_t)n * C;
+            const real m = mu[n], r = rstd[n];
+            for (int c = 0; c < columns; c++) {
+                group_x[c] = vfma(dy_n[c], (x_n[c] - m) * r, group_x[c]);
+                group[c] += dy_n[c];
+            }
+        }
         for (int c = 0; c < columns; c++) {
-            by_x[c] += (double)dy_n[c] * (double)((x_n[c] - m) * r);
-            plain[c] += (double)dy_n[c];
+            by_x[c] += (double)group_x[c];
+            plain[c] += (double)group[c];
         }
     }
     for (int c = 0; c < columns; c++) {                                          /* [E43] */
@@ -69,16 +76,18 @@ static void backward_strip(real *restrict dgamma, real *restrict dbeta, const re
 void layernorm_backward(real *dx, real *dgamma, real *dbeta, const real *dy, const real *x,
                         const real *mu, const real *rstd, const real *gamma, int N, int C)
 {
+    const int strip = strip_columns(C);
     #pragma omp parallel if ((int64_t)N * C >= PARALLEL_MIN)
-    {
+    for (int n0 = 0; n0 < N; n0 += CHUNK_ROWS) {
+        const int n1 = at_most(n0 + CHUNK_ROWS, N);
         #pragma omp for schedule(static) nowait
-        for (int n = 0; n < N; n++) {
+        for (int n = n0; n < n1; n++) {
             const int64_t at = (int64_t)n * C;
             backward_row(dx + at, dy + at, x + at, mu[n], rstd[n], gamma, C);
         }
-        #pragma omp for schedule(static)
-        for (int c = 0; c < C; c += STRIP)
-            backward_strip(dgamma + c, dbeta + c, dy + c, x + c, mu, rstd, N, C,
-                           C - c < STRIP ? C - c : STRIP);
+        #pragma omp for schedule(static) nowait  /* a strip stays with its thread */
+        for (int c = 0; c < C; c += strip)
+            backward_strip(dgamma + c, dbeta + c, dy + c, x + c, mu, rstd, n0, n1, C,
+                           at_most(C - c, strip));
     }
 }

@@ -40,13 +40,16 @@ static void backward_row(real *restrict dx, const real *dy, const real *x, const
 
 CLONES
 static void backward_strip(real *restrict dw, const real *dy, const real *x, const real *r,
-                           int N, int C, int columns)
+                           int n0, int n1, int C, int columns)
 {
     double sum[STRIP] = { 0 };
-    for (int n = 0; n < N; n++) {
-        const real *dy_n = dy + (int64_t)n * C, *x_n = x + (int64_t)n * C;
-        for (int c = 0; c < columns; c++)
-            sum[c] += (double)dy_n[c] * (double)(x_n[c] * r[n]);
+    for (int n = n0; n < n1; ) {
+        real group[STRIP] = { 0 };
+        for (const int end = at_most(n + GROUP_ROWS, n1); n < end; n++) {
+            const real *dy_n = dy + (int64_t)n * C, *x_n = x + (int64_t)n * C, r_n = r[n];
+            for (int c = 0; c < columns; c++) group[c] = vfma(dy_n[c] * r_n, x_n[c], group[c]);
+        }
+        for (int c = 0; c < columns; c++) sum[c] += (double)group[c];
     }
     for (int c = 0; c < columns; c++) dw[c] += (real)sum[c];                          /* [E4] */
 }
@@ -54,15 +57,17 @@ static void backward_strip(real *restrict dw, const real *dy, const real *x, con
 void rmsnorm_backward(real *dx, real *dw, const real *dy, const real *x, const real *w,
                       const real *r, int N, int C)
 {
+    const int strip = strip_columns(C);
     #pragma omp parallel if ((int64_t)N * C >= PARALLEL_MIN)
-    {
+    for (int n0 = 0; n0 < N; n0 += CHUNK_ROWS) {
+        const int n1 = at_most(n0 + CHUNK_ROWS, N);
         #pragma omp for schedule(static) nowait
-        for (int n = 0; n < N; n++) {
+        for (int n = n0; n < n1; n++) {
             const int64_t at = (int64_t)n * C;
             backward_row(dx + at, dy + at, x + at, w, r[n], C);
         }
-        #pragma omp for schedule(static)
-        for (int c = 0; c < C; c += STRIP)
-            backward_strip(dw + c, dy + c, x + c, r, N, C, C - c < STRIP ? C - c : STRIP);
+        #pragma omp for schedule(static) nowait  /* a strip stays with its thread */
+        for (int c = 0; c < C; c += strip)
+            backward_strip(dw + c, dy + c, x + c, r, n0, n1, C, at_most(C - c, strip));
     }
 }

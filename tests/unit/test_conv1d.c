@@ -5,7 +5,7 @@
 
 static const struct { int T, C, W; } shapes[] = {
     { 1, 1, 1 }, { 7, 67, 1 }, { 1, 7, 4 }, { 2, 3, 4 }, { 67, 131, 4 }, { 35, 16, 2 },
-    { 3, 5, 7 }, { 40, 129, 16 },
+    { 3, 5, 7 }, { 40, 129, 16 }, { 530, 3, 4 }, { 300, 7, 3 },
 };
 #define SHAPES (sizeof shapes / sizeof *shapes)
 
@@ -43,8 +43,8 @@ static void agrees_with_plain_sums(int T, int C, int W)
     assert_close(y, want_y, T * C, ULPS(W + 1));
     assert_close(dx, want_dx, T * C, ULPS(W + 1));
     assert_close(dhalo, want_dhalo, (W - 1) * C, ULPS(W + 1));
-    assert_close(dw, want_dw, C * W, ULPS(4));
-    assert_close(db, want_db, C, ULPS(4));
+    assert_close(dw, want_dw, C * W, ULPS(16));
+    assert_close(db, want_db, C, ULPS(16));
     release();
 }
 
@@ -151,7 +151,7 @@ static void backward_is_the_adjoint(void **state)
 static void threads_change_no_bit(void **state)
 {
     (void)state;
-    enum { T = 67, C = 511, W = 4, H = (W - 1) * C, ALL = 2 * T * C + H + C * W + C };
+    enum { T = 611, C = 131, W = 4, H = (W - 1) * C, ALL = 2 * T * C + H + C * W + C };
     real *x = noise(T * C, 1), *halo = noise(H, 2), *w = noise(C * W, 3), *b = noise(C, 4);
     real *dy = noise(T * C, 5), *out[4];
     for (int t = 1; t <= 3; t++) {

@@ -5,7 +5,7 @@
 
 static const double eps = 1e-6;
 static const struct { int N, C; } shapes[] = { { 1, 1 }, { 1, 7 }, { 7, 67 }, { 3, 160 },
-                                              { 67, 16 } };
+                                              { 67, 16 }, { 300, 13 } };
 #define SHAPES (sizeof shapes / sizeof *shapes)
 
 /* loss = <u, forward(x, w)>, in double. */
@@ -73,7 +73,7 @@ static void a_row_of_zeros_stays_finite(void **state)
 static void threads_change_no_bit(void **state)
 {
     (void)state;
-    enum { N = 67, C = 511 };
+    enum { N = 611, C = 131 };
     real *x = noise(N * C, 1), *w = noise(C, 2), *u = noise(N * C, 3), *r = zeros(N);
     real *out[4];
     for (int t = 1; t <= 3; t++) {
