@@ -17,8 +17,9 @@ static const char *dashes(const struct arg *a) { return a->name[1] ? "--" : "-";
 
 static void help(const struct arg *args, int count, const char *usage, const char *about)
 {
-    printf("usage: %s%s\n", usage, count ? " [OPTION ...]" : "");
-    if (about) printf("\n%s\n", about);
+    const int said = strstr(usage, "[OPTION") != NULL || count == 0;
+    printf("usage: %s%s\n", usage, said ? "" : " [OPTION ...]");
+    if (about) printf("\n%s%s", about, about[strlen(about) - 1] == '\n' ? "" : "\n");
     printf("\noptions\n");
     for (int i = 0; i < count; i++) {
         const struct arg *a = &args[i];
