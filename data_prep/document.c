@@ -5,7 +5,7 @@
 
 #include "src/base/hash.h"
 #include "src/base/mem.h"
-#include "src/data/utf8.h"
+#include "src/base/utf8.h"
 
 static void spoil(struct record *r, char *why, int64_t line)
 {

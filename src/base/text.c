@@ -65,32 +65,6 @@ void text_of_double(char out[TEXT_DOUBLE], double x)
     }
 }
 
-/* Bytes of the character at s, room > 0 bytes; 0 if it is none. */
-static size_t character(const unsigned char *s, size_t room)
-{
-    const unsigned char a = s[0];
-    const size_t n = a < 0x80 ? 1 : a >= 0xc2 && a < 0xe0 ? 2 : a >= 0xe0 && a < 0xf0 ? 3
-                   : a >= 0xf0 && a < 0xf5 ? 4 : 0;
-
-    if (n == 0 || n > room) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    if (a == 0xe0 && s[1] < 0xa0) return 0;   /* overlong       */
-    if (a == 0xed && s[1] > 0x9f) return 0;   /* surrogates     */
-    if (a == 0xf0 && s[1] < 0x90) return 0;   /* overlong       */
-    if (a == 0xf4 && s[1] > 0x8f) return 0;   /* above U+10FFFF */
-    return n;
-}
-
-size_t text_utf8(const char *text, size_t n)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    size_t i = 0, k = 1;
-
-    while (i < n && k > 0) i += k = character(s + i, n - i);
-    return i;
-}
-
 static int min2(int a, int b) { return a < b ? a : b; }
 
 int text_distance(const char *a, const char *b)

@@ -7,7 +7,6 @@
 #ifndef TEXT_H
 #define TEXT_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 /* A whole number.  Local.  returns 1, or 0 if `text` is not one */
@@ -19,10 +18,6 @@ int text_double(double *out, const char *text);
 /* The shortest decimal text that reads back to the same double, in `out`. */
 #define TEXT_DOUBLE 32
 void text_of_double(char out[TEXT_DOUBLE], double x);
-
-/* Bytes at the start of text[0, n) that are whole UTF-8 characters: n if all of it
- * is valid (no overlong forms, no surrogates, nothing above U+10FFFF). */
-size_t text_utf8(const char *text, size_t n);
 
 /* Insertions, deletions, replacements and swaps of neighbours that turn a into
  * b; INT_MAX if one is longer than 128 bytes.  Local. */

@@ -7,6 +7,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/base/utf8.h"
 #include "src/conf/conf_reader.h"
 
 #define MAX_FILE ((size_t)1 << 20)
@@ -99,7 +100,7 @@ static void override(struct reader *r, const char *set, int i)
  * and a zero byte would end a string early. */
 static int readable(struct reader *r, const char *text, size_t n)
 {
-    const size_t good = text_utf8(text, n);
+    const size_t good = (size_t)utf8_valid(text, (int64_t)n);
     struct place at = { r->name, 1, 1 };
 
     for (size_t i = 0; i < good; i++) {

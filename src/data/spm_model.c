@@ -6,7 +6,7 @@
 #include "src/base/bytes.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/data/utf8.h"
+#include "src/base/utf8.h"
 
 #define MAX_PIECES 4000000
 

@@ -7,7 +7,7 @@
 #include "src/base/status.h"
 #include "src/data/sentencepiece_c.h"
 #include "src/data/spm_model.h"
-#include "src/data/utf8.h"
+#include "src/base/utf8.h"
 
 #define CHUNK ((int64_t)16 << 10)       /* a chunk has at least so many bytes ...    */
 #define CHUNK_MAX ((int64_t)256 << 10)  /* ... and at most so many, if it can be cut */

@@ -5,7 +5,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/data/token.h"
-#include "src/data/utf8.h"
+#include "src/base/utf8.h"
 
 #define WINDOW 16    /* tokens decoded together: a few words of context      */
 #define PATIENCE 4   /* tokens without a whole character: then it is none    */

@@ -3,7 +3,7 @@
 
 #include "src/base/rng.h"
 #include "src/data/token.h"
-#include "src/data/utf8.h"
+#include "src/base/utf8.h"
 #include "src/infer/detoken.h"
 
 /* Feed ids after `context`; the pieces joined, a counted string. */

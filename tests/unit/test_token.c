@@ -5,7 +5,7 @@
 #include "src/base/rng.h"
 #include "src/data/sentencepiece_c.h"
 #include "src/data/token.h"
-#include "src/data/utf8.h"
+#include "src/base/utf8.h"
 
 #define VOCAB 500
 

@@ -1,4 +1,4 @@
-#include "src/data/utf8.h"
+#include "src/base/utf8.h"
 
 #include <string.h>
 
