@@ -273,7 +273,7 @@ static struct heads heads_of(const struct layer_call *c, struct tape *t, struct 
     heads_tok(w->v[W_TOK], call_w(c, p.token_idx), d->K);
     if (c->stats) initial_states(c, w->v[W_INIT], heads_stride(inner_of(d), F) / 2);
     return (struct heads){
-        .inner = inner_of(d), .call = c, .q = t->v[T_Q], .k = t->v[T_K], .v = t->v[T_V],
+        .inner = inner_of(d), .call = c, .H = d->H, .q = t->v[T_Q], .k = t->v[T_K], .v = t->v[T_V],
         .sig = t->v[T_SIG], .tok = w->v[W_TOK], .rope = w->v[W_ROPE],
         .gamma = call_w(c, p.norm), .beta = call_w(c, p.norm + 1), .init = w->v[W_INIT],
         .carry = carry, .carry_reals = carry_reals(d), .offset = halo_reals(d),
@@ -347,26 +347,22 @@ static void post_norm_backward(const struct layer_call *c, struct tape *t, struc
     }
 }
 
-/* The small parameters of the heads, sequence by sequence. */
+/* The small parameters of H heads from h0 on, sequence by sequence.  Every head is a
+ * contribution of its own, so that it does not matter which rank has which. */
 static void small_grads(const struct layer_call *c, const struct places *p, const real *small,
-                        const real *token_idx)
+                        int h0, int H)
 {
-    const struct dims *d = c->d;
-    const int F = head_width(d), K = d->K;
-    const int64_t each = heads_small(K, F);
+    const int F = head_width(c->d), K = c->d->K;
+    const real *token_idx = call_w(c, p->token_idx);
 
-    for (int b = 0; b < c->B; b++) {
-        for (int i = 0; i < K; i++) {
-            real dtok = 0;
-            for (int h = 0; h < d->H; h++) dtok += small[(b * d->H + h) * each + 2 * F + i];
-            if (!((real)1 / (real)(i + 1) + token_idx[i] > 0)) dtok = 0;  /* clamped, [E8] */
-            grad_add(c->grad, call_at(c, p->token_idx) + i, &dtok, 1);
-        }
-        for (int h = 0; h < d->H; h++) {
-            const real *s = small + (b * d->H + h) * each;
-            grad_add(c->grad, call_at(c, p->norm) + (int64_t)h * F, s, F);
-            grad_add(c->grad, call_at(c, p->norm + 1) + (int64_t)h * F, s + F, F);
-        }
+    for (int i = 0; i < c->B * H; i++) {
+        const real *s = small + i * heads_small(K, F);
+        const int64_t at = (int64_t)(h0 + i % H) * F;
+        grad_add(c->grad, call_at(c, p->norm) + at, s, F);
+        grad_add(c->grad, call_at(c, p->norm + 1) + at, s + F, F);
+        for (int k = 0; k < K; k++)
+            if ((real)1 / (real)(k + 1) + token_idx[k] > 0)  /* else clamped, [E8] */
+                grad_add(c->grad, call_at(c, p->token_idx) + k, s + 2 * F + k, 1);
     }
 }
 
@@ -443,7 +439,7 @@ static void backward(const struct layer_call *c, real *dh, const real *dy, const
                             .dsig = w->v[W_DSIG], .small = w->v[W_SMALL], .dcarry = dcarry };
     memset(g.small, 0, (size_t)(c->B * d->H * heads_small(d->K, head_width(d))) * sizeof(real));
     heads_backward(&s, &g, w->v[W_DO]);
-    small_grads(c, &p, g.small, call_w(c, p.token_idx));
+    small_grads(c, &p, g.small, 0, d->H);
 
     linear_backward(c, p.v, dh, g.dv, h, C, C, d->gate);
     gate_backward(c, g.dsig, t->v[T_SIG], p.lr + 1);

@@ -101,17 +101,18 @@ static struct inner_in load(const struct heads *s, struct local *l, int i, int64
 {
     const struct dims *d = s->call->d;
     const int F = head_width(d);
-    const int64_t from = row * d->C + (int64_t)h * F;
+    const int ld = s->H * F;
+    const int64_t from = row * ld + (int64_t)h * F;
     struct inner_in in = {
         .Q = l->Q + i * l->rows, .X = l->X + i * l->rows, .V = l->V + i * l->rows,
         .lr = l->lr + i * l->small, .tok = s->tok + at, .gamma = s->gamma + (int64_t)h * F,
         .beta = s->beta + (int64_t)h * F, .r = r, .F = F, .eps = (real)d->ln_eps,
     };
     const real scale = (real)(d->inner_lr / F);
-    turn(l->Q + i * l->rows, s->q + from, s->rope, at, r, F, F, d->C, 1);
-    turn(l->X + i * l->rows, s->k + from, s->rope, at, r, F, F, d->C, 1);
-    copy_rows(l->V + i * l->rows, s->v + from, r, F, F, d->C);
-    for (int n = 0; n < r; n++) l->lr[i * l->small + n] = scale * s->sig[(row + n) * d->H + h];
+    turn(l->Q + i * l->rows, s->q + from, s->rope, at, r, F, F, ld, 1);
+    turn(l->X + i * l->rows, s->k + from, s->rope, at, r, F, F, ld, 1);
+    copy_rows(l->V + i * l->rows, s->v + from, r, F, F, ld);
+    for (int n = 0; n < r; n++) l->lr[i * l->small + n] = scale * s->sig[(row + n) * s->H + h];
     return in;
 }
 
@@ -120,7 +121,7 @@ static void forward_head(const struct heads *s, real *o, struct local *l, int b,
     const struct layer_call *c = s->call;
     const struct dims *d = c->d;
     const struct inner *f = s->inner;
-    const int F = head_width(d), K = d->K, whole = c->T / K;
+    const int F = head_width(d), K = d->K, whole = c->T / K, ld = s->H * F;
     const int64_t SA = align_reals(f->state_reals(F));
     real *state = s->carry + b * s->carry_reals + s->offset + h * 2 * SA, *igrad = state + SA;
     int at = (int)(c->pos % K);
@@ -131,14 +132,14 @@ static void forward_head(const struct heads *s, real *o, struct local *l, int b,
         const struct inner_in in = load(s, l, 0, row, h, r, at);
         double loss = 0;
         if (s->kept && mb % c->group == 0)
-            memcpy(s->kept + ((b * d->H + h) * (int64_t)heads_groups(c->T, K, c->group) +
+            memcpy(s->kept + ((b * s->H + h) * (int64_t)heads_groups(c->T, K, c->group) +
                               mb / c->group) * SA, state, (size_t)SA * sizeof *state);
-        double *stats = c->stats && r == K ? c->stats + ((b * (int64_t)d->H + h) * whole + mb) * 3
+        double *stats = c->stats && r == K ? c->stats + ((b * (int64_t)s->H + h) * whole + mb) * 3
                                            : NULL;
         if (at) f->step(l->O, state, igrad, &in, full, l->work);
         else f->forward(l->O, state, full ? NULL : igrad, &in, full, NULL, l->work,
                         stats ? &loss : NULL);
-        copy_rows(o + row * d->C + (int64_t)h * F, l->O, r, F, d->C, F);
+        copy_rows(o + row * ld + (int64_t)h * F, l->O, r, F, ld, F);
         if (stats) {
             stats[0] = f->loss(s->init + h * SA, &in, l->work);
             stats[1] = loss;
@@ -152,14 +153,14 @@ static void forward_head(const struct heads *s, real *o, struct local *l, int b,
 void heads_forward(const struct heads *s, real *o)
 {
     const struct dims *d = s->call->d;
-    const int F = head_width(d), tasks = s->call->B * d->H;
+    const int F = head_width(d), tasks = s->call->B * s->H;
     const int64_t each = heads_scratch(s->inner, d->K, F, 1, 0);
 
     #pragma omp parallel for schedule(dynamic)
     for (int i = 0; i < tasks; i++) {
         struct local l;
         local_at(&l, s->scratch + omp_get_thread_num() * each, s->inner, d->K, F, 1, 0);
-        forward_head(s, o, &l, i / d->H, i % d->H);
+        forward_head(s, o, &l, i / s->H, i % s->H);
     }
 }
 
@@ -169,8 +170,8 @@ static void backward_batch(const struct heads *s, struct heads_grad *g, struct l
                            real *dstate, real *small, int complete)
 {
     const struct dims *d = s->call->d;
-    const int F = in->F, r = in->r;
-    const int64_t from = row * d->C + (int64_t)h * F;
+    const int F = in->F, r = in->r, ld = s->H * F;
+    const int64_t from = row * ld + (int64_t)h * F;
     struct inner_grad ig = { .dQ = l->dQ, .dX = l->dX, .dV = l->dV, .dlr = l->dlr,
                              .dtok = small + 2 * F, .dgamma = small, .dbeta = small + F };
     const real scale = (real)(d->inner_lr / F);
@@ -179,12 +180,12 @@ static void backward_batch(const struct heads *s, struct heads_grad *g, struct l
     memset(l->dX, 0, (size_t)l->rows * sizeof *l->dX);
     memset(l->dV, 0, (size_t)l->rows * sizeof *l->dV);
     memset(l->dlr, 0, (size_t)l->small * sizeof *l->dlr);
-    copy_rows(l->O, dO + from, r, F, F, d->C);
+    copy_rows(l->O, dO + from, r, F, F, ld);
     s->inner->backward(&ig, dstate, l->O, in, complete, l->saved + i * l->saved_n, l->work);
-    turn(g->dq + from, l->dQ, s->rope, 0, r, F, d->C, F, -1);
-    turn(g->dk + from, l->dX, s->rope, 0, r, F, d->C, F, -1);
-    copy_rows(g->dv + from, l->dV, r, F, d->C, F);
-    for (int n = 0; n < r; n++) g->dsig[(row + n) * d->H + h] = scale * l->dlr[n];
+    turn(g->dq + from, l->dQ, s->rope, 0, r, F, ld, F, -1);
+    turn(g->dk + from, l->dX, s->rope, 0, r, F, ld, F, -1);
+    copy_rows(g->dv + from, l->dV, r, F, ld, F);
+    for (int n = 0; n < r; n++) g->dsig[(row + n) * s->H + h] = scale * l->dlr[n];
 }
 
 static void backward_head(const struct heads *s, struct heads_grad *g, const real *dO,
@@ -194,7 +195,7 @@ static void backward_head(const struct heads *s, struct heads_grad *g, const rea
     const struct dims *d = c->d;
     const int F = head_width(d), K = d->K, batches = heads_batches(c->T, K);
     const int groups = heads_groups(c->T, K, c->group);
-    const int64_t SA = align_reals(s->inner->state_reals(F)), head = b * d->H + h;
+    const int64_t SA = align_reals(s->inner->state_reals(F)), head = b * s->H + h;
     real *dstate = g->dcarry + b * s->carry_reals + s->offset + h * 2 * SA;
     real *small = g->small + head * heads_small(K, F);
 
@@ -217,7 +218,7 @@ static void backward_head(const struct heads *s, struct heads_grad *g, const rea
 void heads_backward(const struct heads *s, struct heads_grad *g, const real *dO)
 {
     const struct dims *d = s->call->d;
-    const int F = head_width(d), tasks = s->call->B * d->H, group = s->call->group;
+    const int F = head_width(d), tasks = s->call->B * s->H, group = s->call->group;
     const int64_t each = heads_scratch(s->inner, d->K, F, group, 1);
     check(s->call->pos % d->K == 0 && group <= HEADS_MAX_GROUP);
 
@@ -226,6 +227,6 @@ void heads_backward(const struct heads *s, struct heads_grad *g, const real *dO)
         struct local l;
         struct inner_in in[HEADS_MAX_GROUP];
         local_at(&l, s->scratch + omp_get_thread_num() * each, s->inner, d->K, F, group, 1);
-        backward_head(s, g, dO, &l, in, i / d->H, i % d->H);
+        backward_head(s, g, dO, &l, in, i / s->H, i % s->H);
     }
 }

@@ -20,11 +20,13 @@
 struct heads {
     const struct inner *inner;
     const struct layer_call *call;
-    const real *q, *k, *v;        /* (N,C) before RoPE                           */
+    int         H, h0;            /* heads here, and the number of the first one: all of them, or a
+                                   * rank's share when heads are split                         */
+    const real *q, *k, *v;        /* (N,H*F) before RoPE                         */
     const real *sig;              /* (N,H) sigmoid of the gate of [E8]           */
     const real *tok;              /* (K) of [E8]                                 */
     const real *rope;             /* (K,F): cos (F/2), then sin (F/2)            */
-    const real *gamma, *beta;     /* (H,F)                                       */
+    const real *gamma, *beta;     /* (.,F) of head h0 and on                     */
     const real *init;             /* (H,SA) initial states, for stats; or NULL   */
     real       *carry;            /* (B, carry): states at `offset`              */
     int64_t     carry_reals, offset;
@@ -32,7 +34,7 @@ struct heads {
     real       *scratch;          /* (threads, heads_scratch())                  */
 };
 
-/* Gradients: dq, dk, dv (N,C) and dsig (N,H) set; small (B,H,2F+K aligned) += :
+/* Gradients: dq, dk, dv (N,H*F) and dsig (N,H) set; small (B,H,2F+K aligned) += :
  * dgamma, dbeta, dtok; the state's part of dcarry [in,out]. */
 struct heads_grad { real *dq, *dk, *dv, *dsig, *small, *dcarry; };
 
@@ -51,7 +53,7 @@ int64_t heads_scratch(const struct inner *in, int K, int F, int group, int backw
 void heads_rope(real *rope, int n, int F, double theta);
 void heads_tok(real *tok, const real *token_idx, int K);
 
-/* o (N,C) set; carry [in,out]. */
+/* o (N,H*F) set; carry [in,out]. */
 void heads_forward(const struct heads *s, real *o);
 
 /* The slice must start on a mini-batch boundary. */

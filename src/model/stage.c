@@ -295,17 +295,20 @@ static void add_share(struct pass_sums *sums, struct fixed *to, double x)
     else sums->bad = 1;
 }
 
-/* A unit's share of its sequence's inner losses. */
+/* A unit's share of its sequence's inner losses, head by head: it does not matter which rank has
+ * which head. */
 static void add_inner(const struct stage *st, struct pass_sums *sums, int l, int B, int T)
 {
     const int K = st->d->K, H = st->d->H, n = T / K, all = st->o.context / K;
     struct fixed *to[3] = { sums->inner_w0, sums->inner_before, sums->inner_after };
     for (int b = 0; b < B; b++)
-        for (int i = 0; i < 3; i++) {
-            double sum = 0;
-            for (int k = 0; k < H * n; k++) sum += st->stats[((int64_t)b * H * n + k) * 3 + i];
-            add_share(sums, &to[i][l], sum / ((double)H * K * all));
-        }
+        for (int i = 0; i < 3; i++)
+            for (int h = 0; h < H; h++) {
+                double sum = 0;
+                for (int k = 0; k < n; k++)
+                    sum += st->stats[(((int64_t)b * H + h) * n + k) * 3 + i];
+                add_share(sums, &to[i][l], sum / ((double)H * K * all));
+            }
 }
 
 void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *sums)
