@@ -64,6 +64,7 @@ static void print_table(const struct eval_result *r, const struct eval_opts *o,
         for (int k = 0; k < r->n_buckets; k++) {
             const struct eval_bucket *b = &r->bucket[k];
             char range[48];
+            if (!b->tokens) continue;
             snprintf(range, sizeof range, "%" PRId64 " - %" PRId64, b->first, b->last);
             printf("  %-21s %10" PRId64 " %14.4f %12.4g\n", range, b->tokens, b->nats,
                    exp(b->nats));
@@ -125,6 +126,9 @@ static int evaluate(const char *model, const char *data, const struct options *o
     TRY(check_tokenizer(&info, m, d));
     if (!opt->score_bos) o.mask_token = dataset_index(d)->bos;
     if (!o.context) o.context = info.context ? info.context : DEFAULT_CONTEXT;
+    if (opt->inner && o.context < m->dims.K)
+        TRY(fail(ERR_USAGE, "--inner needs a context of at least one mini-batch, %d tokens",
+                 m->dims.K));
     if (opt->inner) o.inner = mem_new(m->dims.L, sizeof *o.inner, "inner losses");
 
     TRY(eval_run(&r, m, d, &o));
@@ -160,7 +164,7 @@ int cmd_eval(int argc, char **argv)
     if (rc != OK || rest.n < 0) return rc;
     if (rest.n != 2) return fail(ERR_USAGE, "ttt eval takes MODEL and DATA; found %d", rest.n);
     if (o.context < 0 || o.max_tokens < 0 || o.threads < 0 || o.threads > 4096)
-        return fail(ERR_USAGE, "--context, --max-tokens and --threads must not be negative");
+        return fail(ERR_USAGE, "--context, --max-tokens or --threads is out of range");
     if (o.threads) omp_set_num_threads((int)o.threads);
     return evaluate(rest.v[0], rest.v[1], &o);
 }

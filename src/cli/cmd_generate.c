@@ -182,7 +182,7 @@ int cmd_generate(int argc, char **argv)
     if (o.prompt && o.prompt_file)
         return fail(ERR_USAGE, "--prompt and --prompt-file exclude each other");
     if (o.g.tokens < 0 || slice < 1 || slice > INT_MAX || threads < 0 || threads > 4096)
-        return fail(ERR_USAGE, "--tokens, --slice and --threads must be positive");
+        return fail(ERR_USAGE, "--tokens, --slice or --threads is out of range");
     o.g.slice = (int)slice;
     o.g.sampler.seed = (uint64_t)seed;
     if (threads) omp_set_num_threads((int)threads);

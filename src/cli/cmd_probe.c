@@ -95,7 +95,7 @@ int cmd_probe(int argc, char **argv)
     if (rest.n != 1 || !tokens || !out)
         return fail(ERR_USAGE, "ttt probe takes MODEL, --tokens FILE and --out FILE");
     if (slice < 0 || slice > INT_MAX || threads < 0 || threads > 4096)
-        return fail(ERR_USAGE, "--slice and --threads must not be negative or huge");
+        return fail(ERR_USAGE, "--slice or --threads is out of range");
     o.slice = (int)slice;
     if (threads) omp_set_num_threads((int)threads);
     return probe(rest.v[0], tokens, out, &o);
