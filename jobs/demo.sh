@@ -17,6 +17,9 @@ steps_done() {
     echo "${n:-0}"
 }
 
+# Is process $1 running?  One that has ended but was not waited for is not.
+running() { case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in '' | Z*) return 1 ;; esac; }
+
 say "King James Bible: 66 books from Debian's program 'bible', a verse a line"
 rm -rf "$demo"
 mkdir -p "$demo/text/train" "$demo/text/val"
@@ -47,7 +50,7 @@ printf '   $ %s\n' "$ttt train $config"
 pid=$!
 trap 'kill "$pid" 2>/dev/null || :' EXIT
 while [ "$(steps_done)" -lt $((steps / 2 + 10)) ]; do
-    kill -0 "$pid" 2>/dev/null || { echo "demo: training ended before it was killed"; exit 1; }
+    running "$pid" || { echo "demo: training ended before it was killed"; exit 1; }
     sleep 0.2
 done
 kill -9 "$pid"

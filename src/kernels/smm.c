@@ -33,13 +33,6 @@ static kernel find(int M, int N, int K, int add)
     return f;
 }
 
-void smm(real *C, const real *A, const real *B, int M, int N, int K, int add)
-{
-    kernel f = find(M, N, K, add);
-    if (f) f(B, A, C);
-    else smm_ref(C, A, B, M, N, K, add);
-}
-
 CLONES
 void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add)
 {
@@ -49,6 +42,13 @@ void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add
             const real a = A[m * K + k];
             for (int n = 0; n < N; n++) C[m * N + n] += a * B[k * N + n];
         }
+}
+
+void smm(real *C, const real *A, const real *B, int M, int N, int K, int add)
+{
+    kernel f = find(M, N, K, add);
+    if (f) f(B, A, C);
+    else smm_ref(C, A, B, M, N, K, add);
 }
 
 CLONES
