@@ -172,6 +172,16 @@ int dir_sync(const char *path)
     return rc;
 }
 
+/* A new folder is only there after a power cut if its parent was synced. */
+static int make_one(const char *path)
+{
+    if (mkdir(path, 0777) != 0) return errno == EEXIST ? OK : io_error("can't make folder", path);
+    char *dir = parent(path);
+    const int rc = dir_sync(dir);
+    mem_free(dir);
+    return rc;
+}
+
 int dir_make(const char *path)
 {
     int rc = OK;
@@ -180,10 +190,10 @@ int dir_make(const char *path)
     for (char *s = p + 1; *s && rc == OK; s++) {
         if (*s != '/') continue;
         *s = '\0';
-        if (mkdir(p, 0777) != 0 && errno != EEXIST) rc = io_error("can't make folder", p);
+        rc = make_one(p);
         *s = '/';
     }
-    if (rc == OK && mkdir(p, 0777) != 0 && errno != EEXIST) rc = io_error("can't make folder", p);
+    if (rc == OK) rc = make_one(p);
     if (rc == OK && !path_is_dir(p)) rc = fail(ERR_IO, "%s: exists and is not a folder", p);
     mem_free(p);
     return rc;

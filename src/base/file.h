@@ -47,7 +47,7 @@ int file_replace(const char *path, const void *data, size_t n);
 /* Make the folder's entries durable. */
 int dir_sync(const char *path);
 
-/* Make a folder and its parents; an existing folder is fine. */
+/* Make a folder and its parents, durably; an existing folder is fine. */
 int dir_make(const char *path);
 
 /* Names in a folder, sorted bytewise, without "." and "..".  names [out] is
