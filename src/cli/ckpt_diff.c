@@ -45,8 +45,8 @@ static void note_values(struct report *r, const struct tensor *t, const struct t
                                (json_int_t)d->differ, "max_abs", d->max_abs, "rms", d->rms, "first",
                                where));
     else
-        printf("%-58s %" PRId64 " of %" PRId64 " differ, max %.4g, rms %.4g, first at %s\n", t->name,
-               d->differ, tensor_n(t), d->max_abs, d->rms, where);
+        printf("%-58s %" PRId64 " of %" PRId64 " differ, max %.4g, rms %.4g, first at %s\n",
+               t->name, d->differ, tensor_n(t), d->max_abs, d->rms, where);
 }
 
 /* Tensor i of a against tensor k of b. */
@@ -123,8 +123,8 @@ static void compare_scalars(struct report *r, json_t *scalars, struct ckpt *a, s
 
 static void print_json(struct report *r, json_t *scalars, const char *a, const char *b)
 {
-    json_t *j = json_pack("{s:b, s:[s,s], s:O, s:O}", "equal", !r->tensors && !r->scalars, "roots", a,
-                          b, "scalars", scalars, "tensors", r->list);
+    json_t *j = json_pack("{s:b, s:[s,s], s:O, s:O}", "equal", !r->tensors && !r->scalars,
+                          "roots", a, b, "scalars", scalars, "tensors", r->list);
     char *text = json_dumps(j, JSON_INDENT(2));
     check(text);
     puts(text);

@@ -59,7 +59,8 @@ static int list_one(const char *dir, const struct ckpt_entry *e, int prove)
         }
     }
     printf("%12" PRId64 "  %7" PRId64 "  %10s  %-32s  %-13s  %s\n", e->step, e->attempt, size, root,
-           !e->committed ? "not committed" : rc != OK ? "DAMAGED" : prove ? "valid" : "opens", when);
+           !e->committed ? "not committed" : rc != OK ? "DAMAGED" : prove ? "valid" : "opens",
+           when);
     ckpt_close(c);
     mem_free(path);
     return rc;
@@ -114,7 +115,7 @@ int cmd_ckpt(int argc, char **argv)
     const struct arg args[] = {
         { "json", ARG_FLAG, &json, NULL, "show, diff: print one JSON object" },
         { "all", ARG_FLAG, &all, NULL, "show: the optimizer's tensors, too" },
-        { "quick", ARG_FLAG, &quick, NULL, "list: prove MANIFEST and index, do not read the tiles" },
+        { "quick", ARG_FLAG, &quick, NULL, "list: prove MANIFEST and index, do not read tiles" },
     };
     struct arg_rest rest;
     const int rc = args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,

@@ -125,8 +125,8 @@ static int run(int argc, char **argv, const char *usage, const char *about,
 int cmd_import(int argc, char **argv)
 {
     return run(argc, argv, "ttt import HF_DIR DIR",
-               "Reads config.json and model.safetensors (float32, bfloat16, float16, float64) of a\n"
-               "Hugging Face TTT model and writes a checkpoint without optimizer state into DIR.\n"
+               "Reads config.json and model.safetensors (float32, bfloat16, float16, float64)\n"
+               "of a Hugging Face TTT model and writes a checkpoint of its weights into DIR.\n"
                "train.init_from, ttt eval, generate, probe and export take DIR as a model.",
                import);
 }

@@ -32,7 +32,10 @@ static int count_tiles(struct ckpt *c)
     c->first = mem_new((int64_t)c->m.count + 1, sizeof *c->first, "checkpoint tiles");
     for (int i = 0; i < c->m.count; i++) {
         c->first[i + 1] = c->first[i] + tile_count(&c->m.tensors[i]);
-        if (c->first[i + 1] > listed) break;
+        if (c->first[i + 1] > listed) {
+            c->first[c->m.count] = -1;
+            break;
+        }
         json_object_set_new(c->names, c->m.tensors[i].name, json_integer(i));
     }
     if (c->first[c->m.count] != listed)

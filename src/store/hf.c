@@ -185,8 +185,12 @@ int hf_read_weights(real *w, const struct param_table *t, const char *folder)
 {
     char *path = mem_format("%s/model.safetensors", folder);
     struct safetensors *s = NULL;
+    char *shards = mem_format("%s.index.json", path);
     int rc = OK;
 
+    if (!path_exists(path) && path_exists(shards))
+        TRY(fail(ERR_DATA, "%s: the weights are in several files; join them into one "
+                 "model.safetensors first (save_pretrained with a larger max_shard_size)", shards));
     TRY(safetensors_open(&s, path));
     TRY(check_names(s, t, path));
     for (int i = 0; i < t->count; i++)
@@ -194,6 +198,7 @@ int hf_read_weights(real *w, const struct param_table *t, const char *folder)
 out:
     safetensors_close(s);
     mem_free(path);
+    mem_free(shards);
     return rc;
 }
 

@@ -63,6 +63,8 @@ const char *tensor_parse(struct tensor *t, const char *name, const json_t *dtype
 
     *t = (struct tensor){ 0 };
     if (!name || !*name || strlen(name) >= TENSOR_NAME) return "a name of 1 to 255 bytes is needed";
+    for (const char *s = name; *s; s++)
+        if ((unsigned char)*s < ' ' || *s == 127) return "its name has control characters";
     snprintf(t->name, sizeof t->name, "%s", name);
     if (!json_is_string(dtype) || dtype_parse(&t->dtype, json_string_value(dtype)) != OK)
         return "its dtype is not one of F32 F64 I32 I64 U8 BF16 F16";

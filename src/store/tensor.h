@@ -1,8 +1,8 @@
 /* tensor.h -- named arrays as files know them: element type, shape, name.
  *
  * Shared by checkpoints and safetensors, so that both have the same limits:
- * names of at most 255 bytes of UTF-8, at most 8 dimensions, at most 65,536
- * tensors a file, and sizes that fit 63 bits.
+ * names of at most 255 bytes of UTF-8 without control characters, at most 8
+ * dimensions, at most 65,536 tensors a file, and sizes that fit 63 bits.
  */
 #ifndef TENSOR_H
 #define TENSOR_H

@@ -265,7 +265,7 @@ static void damage_is_found(void **state)
         assert_int_equal(whole(path), OK);
         for (size_t len = 0; len < n; len++) {
             assert_int_equal(truncate(name, (off_t)(n - 1 - len)), 0);
-            if (whole(path) != ERR_DATA) fail_msg("%s: cut at %zu not found", parts[p], n - 1 - len);
+            if (whole(path) != ERR_DATA) fail_msg("%s: cut %zu bytes", parts[p], len + 1);
         }
         for (size_t more = 1; more <= sizeof zeros; more++) {
             put_file(name, bytes, n);
@@ -335,7 +335,8 @@ static void large_tensors(void **state)
 {
     (void)state;
     enum { ROWS = 700, COLS = 4099 };
-    float *x = mem_new(ROWS * COLS, sizeof *x, "test"), *y = mem_new(ROWS * COLS, sizeof *y, "test");
+    float *x = mem_new(ROWS * COLS, sizeof *x, "test");
+    float *y = mem_new(ROWS * COLS, sizeof *y, "test");
     const struct tensor t = { "x", DT_F32, 2, { ROWS, COLS }, x };
     const struct ckpt_meta meta = { .step = 1 };
     struct ckpt *c = NULL;

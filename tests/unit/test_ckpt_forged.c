@@ -99,6 +99,8 @@ static void forged_manifests(void **state)
         { "\"tiles\":3", "\"tiles\":1000000000000000000" },
         { "\"bytes\":", "\"bytes\":1" },
         { "\"index\":\"", "\"index\":\"g" },
+        { "\"tiles\":3", "\"tiles\":0" },
+        { "\"name\":\"x\"", "\"name\":\"\\u001b[31m\"" },
         { "\"files\":[", "\"files\":[0," },
         { "\"files\":[", "\"files\":0,\"x\":[" },
     };
@@ -141,6 +143,33 @@ static void forged_indexes(void **state)
         mem_free(bytes);
     }
     quiet(0);
+}
+
+/* Tensors, but not one tile, everything hashed and rooted rightly. */
+static void no_tiles_at_all(void **state)
+{
+    (void)state;
+    char *text = NULL, *from = NULL, hex[HASH_HEX], old[HASH_HEX];
+    size_t n = 0;
+
+    make();
+    assert_int_equal(file_slurp(&text, &n, manifest, 1 << 20), OK);
+    put_file(data, "", 0);
+    edit("\"tiles\":3", "\"tiles\":0");
+    from = mem_string(strstr(text, "\"bytes\":"));
+    from[strcspn(from, ",")] = '\0';
+    edit(from, "\"bytes\":0");
+    snprintf(old, sizeof old, "%s", strstr(text, "\"index\":\"") + 9);
+    hash_hex(hex, hash_bytes("", 0));
+    edit(old, hex);
+    snprintf(old, sizeof old, "%s", strstr(text, "\"root\":\"") + 8);
+    hash_hex(hex, hash_bytes("{}", 2));
+    edit(old, hex);
+    quiet(1);
+    assert_int_equal(whole(), ERR_DATA);
+    quiet(0);
+    mem_free(text);
+    mem_free(from);
 }
 
 /* One tile, packed; tests change the copy and set its hashes right. */
@@ -226,7 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forged_manifests), cmocka_unit_test(forged_indexes),
-        cmocka_unit_test(forged_records),
+        cmocka_unit_test(no_tiles_at_all),  cmocka_unit_test(forged_records),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);
 }

@@ -3,6 +3,7 @@
 #include "tests/unit/store_test.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -153,6 +154,35 @@ static void kills_lose_nothing(void **state)
     printf("  %d kills\n", cases);
 }
 
+/* Files may not grow beyond a limit: the system itself cuts writes short, then refuses them,
+ * at every place of the data and of the MANIFEST. */
+static void no_room(void **state)
+{
+    (void)state;
+    struct rlimit old, limit;
+    struct hash root;
+    int failed = 0, rc = ERR_IO;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    signal(SIGXFSZ, SIG_IGN);
+    quiet(1);
+    assert_int_equal(save(at("full"), 1, 1, 0, &root), OK);
+    for (rlim_t bytes = 0; rc != OK && bytes < 10000; bytes += 23) {
+        limit = (struct rlimit){ .rlim_cur = bytes, .rlim_max = old.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+        rc = save(at("full"), 2, 1, 0, &root);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+        assert_int_equal(newest(at("full"), NULL), rc == OK ? 2 : 1);
+        assert_int_equal(count_of(at("full")), 1);
+        if (rc != OK) assert_int_equal(rc, ERR_IO);
+        failed += rc != OK;
+    }
+    quiet(0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(rc, OK);
+    assert_true(failed > 20);
+}
+
 static void retention(void **state)
 {
     (void)state;
@@ -260,7 +290,9 @@ static void what_a_user_names(void **state)
 
     for (int k = 1; k <= 2; k++) assert_int_equal(save(dir, k, 0, 0, &root), OK);
     char *first = mem_format("%s/step-%012d.a0001", dir, 1);
-    const struct { const char *path; int64_t step; } names[] = { { run, 2 }, { dir, 2 }, { first, 1 } };
+    const struct { const char *path; int64_t step; } names[] = {
+        { run, 2 }, { dir, 2 }, { first, 1 },
+    };
     for (int i = 0; i < 3; i++) {
         assert_int_equal(ckpt_locate(&c, names[i].path), OK);
         assert_int_equal(ckpt_step(c), names[i].step);
@@ -278,9 +310,9 @@ int main(int argc, char **argv)
     struct hash root;
     char path[4096] = "";
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(errors_harm_nothing), cmocka_unit_test(kills_lose_nothing),
-        cmocka_unit_test(retention),           cmocka_unit_test(fallback_and_quarantine),
-        cmocka_unit_test(what_a_user_names),
+        cmocka_unit_test(errors_harm_nothing),     cmocka_unit_test(kills_lose_nothing),
+        cmocka_unit_test(no_room),                 cmocka_unit_test(retention),
+        cmocka_unit_test(fallback_and_quarantine), cmocka_unit_test(what_a_user_names),
     };
 
     if (argc == 3 && !strcmp(argv[1], "save")) return -save(argv[2], 2, 1, 0, &root);

@@ -177,17 +177,17 @@ static void hostile_headers(void **state)
     assert_int_equal(open_rc(file_of(deep, zeros, 16)), ERR_DATA);
     memset(deep, 'n', 256);
     deep[256] = '\0';
-    long_name = mem_format("{\"%s\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", deep);
+    long_name = mem_format("{" T("%s", "F32", "[2,2]", "[0,16]") "}", deep);
     assert_int_equal(open_rc(file_of(long_name, zeros, 16)), ERR_DATA);
     mem_free(long_name);
     deep[255] = '\0';
-    long_name = mem_format("{\"%s\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}", deep);
+    long_name = mem_format("{" T("%s", "F32", "[2,2]", "[0,16]") "}", deep);
     assert_int_equal(open_rc(file_of(long_name, zeros, 16)), OK);
     mem_free(long_name);
     mem_free(deep);
 
     /* The length itself: nothing is allocated for what is not there. */
-    static const uint64_t lengths[] = { 0, 1, 17, 1ull << 20, 101ull << 20, 1ull << 62, UINT64_MAX };
+    static const uint64_t lengths[] = { 0, 1, 17, 1 << 20, 101 << 20, 1ull << 62, UINT64_MAX };
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         unsigned char raw[24] = { 0 };
         put_u64(raw, lengths[i]);
@@ -250,7 +250,8 @@ static void damaged_files(void **state)
 {
     (void)state;
     static float x[40];
-    const struct tensor t[] = { { "w", DT_F32, 2, { 4, 5 }, x }, { "v", DT_F32, 1, { 20 }, x + 20 } };
+    const struct tensor t[] = { { "w", DT_F32, 2, { 4, 5 }, x },
+                                { "v", DT_F32, 1, { 20 }, x + 20 } };
     char *raw = NULL;
     size_t n = 0, accepted = 0, header = 0;
 

@@ -47,7 +47,8 @@ static void differences(void **state)
 {
     (void)state;
     float x[2000] = { 0 }, y[2000] = { 0 };
-    const struct tensor a = { "a", DT_F32, 2, { 2, 1000 }, x }, b = { "a", DT_F32, 2, { 2, 1000 }, y };
+    const struct tensor a = { "a", DT_F32, 2, { 2, 1000 }, x };
+    const struct tensor b = { "a", DT_F32, 2, { 2, 1000 }, y };
     struct tensor_diff d;
 
     x[7] = y[7] = NAN;                       /* the same bits: equal */
@@ -85,7 +86,8 @@ static void verdicts(void **state)
             const double std = p->init == INIT_UNIFORM ? p->init_arg / sqrt(3) : p->init_arg;
             struct tensor_stats s;
             if (moved)
-                for (int64_t k = 0; k < p->n; k++) m->w[p->offset + k] *= (real)(1.1 + 0.3 * (k % 2));
+                for (int64_t k = 0; k < p->n; k++)
+                    m->w[p->offset + k] *= (real)(1.1 + 0.3 * (k % 2));
             if (moved && p->init == INIT_ZERO) m->w[p->offset] = (real)0.01;
             tensor_stats(&s, &list[i]);
             const int v = tensor_looks_untrained(&s, std);
