@@ -52,12 +52,13 @@ void conf_reference(FILE *out)
             "One YAML file is one run. Below is every key; this page is printed by\n"
             "`ttt config reference` from the table the program reads files with.\n\n"
             "    ttt config check RUN.yaml      all mistakes at once, with line and column\n"
-            "    ttt config show RUN.yaml       every key with its value, and the memory it takes\n"
+            "    ttt config show RUN.yaml       every key with its value, and the memory needed\n"
             "    ttt train RUN.yaml --set optim.lr=1e-3 --set train.steps=100\n\n"
             "A key that is absent has its default: the recipe of the TTT paper for 125M\n"
-            "parameters. Only `data.train` must be given. An override (`--set`) wins over the file.\n"
-            "Unknown and repeated keys, anchors, aliases and tags are mistakes; `true` and `false`\n"
-            "are the only truth values; numbers are decimal (`1e-3`), without underscores.\n");
+            "parameters. Only `data.train` must be given. An override (`--set`) wins over the\n"
+            "file. Unknown and repeated keys, anchors, aliases and tags are mistakes; `true` and\n"
+            "`false` are the only truth values; numbers are decimal (`1e-3`), without\n"
+            "underscores.\n");
     for (int i = 0; i < conf_key_count; i++) {
         const struct conf_key *k = &conf_keys[i];
         if (begins(section, i))

@@ -4,6 +4,7 @@
 
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/base/utf8.h"
 #include "src/conf/conf_table.h"
 
 int conf_takes_auto(const struct conf_key *k) { return k->preset && !strcmp(k->preset, "auto"); }
@@ -19,11 +20,24 @@ static int64_t get_int(const void *at, size_t size)
     return size == sizeof(int) ? *(const int *)at : *(const int64_t *)at;
 }
 
+/* UTF-8 that YAML gives back unchanged: no control characters, no ends of lines. */
+static int is_printable(const char *text)
+{
+    int length = 0;
+
+    if (utf8_valid(text, (int64_t)strlen(text)) != (int64_t)strlen(text)) return 0;
+    for (; *text; text += length) {
+        const uint32_t c = utf8_char(text, &length);
+        if (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029 || c == 0xfeff ||
+            c == 0xfffe || c == 0xffff)
+            return 0;
+    }
+    return 1;
+}
+
 static int store_text(char *at, size_t size, const char *text)
 {
-    if (strlen(text) >= size) return 0;
-    for (const char *p = text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f) return 0;
+    if (strlen(text) >= size || !is_printable(text)) return 0;
     memset(at, 0, size);
     memcpy(at, text, strlen(text));
     return 1;
@@ -160,7 +174,7 @@ const char *conf_expected(char *out, size_t room, const struct conf_key *k)
             n += (size_t)snprintf(out + n, room - n, "%s%s", joint(i, count), conf_layer(i));
         break;
     case CONF_TEXT:
-        snprintf(out, room, "text of at most %zu bytes", k->size - 1);
+        snprintf(out, room, "printable text of at most %zu bytes", k->size - 1);
         break;
     }
     return out;

@@ -42,7 +42,10 @@ static int parse_n(struct conf *c, const char *text, size_t n, char *const *sets
     return rc;
 }
 
-static int parse(struct conf *c, const char *text) { return parse_n(c, text, strlen(text), NULL, 0); }
+static int parse(struct conf *c, const char *text)
+{
+    return parse_n(c, text, strlen(text), NULL, 0);
+}
 
 static int lines(const char *text)
 {
@@ -86,7 +89,7 @@ static void all_at_once(void **state)
         "t.yaml:6:16: train.steps: ", "t.yaml:6:28: expected no anchor",
         "t.yaml:6:51: train.batch_tokens: ", "t.yaml:7:13: optim.lr: ",
         "t.yaml:7:19: optim.wamup_steps: ", "(did you mean optim.warmup_steps?)",
-        "t.yaml:1:1: data.train: expected text",
+        "t.yaml:1:1: data.train: expected printable text",
     };
     struct conf c;
     (void)state;
@@ -100,7 +103,8 @@ static void all_at_once(void **state)
 /* Every key refuses what no key can be, whatever its row says. */
 static void every_key_is_strict(void **state)
 {
-    static const char *const never[] = { "", "~", "null", "[1]", "{a: 1}", "&a 1", "*a", "!!str 1" };
+    static const char *const never[] = { "", "~", "null", "[1]", "{a: 1}", "&a 1", "*a",
+                                         "!!str 1" };
     static const char *const numbers[] = { "nan", ".nan", "inf", "-.inf", "1e400", "0x10", "1_0",
                                            "\"1\"", "yes", "-1e300", "1e300" };
     struct conf c;
@@ -179,14 +183,15 @@ static void overrides(void **state)
     char *const good[] = { "optim.lr=1e-3", "optim.lr=2e-3", "data.val=a=b # c", "run.name=x",
                            "model.heads=4", "train.init_from=" };
     char *const wrong[] = { "optim.lr", "=3", "optim.rl=1", "model.width=x", "model.heads=5",
-                            "model.tied=", "data.train=null" };
+                            "model.tied=", "data.train=null", "data.val=\xff" };
     static const char *const want[] = {
         "--set:1:1: expected key.path=value, found 'optim.lr'",
         "--set:2:1: expected key.path=value, found '=3'",
         "--set:3:1: optim.rl: expected a known key, found an unknown one (did you mean optim.lr?)",
         "--set:4:13: model.width: expected a whole number from 2 to 65536, found 'x'",
         "--set:6:12: model.tied: expected true or false, found nothing",
-        "--set:7:12: data.train: expected text",
+        "--set:8:10: data.val: expected printable text",
+        "--set:7:12: data.train: expected printable text",
     };
     struct conf c;
     (void)state;
@@ -197,10 +202,10 @@ static void overrides(void **state)
     assert_string_equal(c.run.dir, "logs/x");
     assert_string_equal(c.train.init_from, "");
 
-    assert_int_equal(parse_n(&c, HEAD, strlen(HEAD), wrong, 7), ERR_CONFIG);
+    assert_int_equal(parse_n(&c, HEAD, strlen(HEAD), wrong, 8), ERR_CONFIG);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
         if (!strstr(said, want[i])) fail_msg("'%s' is missing in\n%s", want[i], said);
-    assert_int_equal(lines(said), 6);
+    assert_int_equal(lines(said), 7);
     assert_int_equal(parse_n(&c, HEAD, strlen(HEAD), wrong + 4, 1), ERR_CONFIG);
     assert_non_null(strstr(said, "--set:1:13: model.heads: expected a divisor of model.width"));
 }
