@@ -16,31 +16,43 @@
 struct metrics {
     char   *path;
     int     fd;
-    int64_t lost;   /* lines since writing began to fail */
+    int64_t lost;       /* lines since writing began to fail */
+    int64_t last_eval;  /* step                              */
 };
+
+int64_t metrics_last_eval(const struct metrics *m) { return m->last_eval; }
+
+/* An evaluation's step, or `old`. */
+static int64_t eval_step(const json_t *line, int64_t old)
+{
+    const char *kind = json_string_value(json_object_get(line, "kind"));
+    if (!kind || strcmp(kind, "eval") != 0) return old;
+    return json_integer_value(json_object_get(line, "step"));
+}
 
 json_t *metrics_real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 /* Does this line stay when the run goes on from `step`? */
-static int keeps(const char *line, size_t n, int64_t step)
+static int keeps(const char *line, size_t n, int64_t step, int64_t *last_eval)
 {
     if (n == 0 || line[n - 1] != '\n') return 0;
     json_t *o = json_loadb(line, n, 0, NULL);
     const json_t *at = json_object_get(o, "step");
     const int yes = json_is_integer(at) && json_integer_value(at) <= step;
+    if (yes) *last_eval = eval_step(o, *last_eval);
     json_decref(o);
     return yes;
 }
 
 /* Copy the lines that stay to `out`.  returns lines dropped, or -1 with errno */
-static int64_t filter(FILE *out, FILE *in, int64_t step)
+static int64_t filter(FILE *out, FILE *in, int64_t step, int64_t *last_eval)
 {
     char *line = NULL;
     size_t room = 0;
     int64_t dropped = 0;
 
     for (ssize_t n; (n = getline(&line, &room, in)) >= 0;) {
-        if (!keeps(line, (size_t)n, step)) dropped++;
+        if (!keeps(line, (size_t)n, step, last_eval)) dropped++;
         else if (fwrite(line, 1, (size_t)n, out) != (size_t)n) break;
     }
     free(line);
@@ -48,7 +60,7 @@ static int64_t filter(FILE *out, FILE *in, int64_t step)
 }
 
 /* Remove what does not stay; the file is replaced only if that is anything. */
-static int clean(const char *path, int64_t step)
+static int clean(const char *path, int64_t step, int64_t *last_eval)
 {
     struct stat st;
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
@@ -58,7 +70,7 @@ static int clean(const char *path, int64_t step)
 
     char *tmp = mem_format("%s.tmp", path);
     FILE *out = fopen(tmp, "we");
-    int64_t dropped = out ? filter(out, in, step) : -1;
+    int64_t dropped = out ? filter(out, in, step, last_eval) : -1;
     if (out && dropped > 0 && (fflush(out) || fsync(fileno(out)))) dropped = -1;
     if (out && fclose(out) != 0) dropped = -1;
     fclose(in);
@@ -71,8 +83,10 @@ static int clean(const char *path, int64_t step)
 
 int metrics_open(struct metrics **out, const char *path, int64_t step)
 {
+    int64_t last_eval = -1;
+
     *out = NULL;
-    const int rc = clean(path, step);
+    const int rc = clean(path, step, &last_eval);
     if (rc != OK) return rc;
     const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (fd < 0) return fail(ERR_IO, "%s: can't open: %s", path, strerror(errno));
@@ -80,6 +94,7 @@ int metrics_open(struct metrics **out, const char *path, int64_t step)
     *out = mem_new(1, sizeof **out, "metrics");
     (*out)->path = mem_string(path);
     (*out)->fd = fd;
+    (*out)->last_eval = last_eval;
     return OK;
 }
 
@@ -106,6 +121,7 @@ void metrics_write(struct metrics *m, json_t *line)
 {
     char *text = json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17));
     check(text);
+    m->last_eval = eval_step(line, m->last_eval);
     char *whole = mem_format("%s\n", text);
 
     if (append(m->fd, whole, strlen(whole)) != 0) {
