@@ -1,0 +1,49 @@
+#include "src/conf/conf_diff.h"
+
+#include <string.h>
+
+#include "src/base/log.h"
+#include "src/base/status.h"
+#include "src/conf/conf_table.h"
+
+/* May this key change in the middle of a run without changing what is computed?
+ * Where the data lies is free, since its fingerprint is compared. */
+static int is_free(const char *path)
+{
+    static const char *const free_keys[] = {
+        "run.name", "run.dir", "run.threads", "data.train", "data.val", "train.micro_batch",
+        "train.remat", "train.inner_group", "train.inner_stats_every", "train.max_bad_steps",
+        "train.init_from",
+    };
+    static const char *const free_sections[] = { "eval.", "checkpoint.", "log." };
+
+    for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
+        if (!strcmp(path, free_keys[i])) return 1;
+    for (size_t i = 0; i < sizeof free_sections / sizeof *free_sections; i++)
+        if (!strncmp(path, free_sections[i], strlen(free_sections[i]))) return 1;
+    return 0;
+}
+
+int conf_diff(const struct conf *now, const char *text, const char *source, int allow)
+{
+    static struct conf old;  /* large, and commands read one at a time */
+    char was[3 * CONF_PATH], is[3 * CONF_PATH];
+    int refused = 0;
+
+    int rc = conf_parse(&old, text, strlen(text), source, NULL, 0);
+    if (rc != OK) return rc;
+    for (int i = 0; i < conf_key_count; i++) {
+        const struct conf_key *k = &conf_keys[i];
+        conf_show(was, sizeof was, &old, k);
+        conf_show(is, sizeof is, now, k);
+        if (!strcmp(was, is)) continue;
+        const int matters = !is_free(k->path);
+        log_phase("config: %s is %s, was %s%s", k->path, is, was,
+                  matters ? "  <- changes what is computed" : "");
+        refused += matters && !allow;
+    }
+    if (!refused) return OK;
+    return fail(ERR_CONFIG, "%s was computed with another configuration (%d key%s above); "
+                "--allow-config-change goes on with the new one, another run.dir starts anew",
+                source, refused, refused == 1 ? "" : "s");
+}

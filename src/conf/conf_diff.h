@@ -1,0 +1,18 @@
+/* conf_diff.h -- what changed between the configuration of a checkpoint and
+ * the one that wants to go on from it.
+ */
+#ifndef CONF_DIFF_H
+#define CONF_DIFF_H
+
+#include "src/conf/conf.h"
+
+/* Print every key that differs.  Keys of logging, saving, evaluating and of how the work is
+ * laid out in memory are free; one that changes what is computed is refused unless
+ * `allow` is set.
+ *
+ * text    the configuration in the checkpoint, as conf_text() wrote it
+ * source  stands for it in messages
+ * returns OK or ERR_CONFIG */
+int conf_diff(const struct conf *now, const char *text, const char *source, int allow);
+
+#endif
