@@ -15,6 +15,7 @@ static const struct {
     { "prep", cmd_prep, "turn text into token shards" },
     { "data", cmd_data, "what is in a data set, is it intact, print its text" },
     { "config", cmd_config, "check a configuration, show it with its memory" },
+    { "train", cmd_train, "train a model, or go on with it" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
     { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },
     { "generate", cmd_generate, "continue a text" },

@@ -1,0 +1,40 @@
+/* ttt train -- train a model as a configuration says, or go on with it. */
+#include "mpi/comm.h"
+#include "mpi/trainer.h"
+#include "src/base/status.h"
+#include "src/cli/args.h"
+#include "src/cli/cmd.h"
+
+static const char usage[] = "ttt train RUN.yaml [--set key=value ...]";
+static const char about[] =
+    "Train a model; started again, go on from the newest valid checkpoint.\n"
+    "Prints \"committed step N root HEX\" once a checkpoint is on disk and was read back;\n"
+    "equal roots are equal training states.  SIGUSR1, SIGTERM and SIGINT save at the next\n"
+    "step and leave with exit code 85.  Files of a run: see logs/README.md.";
+
+int cmd_train(int argc, char **argv)
+{
+    static struct conf conf;  /* large */
+    struct trainer_opts opts = { 0 };
+    struct arg_list sets = { 0 };
+    struct arg_rest rest;
+    struct axis world;
+    const struct arg args[] = {
+        { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of the configuration" },
+        { "allow-config-change", ARG_FLAG, &opts.allow_config_change, NULL,
+          "resume although keys changed that change what is computed" },
+        { "allow-data-change", ARG_FLAG, &opts.allow_data_change, NULL,
+          "resume although the training data changed" },
+    };
+    int rc = OK;
+
+    TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
+    if (rest.n < 0) return OK;
+    if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
+    TRY(conf_read(&conf, rest.v[0], sets.v, sets.n));
+    comm_start(&world);
+    rc = trainer_run(&conf, &opts, &world);
+    comm_stop(&world);
+out:
+    return rc;
+}

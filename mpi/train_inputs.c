@@ -1,0 +1,62 @@
+#include "mpi/train_inputs.h"
+
+#include "src/base/status.h"
+#include "src/data/token.h"
+
+/* The tokenizer that the data names must be the one that made it. */
+static int check_tokenizer(struct train_inputs *in, const struct conf *c)
+{
+    struct tokenizer *t = NULL;
+    int rc = OK;
+
+    in->kind = dataset_tokenizer(in->train, &in->path, &in->tokenizer);
+    TRY(tokenizer_open(&t, in->kind, in->path));
+    if (!hash_equal(tokenizer_hash(t), in->tokenizer))
+        TRY(fail(ERR_CONFIG, "%s is not the tokenizer that made %s",
+                 in->path ? in->path : in->kind, c->data.train));
+    in->bos = tokenizer_bos(t);
+out:
+    tokenizer_close(t);
+    return rc;
+}
+
+static int check_val(const struct train_inputs *in, const struct conf *c)
+{
+    char a[HASH_HEX], b[HASH_HEX];
+    const char *path;
+    struct hash hash;
+    const char *kind = dataset_tokenizer(in->val, &path, &hash);
+
+    if (hash_equal(hash, in->tokenizer)) return OK;
+    hash_hex(a, in->tokenizer);
+    hash_hex(b, hash);
+    return fail(ERR_CONFIG, "data.train and data.val have different tokenizers: %s (%s %s), "
+                "%s (%s %s)", c->data.train, in->kind, a, c->data.val, kind, b);
+}
+
+int train_inputs_open(struct train_inputs *in, const struct conf *c)
+{
+    int rc = OK;
+
+    *in = (struct train_inputs){ 0 };
+    TRY(dataset_open(&in->train, c->data.train));
+    if (c->data.val[0]) TRY(dataset_open(&in->val, c->data.val));
+    if (dataset_vocab(in->train) > c->model.vocab)
+        TRY(fail(ERR_CONFIG, "model.vocab is %d, the data's tokenizer has %d (%s)", c->model.vocab,
+                 dataset_vocab(in->train), c->data.train));
+    TRY(check_tokenizer(in, c));
+    if (in->val) TRY(check_val(in, c));
+    if (dataset_tokens(in->train) <= c->train.context)
+        TRY(fail(ERR_CONFIG, "%s holds %lld tokens; a sample takes train.context + 1 = %d",
+                 c->data.train, (long long)dataset_tokens(in->train), c->train.context + 1));
+out:
+    if (rc != OK) train_inputs_close(in);
+    return rc;
+}
+
+void train_inputs_close(struct train_inputs *in)
+{
+    dataset_close(in->train);
+    dataset_close(in->val);
+    *in = (struct train_inputs){ 0 };
+}

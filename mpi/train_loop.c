@@ -1,0 +1,244 @@
+#include "mpi/train_loop.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/clock.h"
+#include "src/base/failpoint.h"
+#include "src/base/log.h"
+#include "src/base/status.h"
+#include "src/base/stop.h"
+#include "src/infer/eval.h"
+#include "src/store/progress.h"
+
+/* --- saving ---------------------------------------------------------------- */
+
+static int save(struct train_loop *l, const char *reason)
+{
+    const struct conf *c = l->conf;
+    const struct ckpt_opts opts = { .level = c->checkpoint.level, .keep = c->checkpoint.keep,
+                                    .keep_every = c->checkpoint.keep_every };
+    const double begin = clock_s();
+    char hex[HASH_HEX];
+    struct hash root;
+
+    metrics_sync(l->metrics);
+    const int rc = train_state_save(l->state, l->run->ckpt, l->info, &opts, &root);
+    l->save_s = clock_s();
+    if (rc != OK) {
+        metrics_write(l->metrics, json_pack("{s:s,s:I,s:b,s:s}", "kind", "save", "step",
+                                            l->state->step, "error", 1, "reason", reason));
+        log_warn("the save of step %lld was given up; training goes on, and older checkpoints are "
+                 "as they were", (long long)l->state->step);
+        return rc;
+    }
+    l->saved_step = l->state->step;
+    hash_hex(hex, root);
+    printf("committed step %lld root %s\n", (long long)l->state->step, hex);
+    fflush(stdout);
+    metrics_write(l->metrics, json_pack("{s:s,s:I,s:s,s:f,s:s}", "kind", "save", "step",
+                                        l->state->step, "root", hex, "save_s",
+                                        l->save_s - begin, "reason", reason));
+    return OK;
+}
+
+/* Is a save due at this step by the configuration, and why? */
+static const char *save_due(const struct train_loop *l)
+{
+    const struct conf *c = l->conf;
+    const int64_t step = l->state->step, every = c->checkpoint.every_steps;
+    const double minutes = c->checkpoint.every_minutes;
+
+    if (every > 0 && step % every == 0) return "steps";
+    if (minutes > 0 && clock_s() - l->save_s >= 60 * minutes) return "time";
+    return NULL;
+}
+
+/* For messages: what a restart would go on from. */
+static const char *newest(const struct train_loop *l)
+{
+    static char text[64];
+    if (l->saved_step < 0) return "there is no checkpoint";
+    snprintf(text, sizeof text, "the newest checkpoint is of step %lld", (long long)l->saved_step);
+    return text;
+}
+
+/* The state that the process leaves behind: a second try, then it is an error. */
+static int save_last(struct train_loop *l, const char *reason)
+{
+    if (l->saved_step == l->state->step) return OK;
+    int rc = save(l, reason);
+    if (rc != OK) rc = save(l, reason);
+    if (rc == OK) return OK;
+    return fail(ERR_IO, "step %lld could not be saved; %s", (long long)l->state->step, newest(l));
+}
+
+/* --- evaluating ---------------------------------------------------------------- */
+
+static int eval_due(const struct train_loop *l)
+{
+    const int64_t step = l->state->step, every = l->conf->eval.every_steps;
+
+    if (!l->inputs->val || step == 0 || metrics_last_eval(l->metrics) >= step) return 0;
+    return step >= l->conf->train.steps || (every > 0 && step % every == 0);
+}
+
+/* A failure is said and costs nothing but the numbers. */
+static void evaluate(struct train_loop *l)
+{
+    const struct pass_opts *p = &l->step->pass;
+    const struct eval_opts o = { .context = p->context, .max_tokens = l->conf->eval.max_tokens,
+                                 .mask_token = p->mask_token };
+    struct eval_result r;
+    char line[EVAL_LINE];
+
+    if (eval_run(&r, l->state->model, l->inputs->val, &o) != OK) {
+        log_warn("the evaluation of step %lld was given up", (long long)l->state->step);
+        return;
+    }
+    eval_line(line, &r);
+    log_phase("eval at step %lld: %s", (long long)l->state->step, line);
+    metrics_write(l->metrics,
+                  json_pack("{s:s,s:I,s:o,s:o,s:o,s:I,s:f}", "kind", "eval", "step",
+                            l->state->step, "loss_nats", metrics_real(r.nats), "perplexity",
+                            metrics_real(r.ppl), "bits_per_byte", metrics_real(r.bits_per_byte),
+                            "tokens", r.tokens, "eval_s", r.seconds));
+}
+
+/* --- logging ------------------------------------------------------------------- */
+
+static json_t *reals(const double *x, int n)
+{
+    json_t *a = json_array();
+    for (int i = 0; i < n; i++) json_array_append_new(a, metrics_real(x[i]));
+    return a;
+}
+
+static void write_step(struct train_loop *l, const struct step_result *r, double step_s)
+{
+    const int64_t tokens = l->step->batch * l->step->pass.context;
+    const int L = l->state->model->dims.L;
+    json_t *o = json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:f,s:f}", "kind", "step", "step",
+                          l->state->step, "loss_nats", metrics_real(r->loss), "grad_norm",
+                          metrics_real(r->grad_norm), "clip", metrics_real(r->clip), "lr",
+                          metrics_real(r->lr), "targets", r->targets, "tokens", l->state->tokens,
+                          "step_s", step_s, "tok_per_s", (double)tokens / step_s);
+    if (r->inner) {
+        json_object_set_new(o, "inner_w0", reals(r->inner, L));
+        json_object_set_new(o, "inner_before", reals(r->inner + L, L));
+        json_object_set_new(o, "inner_after", reals(r->inner + 2 * L, L));
+    }
+    metrics_write(l->metrics, o);
+}
+
+static void write_skip(struct train_loop *l, const struct step_result *r)
+{
+    char ids[512];
+    int n = 0;
+    json_t *samples = json_array();
+
+    for (int i = 0; i < r->n_samples; i++) {
+        json_array_append_new(samples, json_integer(r->samples[i]));
+        if (n < (int)sizeof ids - 32)
+            n += snprintf(ids + n, sizeof ids - (size_t)n, " %lld", (long long)r->samples[i]);
+    }
+    log_warn("step %lld skipped, nothing was changed: not finite: %s; samples%s; %lld in a row, "
+             "%lld in this run", (long long)l->state->step, r->what, ids,
+             (long long)l->state->bad_run, (long long)l->state->skipped);
+    metrics_write(l->metrics,
+                  json_pack("{s:s,s:I,s:s,s:o,s:o,s:I,s:I}", "kind", "skip", "step",
+                            l->state->step, "what", r->what, "samples", samples, "loss_nats",
+                            metrics_real(r->loss), "in_a_row", l->state->bad_run, "skipped",
+                            l->state->skipped));
+}
+
+/* Mean over layers of the inner loss after a step relative to before it. */
+static double inner_ratio(const double *inner, int L)
+{
+    double sum = 0;
+    for (int i = 0; i < L; i++) sum += inner[2 * L + i] / inner[L + i];
+    return sum / L;
+}
+
+static void print_line(struct train_loop *l, const struct step_result *r)
+{
+    const struct conf *c = l->conf;
+    const double now = clock_s();
+    const int64_t step = l->state->step, left = c->train.steps - step;
+    const int64_t every = c->checkpoint.every_steps;
+    const int64_t tokens = l->step->batch * l->step->pass.context;
+    const double per_step = (now - l->start_s) / (double)(step - l->start_step);
+    char text[PROGRESS_LINE];
+
+    const struct progress p = {
+        .step = step, .steps = c->train.steps, .loss_nats = r->loss, .grad_norm = r->grad_norm,
+        .lr = r->lr, .inner = l->inner, .skipped = l->state->skipped,
+        .tok_per_s = (double)((step - l->line_step) * tokens) / (now - l->line_s),
+        .left_s = per_step * (double)left,
+        .save_s = c->checkpoint.every_minutes > 0
+                      ? fmax(0, 60 * c->checkpoint.every_minutes - (now - l->save_s)) : NAN,
+        .save_steps = every <= 0 ? 0 : every - step % every < left ? every - step % every : left,
+    };
+    progress_line(text, &p);
+    log_step("%s", text);
+    l->line_s = now;
+    l->line_step = step;
+}
+
+/* --- the loop -------------------------------------------------------------------- */
+
+static int one_step(struct train_loop *l)
+{
+    const struct conf *c = l->conf;
+    const int every = c->train.inner_stats_every;
+    const double begin = clock_s();
+    struct step_result r;
+
+    const int rc = stepper_run(&r, l->stepper, l->state, l->inputs->train,
+                               every > 0 && l->state->step % every == 0);
+    if (rc != OK) return rc;
+    if (r.inner) l->inner = inner_ratio(r.inner, l->state->model->dims.L);
+    if (!r.bad) {
+        write_step(l, &r, clock_s() - begin);
+        if (l->state->step % c->log.every_steps == 0 || l->state->step == c->train.steps)
+            print_line(l, &r);
+        return OK;
+    }
+    write_skip(l, &r);
+    if (l->state->bad_run < c->train.max_bad_steps) return OK;
+    return fail(ERR_DIVERGED, "%lld steps in a row were not finite; %s",
+                (long long)l->state->bad_run, newest(l));
+}
+
+int train_loop_run(struct train_loop *l)
+{
+    const int64_t steps = l->conf->train.steps;
+    int rc = OK;
+
+    l->start_s = l->save_s = l->line_s = clock_s();
+    l->start_step = l->line_step = l->state->step;
+    l->inner = NAN;
+    for (;;) {
+        const int stop = stop_signal();
+        if (l->state->step >= steps || stop) TRY(save_last(l, stop ? "signal" : "end"));
+        if (stop && l->state->step < steps) break;
+        if (eval_due(l)) evaluate(l);
+        if (l->state->step >= steps) break;
+
+        TRY(FAILPOINT("train.step"));
+        rc = one_step(l);
+        if (rc == ERR_DATA || rc == ERR_IO) save_last(l, "error");  /* of reading a sample */
+        if (rc != OK) break;
+        const char *due = l->state->step < steps ? save_due(l) : NULL;
+        if (due) save(l, due);
+    }
+    if (rc == OK && l->state->step < steps) {
+        log_run("signal %d (%s): step %lld is saved; the same command goes on from there",
+                stop_signal(), strsignal(stop_signal()), (long long)l->state->step);
+        rc = ERR_SAVED;
+    }
+out:
+    return rc;
+}

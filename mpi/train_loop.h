@@ -1,0 +1,41 @@
+/* train_loop.h -- steps, and what happens between them.
+ *
+ *     evaluate if due -> done? -> step -> log -> save if due -> asked to stop?
+ *
+ * A save comes before the evaluation of its step, so that a long evaluation
+ * can't cost steps; a run that is killed in between evaluates first when it
+ * comes back (metrics_last_eval).
+ */
+#ifndef TRAIN_LOOP_H
+#define TRAIN_LOOP_H
+
+#include "mpi/train_inputs.h"
+#include "mpi/train_state.h"
+#include "mpi/train_step.h"
+#include "src/conf/conf.h"
+#include "src/store/metrics.h"
+#include "src/store/run_folder.h"
+
+/* All borrowed. */
+struct train_loop {
+    const struct conf       *conf;
+    struct train_inputs     *inputs;
+    const struct run_folder *run;
+    struct train_state      *state;
+    struct stepper          *stepper;
+    const struct step_opts  *step;
+    struct metrics          *metrics;
+    json_t                  *info;        /* what goes into checkpoints beside the state */
+    int64_t                  saved_step;  /* the state on disk; -1: none                 */
+    /* Private. */
+    double  start_s, save_s, line_s;      /* clock at the start, last save, last line    */
+    int64_t start_step, line_step;
+    double  inner;                        /* last inner-loss ratio                       */
+};
+
+/* Train to the end.
+ * returns OK; ERR_SAVED after a signal; ERR_DIVERGED; ERR_IO if the state that had to be
+ * saved last could not be; ERR_DATA, ERR_IO if a sample can't be read */
+int train_loop_run(struct train_loop *l);
+
+#endif

@@ -1,0 +1,306 @@
+#include "mpi/trainer.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "mpi/train_loop.h"
+#include "src/base/build_info.h"
+#include "src/base/clock.h"
+#include "src/base/file.h"
+#include "src/base/human.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/base/stop.h"
+#include "src/conf/conf_diff.h"
+#include "src/infer/load.h"
+#include "src/kernels/gemm.h"
+#include "src/model/budget.h"
+
+struct trainer {
+    const struct conf         *conf;
+    const struct trainer_opts *opts;
+    struct dims         dims;
+    struct step_opts    step;
+    struct budget       budget;
+    struct train_inputs inputs;
+    struct run_folder   run;
+    struct train_state  state;
+    struct metrics     *metrics;
+    json_t             *info;
+    struct hash         root;      /* of the checkpoint we go on from */
+    int                 resumed;
+};
+
+/* --- before anything is made ------------------------------------------------ */
+
+/* Shapes and their memory.  More than the machine has can only end badly, and late. */
+static int plan(struct trainer *t)
+{
+    const struct conf *c = t->conf;
+    char a[HUMAN_TEXT], b[HUMAN_TEXT];
+    const int64_t have = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+
+    conf_dims(c, &t->dims);
+    conf_optim(c, &t->step.optim);
+    conf_pass(c, &t->step.pass, t->inputs.bos);
+    t->step.reduction = (enum reduction)c->train.reduction;
+    t->step.batch = c->train.batch_tokens / c->train.context;
+    const int rc = budget_plan(&t->budget, &t->dims, &t->step.pass, t->step.reduction);
+    if (rc != OK) return rc;
+
+    char *text = budget_text(&t->budget);
+    log_phase("memory, predicted\n%s", text);
+    mem_free(text);
+    if (t->budget.total <= have) return OK;
+    return fail(ERR_MEMORY, "this run wants %s of memory, the machine has %s; train.micro_batch, "
+                "train.remat and train.slice_tokens change what it wants",
+                human_bytes(a, t->budget.total), human_bytes(b, have));
+}
+
+/* What checkpoints say beside the state. */
+static void describe(struct trainer *t)
+{
+    char train[HASH_HEX], val[HASH_HEX] = "";
+    char *text = conf_text(t->conf);
+    const struct train_inputs *in = &t->inputs;
+
+    hash_hex(train, dataset_fingerprint(in->train));
+    if (in->val) hash_hex(val, dataset_fingerprint(in->val));
+    t->info = json_pack("{s:s,s:s,s:s,s:{s:s,s:s}}", "run", t->conf->run.name, "build",
+                        build_text(), "config", text, "data", "train", train, "val", val);
+    check(t->info);
+    load_describe(t->info, &t->dims, t->conf->train.context, in->kind, in->path, in->tokenizer);
+    mem_free(text);
+}
+
+/* --- the state to start from --------------------------------------------------- */
+
+static const char *info_text(const json_t *info, const char *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(json_object_get(info, object), key));
+    return s ? s : "";
+}
+
+/* Is a checkpoint's data ours? */
+static int same_data(const struct trainer *t, struct ckpt *c)
+{
+    const json_t *old = ckpt_info(c);
+    const char *was = info_text(old, "data", "train"), *is = info_text(t->info, "data", "train");
+    const char *tok_was = info_text(old, "tokenizer", "hash");
+    const char *tok_is = info_text(t->info, "tokenizer", "hash");
+
+    if (strcmp(tok_was, tok_is) != 0)
+        return fail(ERR_CONFIG, "%s was trained with the tokenizer %s, the data's is %s",
+                    ckpt_path(c), tok_was, tok_is);
+    if (!strcmp(was, is)) return OK;
+    if (t->opts->allow_data_change) {
+        log_warn("other training data from step %lld on: fingerprint %s, was %s",
+                 (long long)ckpt_step(c), is, was);
+        return OK;
+    }
+    return fail(ERR_CONFIG, "the training data changed: %s was trained on %s, %s is %s; "
+                "--allow-data-change goes on with it", ckpt_path(c), was, t->conf->data.train, is);
+}
+
+static int resume(struct trainer *t, struct ckpt *c)
+{
+    const char *config = json_string_value(json_object_get(ckpt_info(c), "config"));
+    char hex[HASH_HEX];
+    int rc = OK;
+
+    if (!config) TRY(fail(ERR_CONFIG, "%s was not written by ttt train", ckpt_path(c)));
+    TRY(conf_diff(t->conf, config, ckpt_path(c), t->opts->allow_config_change));
+    TRY(same_data(t, c));
+    TRY(train_state_load(&t->state, c));
+    t->state.seed = t->conf->run.seed;
+    t->root = ckpt_root(c);
+    t->resumed = 1;
+    hash_hex(hex, t->root);
+    log_phase("resumed from %s: step %lld root %s", ckpt_path(c), (long long)t->state.step, hex);
+out:
+    return rc;
+}
+
+/* Weights of another model, which must have our parameters and no others. */
+static int init_from(struct trainer *t, const char *path)
+{
+    struct model *m = t->state.model, *from = NULL;
+    struct load_info info;
+    int rc = OK;
+
+    const int loaded = load_model(&from, &info, path);
+    if (loaded != OK) return loaded;
+    if ((info.tokenizer_hash.lo || info.tokenizer_hash.hi) &&
+        !hash_equal(info.tokenizer_hash, t->inputs.tokenizer))
+        TRY(fail(ERR_CONFIG, "train.init_from: %s was trained with another tokenizer than the "
+                 "data's", path));
+    int same = from->params.count == m->params.count && from->params.total == m->params.total;
+    for (int i = 0; same && i < m->params.count; i++) {
+        const struct param *a = &m->params.p[i], *b = &from->params.p[i];
+        same = !strcmp(a->name, b->name) && a->ndim == b->ndim &&
+               !memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape);
+    }
+    if (!same)
+        TRY(fail(ERR_CONFIG, "train.init_from: %s has other parameters than the model that this "
+                 "configuration describes", path));
+    for (int64_t i = 0; i < m->params.total; i++)
+        if (!isfinite(from->w[i]))
+            TRY(fail(ERR_DATA, "train.init_from: %s holds NaN or Inf in %s", path,
+                     m->params.p[param_at(&m->params, i)].name));
+    memcpy(m->w, from->w, (size_t)m->params.total * sizeof *m->w);
+    log_phase("initial weights from %s", info.source);
+out:
+    model_free(from);
+    load_done(&info);
+    return rc;
+}
+
+/* No checkpoint: that is a beginning, unless all there were had to be moved away. */
+static int fresh(struct trainer *t)
+{
+    char **names = NULL;
+    int count = 0;
+
+    if (path_is_dir(t->run.quarantine)) {
+        const int rc = dir_list(&names, &count, t->run.quarantine);
+        mem_free(names);
+        if (rc != OK) return rc;
+    }
+    if (count > 0)
+        return fail(ERR_DATA, "%s has no valid checkpoint, and %d in %s; move that folder away to "
+                    "begin anew", t->run.dir, count, t->run.quarantine);
+    if (t->conf->train.init_from[0]) return init_from(t, t->conf->train.init_from);
+    model_init(t->state.model, (uint64_t)t->conf->run.seed);
+    return OK;
+}
+
+static int first_state(struct trainer *t)
+{
+    struct ckpt *c = NULL;
+    int rc = train_state_new(&t->state, &t->dims, t->conf->run.seed);
+    if (rc != OK) return rc;
+
+    rc = ckpt_newest(&c, t->run.ckpt, t->run.quarantine);
+    if (rc == OK) rc = resume(t, c);
+    else if (rc == ERR_MISSING) rc = fresh(t);
+    if (rc == OK) (void)ckpt_clean(t->run.ckpt);  /* said; what stays costs only space */
+    ckpt_close(c);
+    return rc;
+}
+
+/* --- the folder ------------------------------------------------------------------ */
+
+static int write_folder(struct trainer *t)
+{
+    char *config = conf_text(t->conf), mpi[MPI_MAX_LIBRARY_VERSION_STRING];
+    int n = 0, rc = OK;
+
+    mpi_do(MPI_Get_library_version(mpi, &n));
+    char *extra = mem_format("%s\nthreads: %d\n", mpi, omp_get_max_threads());
+    char *build = run_build_text(extra);
+    TRY(run_put(&t->run, "config.yaml", config));
+    TRY(run_put(&t->run, "build.txt", build));
+    if (t->inputs.path) TRY(run_copy(&t->run, "tokenizer.model", t->inputs.path));
+    TRY(metrics_open(&t->metrics, t->run.metrics, t->state.step));
+out:
+    mem_free(build);
+    mem_free(extra);
+    mem_free(config);
+    return rc;
+}
+
+static void write_start(struct trainer *t)
+{
+    char hex[HASH_HEX];
+
+    hash_hex(hex, t->root);
+    metrics_write(t->metrics,
+                  json_pack("{s:s,s:I,s:s,s:i,s:I,s:I,s:I,s:I,s:s?}", "kind", "start", "step",
+                            t->state.step, "version", build_version(), "threads",
+                            omp_get_max_threads(), "parameters", t->budget.n_params,
+                            "predicted_bytes", t->budget.total, "sequences", t->step.batch,
+                            "tokens", t->step.batch * t->step.pass.context, "resumed",
+                            t->resumed ? hex : NULL));
+}
+
+static void write_end(struct trainer *t, int rc, double seconds)
+{
+    char peak[HUMAN_TEXT], ours[HUMAN_TEXT], want[HUMAN_TEXT], time[HUMAN_TEXT];
+    const char *status = rc == OK ? "done" : rc == ERR_SAVED ? "stopped"
+                       : rc == ERR_DIVERGED ? "diverged" : "failed";
+    struct rusage u;
+
+    getrusage(RUSAGE_SELF, &u);
+    const int64_t bytes = (int64_t)u.ru_maxrss * 1024;
+    metrics_write(t->metrics,
+                  json_pack("{s:s,s:I,s:s,s:f,s:I,s:I,s:I}", "kind", "end", "step", t->state.step,
+                            "status", status, "train_s", seconds, "peak_bytes", bytes,
+                            "counted_bytes", mem_peak_bytes(), "predicted_bytes",
+                            t->budget.total));
+    log_run("%s at step %lld after %s; memory: predicted %s, most allocated %s, process %s", status,
+            (long long)t->state.step, human_duration(time, seconds),
+            human_bytes(want, t->budget.total), human_bytes(ours, mem_peak_bytes()),
+            human_bytes(peak, bytes));
+}
+
+/* --- the run --------------------------------------------------------------------- */
+
+static int train(struct trainer *t)
+{
+    const int finished = t->state.step >= t->conf->train.steps;
+    const double begin = clock_s();
+    struct train_loop l = {
+        .conf = t->conf, .inputs = &t->inputs, .run = &t->run, .state = &t->state,
+        .step = &t->step, .metrics = t->metrics, .info = t->info,
+        .saved_step = t->resumed ? t->state.step : -1,
+    };
+
+    if (finished) {
+        char hex[HASH_HEX];
+        hash_hex(hex, t->root);
+        log_run("%s is finished: step %lld root %s", t->run.dir, (long long)t->state.step, hex);
+        return train_loop_run(&l);  /* at most an evaluation that was cut off */
+    }
+    log_phase("%lld parameters, %lld steps of %lld sequences of %d tokens, %d threads",
+              (long long)t->budget.n_params, (long long)t->conf->train.steps,
+              (long long)t->step.batch, t->step.pass.context, omp_get_max_threads());
+    write_start(t);
+    l.stepper = stepper_new(&t->state, &t->step);
+    const int rc = train_loop_run(&l);
+    write_end(t, rc, clock_s() - begin);
+    stepper_free(l.stepper);
+    return rc;
+}
+
+int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct axis *world)
+{
+    struct trainer t = { .conf = c, .opts = o, .run = { .lock = -1 } };
+    int rc = OK;
+
+    if (world->size > 1) {
+        if (world->rank > 0) return ERR_CONFIG;
+        return fail(ERR_CONFIG, "ttt train runs as one process so far, and mpirun started %d; its "
+                    "threads use the cores of a machine (run.threads)", world->size);
+    }
+    if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
+    gemm_start();
+    stop_catch();
+    TRY(train_inputs_open(&t.inputs, c));
+    TRY(plan(&t));
+    describe(&t);
+    TRY(run_open(&t.run, c->run.dir));
+    TRY(first_state(&t));
+    TRY(write_folder(&t));
+    rc = train(&t);
+out:
+    metrics_close(t.metrics);
+    train_state_done(&t.state);
+    run_close(&t.run);
+    json_decref(t.info);
+    train_inputs_close(&t.inputs);
+    return rc;
+}

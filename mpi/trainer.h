@@ -1,0 +1,24 @@
+/* trainer.h -- one training run, from its configuration to its last checkpoint.
+ *
+ *   data, tokenizer, model fit?  ->  the run's folder is ours  ->  newest
+ *   checkpoint or initial weights  ->  steps (train_loop)  ->  saved
+ *
+ * Started again, a run goes on where its newest valid checkpoint is; a
+ * finished run is told so and left as it is.
+ */
+#ifndef TRAINER_H
+#define TRAINER_H
+
+#include "mpi/comm.h"
+#include "src/conf/conf.h"
+
+struct trainer_opts {
+    int allow_data_change;     /* resume on other data than the checkpoint's  */
+    int allow_config_change;   /* resume with a configuration that computes something else */
+};
+
+/* Collective on world, which today must be one process; every process returns
+ * the same status: OK, ERR_SAVED, or what went wrong. */
+int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct axis *world);
+
+#endif
