@@ -1,0 +1,54 @@
+# Killed with SIGKILL at random moments, in saves too, and started again each
+# time, a run ends as if nothing had happened.
+#
+#   KILLS=60   how often
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tiny.sh"
+KILLS=${KILLS:-60}
+make_data
+make_config "$WORK/run.yaml"
+sets="train.steps=600 checkpoint.every_steps=7 checkpoint.keep=2 log.every_steps=50"
+
+# shellcheck disable=SC2086
+trained "uninterrupted" whole $sets && ok "uninterrupted"
+root=$(root_of whole)
+values whole loss_nats >"$WORK/whole.curve"
+
+# A run ends when it is done; then another one begins, until there were enough kills.
+compare() {
+    equal "run $1 after $2 kills: same root" "$(root_of "$1")" "$root"
+    values "$1" loss_nats | cmp -s - "$WORK/whole.curve" &&
+        ok "run $1: same losses, each once" || failed "run $1" "other losses"
+}
+
+awk -v n="$KILLS" 'BEGIN { srand(5); for (i = 0; i < n; i++) printf "%.3f\n", 0.2 + 0.6 * rand() }' >"$WORK/delays"
+kills=0; runs=1; here=0; in_save=0; lost=0; committed=0
+: >"$WORK/all.out"
+while read -r delay; do
+    # shellcheck disable=SC2086
+    train r$runs $sets &
+    pid=$!
+    sleep "$delay"
+    child=$(ps -o pid= --ppid $pid | tr -d ' ')
+    [ -n "$child" ] && kill -9 "$child" 2>/dev/null
+    wait $pid; code=$?
+    # What was called committed before is what we go on from, or newer.
+    from=$(sed -n 's/^resumed from .*: step \([0-9]*\) root.*/\1/p' "$WORK/r$runs.err")
+    if [ -s "$WORK/r$runs.err" ] && grep -q 'parameters,' "$WORK/r$runs.err" &&
+        [ "${from:-0}" -lt "$committed" ]; then lost=$((lost + 1)); fi
+    last=$(sed -n 's/^committed step \([0-9]*\) root.*/\1/p' "$WORK/r$runs.out" | tail -n 1)
+    [ -n "$last" ] && committed=$last
+    if [ $code = 0 ]; then
+        compare r$runs $here
+        runs=$((runs + 1)); here=0; committed=0
+        continue
+    fi
+    kills=$((kills + 1)); here=$((here + 1))
+    grep -q 'left by a crash' "$WORK/r$runs.err" && in_save=$((in_save + 1))
+done <"$WORK/delays"
+# shellcheck disable=SC2086
+trained "the last run goes on to its end" r$runs $sets && compare r$runs $here
+equal "only two checkpoints are left" "$(find "$WORK/r$runs/ckpt" -mindepth 1 -maxdepth 1 | wc -l)" 2
+equal "nothing that was called committed was lost" "$lost" 0
+echo "# $kills kills in $runs runs, $in_save of them in a save"
+finish
