@@ -29,16 +29,17 @@ void conf_complain(struct reader *r, struct place at, const char *key, const cha
 
 void conf_unknown(struct reader *r, struct place at, const char *path)
 {
+    const struct conf_schema *s = r->schema;
     const char *dot = strrchr(path, '.'), *leaf = dot ? dot + 1 : path;
     struct nearest n = { .to = path };
 
     if (r->errors < MAX_ERRORS)  /* else it is only counted */
-        for (int i = 0; i < conf_key_count; i++) nearest_try(&n, conf_keys[i].path);
-    for (int i = conf_key_count - 1; i >= 0; i--)  /* right name, wrong section */
-        if (!strcmp(strchr(conf_keys[i].path, '.') + 1, leaf)) n.best = conf_keys[i].path;
+        for (int i = 0; i < s->count; i++) nearest_try(&n, s->keys[i].path);
+    for (int i = s->count - 1; i >= 0; i--)  /* right name, wrong section */
+        if (!strcmp(strchr(s->keys[i].path, '.') + 1, leaf)) n.best = s->keys[i].path;
     conf_complain(r, at, path, "expected a known key, found an unknown one%s%s%s",
-                  n.best ? " (did you mean " : "; ttt config reference lists them",
-                  n.best ? n.best : "", n.best ? "?)" : "");
+                  n.best ? " (did you mean " : "; ", n.best ? n.best : s->lists,
+                  n.best ? "?)" : " lists them");
 }
 
 /* The value as it can be shown: short, and without control characters. */
@@ -53,11 +54,11 @@ static void presentable(char out[64], const char *text)
 
 void conf_give(struct reader *r, int i, const char *text, int plain, struct place at)
 {
-    const struct conf_key *k = &conf_keys[i];
+    const struct conf_key *k = &r->schema->keys[i];
     char expected[256], found[64];
 
     r->where[i] = at;
-    r->bad[i] = !conf_store(r->c, k, text, plain);
+    r->bad[i] = !conf_store(r->values, k, text, plain);
     if (!r->bad[i]) return;
     conf_expected(expected, sizeof expected, k);
     presentable(found, text);
@@ -86,14 +87,15 @@ static void override(struct reader *r, const char *set, int i)
         return;
     }
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
-    const int key = conf_find(path);
+    const int key = conf_find(r->schema, path);
     if (key < 0) {
         conf_unknown(r, at, path);
         return;
     }
     at.column = (size_t)(equals - set) + 2;
     /* Nothing behind the sign is the empty text, not YAML's null. */
-    conf_give(r, key, equals + 1, equals[1] != '\0' || conf_keys[key].type != CONF_TEXT, at);
+    const int plain = equals[1] != '\0' || r->schema->keys[key].type != CONF_TEXT;
+    conf_give(r, key, equals + 1, plain, at);
 }
 
 /* Text must be UTF-8 without control characters: libyaml would guess UTF-16,
@@ -122,28 +124,30 @@ static int readable(struct reader *r, const char *text, size_t n)
     return good == n;
 }
 
-int conf_parse(struct conf *c, const char *text, size_t n, const char *name, char *const *sets,
-               int n_sets)
+int schema_parse(const struct conf_schema *s, void *values, const char *text, size_t n,
+                 const char *name, char *const *sets, int n_sets)
 {
-    struct reader r = { .c = c, .name = name };
+    struct reader r = { .schema = s, .values = values, .name = name };
 
-    check(conf_key_count <= CONF_MAX_KEYS);
-    memset(c, 0, sizeof *c);
-    for (int i = 0; i < conf_key_count; i++)
-        if (conf_keys[i].preset) check(conf_store(c, &conf_keys[i], conf_keys[i].preset,
-                                                  conf_keys[i].type != CONF_TEXT));
+    check(s->count <= CONF_MAX_KEYS);
+    memset(values, 0, s->size);
+    for (int i = 0; i < s->count; i++) {
+        const struct conf_key *k = &s->keys[i];
+        if (k->preset) check(conf_store(values, k, k->preset, k->type != CONF_TEXT));
+    }
     if (n > MAX_FILE)
         return fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %zu", name, MAX_FILE,
                     n);
     if (readable(&r, text, n)) conf_yaml(&r, text, n);
     else r.stopped = 1;
     for (int i = 0; i < n_sets; i++) override(&r, sets[i], i);
-    if (!r.stopped) conf_check(&r);
+    if (!r.stopped && s->between) s->between(&r);
     if (r.errors > r.said) fail(ERR_CONFIG, "%s: %d more errors", name, r.errors - r.said);
     return r.errors ? ERR_CONFIG : OK;
 }
 
-int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets)
+int schema_read(const struct conf_schema *s, void *values, const char *file, char *const *sets,
+                int n_sets)
 {
     char *text = NULL;
     size_t n = 0;
@@ -155,11 +159,22 @@ int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets)
         TRY(fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %lld", file, MAX_FILE,
                  (long long)size));
     TRY(file_slurp(&text, &n, file, MAX_FILE));
-    TRY(conf_parse(c, text, n, file, sets, n_sets));
+    TRY(schema_parse(s, values, text, n, file, sets, n_sets));
 out:
     file_close(fd);
     mem_free(text);
     return rc;
+}
+
+int conf_parse(struct conf *c, const char *text, size_t n, const char *name, char *const *sets,
+               int n_sets)
+{
+    return schema_parse(&conf_run, c, text, n, name, sets, n_sets);
+}
+
+int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets)
+{
+    return schema_read(&conf_run, c, file, sets, n_sets);
 }
 
 void conf_dims(const struct conf *c, struct dims *d)

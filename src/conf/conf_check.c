@@ -11,7 +11,7 @@
 
 static int number(const char *path)
 {
-    const int i = conf_find(path);
+    const int i = conf_find(&conf_run, path);
     check(i >= 0);
     return i;
 }
@@ -52,7 +52,7 @@ static void check_required(struct reader *r)
     for (int i = 0; i < conf_key_count; i++) {
         const struct conf_key *k = &conf_keys[i];
         if (k->preset || r->bad[i]) continue;
-        if (r->where[i].line && (k->type != CONF_TEXT || *(char *)conf_at(r->c, k))) continue;
+        if (r->where[i].line && (k->type != CONF_TEXT || *(char *)conf_at(r->values, k))) continue;
         const struct place top = { r->name, 1, 1 };
         conf_complain(r, r->where[i].line ? r->where[i] : top, k->path,
                       "expected %s, found nothing: it has no default",
@@ -62,7 +62,7 @@ static void check_required(struct reader *r)
 
 static void check_model(struct reader *r)
 {
-    const struct conf *c = r->c;
+    const struct conf *c = r->values;
     const int C = c->model.width, H = c->model.heads;
 
     must(r, KEYS("model.heads", "model.width"), C % H == 0,
@@ -74,7 +74,7 @@ static void check_model(struct reader *r)
 
 static void check_sizes(struct reader *r)
 {
-    const struct conf *c = r->c;
+    const struct conf *c = r->values;
     const double C = c->model.width, E = c->model.ffn_width, L = c->model.layers;
     const double weights = (double)c->model.vocab * C * (c->model.tied ? 1 : 2) +
                            L * C * (5 * C + 3 * E);
@@ -91,7 +91,7 @@ static void check_sizes(struct reader *r)
 
 static void check_train(struct reader *r)
 {
-    const struct conf *c = r->c;
+    const struct conf *c = r->values;
     const int K = c->model.mini_batch, T = c->train.context, S = c->train.slice_tokens;
 
     must(r, KEYS("train.batch_tokens", "train.context"), c->train.batch_tokens % T == 0,
@@ -105,8 +105,9 @@ static void check_train(struct reader *r)
 
 static void check_optim(struct reader *r)
 {
-    const struct optim_opts *o = &r->c->optim;
-    const int64_t steps = r->c->train.steps;
+    const struct conf *c = r->values;
+    const struct optim_opts *o = &c->optim;
+    const int64_t steps = c->train.steps;
     const int64_t warmup = o->warmup_steps < 0 ? steps / 10 : o->warmup_steps;
     const int64_t decay = o->decay_steps <= 0 ? steps : o->decay_steps;
 
@@ -136,7 +137,7 @@ static void name_from_file(char *name, size_t room, const char *file)
 
 static void check_run(struct reader *r)
 {
-    struct conf *c = r->c;
+    struct conf *c = r->values;
 
     if (!c->run.name[0]) name_from_file(c->run.name, sizeof c->run.name, r->name);
     must(r, KEYS("run.name"), c->run.name[0] != '.' && !strchr(c->run.name, '/'),
@@ -166,5 +167,5 @@ void conf_check(struct reader *r)
     check_sizes(r);
     check_train(r);
     check_optim(r);
-    if (!r->errors) resolve(r->c);
+    if (!r->errors) resolve(r->values);
 }

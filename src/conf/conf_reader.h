@@ -1,4 +1,4 @@
-/* conf_reader.h -- what happens between text and a checked struct conf.
+/* conf_reader.h -- what happens between text and a checked struct.
  *
  *     defaults -> YAML -> overrides -> checks between keys -> values for "auto"
  *
@@ -15,7 +15,8 @@
 struct place { const char *file; size_t line, column; };  /* from 1; line 0: nowhere */
 
 struct reader {
-    struct conf *c;
+    const struct conf_schema *schema;
+    void        *values;                /* the struct that is filled             */
     const char  *name;                  /* of the file, for messages             */
     struct place where[CONF_MAX_KEYS];  /* where a key was given; line 0: it was not */
     int          bad[CONF_MAX_KEYS];    /* its value is not usable               */
@@ -36,7 +37,7 @@ void conf_give(struct reader *r, int i, const char *text, int plain, struct plac
 /* The YAML part (conf_yaml.c): text is valid UTF-8 without zero bytes. */
 void conf_yaml(struct reader *r, const char *text, size_t n);
 
-/* Checks between keys, and values for "auto" (conf_check.c). */
+/* Checks between keys of a run, and values for "auto" (conf_check.c). */
 void conf_check(struct reader *r);
 
 #endif

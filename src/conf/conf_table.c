@@ -1,4 +1,4 @@
-#include "src/conf/conf_table.h"
+#include "src/conf/conf_reader.h"
 
 #include <string.h>
 
@@ -126,19 +126,17 @@ const struct conf_key conf_keys[] = {
 };
 const int conf_key_count = sizeof conf_keys / sizeof *conf_keys;
 
-int conf_find(const char *path)
-{
-    for (int i = 0; i < conf_key_count; i++)
-        if (!strcmp(conf_keys[i].path, path)) return i;
-    return -1;
-}
+const struct conf_schema conf_run = {
+    .keys = conf_keys, .count = sizeof conf_keys / sizeof *conf_keys,
+    .sections = { "run", "model", "data", "train", "optim", "eval", "checkpoint", "log" },
+    .size = sizeof(struct conf), .lists = "ttt config reference", .between = conf_check,
+};
 
-const char *conf_section(int i)
+int conf_find(const struct conf_schema *s, const char *path)
 {
-    static const char *const names[CONF_MAX_SECTIONS + 1] = {
-        "run", "model", "data", "train", "optim", "eval", "checkpoint", "log"
-    };
-    return names[i];
+    for (int i = 0; i < s->count; i++)
+        if (!strcmp(s->keys[i].path, path)) return i;
+    return -1;
 }
 
 const char *conf_layer(int i) { return layers_row(i) ? layers_row(i)->name : NULL; }

@@ -32,12 +32,31 @@ struct conf_key {
 extern const struct conf_key conf_keys[];
 extern const int conf_key_count;
 
-/* Row of a path, or -1. */
-int conf_find(const char *path);
+struct reader;
 
-/* Sections (parts of paths before the dot) by number; NULL past the last. */
+/* A kind of file: what stands in it, and the struct it is read into. */
 #define CONF_MAX_SECTIONS 16
-const char *conf_section(int i);
+struct conf_schema {
+    const struct conf_key *keys;
+    int                    count;
+    const char            *sections[CONF_MAX_SECTIONS + 1];  /* parts of paths before the dot */
+    size_t                 size;                             /* of the struct                 */
+    const char            *lists;                            /* command that prints all keys  */
+    void                 (*between)(struct reader *r);       /* checks, NULL: none            */
+};
+extern const struct conf_schema conf_run;  /* struct conf */
+
+/* Row of a path, or -1. */
+int conf_find(const struct conf_schema *s, const char *path);
+
+/* conf_read() and conf_parse() for any kind of file. */
+int schema_read(const struct conf_schema *s, void *values, const char *file, char *const *sets,
+                int n_sets);
+int schema_parse(const struct conf_schema *s, void *values, const char *text, size_t n,
+                 const char *name, char *const *sets, int n_sets);
+
+/* All values as YAML, section by section; `help`: with what each key means.  A counted string. */
+char *schema_text(const struct conf_schema *s, const void *values, int help);
 
 /* Sequence layers by number; NULL past the last. */
 const char *conf_layer(int i);
@@ -45,17 +64,17 @@ const char *conf_layer(int i);
 int conf_takes_auto(const struct conf_key *k);
 
 /* Field of a row. */
-static inline void *conf_at(struct conf *c, const struct conf_key *k)
+static inline void *conf_at(void *values, const struct conf_key *k)
 {
-    return (char *)c + k->offset;
+    return (char *)values + k->offset;
 }
 
 /* Store `text` (plain: written without quotes) into the field of row k.
  * returns 1, or 0 if the text is not a value of this key */
-int conf_store(struct conf *c, const struct conf_key *k, const char *text, int plain);
+int conf_store(void *values, const struct conf_key *k, const char *text, int plain);
 
 /* The value of row k as it would be written.  Returns out. */
-const char *conf_show(char *out, size_t room, const struct conf *c, const struct conf_key *k);
+const char *conf_show(char *out, size_t room, const void *values, const struct conf_key *k);
 
 /* "a whole number from 1 to 8": what a value of row k must be.  Returns out. */
 const char *conf_expected(char *out, size_t room, const struct conf_key *k);

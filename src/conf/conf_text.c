@@ -9,32 +9,37 @@
 #include "src/conf/conf_table.h"
 
 /* Does row i begin a section?  Its name goes to `section`. */
-static int begins(char section[32], int i)
+static int begins(char section[32], const struct conf_key *keys, int i)
 {
-    const char *path = conf_keys[i].path;
+    const char *path = keys[i].path;
     const size_t n = strcspn(path, ".") + 1;
     snprintf(section, 32, "%.*s", (int)n - 1, path);
-    return i == 0 || strncmp(path, conf_keys[i - 1].path, n) != 0;
+    return i == 0 || strncmp(path, keys[i - 1].path, n) != 0;
 }
 
-static const char *leaf(int i) { return strchr(conf_keys[i].path, '.') + 1; }
+static const char *leaf(const struct conf_key *k) { return strchr(k->path, '.') + 1; }
 
-char *conf_text(const struct conf *c)
+char *schema_text(const struct conf_schema *s, const void *values, int help)
 {
     char *text = NULL, section[32], value[3 * CONF_PATH];
     size_t n = 0;
     FILE *out = open_memstream(&text, &n);
 
     check(out);
-    for (int i = 0; i < conf_key_count; i++) {
-        if (begins(section, i)) fprintf(out, "%s%s:\n", i ? "\n" : "", section);
-        fprintf(out, "  %s: %s\n", leaf(i), conf_show(value, sizeof value, c, &conf_keys[i]));
+    for (int i = 0; i < s->count; i++) {
+        const struct conf_key *k = &s->keys[i];
+        if (begins(section, s->keys, i)) fprintf(out, "%s%s:\n", i ? "\n" : "", section);
+        conf_show(value, sizeof value, values, k);
+        if (help) fprintf(out, "  # %s%s%s\n", k->help, k->unit[0] ? ", " : "", k->unit);
+        fprintf(out, "  %s: %s\n", leaf(k), value);
     }
     if (fclose(out) != 0) leave(fail(ERR_MEMORY, "out of memory: text of the configuration"));
     char *counted = mem_string(text);
     free(text);
     return counted;
 }
+
+char *conf_text(const struct conf *c) { return schema_text(&conf_run, c, 0); }
 
 static void preset(FILE *out, const struct conf_key *k)
 {
@@ -61,7 +66,7 @@ void conf_reference(FILE *out)
             "underscores.\n");
     for (int i = 0; i < conf_key_count; i++) {
         const struct conf_key *k = &conf_keys[i];
-        if (begins(section, i))
+        if (begins(section, conf_keys, i))
             fprintf(out, "\n## %s\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
                     section);
         fprintf(out, "| `%s` | %s%s%s | ", k->path, conf_expected(expected, sizeof expected, k),

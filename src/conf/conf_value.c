@@ -67,9 +67,9 @@ static int is_layer(const char *text)
     return 0;
 }
 
-int conf_store(struct conf *c, const struct conf_key *k, const char *text, int plain)
+int conf_store(void *values, const struct conf_key *k, const char *text, int plain)
 {
-    void *at = conf_at(c, k);
+    void *at = conf_at(values, k);
     int64_t n = 0;
     double x = 0;
 
@@ -114,9 +114,9 @@ static void quote(char *out, size_t room, const char *text)
     out[n] = '\0';
 }
 
-const char *conf_show(char *out, size_t room, const struct conf *c, const struct conf_key *k)
+const char *conf_show(char *out, size_t room, const void *values, const struct conf_key *k)
 {
-    const void *at = (const char *)c + k->offset;
+    const void *at = (const char *)values + k->offset;
     char number[TEXT_DOUBLE];
 
     if (k->type == CONF_TEXT) {

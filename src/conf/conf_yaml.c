@@ -118,7 +118,7 @@ static const char *kind(const yaml_event_t *e)
 
 static void read_value(struct yaml *y, const char *path, struct place key, yaml_event_t *e)
 {
-    const int i = conf_find(path);
+    const int i = conf_find(y->r->schema, path);
     char expected[256];
 
     if (i < 0) {
@@ -134,24 +134,25 @@ static void read_value(struct yaml *y, const char *path, struct place key, yaml_
         y->r->bad[i] = 1;
         if (e->type != YAML_ALIAS_EVENT)
             conf_complain(y->r, y->r->where[i], path, "expected %s, found %s",
-                          conf_expected(expected, sizeof expected, &conf_keys[i]), kind(e));
+                          conf_expected(expected, sizeof expected, &y->r->schema->keys[i]), kind(e));
     }
     skip(y, e);
 }
 
 static void unknown_section(struct yaml *y, struct place key, const char *name)
 {
+    const struct conf_schema *s = y->r->schema;
     struct nearest n = { .to = name };
 
-    if (conf_find(name) >= 0) {
+    if (conf_find(s, name) >= 0) {
         conf_complain(y->r, key, name, "expected a section, found a path; write '%.*s:' and "
                       "below it, indented, '%s:'", (int)strcspn(name, "."), name,
                       strchr(name, '.') + 1);
         return;
     }
-    for (int i = 0; conf_section(i); i++) nearest_try(&n, conf_section(i));
-    for (int i = 0; !n.best && i < conf_key_count; i++)
-        if (!strcmp(strchr(conf_keys[i].path, '.') + 1, name)) n.best = conf_keys[i].path;
+    for (int i = 0; s->sections[i]; i++) nearest_try(&n, s->sections[i]);
+    for (int i = 0; !n.best && i < s->count; i++)
+        if (!strcmp(strchr(s->keys[i].path, '.') + 1, name)) n.best = s->keys[i].path;
     conf_complain(y->r, key, name, "expected a section, found an unknown one%s%s%s",
                   n.best ? " (did you mean " : "", n.best ? n.best : "", n.best ? "?)" : "");
 }
@@ -161,10 +162,11 @@ static void read_keys(struct yaml *y, const char *section);
 /* What follows the key `name` at the top. */
 static void read_section(struct yaml *y, const char *name, struct place key, yaml_event_t *e)
 {
+    const char *const *sections = y->r->schema->sections;
     int number = 0;
 
-    while (conf_section(number) && strcmp(conf_section(number), name)) number++;
-    if (!conf_section(number)) {
+    while (sections[number] && strcmp(sections[number], name)) number++;
+    if (!sections[number]) {
         unknown_section(y, key, name);
     } else if (y->sections[number]) {
         conf_complain(y->r, key, name, "expected once, found again; first in line %zu",
@@ -173,7 +175,7 @@ static void read_section(struct yaml *y, const char *name, struct place key, yam
         y->sections[number] = key.line;
         if (e->type == YAML_MAPPING_START_EVENT) {
             yaml_event_delete(e);
-            read_keys(y, conf_section(number));
+            read_keys(y, sections[number]);
             return;
         }
         if (e->type != YAML_ALIAS_EVENT &&

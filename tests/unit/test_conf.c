@@ -384,11 +384,11 @@ static void table_is_sound(void **state)
     for (int i = 0; i < conf_key_count; i++) {
         const struct conf_key *k = &conf_keys[i];
         int section = 0;
-        while (conf_section(section) &&
-               strncmp(k->path, conf_section(section), strcspn(k->path, ".")))
+        while (conf_run.sections[section] &&
+               strncmp(k->path, conf_run.sections[section], strcspn(k->path, ".")))
             section++;
-        assert_non_null(conf_section(section));
-        assert_int_equal(conf_find(k->path), i);
+        assert_non_null(conf_run.sections[section]);
+        assert_int_equal(conf_find(&conf_run, k->path), i);
         assert_true(k->help[0] && k->help[strlen(k->help) - 1] != '.');
         for (int j = 0; j < i; j++) assert_true(conf_keys[j].offset != k->offset);
         if (k->type == CONF_INT) assert_true(k->size == 4 || k->size == 8);
