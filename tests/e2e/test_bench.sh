@@ -1,0 +1,58 @@
+# ttt bench: what it says of a small model, and what it refuses.
+. "$(dirname "$0")/lib.sh"
+
+# The value of a number in the JSON line of $WORK/out.
+number() { sed -n "s/.*\"$1\": \([-0-9.e+]*\).*/\1/p" "$WORK/out"; }
+
+# at_least NAME VALUE LIMIT
+at_least() {
+    if awk "BEGIN { exit !($2 + 0 >= $3) }"; then ok "$1"; else failed "$1" "$2 < $3"; fi
+}
+
+cat > "$WORK/small.yaml" <<'EOF'
+model:
+  backbone: transformer
+  vocab: 256
+  layers: 1
+  width: 64
+  heads: 2
+  ffn_width: 96
+data:
+  train: nowhere
+train:
+  context: 64
+  batch_tokens: 64
+EOF
+name="a small model trains"
+expect_exit 0 "$TTT" bench train "$WORK/small.yaml" --steps 5 --threads 2 --json
+
+# By hand: 6 x (4 x 64^2 + 2 x 64 + 3 x 64 x 96 + 256 x 64) for the products,
+# 3 x 2 heads x (6 x 32^2 + 4 x 16 x 32) for the inner loop.
+equal "FLOPs of a token" "$(number flops_per_token)" 357120
+equal "context" "$(number context)" 64
+equal "threads" "$(number threads)" 2
+at_least "it learned" "$(number loss_first)" "$(number loss_last)"
+at_least "speed is positive" "$(number tok_per_s)" 1
+at_least "the limit is positive" "$(number gemm_gflops)" 0.1
+at_least "measured memory is not less than planned" "$(number peak_bytes)" \
+         "$(number planned_bytes)"
+
+name="--tokens and --set override"
+expect_exit 0 "$TTT" bench train "$WORK/small.yaml" --steps 1 --json --tokens 96 \
+            --set model.layers=2 --set train.reduction=fast
+equal "context given" "$(number context)" 96
+equal "FLOPs of two layers" "$(number flops_per_token)" 615936
+
+# Each is compared with sums in double before it is timed.
+name="kernels are right"; expect_exit 0 "$TTT" bench kernels --repeat 1 --json
+equal "two memory rates and fourteen kernels in two sizes" "$(wc -l < "$WORK/out" | tr -d ' ')" 30
+name="products are right"; expect_exit 0 "$TTT" bench gemm --repeat 1 --json
+equal "four shapes" "$(wc -l < "$WORK/out" | tr -d ' ')" 4
+
+name="unknown benchmark is 64"; expect_exit 64 "$TTT" bench speed
+name="no benchmark is 64"; expect_exit 64 "$TTT" bench
+name="no repetition is 64"; expect_exit 64 "$TTT" bench gemm --repeat 0
+name="no file is 66"; expect_exit 66 "$TTT" bench train "$WORK/none.yaml"
+name="a bad key is 78"; expect_exit 78 "$TTT" bench train --set model.widht=64
+expect_text "with its nearest" "model.width"
+finish
