@@ -119,6 +119,24 @@ static void full_disk(void **state)
     mem_free(text);
 }
 
+static void evaluations(void **state)
+{
+    (void)state;
+    struct metrics *m;
+
+    put("{\"kind\":\"eval\",\"step\":3}\n{\"kind\":\"step\",\"step\":5}\n"
+        "{\"kind\":\"eval\",\"step\":6}\n");
+    assert_int_equal(metrics_open(&m, path, 5), OK);
+    assert_int_equal(metrics_last_eval(m), 3);         /* that of step 6 will be done again */
+    metrics_write(m, json_pack("{s:s,s:i}", "kind", "eval", "step", 7));
+    metrics_write(m, json_pack("{s:s,s:i}", "kind", "step", "step", 8));
+    assert_int_equal(metrics_last_eval(m), 7);
+    metrics_close(m);
+    assert_int_equal(metrics_open(&m, path, 1), OK);
+    assert_int_equal(metrics_last_eval(m), -1);
+    metrics_close(m);
+}
+
 static void not_a_file(void **state)
 {
     (void)state;
@@ -169,7 +187,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_bits), cmocka_unit_test(goes_on), cmocka_unit_test(full_disk),
-        cmocka_unit_test(not_a_file), cmocka_unit_test(line),
+        cmocka_unit_test(evaluations), cmocka_unit_test(not_a_file), cmocka_unit_test(line),
     };
     return cmocka_run_group_tests(tests, temporary, removed);
 }

@@ -1,0 +1,66 @@
+# What is wrong with data, model and configuration together is said before
+# anything is made, with the exit code that its kind has.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tiny.sh"
+make_data
+make_config "$WORK/run.yaml"
+
+# refused NAME CODE PATTERN [key=value ...]: the exit code, the words, and no run folder.
+refused() {
+    refused_name=$1; code=$2; pattern=$3; shift 3
+    name="$refused_name: exit code" expect_exit "$code" train bad "$@"
+    expect_text "$refused_name: said" "$pattern" "$WORK/bad.err"
+    equal "$refused_name: nothing is made" "$(ls -d "$WORK/bad" 2>/dev/null || echo none)" none
+    rm -rf "${WORK:?}/bad"
+}
+refused "no training data" 66 "$WORK/nowhere" data.train="$WORK/nowhere"
+refused "no validation data" 66 "$WORK/nowhere" data.val="$WORK/nowhere"
+refused "a vocabulary that is too small" 78 "model.vocab is 200, the data's tokenizer has 258" model.vocab=200
+refused "a context longer than the data" 78 "a sample takes train.context + 1" train.context=262144 train.batch_tokens=262144 train.slice_tokens=1024
+refused "an unknown key" 78 "train.stepz" train.stepz=3
+refused "a value of the wrong type" 78 "train.steps" train.steps=many
+refused "a batch that is no multiple" 78 "train.batch_tokens" train.batch_tokens=100
+refused "more memory than there is" 71 "of memory, the machine has" model.width=8192 model.heads=128 model.layers=400 model.ffn_width=22016
+name="no such configuration" expect_exit 66 "$TTT" train "$WORK/none.yaml"
+name="no configuration at all" expect_exit 64 "$TTT" train
+name="two of them" expect_exit 64 "$TTT" train "$WORK/run.yaml" "$WORK/run.yaml"
+
+# Damaged data are found where they are first touched.  What was trained until then is saved,
+# and goes on with whole data, cut into other blocks, as if nothing had been.
+"$TTT" prep --tokenizer bytes --block-tokens 1024 --out "$WORK/hurt" "$WORK/train.jsonl" >/dev/null 2>&1
+shard=$(ls "$WORK"/hurt/*.tts | head -n 1)
+at=$(($(wc -c <"$shard") / 4))
+old=$(od -An -tu1 -j $at -N 1 "$shard" | tr -d ' ')
+# shellcheck disable=SC2059
+printf "\\$(printf %03o $((255 - old)))" | dd of="$shard" bs=1 seek=$at conv=notrunc 2>/dev/null
+trained "whole data" whole train.steps=40 checkpoint.every_steps=0
+train hurt_run data.train="$WORK/hurt" train.steps=40 checkpoint.every_steps=0
+equal "a damaged shard: exit code" "$?" 65
+expect_text "a damaged shard: named" "${shard##*/}" "$WORK/hurt_run.err"
+expect_text "a damaged shard: the steps before are saved" "committed step [1-9]" "$WORK/hurt_run.out"
+trained "whole data again" hurt_run train.steps=40 checkpoint.every_steps=0 &&
+    equal "whole data again: same root" "$(root_of hurt_run)" "$(root_of whole)"
+rm "$WORK/hurt/INDEX"
+name="no INDEX" expect_exit 66 train hurt_run2 data.train="$WORK/hurt"
+
+# Another tokenizer in data.val.
+if "$TTT" prep --train-tokenizer 300 --out "$WORK/pieces" "$WORK/train.jsonl" >"$WORK/out" 2>&1; then
+    refused "two tokenizers" 78 "different tokenizers" model.vocab=300 data.val="$WORK/pieces"
+    trained "a SentencePiece data set" pieces_run data.train="$WORK/pieces" model.vocab=300 &&
+        equal "the run keeps its tokenizer" "$(cksum <"$WORK/pieces_run/tokenizer.model")" "$(cksum <"$WORK/pieces/tokenizer.model")"
+    (TTT_FAIL="train.step#7=kill"; export TTT_FAIL; train swap model.vocab=300)
+    name="another tokenizer on resuming" expect_exit 78 train swap model.vocab=300 data.train="$WORK/pieces"
+    expect_text "in words" "was trained with the tokenizer" "$WORK/swap.err"
+    echo x >>"$WORK/pieces/tokenizer.model"
+    refused "a tokenizer file that is not the data's" 65 "tokenizer" data.train="$WORK/pieces" model.vocab=300
+else failed "prep --train-tokenizer" "$(tail -n 1 "$WORK/out")"; fi
+
+# A place where no folder can be.
+name="run.dir under a file" expect_exit 74 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/run.yaml/run"
+
+# Memory that ends while it is asked for: the size and what for are said.
+(ulimit -v 1500000; exec "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/oom" --set model.width=2048 \
+    --set model.heads=32 --set model.ffn_width=5504 --set model.layers=8) >"$WORK/out" 2>"$WORK/err"
+equal "out of memory: exit code" "$?" 71
+expect_text "out of memory: said with the size" "out of memory: .* wants .* bytes"
+finish

@@ -1,0 +1,152 @@
+/* The folder of a run: one owner at a time, and files that are whole. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/base/stop.h"
+#include "src/store/run_folder.h"
+
+#include <cmocka.h>
+
+static char root[] = "/tmp/ttt-test-run-XXXXXX";
+
+static char *at(const char *name) { return mem_format("%s/a/b/%s", root, name); }
+
+/* What another process gets that opens the folder; it is killed when `die` is set. */
+static int other_process(const char *dir, int die)
+{
+    int status = 0;
+    const pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct run_folder r;
+        const int rc = run_open(&r, dir);
+        if (die) raise(SIGKILL);
+        _exit(-rc);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : 1;
+}
+
+static void one_owner(void **state)
+{
+    (void)state;
+    struct run_folder r;
+    char *dir = at("run");
+
+    assert_int_equal(other_process(dir, 0), OK);       /* makes the folders, and leaves */
+    assert_int_equal(run_open(&r, dir), OK);
+    assert_int_equal(other_process(dir, 0), ERR_OWNER);
+    run_close(&r);
+    assert_int_equal(other_process(dir, 1), 1);        /* killed while it owns the run */
+    assert_int_equal(run_open(&r, dir), OK);
+    run_close(&r);
+    run_close(&r);                                     /* closing twice is harmless */
+    mem_free(dir);
+}
+
+static ino_t inode(const char *path)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_ino;
+}
+
+static void texts(void **state)
+{
+    (void)state;
+    struct run_folder r;
+    char *dir = at("texts"), *path = at("texts/config.yaml"), *text;
+    size_t n;
+
+    assert_int_equal(run_open(&r, dir), OK);
+    assert_int_equal(run_put(&r, "config.yaml", "one\n"), OK);
+    const ino_t first = inode(path);
+    assert_int_equal(run_put(&r, "config.yaml", "one\n"), OK);
+    assert_int_equal(inode(path), first);              /* equal text is not written again */
+    assert_int_equal(run_put(&r, "config.yaml", "two\n"), OK);
+    assert_int_equal(file_slurp(&text, &n, path, 100), OK);
+    assert_string_equal(text, "two\n");
+    mem_free(text);
+
+    assert_int_equal(run_copy(&r, "copy", path), OK);
+    assert_int_equal(run_put(&r, "config.yaml", "three\n"), OK);
+    assert_int_equal(run_copy(&r, "copy", path), OK);  /* the first copy stays */
+    char *copy = at("texts/copy");
+    assert_int_equal(file_slurp(&text, &n, copy, 100), OK);
+    assert_string_equal(text, "two\n");
+    mem_free(text);
+    assert_int_equal(run_copy(&r, "copy2", "/nowhere/x"), ERR_MISSING);
+    run_close(&r);
+    mem_free(copy);
+    mem_free(path);
+    mem_free(dir);
+}
+
+static void no_folder(void **state)
+{
+    (void)state;
+    struct run_folder r;
+    char *file = at("texts/copy"), *under = at("texts/copy/run");
+    assert_int_equal(run_open(&r, file), ERR_IO);
+    assert_int_equal(run_open(&r, under), ERR_IO);
+    mem_free(file);
+    mem_free(under);
+}
+
+static void build_text(void **state)
+{
+    (void)state;
+    char *text = run_build_text("more: 1\n");
+    assert_non_null(strstr(text, "zstd "));
+    assert_non_null(strstr(text, "\nmore: 1\n"));
+    mem_free(text);
+}
+
+static void signals(void **state)
+{
+    (void)state;
+    stop_catch();
+    assert_int_equal(stop_signal(), 0);
+    raise(SIGUSR1);
+    raise(SIGTERM);
+    raise(SIGINT);
+    assert_int_equal(stop_signal(), SIGUSR1);          /* the first one stays */
+}
+
+static int make_root(void **state)
+{
+    (void)state;
+    return mkdtemp(root) == NULL;
+}
+
+static int remove_root(void **state)
+{
+    (void)state;
+    char *command = mem_format("rm -rf %s", root);
+    const int rc = system(command);
+    mem_free(command);
+    return rc != 0 || mem_live_blocks() != 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_owner), cmocka_unit_test(texts), cmocka_unit_test(no_folder),
+        cmocka_unit_test(build_text), cmocka_unit_test(signals),
+    };
+    return cmocka_run_group_tests(tests, make_root, remove_root);
+}
