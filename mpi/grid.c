@@ -1,7 +1,5 @@
 #include "mpi/grid.h"
 
-#include <stdio.h>
-
 #include "src/base/status.h"
 
 static void split(struct axis *out, const struct axis *world, int color, int key)
@@ -57,13 +55,4 @@ void grid_done(struct grid *g)
     for (int i = 0; i < 6; i++)
         if (all[i]->size > 0) mpi_do(MPI_Comm_free(&all[i]->comm));
     *g = (struct grid){ { 0, 0, 0 }, 0, 0, 0, { 0 }, { 0 }, { 0 }, { 0 }, { 0 }, { 0 } };
-}
-
-int grid_parse(struct grid_shape *shape, const char *text)
-{
-    char rest;
-    if (sscanf(text, "%dx%dx%d%c", &shape->D, &shape->P, &shape->S, &rest) != 3 || shape->D < 1 ||
-        shape->P < 1 || shape->S < 1)
-        return fail(ERR_CONFIG, "grid '%s': expected DxPxS, for example 2x1x4", text);
-    return OK;
 }

@@ -39,7 +39,4 @@ int grid_init(struct grid *g, const struct axis *world, const struct grid_shape 
 /* Collective on world. */
 void grid_done(struct grid *g);
 
-/* "2x1x4" -> shape.  returns OK or ERR_CONFIG, said.  Local. */
-int grid_parse(struct grid_shape *shape, const char *text);
-
 #endif

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "src/base/mem.h"
-#include "src/base/part.h"
 #include "src/base/status.h"
-#include "src/base/tiling.h"
+#include "src/model/bucket.h"
 #include "src/plan/step_plan.h"
 
 struct bucket {
@@ -28,22 +27,6 @@ struct reducer {
     int64_t            bytes;
 };
 
-/* Parameters [first, end) of bucket b. */
-static void bucket_params(const struct model *m, int b, int *first, int *end)
-{
-    const int L = m->dims.L;
-    if (b == BUCKET_EMBED(L)) {
-        *first = m->i_embed;
-        *end = m->i_embed + 1;
-    } else if (b == BUCKET_HEAD(L)) {
-        *first = m->i_norm;
-        *end = m->params.count;
-    } else {
-        *first = block_first(&m->blocks[b]);
-        *end = b + 1 < L ? block_first(&m->blocks[b + 1]) : m->i_norm;
-    }
-}
-
 /* The ranks that hold bucket b; NULL if we do not. */
 static const struct axis *holders(const struct grid *g, const struct model *m, int b,
                                   const struct share *a)
@@ -57,45 +40,18 @@ static const struct axis *holders(const struct grid *g, const struct model *m, i
     return b >= a->l0 && b < a->l1 ? &g->replica : NULL;
 }
 
-/* Where each tile of the bucket begins in the flat array, and one past the last. */
-static int64_t *tile_places(const struct model *m, int first, int end, int64_t *count)
-{
-    int64_t n = 0;
-    for (int i = first; i < end; i++) {
-        const struct tiling c = tiling_of(m->params.p[i].shape, m->params.p[i].ndim);
-        n += tiling_count(&c);
-    }
-    int64_t *at = mem_new(n + 1, sizeof *at, "tiles"), k = 0, size;
-    for (int i = first; i < end; i++) {
-        const struct tiling c = tiling_of(m->params.p[i].shape, m->params.p[i].ndim);
-        for (int64_t t = 0; t < tiling_count(&c); t++, k++) {
-            tiling_at(&c, t, &at[k], &size);
-            at[k] += m->params.p[i].offset;
-        }
-    }
-    at[n] = end < m->params.count ? m->params.p[end].offset : m->params.total;
-    *count = n;
-    return at;
-}
-
 static void bucket_init(struct bucket *b, const struct model *m, int number,
                         const struct axis *axis)
 {
-    int first, end;
-    int64_t tiles;
-
     *b = (struct bucket){ .axis = axis, .request = MPI_REQUEST_NULL };
     if (!axis) return;
-    bucket_params(m, number, &first, &end);
-    int64_t *at = tile_places(m, first, end, &tiles);
-    b->begin = at[0];
-    b->end = at[tiles];
     b->cut = mem_new(axis->size + 1, sizeof *b->cut, "bucket");
     b->counts = mem_new(axis->size, sizeof *b->counts, "bucket");
-    for (int i = 0; i <= axis->size; i++) b->cut[i] = at[part_begin(tiles, axis->size, i)];
+    bucket_cut(b->cut, m, number, axis->size);
+    b->begin = b->cut[0];
+    b->end = b->cut[axis->size];
     for (int i = 0; i < axis->size; i++) b->counts[i] = mpi_count(b->cut[i + 1] - b->cut[i]);
     if (axis->size > 1) b->sum = mem_new(b->counts[axis->rank], sizeof(int64_t), "gradient sums");
-    mem_free(at);
 }
 
 static int by_begin(const void *a, const void *b)
@@ -130,7 +86,10 @@ struct reducer *reducer_new(const struct grid *g, const struct model *m)
     r->held = mem_new(n, sizeof *r->held, "buckets");
     for (int i = 0; i < n; i++) {
         struct bucket *b = &r->b[i];
+        int place;
+        const int count = bucket_holders(&g->shape, n - 2, m->dims.tied, i, &a, &place);
         bucket_init(b, m, i, holders(g, m, i, &a));
+        check(b->axis ? b->axis->size == count && b->axis->rank == place : count == 0);
         if (!b->axis) continue;
         r->held[r->n_held++] = (struct span){ b->begin, b->end };
         const struct span own = { b->cut[b->axis->rank], b->cut[b->axis->rank + 1] };
@@ -226,7 +185,7 @@ void reducer_gather(struct reducer *r, real *w)
         for (int k = 0; k < b->axis->size; k++) places[k] = mpi_count(b->cut[k] - b->begin);
         mpi_do(MPI_Iallgatherv(MPI_IN_PLACE, 0, REAL_MPI, w + b->begin, b->counts, places,
                                REAL_MPI, b->axis->comm, &b->request));
-        r->bytes += b->counts[b->axis->rank] * (int64_t)sizeof(real);
+        r->bytes += (b->end - b->begin - b->counts[b->axis->rank]) * (int64_t)sizeof(real);
         mpi_do(MPI_Wait(&b->request, MPI_STATUS_IGNORE));
         mem_free(places);
     }

@@ -3,12 +3,8 @@
  *   backward:   layer L-1 ----> layer L-2 ----> ... ----> layer 0
  *   network :         [ begin L-1 ][ begin L-2 ] ...  | end: wait for all
  *
- * A bucket is a layer, the final norm (with an untied head), or the embedding.  It is cut into
- * tiles (base/tiling.h), and its tiles are dealt out in contiguous runs to the ranks that hold
- * it: a rank sums, updates, hashes and stores its own run, and nobody else does.
- *
- *   bucket   | tile 0 | tile 1 | tile 2 | tile 3 | tile 4 |
- *   owner    |   rank 0        |   rank 1        | rank 2 |
+ * Buckets and their owners: model/bucket.h.  A rank sums, updates, hashes and stores its own run
+ * of every bucket it holds, and nobody else does.
  *
  * Exact mode adds 64-bit integers, so how an MPI library arranges the sums changes no bit.
  */
@@ -48,7 +44,8 @@ void reducer_end(struct reducer *r);
 /* Bring every holder the updated weights of every owner.  Collective. */
 void reducer_gather(struct reducer *r, real *w);
 
-/* Bytes this rank handed to reductions and gathers so far. */
+/* Bytes of others' runs that went through this rank in reductions and gathers so far: what it
+ * sends in a ring. */
 int64_t reducer_bytes(const struct reducer *r);
 
 #endif

@@ -1,7 +1,26 @@
 #include "src/plan/share.h"
 
+#include <stdlib.h>
+
 #include "src/base/part.h"
 #include "src/base/status.h"
+
+int grid_parse(struct grid_shape *g, const char *text)
+{
+    long n[3];
+    char *end = (char *)text;
+
+    for (int i = 0; i < 3; i++) {
+        const char *from = end + (i > 0);
+        n[i] = *from >= '1' && *from <= '9' ? strtol(from, &end, 10) : 0;
+        if (n[i] < 1 || *end != (i < 2 ? 'x' : '\0'))
+            return fail(ERR_CONFIG, "grid '%.40s': expected DxPxS, for example 2x1x4", text);
+    }
+    if (n[0] > GRID_RANKS || n[1] > GRID_RANKS / n[0] || n[2] > GRID_RANKS / n[0] / n[1])
+        return fail(ERR_CONFIG, "grid '%.40s': expected at most %d ranks", text, GRID_RANKS);
+    *g = (struct grid_shape){ (int)n[0], (int)n[1], (int)n[2] };
+    return OK;
+}
 
 int grid_ranks(const struct grid_shape *g) { return g->D * g->P * g->S; }
 

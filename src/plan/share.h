@@ -27,6 +27,11 @@ struct share {
     int M;             /* micro-batches: ceil((q1-q0) / micro_batch) */
 };
 
+/* "2x1x4" -> shape.  returns OK or ERR_CONFIG, said: three numbers from 1, at most GRID_RANKS
+ * ranks. */
+#define GRID_RANKS (1 << 20)
+int grid_parse(struct grid_shape *g, const char *text);
+
 int grid_ranks(const struct grid_shape *g);
 int grid_rank(const struct grid_shape *g, int d, int p, int s);
 

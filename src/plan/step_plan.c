@@ -35,6 +35,21 @@ int op_tag(const struct op *op, const struct step_shape *w)
     return (op->m * most + which) * 4 + thing(op->kind);
 }
 
+int bucket_holders(const struct grid_shape *g, int L, int tied, int b, const struct share *a,
+                   int *place)
+{
+    const int first = a->p == 0, last = a->p == g->P - 1, both = tied && g->P > 1;
+    int ours = b >= a->l0 && b < a->l1;
+
+    if (b == BUCKET_HEAD(L)) ours = last;
+    if (b == BUCKET_EMBED(L)) ours = first || (tied && last);
+    if (!ours) return 0;
+    *place = a->d * g->S + a->s;
+    if (b != BUCKET_EMBED(L) || !both) return g->D * g->S;
+    *place = (2 * a->d + !first) * g->S + a->s;
+    return 2 * g->D * g->S;
+}
+
 /* --- building ------------------------------------------------------------- */
 
 struct builder {

@@ -67,6 +67,11 @@ void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
                     const struct step_shape *w, int tied, int rank);
 void step_plan_done(struct step_plan *plan);
 
+/* How many ranks hold bucket b, when we do; *place: ours among them, in the order of ranks.
+ * 0: we do not hold it.  A tied embedding is held by first and last stage. */
+int bucket_holders(const struct grid_shape *g, int L, int tied, int b, const struct share *a,
+                   int *place);
+
 /* "FORWARD", ...; which way something crosses. */
 const char *op_name(int kind);
 int op_is_send(int kind);

@@ -371,6 +371,49 @@ static void impossible_grids_are_refused(void **state)
         assert_int_equal(share_check(&bad_grids[i], &w), -78);
 }
 
+/* A bucket's holders are those that reduce it, numbered in the order of ranks. */
+static void holders_are_those_who_reduce(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 500; i++) {
+        struct world v;
+        random_world(&v, i);
+        for (int b = 0; b < v.w.L + 2; b++) {
+            int seen = 0, count = 0;
+            for (int r = 0; r < v.ranks; r++) {
+                const struct step_plan *p = &v.plans[r];
+                int place = -1, reduces = 0;
+                const int n = bucket_holders(&v.g, v.w.L, v.tied, b, &p->share, &place);
+                for (int k = 0; k < p->count; k++)
+                    reduces += p->ops[k].kind == OP_REDUCE && p->ops[k].l == b;
+                assert_int_equal(reduces, n > 0);
+                if (!n) continue;
+                assert_int_equal(place, seen++);
+                assert_true(count == 0 || count == n);
+                count = n;
+            }
+            assert_int_equal(seen, count);
+        }
+        world_done(&v);
+    }
+}
+
+static void grids_have_a_text(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "", "2", "2x3", "2x3x", "2x3x4x", "2x3x4x5", "0x3x4", "-1x1x1", "+1x1x1", " 1x1x1", "1x1x1 ",
+        "1 x1x1", "01x1x1", "1X1X1", "1x1x0", "axbxc", "1,1,1", "99999999999999999999x1x1",
+        "1024x1024x2", "1048577x1x1", "65536x65536x65536",
+    };
+    struct grid_shape g;
+    assert_int_equal(grid_parse(&g, "2x3x40"), 0);
+    assert_true(g.D == 2 && g.P == 3 && g.S == 40);
+    assert_int_equal(grid_parse(&g, "1024x1024x1"), 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(grid_parse(&g, wrong[i]), -78);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +421,8 @@ int main(void)
         cmocka_unit_test(wrong_schedules_are_noticed),
         cmocka_unit_test(shares_cover_everything_once),
         cmocka_unit_test(impossible_grids_are_refused),
+        cmocka_unit_test(holders_are_those_who_reduce),
+        cmocka_unit_test(grids_have_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
