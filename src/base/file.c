@@ -129,7 +129,10 @@ int file_temporary(int *fd, const char *tmp)
 static int is_file(const char *path, const struct stat *ours)
 {
     struct stat st;
-    return stat(path, &st) == 0 && st.st_dev == ours->st_dev && st.st_ino == ours->st_ino;
+    const int why = errno;  /* of the rename: the message is about that */
+    const int same = stat(path, &st) == 0 && st.st_dev == ours->st_dev && st.st_ino == ours->st_ino;
+    errno = why;
+    return same;
 }
 
 int file_commit(int fd, int rc, const char *tmp, const char *path)
