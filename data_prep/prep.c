@@ -1,6 +1,10 @@
 #include "data_prep/prep.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "data_prep/document.h"
 #include "data_prep/pipeline.h"
@@ -23,6 +27,7 @@ struct prep {
     size_t                     model_n;
     struct hash                options;  /* of all that decides the output        */
     struct sample             *sample;   /* while a tokenizer is being trained    */
+    int                        lock;     /* descriptor of the folder, -1: none       */
 };
 
 /* Which set a document belongs to. */
@@ -202,6 +207,20 @@ static int look(struct prep *p, int *done, int *resuming)
                 "to replace it", p->o->out);
 }
 
+/* One prep in a folder at a time.  Not every file system has locks: then the user
+ * has to take care. */
+static int lock(struct prep *p)
+{
+    int rc = OK;
+
+    TRY(dir_make(p->o->out));
+    p->lock = open(p->o->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (p->lock >= 0 && flock(p->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        TRY(fail(ERR_OWNER, "%s: another ttt prep is at work in it", p->o->out));
+out:
+    return rc;
+}
+
 /* ---- the whole */
 
 static int finish(struct prep *p)
@@ -251,7 +270,7 @@ out:
 
 int prep_run(const struct prep_options *o)
 {
-    struct prep p = { .o = o, .sets_n = o->val_fraction > 0.0 ? 2 : 1 };
+    struct prep p = { .o = o, .lock = -1, .sets_n = o->val_fraction > 0.0 ? 2 : 1 };
     int done = 0, resuming = 0, rc = OK;
 
     p.dirs[0] = mem_format("%s%s", o->out, p.sets_n == 2 ? "/train" : "");
@@ -259,6 +278,7 @@ int prep_run(const struct prep_options *o)
     for (int i = 0; i < o->inputs_n; i++) TRY(inputs_add(&p.in, o->inputs[i], o->stdin_jsonl));
     p.options = hash_options(&p);
     if (!o->train_tokenizer) TRY(get_tokenizer(&p, 0));  /* it may be what --restart removes */
+    TRY(lock(&p));
     TRY(look(&p, &done, &resuming));
     if (done) {
         for (int i = 0; i < p.sets_n; i++) TRY(set_settle(p.dirs[i]));
@@ -272,6 +292,7 @@ out:
         set_close(p.sets[i]);
         mem_free(p.dirs[i]);
     }
+    if (p.lock >= 0) close(p.lock);
     tokenizer_close(p.tokenizer);
     mem_free(p.model);
     inputs_done(&p.in);
