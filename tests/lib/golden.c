@@ -179,7 +179,8 @@ int64_t golden_compare(const struct golden *g, const char *name, const struct ar
     const struct array *a = golden_find(g, name);
 
     if (!a) return compare_large(g, name, found, tol);
-    if (a->ndim != found->ndim || memcmp(a->shape, found->shape, (size_t)a->ndim * sizeof *a->shape))
+    if (a->ndim != found->ndim ||
+        memcmp(a->shape, found->shape, (size_t)a->ndim * sizeof *a->shape))
         die("%s has another shape than expected", name);
     return compare_piece(g, name, "", found->v, found->n, tol);
 }

@@ -150,11 +150,13 @@ static void greedy_tokens_are_equal(void **state)
         golden_open(&g, path);
         for (int i = 0; i < 3 && cases[c].prompts[i]; i++) {
             const int n = cases[c].prompts[i];
-            int32_t *prompt = integers(get(&g, n, "prompt")), *want = integers(get(&g, n, "tokens"));
+            int32_t *prompt = integers(get(&g, n, "prompt"));
+            int32_t *want = integers(get(&g, n, "tokens"));
             for (int b = 0; b < B; b++) {
                 struct generate_stats stats;
                 struct text text = { .n = 0 };
-                assert_int_equal(generate_run(m, prompt + b * n, n, &o, collect, &text, &stats), OK);
+                const int rc = generate_run(m, prompt + b * n, n, &o, collect, &text, &stats);
+                assert_int_equal(rc, OK);
                 assert_int_equal(text.n, STEPS);
                 assert_memory_equal(text.ids, want + b * STEPS, sizeof text.ids);
             }
