@@ -25,6 +25,7 @@ same "every inner state kept" g1 train.inner_group=1
 same "no diagnostics" st train.inner_stats_every=0
 same "evaluation in between" ev data.val="$WORK/val" eval.every_steps=3
 same "saved at every step" ck checkpoint.every_steps=1
+same "saved by time" tm checkpoint.every_steps=0 checkpoint.every_minutes=0.00001
 
 # ... and the comparison can fail.
 trained "another seed" seed run.seed=4 && differ "another seed, another root" "$(root_of seed)" "$root"
@@ -39,6 +40,8 @@ trained "fast" fast train.reduction=fast && {
 # What metrics.jsonl says.
 equal "a line for every step" "$(values base step | tr '\n' ' ')" "1 2 3 4 5 6 7 8 9 10 11 12 "
 equal "the first update has rate 0" "$(values base lr | head -n 1)" "0.0"
+equal "saves at 4, 8, 12" "$(values base reason save | tr '\n' ' ')" '"steps" "steps" "end" '
+equal "saves by time" "$(values tm reason save | tail -n 2 | tr '\n' ' ')" '"time" "end" '
 equal "evaluations at 3, 6, 9, 12" "$(values ev step eval | tr '\n' ' ')" "3 6 9 12 "
 if values base loss_nats | head -n 1 | awk '{ d = $1 - log(258); exit !(d * d < 0.01) }'; then
     ok "the first loss is about ln V"
