@@ -66,7 +66,8 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 # Our own -j only where nobody gave one.
 par     = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e demo bench soak install clean info FORCE
+.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e demo bench soak install clean \
+        info FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
 all: $(BUILD)/ttt

@@ -1,6 +1,6 @@
 #!/bin/sh
-# run_all.sh -- every test: sources, unit tests in float and in double,
-# end-to-end tests.  MAKE is the make program.  The last line, also left in
+# run_all.sh -- every test: sources, unit tests in float and in double, tests on
+# several processes, end-to-end tests.  MAKE is the make program.  The last line, also left in
 # build/test-total.txt, is "N passed, N failed".
 passed=0; failed=0
 log=$(mktemp) || exit 1
@@ -31,6 +31,7 @@ part "sources" sources
 part "unit tests, real = float" ${MAKE:-make} --no-print-directory -s test-unit
 part "unit tests, real = double" ${MAKE:-make} --no-print-directory -s test-unit F64=1
 part "under mpirun" ${MAKE:-make} --no-print-directory -s test-mpi
+part "several processes" ${MAKE:-make} --no-print-directory -s test-mpi
 part "end to end" ${MAKE:-make} --no-print-directory -s test-e2e
 mkdir -p build
 echo "$passed passed, $failed failed" | tee build/test-total.txt
