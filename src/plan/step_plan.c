@@ -128,8 +128,7 @@ void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
     struct share *a = &plan->share;
     share_of(a, g, w, rank);
 
-    const int smallest = w->L / g->P, behind = g->S - 1 - a->s;
-    const int warm = min(a->M, g->P - a->p + (behind + smallest - 1) / smallest);
+    const int warm = min(a->M, g->P - a->p + g->S - 1 - a->s);
     if (warm > 1) plan->slots = warm;
     for (int m = 0; m < warm; m++) forward(&b, m);
     for (int m = 0; m < a->M; m++) {

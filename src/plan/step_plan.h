@@ -13,8 +13,11 @@
  *
  * Backward is the same in reverse.  Micro-batches follow one-forward-one-backward: rank (p, s)
  * runs `warm` of them forward before its first backward,
- *     warm = P - p + ceil((S - 1 - s) / layers of the smallest stage),
- * which never grows along p or s, and that is why nothing can wait in a circle.
+ *     warm = P - p + S - 1 - s,
+ * which never grows along p or s, and that is why nothing can wait in a circle.  It falls by one
+ * from neighbour to neighbour, so that of two neighbours one goes forward while the other goes
+ * backward and neither waits: then the wavefront has its efficiency M L / (M L + S - 1), and as
+ * in a pipeline the first rank keeps the tapes of about one whole sequence.
  */
 #ifndef STEP_PLAN_H
 #define STEP_PLAN_H
