@@ -1,206 +1,15 @@
 #include "src/layers/ttt.h"
 
 #include <omp.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "src/base/status.h"
 #include "src/kernels/act.h"
 #include "src/kernels/conv1d.h"
 #include "src/kernels/layernorm.h"
-#include "src/kernels/ttt_linear.h"
 #include "src/kernels/vecmath.h"
 #include "src/layers/linear.h"
 #include "src/layers/ttt_heads.h"
-
-static const struct inner *inner_of(const struct dims *d)
-{
-    (void)d;
-    return &inner_linear;
-}
-
-/* Places of the parameters after the layer's first one; -1: not there. */
-struct places {
-    int q, k, v, o, g, conv_q, conv_k, lr, token_idx, norm, state, parts, post;
-};
-
-static struct places places(const struct dims *d)
-{
-    struct places p = { .k = -1, .g = -1, .conv_q = -1, .conv_k = -1 };
-    const char *name;
-    int n = 0, rows, cols;
-
-    p.q = n++;
-    if (!d->share_qk) p.k = n++;
-    p.v = n++;
-    p.o = n++;
-    if (d->gate) p.g = n++;
-    if (d->share_qk) {
-        p.conv_q = n, n += 2;
-        p.conv_k = n, n += 2;
-    }
-    p.lr = n, n += 2;
-    p.token_idx = n++;
-    p.norm = n, n += 2;
-    p.state = n;
-    while (inner_of(d)->part(p.parts, head_width(d), &name, &rows, &cols)) p.parts++;
-    n += p.parts;
-    p.post = n;
-    return p;
-}
-
-static int check_dims(const struct dims *d)
-{
-    if (d->C % d->H)
-        return fail(ERR_CONFIG, "model.heads %d does not divide model.width %d", d->H, d->C);
-    if (head_width(d) % 2)
-        return fail(ERR_CONFIG, "head width %d (model.width / model.heads) must be even for RoPE",
-                    head_width(d));
-    return OK;
-}
-
-static void add(struct param_table *t, const char *prefix, const char *name, enum init_kind init,
-                double arg, int ndim, int64_t d0, int64_t d1, int64_t d2)
-{
-    char full[2 * PARAM_NAME];
-    snprintf(full, sizeof full, "%sseq_modeling_block.%s", prefix, name);
-    param_add(t, full, init, arg, ndim, d0, d1, d2, 0);
-}
-
-static void params(struct param_table *t, const struct dims *d, const char *prefix)
-{
-    const int C = d->C, H = d->H, F = head_width(d), W = d->conv_width;
-    const double std = d->init_std;
-    /* nn.Conv1d's default: U(-1/sqrt(fan_in), +), fan_in = taps */
-    const double conv = 1 / __builtin_sqrt((double)W);
-    const char *name;
-    int rows, cols;
-
-    add(t, prefix, "q_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
-    if (!d->share_qk) add(t, prefix, "k_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
-    add(t, prefix, "v_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
-    add(t, prefix, "o_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
-    if (d->gate) add(t, prefix, "g_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
-    if (d->share_qk) {
-        add(t, prefix, "conv_q.weight", INIT_UNIFORM, conv, 3, C, 1, W);
-        add(t, prefix, "conv_q.bias", INIT_UNIFORM, conv, 1, C, 0, 0);
-        add(t, prefix, "conv_k.weight", INIT_UNIFORM, conv, 3, C, 1, W);
-        add(t, prefix, "conv_k.bias", INIT_UNIFORM, conv, 1, C, 0, 0);
-    }
-    add(t, prefix, "learnable_ttt_lr_weight", INIT_NORMAL, std, 3, H, 1, C);
-    add(t, prefix, "learnable_ttt_lr_bias", INIT_ZERO, 0, 2, H, 1, 0);
-    add(t, prefix, "learnable_token_idx", INIT_ZERO, 0, 1, d->K, 0, 0);
-    add(t, prefix, "ttt_norm_weight", INIT_ONE, 0, 2, H, F, 0);
-    add(t, prefix, "ttt_norm_bias", INIT_ZERO, 0, 2, H, F, 0);
-    for (int i = 0; inner_of(d)->part(i, F, &name, &rows, &cols); i++)
-        add(t, prefix, name, rows > 1 ? INIT_NORMAL : INIT_ZERO, std, 3, H, rows, cols);
-    add(t, prefix, "post_norm.weight", INIT_ONE, 0, 1, C, 0, 0);
-    add(t, prefix, "post_norm.bias", INIT_ZERO, 0, 1, C, 0, 0);
-}
-
-/* --- carry ---------------------------------------------------------------- */
-
-static int64_t halo_reals(const struct dims *d)
-{
-    return d->share_qk ? align_reals((int64_t)(d->conv_width - 1) * d->C) : 0;
-}
-
-static int64_t carry_reals(const struct dims *d)
-{
-    return halo_reals(d) + d->H * heads_stride(inner_of(d), head_width(d));
-}
-
-/* The halo, then the state of each head; the inner gradients are zero at boundaries. */
-static int carry_part(const struct dims *d, int i, int64_t *offset, int64_t *n)
-{
-    const struct inner *f = inner_of(d);
-    const int h = d->share_qk ? i - 1 : i;
-
-    *offset = h < 0 ? 0 : halo_reals(d) + h * heads_stride(f, head_width(d));
-    *n = h < 0 ? (int64_t)(d->conv_width - 1) * d->C : f->state_reals(head_width(d));
-    return h < d->H;
-}
-
-/* Part i of the fast weights: where it is in the carry, and from head to head. */
-static int fast_weight(const struct dims *d, int i, const char **name, int *rows, int *cols,
-                       int64_t *offset, int64_t *stride)
-{
-    const struct inner *f = inner_of(d);
-    *offset = halo_reals(d);
-    *stride = heads_stride(f, head_width(d));
-    for (int j = 0; f->part(j, head_width(d), name, rows, cols); j++) {
-        if (j == i) return 1;
-        *offset += (int64_t)*rows * *cols;
-    }
-    return 0;
-}
-
-/* Fast weights, their inner gradients half a stride behind, the halo of Q and K. */
-static int state(const struct dims *d, int i, const char **name, int shape[3], int64_t *offset,
-                 int64_t *stride)
-{
-    static const char *const igrad[] = { "igrad.W1", "igrad.b1", "igrad.W2", "igrad.b2" };
-    const int parts = places(d).parts, part = i < parts ? i : i - parts;
-
-    if (part < parts) {
-        if (!fast_weight(d, part, name, &shape[1], &shape[2], offset, stride)) return 0;
-        shape[0] = d->H;
-        if (i < parts) return 1;
-        check(part < 4);
-        *name = igrad[part];
-        *offset += *stride / 2;
-        return 1;
-    }
-    if (part > parts || !d->share_qk) return 0;
-    *name = "conv_state.ttt_conv_q";
-    shape[0] = 1;
-    shape[1] = d->conv_width - 1;
-    shape[2] = d->C;
-    *offset = *stride = 0;
-    return 1;
-}
-
-/* out (H,SA): the initial states of all heads, each in one piece. */
-static void initial_states(const struct layer_call *c, real *out, int64_t stride)
-{
-    const struct places p = places(c->d);
-    const char *name;
-    int rows, cols;
-    int64_t at = 0;
-
-    for (int i = 0; inner_of(c->d)->part(i, head_width(c->d), &name, &rows, &cols); i++) {
-        const int64_t n = (int64_t)rows * cols;
-        for (int h = 0; h < c->d->H; h++)
-            memcpy(out + h * stride + at, call_w(c, p.state + i) + h * n, (size_t)n * sizeof *out);
-        at += n;
-    }
-}
-
-static void carry_start(const struct layer_call *c, real *carry)
-{
-    const int64_t reals = carry_reals(c->d);
-    memset(carry, 0, (size_t)(c->B * reals) * sizeof *carry);
-    for (int b = 0; b < c->B; b++)
-        initial_states(c, carry + b * reals + halo_reals(c->d),
-                       heads_stride(inner_of(c->d), head_width(c->d)));
-}
-
-static void carry_start_backward(const struct layer_call *c, const real *dcarry)
-{
-    const int64_t reals = carry_reals(c->d);
-    const struct places p = places(c->d);
-    const char *name;
-    int rows, cols;
-    int64_t offset, stride;
-
-    for (int b = 0; b < c->B; b++)
-        for (int i = 0; fast_weight(c->d, i, &name, &rows, &cols, &offset, &stride); i++)
-            for (int h = 0; h < c->d->H; h++) {
-                const int64_t n = (int64_t)rows * cols;
-                grad_add(c->grad, call_at(c, p.state + i) + h * n,
-                         dcarry + b * reals + offset + h * stride, n);
-            }
-}
+#include "src/layers/ttt_params.h"
 
 /* --- arrays --------------------------------------------------------------- */
 
@@ -215,7 +24,7 @@ enum { W_ROPE, W_TOK, W_INIT, W_LOCAL, W_DY, W_DZ, W_DG, W_DO, W_DQ, W_DK, W_DV,
 static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, int T, int group)
 {
     const int64_t N = (int64_t)B * T, NC = N * d->C;
-    const int64_t SA = heads_stride(inner_of(d), head_width(d)) / 2;
+    const int64_t SA = heads_stride(ttt_inner(d), head_width(d)) / 2;
     t->v[T_U] = d->share_qk ? arena_reals(a, NC) : NULL;
     t->v[T_V] = arena_reals(a, NC);
     t->v[T_G] = d->gate ? arena_reals(a, NC) : NULL;
@@ -227,7 +36,7 @@ static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, i
     t->v[T_Y] = d->gate ? arena_reals(a, NC) : t->v[T_Z];
     t->v[T_MU] = arena_reals(a, N);
     t->v[T_RSTD] = arena_reals(a, N);
-    t->v[T_HALO] = arena_reals(a, B * halo_reals(d));
+    t->v[T_HALO] = arena_reals(a, B * ttt_halo_reals(d));
     t->v[T_KEPT] = group ? arena_reals(a, (int64_t)B * d->H * heads_groups(T, d->K, group) * SA)
                          : NULL;
 }
@@ -235,7 +44,7 @@ static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, i
 static void work(struct tape *w, struct arena *a, const struct dims *d, int B, int T, int group,
                  int backward)
 {
-    const struct inner *f = inner_of(d);
+    const struct inner *f = ttt_inner(d);
     const int F = head_width(d), threads = omp_get_max_threads();
     const int64_t N = (int64_t)B * T, NC = N * d->C;
     w->v[W_ROPE] = arena_reals(a, (int64_t)d->K * F);
@@ -248,7 +57,7 @@ static void work(struct tape *w, struct arena *a, const struct dims *d, int B, i
     w->v[W_DU] = arena_reals(a, NC);
     w->v[W_SMALL] = arena_reals(a, (int64_t)B * d->H * heads_small(d->K, F));
     w->v[W_SUM] = arena_reals(a, align_reals((int64_t)d->C * d->conv_width) + 2 * align_reals(d->C));
-    w->v[W_DHALO] = arena_reals(a, halo_reals(d));
+    w->v[W_DHALO] = arena_reals(a, ttt_halo_reals(d));
 }
 
 /* --- forward -------------------------------------------------------------- */
@@ -265,18 +74,18 @@ static struct heads heads_of(const struct layer_call *c, struct tape *t, struct 
                              real *carry)
 {
     const struct dims *d = c->d;
-    const struct places p = places(d);
+    const struct ttt_places p = ttt_places(d);
     const int F = head_width(d), at = (int)(c->pos % d->K);
     const int n = at + c->T < d->K ? at + c->T : d->K;
 
     heads_rope(w->v[W_ROPE], n, F, d->rope_theta);
     heads_tok(w->v[W_TOK], call_w(c, p.token_idx), d->K);
-    if (c->stats) initial_states(c, w->v[W_INIT], heads_stride(inner_of(d), F) / 2);
+    if (c->stats) ttt_initial_states(c, w->v[W_INIT], heads_stride(ttt_inner(d), F) / 2);
     return (struct heads){
-        .inner = inner_of(d), .call = c, .H = d->H, .q = t->v[T_Q], .k = t->v[T_K], .v = t->v[T_V],
+        .inner = ttt_inner(d), .call = c, .H = d->H, .q = t->v[T_Q], .k = t->v[T_K], .v = t->v[T_V],
         .sig = t->v[T_SIG], .tok = w->v[W_TOK], .rope = w->v[W_ROPE],
         .gamma = call_w(c, p.norm), .beta = call_w(c, p.norm + 1), .init = w->v[W_INIT],
-        .carry = carry, .carry_reals = carry_reals(d), .offset = halo_reals(d),
+        .carry = carry, .carry_reals = ttt_carry_reals(d), .offset = ttt_halo_reals(d),
         .kept = t->v[T_KEPT], .scratch = w->v[W_LOCAL],
     };
 }
@@ -285,13 +94,13 @@ static struct heads heads_of(const struct layer_call *c, struct tape *t, struct 
 static void shared_qk(const struct layer_call *c, struct tape *t, real *carry)
 {
     const struct dims *d = c->d;
-    const struct places p = places(d);
-    const int64_t TC = (int64_t)c->T * d->C, reals = carry_reals(d);
-    const size_t bytes = (size_t)halo_reals(d) * sizeof(real);
+    const struct ttt_places p = ttt_places(d);
+    const int64_t TC = (int64_t)c->T * d->C, reals = ttt_carry_reals(d);
+    const size_t bytes = (size_t)ttt_halo_reals(d) * sizeof(real);
 
     for (int b = 0; b < c->B; b++) {
         real *halo = carry + b * reals;
-        memcpy(t->v[T_HALO] + b * halo_reals(d), halo, bytes);
+        memcpy(t->v[T_HALO] + b * ttt_halo_reals(d), halo, bytes);
         conv1d_forward(t->v[T_Q] + b * TC, t->v[T_U] + b * TC, halo, call_w(c, p.conv_q),
                        call_w(c, p.conv_q + 1), c->T, d->C, d->conv_width);
         conv1d_forward(t->v[T_K] + b * TC, t->v[T_U] + b * TC, halo, call_w(c, p.conv_k),
@@ -304,7 +113,7 @@ static void forward(const struct layer_call *c, real *y, const real *h, real *ca
                     struct tape *t, struct tape *w)
 {
     const struct dims *d = c->d;
-    const struct places p = places(d);
+    const struct ttt_places p = ttt_places(d);
     const int C = d->C, N = c->B * c->T;
 
     linear_forward(c, p.v, t->v[T_V], h, C, C);
@@ -349,7 +158,7 @@ static void post_norm_backward(const struct layer_call *c, struct tape *t, struc
 
 /* The small parameters of H heads from h0 on, sequence by sequence.  Every head is a
  * contribution of its own, so that it does not matter which rank has which. */
-static void small_grads(const struct layer_call *c, const struct places *p, const real *small,
+static void small_grads(const struct layer_call *c, const struct ttt_places *p, const real *small,
                         int h0, int H)
 {
     const int F = head_width(c->d), K = c->d->K;
@@ -397,15 +206,15 @@ static void conv_backward(const struct layer_call *c, int k, real *du, real *dha
     grad_add(c->grad, call_at(c, k + 1), db, C);
 }
 
-static void shared_qk_backward(const struct layer_call *c, const struct places *p, struct tape *t,
+static void shared_qk_backward(const struct layer_call *c, const struct ttt_places *p, struct tape *t,
                                struct tape *w, real *dcarry)
 {
     const struct dims *d = c->d;
-    const int64_t TC = (int64_t)c->T * d->C, reals = carry_reals(d);
+    const int64_t TC = (int64_t)c->T * d->C, reals = ttt_carry_reals(d);
     const int64_t halo = (int64_t)(d->conv_width - 1) * d->C;
 
     for (int b = 0; b < c->B; b++) {
-        const real *u = t->v[T_U] + b * TC, *before = t->v[T_HALO] + b * halo_reals(d);
+        const real *u = t->v[T_U] + b * TC, *before = t->v[T_HALO] + b * ttt_halo_reals(d);
         real *du = w->v[W_DU] + b * TC, *du_k = w->v[W_DY] + b * TC;
         real *next = dcarry + b * reals, *prev = w->v[W_DHALO];
         conv_backward(c, p->conv_q, du, prev, w->v[W_DQ] + b * TC, u, before, w->v[W_SUM]);
@@ -420,7 +229,7 @@ static void backward(const struct layer_call *c, real *dh, const real *dy, const
                      real *dcarry, struct tape *t, struct tape *w)
 {
     const struct dims *d = c->d;
-    const struct places p = places(d);
+    const struct ttt_places p = ttt_places(d);
     const int C = d->C;
     const int64_t NC = (int64_t)c->B * c->T * C;
     real *dz = w->v[W_DZ];
@@ -455,11 +264,12 @@ static void backward(const struct layer_call *c, real *dh, const real *dy, const
 
 static double flops(const struct dims *d)
 {
-    return d->H * inner_of(d)->flops(d->K, head_width(d));
+    return d->H * ttt_inner(d)->flops(d->K, head_width(d));
 }
 
 const struct layer layer_ttt_linear = {
-    .name = "ttt_linear", .fits = check_dims, .params = params, .carry_reals = carry_reals,
-    .carry_part = carry_part, .carry_start = carry_start, .carry_start_backward = carry_start_backward, .tape = tape,
-    .work = work, .forward = forward, .backward = backward, .state = state, .flops = flops,
+    .name = "ttt_linear", .fits = ttt_fits, .params = ttt_params, .carry_reals = ttt_carry_reals,
+    .carry_part = ttt_carry_part, .carry_start = ttt_carry_start,
+    .carry_start_backward = ttt_carry_start_backward, .tape = tape,
+    .work = work, .forward = forward, .backward = backward, .state = ttt_state, .flops = flops,
 };
