@@ -1,5 +1,7 @@
 #include "mpi/step_exec.h"
 
+#include <math.h>
+
 #include "mpi/reduce.h"
 #include "mpi/trace.h"
 #include "src/base/mem.h"
@@ -19,6 +21,7 @@ struct step_exec {
     MPI_Datatype      *carry;      /* (micro_batch + 1) the reals of B carries that cross */
     int64_t            carry_bytes_each;
     struct exec_bytes  bytes;
+    struct watch      *watch;
 };
 
 /* The carries of B sequences: only what crosses, where it lies. */
@@ -91,6 +94,8 @@ void step_exec_free(struct step_exec *e)
     step_plan_done(&e->plan);
     mem_free(e);
 }
+
+void step_exec_watch(struct step_exec *e, struct watch *w) { e->watch = w; }
 
 const struct share *step_exec_share(const struct step_exec *e) { return &e->plan.share; }
 struct exec_bytes step_exec_bytes(const struct step_exec *e) { return e->bytes; }
@@ -180,6 +185,27 @@ static int is_backward(int kind)
            kind == OP_START_BACKWARD || kind == OP_REDUCE;
 }
 
+static int all_finite(const real *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return 0;
+    return 1;
+}
+
+/* The residual stream before layer l of unit u, sequence by sequence. */
+static void look(struct step_exec *e, const struct op *op, int l)
+{
+    const int B = micro_size(e, op->m);
+    const int64_t each = (int64_t)stage_tokens(e->stage, op->u) * stage_width(e->stage);
+    const real *x = stage_x(e->stage, op->slot, l, op->u);
+
+    for (int b = 0; b < B; b++) {
+        if (all_finite(x + b * each, each)) continue;
+        if (l < e->watch->place) e->watch->place = l;
+        e->watch->sequences[op->m * e->o.micro_batch + b] = 1;
+    }
+}
+
 static void compute(struct step_exec *e, const struct op *op, struct grad *g,
                     struct pass_sums *sums)
 {
@@ -194,6 +220,8 @@ static void compute(struct step_exec *e, const struct op *op, struct grad *g,
     case OP_START_BACKWARD: stage_start_backward(st, op->slot, op->l, g); break;
     default: die("operation %d in a step plan", op->kind);
     }
+    if (e->watch && op->kind == OP_EMBED) look(e, op, 0);
+    if (e->watch && op->kind == OP_FORWARD) look(e, op, op->l + 1);
 }
 
 void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,

@@ -31,6 +31,15 @@ const struct share *step_exec_share(const struct step_exec *e);
 struct exec_bytes { int64_t carries, activations; };
 struct exec_bytes step_exec_bytes(const struct step_exec *e);
 
+/* Where something first was not finite, for the report of a bad step. */
+struct watch {
+    int  place;       /* residual stream after block place - 1; INT_MAX: nowhere, so far      */
+    int *sequences;   /* (q1 - q0) set to 1 for those that were hit                           */
+};
+
+/* Look at every residual stream of forward-only runs from now on; NULL: no more.  Local. */
+void step_exec_watch(struct step_exec *e, struct watch *w);
+
 /* One step.
  *
  * Collective on the grid.
