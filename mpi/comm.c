@@ -1,13 +1,25 @@
 #include "mpi/comm.h"
 
 #include <limits.h>
-
 #include <stdlib.h>
+#include <string.h>
 
 #include "src/base/log.h"
 #include "src/base/status.h"
 
-static void end_job(int exit_code) { MPI_Abort(MPI_COMM_WORLD, exit_code); }
+static int our_rank;
+
+static void end_job(int exit_code)
+{
+    log_tell_error(our_rank);
+    MPI_Abort(MPI_COMM_WORLD, exit_code);
+}
+
+void comm_hush(void)
+{
+    const char *rank = getenv("PMIX_RANK");
+    log_speaker(!rank || !strcmp(rank, "0"));
+}
 
 void comm_start(struct axis *world)
 {
@@ -22,6 +34,7 @@ void comm_start(struct axis *world)
     mpi_do(MPI_Comm_set_errhandler(world->comm, MPI_ERRORS_RETURN));
     mpi_do(MPI_Comm_size(world->comm, &world->size));
     mpi_do(MPI_Comm_rank(world->comm, &world->rank));
+    our_rank = world->rank;
     log_speaker(world->rank == 0);
     if (world->size > 1) status_hook(end_job);
 }
@@ -54,5 +67,9 @@ int axis_agree(const struct axis *axis, int rc)
 {
     int all = rc;
     mpi_do(MPI_Allreduce(&rc, &all, 1, MPI_INT, MPI_MIN, axis->comm));
+    if (all == OK) return OK;
+    int first = rc == all ? axis->rank : INT_MAX, mine = first;
+    mpi_do(MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, axis->comm));
+    if (first == axis->rank) log_tell_error(our_rank);
     return all;
 }

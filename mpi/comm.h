@@ -28,6 +28,10 @@ struct axis {
 void comm_start(struct axis *world);
 void comm_stop(struct axis *world);
 
+/* Before comm_start(), under mpirun: only the first process says what is wrong with
+ * things that all of them read.  Local. */
+void comm_hush(void);
+
 /* Call MPI; a failure is ours, so it ends the job. */
 #define mpi_do(call) mpi_check((call), #call, __FILE__, __LINE__)
 void mpi_check(int err, const char *call, const char *file, int line);
@@ -36,13 +40,14 @@ void mpi_check(int err, const char *call, const char *file, int line);
  * messages are cut before), so it dies.  Local. */
 int mpi_count(int64_t n);
 
-/* Let one rank's failure become everybody's.
+/* Let one rank's failure become everybody's, and say it once.
  *
  * Collective on axis.
  *
  * rc       local outcome: OK or a negative status
  * returns  OK if every rank passed OK, else the smallest status passed; the
- *          same value on every rank
+ *          same value on every rank.  The first rank that passed it tells its
+ *          error, if it was held (log.h)
  * cost     one 4-byte allreduce: setup and checkpoint paths only, not steps
  */
 int axis_agree(const struct axis *axis, int rc);

@@ -44,7 +44,7 @@ static int save(struct train_loop *l, const char *reason)
     return OK;
 }
 
-/* Is a save due at this step by the configuration, and why? */
+/* Is a save due at this step by the configuration, and why?  The clock is the first rank's. */
 static const char *save_due(const struct train_loop *l)
 {
     const struct conf *c = l->conf;
@@ -52,8 +52,17 @@ static const char *save_due(const struct train_loop *l)
     const double minutes = c->checkpoint.every_minutes;
 
     if (every > 0 && step % every == 0) return "steps";
-    if (minutes > 0 && clock_s() - l->save_s >= 60 * minutes) return "time";
-    return NULL;
+    int due = minutes > 0 && clock_s() - l->save_s >= 60 * minutes;
+    mpi_do(MPI_Bcast(&due, 1, MPI_INT, 0, l->grid->world.comm));
+    return due ? "time" : NULL;
+}
+
+/* The signal that any rank got, or 0: the same on all. */
+static int stop_agreed(const struct train_loop *l)
+{
+    int stop = stop_signal();
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, l->grid->world.comm));
+    return stop;
 }
 
 /* For messages: what a restart would go on from. */
@@ -197,7 +206,7 @@ static int one_step(struct train_loop *l)
     struct step_result r;
 
     const int rc = stepper_run(&r, l->stepper, l->state, l->inputs->train,
-                               every > 0 && l->state->step % every == 0);
+                               every > 0 && l->state->step % every == 0, l->trace);
     if (rc != OK) return rc;
     if (r.inner) l->inner = inner_ratio(r.inner, l->state->model->dims.L);
     if (!r.bad) {
@@ -215,13 +224,13 @@ static int one_step(struct train_loop *l)
 int train_loop_run(struct train_loop *l)
 {
     const int64_t steps = l->conf->train.steps;
-    int rc = OK;
+    int rc = OK, stop = 0;
 
     l->start_s = l->save_s = l->line_s = clock_s();
     l->start_step = l->line_step = l->state->step;
     l->inner = NAN;
     for (;;) {
-        const int stop = stop_signal();
+        stop = stop_agreed(l);
         if (l->state->step >= steps || stop) TRY(save_last(l, stop ? "signal" : "end"));
         if (stop && l->state->step < steps) break;
         if (eval_due(l)) evaluate(l);
@@ -236,7 +245,7 @@ int train_loop_run(struct train_loop *l)
     }
     if (rc == OK && l->state->step < steps) {
         log_run("signal %d (%s): step %lld is saved; the same command goes on from there",
-                stop_signal(), strsignal(stop_signal()), (long long)l->state->step);
+                stop, strsignal(stop), (long long)l->state->step);
         rc = ERR_SAVED;
     }
 out:

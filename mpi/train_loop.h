@@ -25,6 +25,8 @@ struct train_loop {
     struct stepper          *stepper;
     const struct step_opts  *step;
     struct metrics          *metrics;
+    const struct grid       *grid;
+    struct trace            *trace;       /* NULL: not wanted                            */
     json_t                  *info;        /* what goes into checkpoints beside the state */
     int64_t                  saved_step;  /* the state on disk; -1: none                 */
     /* Private. */
@@ -33,7 +35,7 @@ struct train_loop {
     double  inner;                        /* last inner-loss ratio                       */
 };
 
-/* Train to the end.
+/* Train to the end.  Collective on the grid; files are written by its first rank alone.
  * returns OK; ERR_SAVED after a signal; ERR_DIVERGED; ERR_IO if the state that had to be
  * saved last could not be; ERR_DATA, ERR_IO if a sample can't be read */
 int train_loop_run(struct train_loop *l);

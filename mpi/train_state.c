@@ -5,18 +5,33 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 
-int train_state_new(struct train_state *s, const struct dims *d, int64_t seed)
+int train_state_new(struct train_state *s, const struct dims *d, int64_t seed,
+                    const struct grid *g)
 {
-    *s = (struct train_state){ .seed = seed };
+    *s = (struct train_state){ .seed = seed, .grid = g };
     const int rc = model_new(&s->model, d);
     if (rc != OK) return rc;
-    s->m = mem_new(s->model->params.total, sizeof *s->m, "first moments");
-    s->v = mem_new(s->model->params.total, sizeof *s->v, "second moments");
+    s->reducer = reducer_new(g, s->model);
+    s->m = mem_new(reducer_own(s->reducer), sizeof *s->m, "first moments");
+    s->v = mem_new(reducer_own(s->reducer), sizeof *s->v, "second moments");
     return OK;
+}
+
+void train_state_init(struct train_state *s, int64_t seed)
+{
+    const struct param_table *t = &s->model->params;
+    const struct span *held;
+    const int n = reducer_holds(s->reducer, &held);
+
+    for (int i = 0; i < t->count; i++)
+        for (int k = 0; k < n; k++)
+            if (t->p[i].offset >= held[k].begin && t->p[i].offset < held[k].end)
+                param_init_one(s->model->w, &t->p[i], (uint64_t)seed);
 }
 
 void train_state_done(struct train_state *s)
 {
+    reducer_free(s->reducer);
     model_free(s->model);
     mem_free(s->m);
     mem_free(s->v);

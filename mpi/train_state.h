@@ -12,12 +12,17 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "mpi/reduce.h"
+
 #include "src/model/model.h"
 #include "src/store/ckpt.h"
 
 struct train_state {
     struct model *model;    /* owned                                            */
-    real         *m, *v;    /* (params.total) moments of AdamW; owned           */
+    const struct grid *grid;
+    struct reducer *reducer;  /* who owns what; owned                           */
+    real         *m, *v;    /* moments of AdamW of our own tiles, span after span
+                             * (reducer_spans); owned                           */
     int64_t       step;     /* updates done, skipped ones included: the schedule's clock */
     int64_t       sample;   /* samples read: the next is number `sample` of the run */
     int64_t       tokens;   /* inputs read                                      */
@@ -27,7 +32,11 @@ struct train_state {
 };
 
 /* Zero weights and moments, step 0.  returns OK or ERR_CONFIG (model_new) */
-int train_state_new(struct train_state *s, const struct dims *d, int64_t seed);
+int train_state_new(struct train_state *s, const struct dims *d, int64_t seed,
+                    const struct grid *g);
+
+/* Initial weights of what we hold. */
+void train_state_init(struct train_state *s, int64_t seed);
 void train_state_done(struct train_state *s);
 
 /* Save under `dir` (ckpt_save).  info is borrowed. */

@@ -1,33 +1,54 @@
 #include "mpi/train_step.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "mpi/reduce.h"
 #include "src/base/failpoint.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/data/order.h"
 
 struct stepper {
-    struct step_opts o;
-    struct grad      grad;
-    struct pass     *pass;
-    int32_t         *windows;  /* (micro_batch, context + 1)              */
-    struct fixed    *sums;     /* (3,L) inner losses, summed              */
-    double          *inner;    /* (3,L) their means                       */
-    int              L;
+    struct step_opts   o;
+    const struct grid *grid;
+    struct reducer    *reducer;     /* borrowed from the state                      */
+    struct step_exec  *exec;
+    struct grad        grad;
+    int                reads;       /* does our stage look at tokens?               */
+    int                tokens;      /* of our units                                 */
+    int64_t            stride;      /* tokens + 1                                   */
+    int32_t           *windows;     /* (q1 - q0, stride)                            */
+    int64_t           *valid;       /* (q1 - q0)                                    */
+    int               *hit;         /* (batch)                                      */
+    struct fixed      *sums;        /* (3,L) inner losses, summed                   */
+    double            *inner;       /* (3,L) their means                            */
+    int                L;
 };
 
-struct stepper *stepper_new(const struct train_state *st, const struct step_opts *o)
+struct stepper *stepper_new(const struct train_state *st, const struct step_opts *o,
+                            const struct grid *g)
 {
     struct stepper *s = mem_new(1, sizeof *s, "stepper");
-    s->o = *o;
-    s->L = st->model->dims.L;
+    const struct span *held;
+
+    *s = (struct stepper){ .o = *o, .grid = g, .L = st->model->dims.L, .reducer = st->reducer };
     grad_init(&s->grad, &st->model->params, o->reduction);
-    s->pass = pass_new(st->model, &o->pass);
-    s->windows = mem_new((int64_t)o->pass.micro_batch * (o->pass.context + 1), sizeof *s->windows,
-                         "token windows");
+    const int n_held = reducer_holds(s->reducer, &held);
+    grad_hold(&s->grad, held, n_held);
+    reducer_attach(s->reducer, &s->grad);
+    s->exec = step_exec_new(g, st->model, &o->pass, o->batch);
+
+    const struct share *a = step_exec_share(s->exec);
+    const int last = a->u1 * o->pass.slice_tokens;
+    s->reads = a->p == 0 || a->p == g->shape.P - 1;
+    s->tokens = (last < o->pass.context ? last : o->pass.context) - a->u0 * o->pass.slice_tokens;
+    s->stride = s->tokens + 1;
+    s->windows = mem_new((a->q1 - a->q0) * s->stride, sizeof *s->windows, "token windows");
+    s->valid = mem_new(a->q1 - a->q0, sizeof *s->valid, "token windows");
+    s->hit = mem_new(o->batch, sizeof *s->hit, "samples");
     s->sums = mem_new(3 * (int64_t)s->L, sizeof *s->sums, "inner losses");
     s->inner = mem_new(3 * (int64_t)s->L, sizeof *s->inner, "inner losses");
     return s;
@@ -36,12 +57,20 @@ struct stepper *stepper_new(const struct train_state *st, const struct step_opts
 void stepper_free(struct stepper *s)
 {
     if (!s) return;
-    pass_free(s->pass);
+    step_exec_free(s->exec);
     grad_done(&s->grad);
     mem_free(s->windows);
+    mem_free(s->valid);
+    mem_free(s->hit);
     mem_free(s->sums);
     mem_free(s->inner);
     mem_free(s);
+}
+
+struct step_bytes stepper_bytes(const struct stepper *s)
+{
+    const struct exec_bytes b = step_exec_bytes(s->exec);
+    return (struct step_bytes){ b.carries, b.activations, reducer_bytes(s->reducer) };
 }
 
 int64_t step_samples(const struct dataset *d, int context)
@@ -57,28 +86,28 @@ static int64_t sample_id(const struct train_state *st, const struct dataset *d, 
     return order_sample((uint64_t)st->seed, k / n, k % n, n);
 }
 
-static int read_window(int32_t *out, const struct train_state *st, struct dataset *d, int context,
-                       int64_t k)
-{
-    return dataset_read(d, out, sample_id(st, d, context, k) * context, context + 1);
-}
-
-/* Loss and gradients of the next batch. */
-static int run_passes(struct stepper *s, struct pass_sums *sums, const struct train_state *st,
+/* Our units of our sequences, and how many targets of each count.  Collective: if one rank can't
+ * read, no rank goes on. */
+static int read_batch(struct stepper *s, int64_t *targets, const struct train_state *st,
                       struct dataset *d)
 {
     const struct pass_opts *p = &s->o.pass;
+    const struct share *a = step_exec_share(s->exec);
+    const int n = a->q1 - a->q0;
+    int rc = OK;
 
-    for (int64_t done = 0; done < s->o.batch; done += p->micro_batch) {
-        const int64_t left = s->o.batch - done;
-        const int B = left < p->micro_batch ? (int)left : p->micro_batch;
-        for (int b = 0; b < B; b++) {
-            const int rc = read_window(s->windows + (int64_t)b * (p->context + 1), st, d,
-                                       p->context, st->sample + done + b);
-            if (rc != OK) return rc;
-        }
-        pass_run(s->pass, &s->grad, sums, s->windows, B);
+    for (int q = 0; s->reads && q < n && rc == OK; q++) {
+        int32_t *window = s->windows + q * s->stride;
+        const int64_t id = sample_id(st, d, p->context, st->sample + a->q0 + q);
+        rc = dataset_read(d, window, id * p->context + (int64_t)a->u0 * p->slice_tokens,
+                          s->stride);
+        if (rc == OK) s->valid[q] = stage_count_targets(window, s->tokens, p->mask_token);
     }
+    rc = axis_agree(&s->grid->world, rc);
+    if (rc != OK) return rc;
+    *targets = 0;
+    for (int q = 0; a->p == s->grid->shape.P - 1 && q < n; q++) *targets += s->valid[q];
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, s->valid, n, MPI_INT64_T, MPI_SUM, s->grid->seq.comm));
     return OK;
 }
 
@@ -116,58 +145,39 @@ static void poison_gradient(struct grad *g)
 
 /* --- where NaN came from ---------------------------------------------------- */
 
-static int all_finite(const real *x, int64_t n)
+/* Read the batch forward again and look at every residual stream.  returns the first place
+ * that is not finite, INT_MAX: nowhere; r gets the samples that were hit.  Collective. */
+static int find_source(struct step_result *r, struct stepper *s, const struct train_state *st,
+                       const struct dataset *d)
 {
-    for (int64_t i = 0; i < n; i++)
-        if (!isfinite(x[i])) return 0;
-    return 1;
-}
+    const struct share *a = step_exec_share(s->exec);
+    struct watch w = { INT_MAX, s->hit + a->q0 };
+    struct pass_sums sums = { 0 };
 
-struct suspect { int place, C; };  /* residual stream after block place - 1; -1: none so far */
-
-static void look(void *ctx, int i, const real *x, int B, int T)
-{
-    struct suspect *s = ctx;
-    if ((s->place < 0 || i < s->place) && !all_finite(x, (int64_t)B * T * s->C)) s->place = i;
-}
-
-/* Read the batch again, sequence by sequence, and note the samples whose activations are not
- * finite.  returns the first place where that is so, -1: nowhere */
-static int find_source(struct step_result *r, const struct stepper *s,
-                       const struct train_state *st, struct dataset *d)
-{
-    const struct pass_opts *p = &s->o.pass;
-    const struct dims *dims = &st->model->dims;
-    const int T = p->slice_tokens < p->context ? p->slice_tokens : p->context;
-    struct stream *stream = stream_new(st->model, 1, T);
-    real *x = mem_new((int64_t)T * dims->C, sizeof *x, "activations");
-    int first = -1;
-
-    for (int64_t k = 0; k < s->o.batch && r->n_samples < STEP_SAMPLES; k++) {
-        struct suspect here = { -1, dims->C };
-        const struct stream_tap tap = { .ctx = &here, .hidden = look };
-        if (read_window(s->windows, st, d, p->context, st->sample + k) != OK) break;
-        stream_reset(stream);
-        for (int t = 0; t < p->context; t += T)
-            stream_read(stream, x, s->windows + t, p->context - t < T ? p->context - t : T, &tap);
-        if (here.place < 0) continue;
-        r->samples[r->n_samples++] = sample_id(st, d, p->context, st->sample + k);
-        if (first < 0 || here.place < first) first = here.place;
-    }
-    mem_free(x);
-    stream_free(stream);
-    return first;
+    memset(s->hit, 0, (size_t)s->o.batch * sizeof *s->hit);
+    step_exec_watch(s->exec, &w);
+    step_exec_run(s->exec, s->reads ? s->windows : NULL, s->stride, s->valid, NULL, NULL, &sums,
+                  NULL);
+    step_exec_watch(s->exec, NULL);
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &w.place, 1, MPI_INT, MPI_MIN, s->grid->world.comm));
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, s->hit, mpi_count(s->o.batch), MPI_INT, MPI_MAX,
+                         s->grid->world.comm));
+    for (int64_t k = 0; k < s->o.batch && r->n_samples < STEP_SAMPLES; k++)
+        if (s->hit[k])
+            r->samples[r->n_samples++] = sample_id(st, d, s->o.pass.context, st->sample + k);
+    return w.place;
 }
 
 /* Fill in what a person needs to find the cause. */
-static void explain(struct step_result *r, const struct stepper *s, const struct train_state *st,
-                    struct dataset *d, int bad_loss)
+static void explain(struct step_result *r, struct stepper *s, const struct train_state *st,
+                    const struct dataset *d, int bad_loss)
 {
     const char *tensor = grad_bad_name(&s->grad);
     const int place = find_source(r, s, st, d);
 
     if (place == 0) snprintf(r->what, sizeof r->what, "output of the embedding");
-    else if (place > 0) snprintf(r->what, sizeof r->what, "output of model.layers.%d", place - 1);
+    else if (place < INT_MAX)
+        snprintf(r->what, sizeof r->what, "output of model.layers.%d", place - 1);
     else if (tensor) snprintf(r->what, sizeof r->what, "gradient of %s", tensor);
     else snprintf(r->what, sizeof r->what, bad_loss ? "loss" : "norm of the gradient");
     if (r->n_samples > 0) return;
@@ -177,47 +187,87 @@ static void explain(struct step_result *r, const struct stepper *s, const struct
 
 /* --- the step ------------------------------------------------------------------ */
 
-static void inner_means(struct step_result *r, const struct stepper *s, int64_t sequences)
+/* What ranks add up after a step: integers, so that nothing depends on the order. */
+enum { V_LOSS_HI, V_LOSS_LO, V_BAD, V_TARGETS, V_SQ_HI, V_SQ_LO, V_SQ_BAD, V_INNER };
+
+/* Sum over all ranks; returns whether all of it was finite.  Collective. */
+static int add_up(struct step_result *r, struct stepper *s, struct pass_sums *sums)
 {
-    for (int i = 0; i < 3 * s->L; i++) s->inner[i] = fixed_value(s->sums[i]) / (double)sequences;
-    r->inner = s->inner;
+    const struct span *own;
+    const int n_own = reducer_spans(s->reducer, &own), n = V_INNER + 6 * s->L;
+    int64_t *v = mem_new(n, sizeof *v, "sums of a step");
+    struct fixed sq;
+
+    reducer_end(s->reducer);
+    v[V_SQ_BAD] = !grad_sumsq_part(&s->grad, own, n_own, &sq);
+    v[V_SQ_HI] = sq.hi;
+    v[V_SQ_LO] = sq.lo;
+    v[V_LOSS_HI] = sums->loss.hi;
+    v[V_LOSS_LO] = sums->loss.lo;
+    v[V_BAD] = sums->bad;
+    v[V_TARGETS] = sums->targets;
+    memcpy(v + V_INNER, s->sums, 3 * (size_t)s->L * sizeof *s->sums);
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, n, MPI_INT64_T, MPI_SUM, s->grid->world.comm));
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &s->grad.bad, 1, MPI_INT64_T, MPI_MIN,
+                         s->grid->world.comm));
+    memcpy(s->sums, v + V_INNER, 3 * (size_t)s->L * sizeof *s->sums);
+    sums->bad = v[V_BAD] > 0;
+    r->targets = v[V_TARGETS];
+    r->loss = fixed_value((struct fixed){ v[V_LOSS_HI], v[V_LOSS_LO] }) / (double)s->o.batch;
+    const int good = !v[V_BAD] && !v[V_SQ_BAD] && s->grad.bad == INT64_MAX;
+    r->grad_norm = good ? sqrt(fixed_value((struct fixed){ v[V_SQ_HI], v[V_SQ_LO] })) : NAN;
+    mem_free(v);
+    return good && isfinite(r->grad_norm) && isfinite(r->loss);
+}
+
+/* Our own tiles, then everybody's weights. */
+static void update(struct stepper *s, struct train_state *st, double factor)
+{
+    const struct span *own;
+    const int n = reducer_spans(s->reducer, &own);
+    int64_t at = 0;
+
+    for (int i = 0; i < n; i++) {
+        adamw_update(&s->o.optim, st->step, factor, &s->grad, st->model->w, st->m + at, st->v + at,
+                     own[i].begin, own[i].end);
+        at += own[i].end - own[i].begin;
+    }
+    reducer_gather(s->reducer, st->model->w);
 }
 
 int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st,
-                struct dataset *d, int inner)
+                struct dataset *d, int inner, struct trace *trace)
 {
-    const struct optim_opts *opt = &s->o.optim;
     struct pass_sums sums = { 0 };
     real was = 0;
 
     memset(r, 0, sizeof *r);
+    memset(s->sums, 0, 3 * (size_t)s->L * sizeof *s->sums);
     if (inner) {
-        memset(s->sums, 0, 3 * (size_t)s->L * sizeof *s->sums);
         sums.inner_w0 = s->sums;
         sums.inner_before = s->sums + s->L;
         sums.inner_after = s->sums + 2 * s->L;
     }
+    const int rc = read_batch(s, &sums.targets, st, d);
+    if (rc != OK) return rc;
     grad_begin(&s->grad, s->o.batch * pass_units(&s->o.pass));
     real *poisoned = poison_weight(st->model, &was);
-    const int rc = run_passes(s, &sums, st, d);
-    if (rc != OK) return rc;
     poison_gradient(&s->grad);
+    step_exec_run(s->exec, s->reads ? s->windows : NULL, s->stride, s->valid, &s->grad,
+                  s->reducer, &sums, trace);
 
-    r->loss = fixed_value(sums.loss) / (double)sums.sequences;
-    r->targets = sums.targets;
-    r->lr = sched_lr(opt, st->step);
-    if (inner) inner_means(r, s, sums.sequences);
-    r->grad_norm = sums.bad || s->grad.bad != INT64_MAX ? NAN : sqrt(grad_sumsq(&s->grad));
-    r->bad = !isfinite(r->grad_norm) || !isfinite(r->loss);
+    r->lr = sched_lr(&s->o.optim, st->step);
+    r->bad = !add_up(r, s, &sums);
+    for (int i = 0; i < 3 * s->L; i++) s->inner[i] = fixed_value(s->sums[i]) / (double)s->o.batch;
+    if (inner) r->inner = s->inner;
     if (r->bad) explain(r, s, st, d, sums.bad);
     if (poisoned) *poisoned = was;
     if (r->bad) {
         st->skipped++;
         st->bad_run++;
     } else {
-        r->clip = clip_factor(opt, r->grad_norm);
-        adamw_update(opt, st->step, r->clip, &s->grad, st->model->w, st->m, st->v, 0,
-                     st->model->params.total);
+        r->clip = clip_factor(&s->o.optim, r->grad_norm);
+        update(s, st, r->clip);
         st->bad_run = 0;
     }
     st->step++;

@@ -1,7 +1,12 @@
 /* train_step.h -- one update: samples -> loss and gradients -> weights.
  *
  *   windows of context + 1 tokens, sample by sample in the run's order
- *     -> micro-batches -> gradient sum -> norm -> clip -> AdamW
+ *     -> our sequences, our units of them -> the step plan of our rank
+ *     -> gradient sums of replicas -> norm -> clip -> AdamW on our own tiles
+ *     -> new weights to every holder
+ *
+ * Collective on the grid.  Everything that a step reports is the same on every rank, and
+ * with exact reduction the same bits on every grid.
  *
  * A step that meets NaN or Inf, in a loss or in a gradient, touches neither
  * weights nor moments.  It is a step all the same: the schedule and the data
@@ -12,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "mpi/step_exec.h"
 #include "mpi/train_state.h"
 #include "src/data/dataset.h"
 #include "src/model/pass.h"
@@ -44,18 +50,27 @@ struct step_result {
 
 struct stepper;
 
-/* Allocates all that steps need.  The state's model is borrowed. */
-struct stepper *stepper_new(const struct train_state *st, const struct step_opts *o);
+/* Allocates all that steps need.  Collective on the grid; everything is borrowed. */
+struct stepper *stepper_new(const struct train_state *st, const struct step_opts *o,
+                            const struct grid *g);
 void stepper_free(struct stepper *s);
 
 /* Samples of a data set: windows side by side, one token of overlap. */
 int64_t step_samples(const struct dataset *d, int context);
 
 /* One update of st from the next `batch` samples of d.
- * inner  whether inner losses are wanted
- * returns OK, also after a bad step; ERR_DATA, ERR_IO if a sample can't be
- * read: st is as before then */
+ *
+ * Collective on the grid.
+ *
+ * inner    whether inner losses are wanted
+ * trace    NULL, or where operations are noted
+ * returns OK, also after a bad step; ERR_DATA, ERR_IO, the same on all ranks, if a sample
+ * can't be read: st is as before then */
 int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st,
-                struct dataset *d, int inner);
+                struct dataset *d, int inner, struct trace *trace);
+
+/* Bytes that this rank sent so far. */
+struct step_bytes { int64_t carries, activations, sums; };
+struct step_bytes stepper_bytes(const struct stepper *s);
 
 #endif

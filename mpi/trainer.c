@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "mpi/reduce.h"
+#include "mpi/trace.h"
 #include "mpi/train_loop.h"
 #include "src/base/build_info.h"
 #include "src/base/clock.h"
@@ -19,6 +21,8 @@
 #include "src/infer/load.h"
 #include "src/kernels/gemm.h"
 #include "src/model/budget.h"
+#include "src/model/stage.h"
+#include "src/plan/step_plan.h"
 
 struct trainer {
     const struct conf         *conf;
@@ -26,6 +30,7 @@ struct trainer {
     struct dims         dims;
     struct step_opts    step;
     struct budget       budget;
+    struct grid         grid;
     struct train_inputs inputs;
     struct run_folder   run;
     struct train_state  state;
@@ -37,20 +42,74 @@ struct trainer {
 
 /* --- before anything is made ------------------------------------------------ */
 
-/* Shapes and their memory.  More than the machine has can only end badly, and late. */
-static int plan(struct trainer *t)
+/* What is to be computed, and the grid that does it.  Collective on world. */
+static int choose_grid(struct trainer *t, const struct axis *world)
 {
     const struct conf *c = t->conf;
-    char a[HUMAN_TEXT], b[HUMAN_TEXT];
-    const int64_t have = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    struct grid_shape shape;
+    int rc = OK;
 
     conf_dims(c, &t->dims);
     conf_optim(c, &t->step.optim);
     conf_pass(c, &t->step.pass, t->inputs.bos);
     t->step.reduction = (enum reduction)c->train.reduction;
     t->step.batch = c->train.batch_tokens / c->train.context;
+    const struct step_shape work = { .L = t->dims.L, .U = pass_units(&t->step.pass),
+                                     .sequences = (int)t->step.batch,
+                                     .micro_batch = t->step.pass.micro_batch };
+    if (!strcmp(c->run.grid, "auto")) shape = grid_auto(world->size, &work);
+    else TRY(grid_parse(&shape, c->run.grid));
+    TRY(share_check(&shape, &work));
+    TRY(grid_init(&t->grid, world, &shape));
+    if (world->size > 1)
+        log_phase("grid %dx%dx%d: sequences x layers x units", shape.D, shape.P, shape.S);
+out:
+    return rc;
+}
+
+/* The budget of this rank: the weights and gradients that it holds, the moments that it owns, its
+ * layers and units. */
+static void share_budget(struct trainer *t)
+{
+    const struct step_shape work = { .L = t->dims.L, .U = pass_units(&t->step.pass),
+                                     .sequences = (int)t->step.batch,
+                                     .micro_batch = t->step.pass.micro_batch };
+    const int64_t each = t->step.reduction == REDUCE_EXACT ? sizeof(int64_t) : sizeof(real);
+    struct budget *b = &t->budget;
+    struct model *m;
+    struct step_plan plan;
+    struct pass_bytes pass;
+    const struct span *held;
+
+    check(model_shape(&m, &t->dims) == OK);
+    struct reducer *r = reducer_new(&t->grid, m);
+    step_plan_init(&plan, &t->grid.shape, &work, t->dims.tied, t->grid.world.rank);
+    const struct share *a = &plan.share;
+    const struct stage_part part = { a->l0, a->l1, a->u0, a->u1, plan.slots };
+    check(stage_plan(&pass, &t->dims, &t->step.pass, &part) == OK);
+    int64_t n = 0;
+    for (int i = reducer_holds(r, &held) - 1; i >= 0; i--) n += held[i].end - held[i].begin;
+    b->params = n * (int64_t)sizeof(real);
+    b->grads = n * each + reducer_own(r) * (int64_t)sizeof(int64_t);
+    b->moments = 2 * reducer_own(r) * (int64_t)sizeof(real);
+    b->tape = pass.tape;
+    b->logits = pass.logits;
+    b->scratch = pass.scratch;
+    b->total = b->params + b->grads + b->moments + b->tape + b->logits + b->scratch;
+    step_plan_done(&plan);
+    reducer_free(r);
+    model_free(m);
+}
+
+/* Shapes and their memory.  More than the machine has can only end badly, and late. */
+static int plan(struct trainer *t)
+{
+    char a[HUMAN_TEXT], b[HUMAN_TEXT];
+    const int64_t have = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+
     const int rc = budget_plan(&t->budget, &t->dims, &t->step.pass, t->step.reduction);
     if (rc != OK) return rc;
+    if (t->grid.world.size > 1) share_budget(t);
 
     char *text = budget_text(&t->budget);
     log_phase("memory, predicted\n%s", text);
@@ -151,7 +210,10 @@ static int init_from(struct trainer *t, const char *path)
         if (!isfinite(from->w[i]))
             TRY(fail(ERR_DATA, "train.init_from: %s holds NaN or Inf in %s", path,
                      m->params.p[param_at(&m->params, i)].name));
-    memcpy(m->w, from->w, (size_t)m->params.total * sizeof *m->w);
+    const struct span *held;
+    for (int i = reducer_holds(t->state.reducer, &held) - 1; i >= 0; i--)
+        memcpy(m->w + held[i].begin, from->w + held[i].begin,
+               (size_t)(held[i].end - held[i].begin) * sizeof *m->w);
     log_phase("initial weights from %s", info.source);
 out:
     model_free(from);
@@ -181,7 +243,7 @@ static int fresh(struct trainer *t)
 static int first_state(struct trainer *t)
 {
     struct ckpt *c = NULL;
-    int rc = train_state_new(&t->state, &t->dims, t->conf->run.seed);
+    int rc = train_state_new(&t->state, &t->dims, t->conf->run.seed, &t->grid);
     if (rc != OK) return rc;
 
     rc = ckpt_newest(&c, t->run.ckpt, t->run.quarantine);
@@ -193,6 +255,15 @@ static int first_state(struct trainer *t)
 }
 
 /* --- the folder ------------------------------------------------------------------ */
+
+/* The run's folder is the first rank's.  Collective on world. */
+static int open_folder(struct trainer *t)
+{
+    int rc = OK;
+    if (t->grid.world.rank == 0) rc = run_open(&t->run, t->conf->run.dir);
+    else run_follow(&t->run, t->conf->run.dir);
+    return axis_agree(&t->grid.world, rc);
+}
 
 static int write_folder(struct trainer *t)
 {
@@ -211,6 +282,18 @@ out:
     mem_free(extra);
     mem_free(config);
     return rc;
+}
+
+/* Files beside the checkpoints; everybody learns which evaluations were done.  Collective. */
+static int open_metrics(struct trainer *t)
+{
+    int64_t last_eval = 0;
+    int rc = t->grid.world.rank == 0 ? write_folder(t) : OK;
+
+    if (t->metrics) last_eval = metrics_last_eval(t->metrics);
+    mpi_do(MPI_Bcast(&last_eval, 1, MPI_INT64_T, 0, t->grid.world.comm));
+    if (!t->metrics) t->metrics = metrics_follow(last_eval);
+    return axis_agree(&t->grid.world, rc);
 }
 
 static void write_start(struct trainer *t)
@@ -249,13 +332,26 @@ static void write_end(struct trainer *t, int rc, double seconds)
 
 /* --- the run --------------------------------------------------------------------- */
 
+/* What crossed, over all ranks. */
+static void say_traffic(const struct trainer *t, const struct stepper *s)
+{
+    const struct step_bytes b = stepper_bytes(s);
+    int64_t v[3] = { b.carries, b.activations, b.sums };
+    char c[HUMAN_TEXT], a[HUMAN_TEXT], g[HUMAN_TEXT];
+
+    if (t->grid.world.size == 1) return;
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_SUM, t->grid.world.comm));
+    log_run("sent by all ranks: carries %s (%lld bytes), activations %s, gradients and weights %s",
+            human_bytes(c, v[0]), (long long)v[0], human_bytes(a, v[1]), human_bytes(g, v[2]));
+}
+
 static int train(struct trainer *t)
 {
     const int finished = t->state.step >= t->conf->train.steps;
     const double begin = clock_s();
     struct train_loop l = {
         .conf = t->conf, .inputs = &t->inputs, .run = &t->run, .state = &t->state,
-        .step = &t->step, .metrics = t->metrics, .info = t->info,
+        .step = &t->step, .metrics = t->metrics, .info = t->info, .grid = &t->grid,
         .saved_step = t->resumed ? t->state.step : -1,
     };
 
@@ -269,9 +365,16 @@ static int train(struct trainer *t)
               (long long)t->budget.n_params, (long long)t->conf->train.steps,
               (long long)t->step.batch, t->step.pass.context, omp_get_max_threads());
     write_start(t);
-    l.stepper = stepper_new(&t->state, &t->step);
-    const int rc = train_loop_run(&l);
+    l.stepper = stepper_new(&t->state, &t->step, &t->grid);
+    l.trace = t->opts->trace ? trace_new() : NULL;
+    int rc = train_loop_run(&l);
     write_end(t, rc, clock_s() - begin);
+    if (l.trace) {
+        const int written = trace_write(l.trace, &t->grid.world, t->opts->trace);
+        if (rc == OK) rc = written;
+    }
+    trace_free(l.trace);
+    say_traffic(t, l.stepper);
     stepper_free(l.stepper);
     return rc;
 }
@@ -281,20 +384,19 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
     struct trainer t = { .conf = c, .opts = o, .run = { .lock = -1 } };
     int rc = OK;
 
-    if (world->size > 1) {
-        if (world->rank > 0) return ERR_CONFIG;
-        return fail(ERR_CONFIG, "ttt train runs as one process so far, and mpirun started %d; its "
-                    "threads use the cores of a machine (run.threads)", world->size);
-    }
+    if (world->size > 1)
+        return axis_agree(world, fail(ERR_CONFIG, "ttt train runs as one process so far, and "
+                                      "mpirun started %d", world->size));
     if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
     gemm_start();
     stop_catch();
-    TRY(train_inputs_open(&t.inputs, c));
-    TRY(plan(&t));
+    TRY(axis_agree(world, train_inputs_open(&t.inputs, c)));
+    TRY(axis_agree(world, choose_grid(&t, world)));
+    TRY(axis_agree(world, plan(&t)));
     describe(&t);
-    TRY(run_open(&t.run, c->run.dir));
+    TRY(open_folder(&t));
     TRY(first_state(&t));
-    TRY(write_folder(&t));
+    TRY(open_metrics(&t));
     rc = train(&t);
 out:
     metrics_close(t.metrics);
@@ -302,5 +404,6 @@ out:
     run_close(&t.run);
     json_decref(t.info);
     train_inputs_close(&t.inputs);
+    if (t.grid.world.size) grid_done(&t.grid);
     return rc;
 }

@@ -15,10 +15,11 @@
 struct trainer_opts {
     int allow_data_change;     /* resume on other data than the checkpoint's  */
     int allow_config_change;   /* resume with a configuration that computes something else */
+    const char *trace;         /* file for the timeline of the steps; NULL: none          */
 };
 
-/* Collective on world, which today must be one process; every process returns
- * the same status: OK, ERR_SAVED, or what went wrong. */
+/* Collective on world; every process returns the same status: OK, ERR_SAVED, or what went
+ * wrong, which one of them has said. */
 int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct axis *world);
 
 #endif

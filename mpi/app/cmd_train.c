@@ -1,6 +1,7 @@
 /* ttt train -- train a model as a configuration says, or go on with it. */
 #include "mpi/comm.h"
 #include "mpi/trainer.h"
+#include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
@@ -19,7 +20,13 @@ int cmd_train(int argc, char **argv)
     struct arg_list sets = { 0 };
     struct arg_rest rest;
     struct axis world;
+    const char *grid = NULL;
+    char *set = NULL;
     const struct arg args[] = {
+        { "grid", ARG_TEXT, &grid, "DxPxS",
+          "sequences x layers x units over the ranks of mpirun: run.grid" },
+        { "trace", ARG_TEXT, &opts.trace, "FILE",
+          "write the timeline of all ranks, for Chrome's trace viewer" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of the configuration" },
         { "allow-config-change", ARG_FLAG, &opts.allow_config_change, NULL,
           "resume although keys changed that change what is computed" },
@@ -31,10 +38,14 @@ int cmd_train(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
     if (rest.n < 0) return OK;
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
+    comm_hush();
+    if (grid && sets.n < (int)(sizeof sets.v / sizeof *sets.v))
+        sets.v[sets.n++] = set = mem_format("run.grid=%s", grid);
     TRY(conf_read(&conf, rest.v[0], sets.v, sets.n));
     comm_start(&world);
     rc = trainer_run(&conf, &opts, &world);
     comm_stop(&world);
 out:
+    mem_free(set);
     return rc;
 }

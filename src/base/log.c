@@ -5,6 +5,7 @@
 static enum log_level limit = LOG_STEP;
 static int speaker = 1;
 static char last_error[1024];
+static int held;
 
 void log_level(enum log_level level) { limit = level; }
 void log_speaker(int speaks) { speaker = speaks; }
@@ -48,5 +49,12 @@ void log_verror(const char *format, va_list ap)
     va_copy(copy, ap);
     vsnprintf(last_error, sizeof last_error, format, copy);
     va_end(copy);
-    say("ttt: error: ", format, ap);
+    held = !speaker;
+    if (speaker) say("ttt: error: ", format, ap);
+}
+
+void log_tell_error(int rank)
+{
+    if (held) fprintf(stderr, "ttt: error: rank %d: %s\n", rank, last_error);
+    held = 0;
 }

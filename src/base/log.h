@@ -19,8 +19,12 @@ enum log_level {
 /* Print messages up to this level (default LOG_STEP).  Local. */
 void log_level(enum log_level level);
 
-/* Only one process of a job speaks: 0 silences all but errors.  Local. */
+/* Only one process of a job speaks: 0 silences all else, and errors are held until
+ * log_tell_error(), so that what fails everywhere is said once.  Local. */
 void log_speaker(int speaks);
+
+/* Say the last error that was held, if there is one, as that of process `rank`.  Local. */
+void log_tell_error(int rank);
 
 void log_run(const char *format, ...)   __attribute__((format(printf, 1, 2)));
 void log_phase(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -22,7 +22,10 @@ enum precision { PRECISION_FP32 };
 enum backbone { BACKBONE_MAMBA, BACKBONE_TRANSFORMER };
 
 struct conf {
-    struct { char dir[CONF_PATH]; char name[64]; int64_t seed; int threads; } run;
+    struct {
+        char dir[CONF_PATH]; char name[64]; int64_t seed; int threads;
+        char grid[32];            /* "auto" or DxPxS, see plan/share.h            */
+    } run;
     struct {
         char layer[16];
         int backbone;             /* enum backbone: sets gate, share_qk, pre_conv when they are auto */

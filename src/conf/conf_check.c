@@ -135,6 +135,13 @@ static void name_from_file(char *name, size_t room, const char *file)
     if (name[0] == '.' || !name[0]) snprintf(name, room, "run");
 }
 
+static int is_grid(const char *text)
+{
+    int d, p, s;
+    char rest;
+    return sscanf(text, "%dx%dx%d%c", &d, &p, &s, &rest) == 3 && d > 0 && p > 0 && s > 0;
+}
+
 static void check_run(struct reader *r)
 {
     struct conf *c = r->values;
@@ -142,6 +149,8 @@ static void check_run(struct reader *r)
     if (!c->run.name[0]) name_from_file(c->run.name, sizeof c->run.name, r->name);
     must(r, KEYS("run.name"), c->run.name[0] != '.' && !strchr(c->run.name, '/'),
          "expected a name without '/' that does not begin with '.', found '%s'", c->run.name);
+    must(r, KEYS("run.grid"), !strcmp(c->run.grid, "auto") || is_grid(c->run.grid),
+         "expected auto or DxPxS such as 2x1x4, found '%s'", c->run.grid);
     if (!c->run.dir[0]) snprintf(c->run.dir, sizeof c->run.dir, "logs/%s", c->run.name);
 }
 

@@ -11,7 +11,7 @@
 static int is_free(const char *path)
 {
     static const char *const free_keys[] = {
-        "run.name", "run.dir", "run.threads", "data.train", "data.val", "train.micro_batch",
+        "run.name", "run.dir", "run.threads", "run.grid", "data.train", "data.val", "train.micro_batch",
         "train.remat", "train.inner_group", "train.inner_stats_every", "train.max_bad_steps",
         "train.init_from",
     };

@@ -20,6 +20,9 @@ const struct conf_key conf_keys[] = {
       "of initial weights and of the order of samples", { 0 } },
     { KEY(run, threads), CONF_INT, "0", 0, 4096, "",
       "threads of the process; 0: OMP_NUM_THREADS or all cores", { 0 } },
+    { KEY(run, grid), CONF_TEXT, "auto", NO_RANGE,
+      "processes as DxPxS: sequences x layers x units of a sequence; auto: sequences first. "
+      "It changes no bit of the result", { 0 } },
 
     { KEY(model, layer), CONF_LAYER, "ttt_linear", NO_RANGE, "sequence layer of every block",
       { 0 } },

@@ -51,23 +51,26 @@ void param_done(struct param_table *t)
     *t = (struct param_table){ 0 };
 }
 
+void param_init_one(real *w, const struct param *p, uint64_t seed)
+{
+    const uint64_t key = rng_key(seed, p->name);
+    real *v = w + p->offset;
+
+    #pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < p->n; i++) {
+        switch (p->init) {
+        case INIT_ZERO: v[i] = 0; break;
+        case INIT_ONE: v[i] = 1; break;
+        case INIT_NORMAL: v[i] = (real)(p->init_arg * rng_normal(key, (uint64_t)i)); break;
+        case INIT_UNIFORM:
+            v[i] = (real)(p->init_arg * (2 * rng_uniform(key, (uint64_t)i) - 1));
+            break;
+        }
+    }
+}
+
 void param_init(real *w, const struct param_table *t, uint64_t seed)
 {
     memset(w, 0, (size_t)t->total * sizeof *w);
-    for (int k = 0; k < t->count; k++) {
-        const struct param *p = &t->p[k];
-        const uint64_t key = rng_key(seed, p->name);
-        real *v = w + p->offset;
-        #pragma omp parallel for schedule(static)
-        for (int64_t i = 0; i < p->n; i++) {
-            switch (p->init) {
-            case INIT_ZERO: break;
-            case INIT_ONE: v[i] = 1; break;
-            case INIT_NORMAL: v[i] = (real)(p->init_arg * rng_normal(key, (uint64_t)i)); break;
-            case INIT_UNIFORM:
-                v[i] = (real)(p->init_arg * (2 * rng_uniform(key, (uint64_t)i) - 1));
-                break;
-            }
-        }
-    }
+    for (int k = 0; k < t->count; k++) param_init_one(w, &t->p[k], seed);
 }

@@ -57,6 +57,9 @@ int param_at(const struct param_table *t, int64_t offset);
 /* Release the list (not the table struct). */
 void param_done(struct param_table *t);
 
+/* One parameter's initial values: element i is a function of (seed, name, i) alone. */
+void param_init_one(real *w, const struct param *p, uint64_t seed);
+
 /* Fill one flat array with initial values: element i of a parameter is a
  * function of (seed, name, i) alone.  Padding becomes zero. */
 void param_init(real *w, const struct param_table *t, uint64_t seed);

@@ -22,6 +22,22 @@ int grid_parse(struct grid_shape *g, const char *text)
     return OK;
 }
 
+/* The largest divisor of n that is at most `most`. */
+static int divisor(int n, int most)
+{
+    int k = n < most ? n : most;
+    while (k > 1 && n % k) k--;
+    return k < 1 ? 1 : k;
+}
+
+struct grid_shape grid_auto(int n, const struct step_shape *w)
+{
+    struct grid_shape g = { .D = divisor(n, w->sequences) };
+    g.S = divisor(n / g.D, w->U);
+    g.P = n / g.D / g.S;
+    return g;
+}
+
 int grid_ranks(const struct grid_shape *g) { return g->D * g->P * g->S; }
 
 int grid_rank(const struct grid_shape *g, int d, int p, int s)

@@ -32,6 +32,10 @@ struct share {
 #define GRID_RANKS (1 << 20)
 int grid_parse(struct grid_shape *g, const char *text);
 
+/* A grid for n ranks when the user does not care: as many ranks as divide n go to sequences,
+ * then to units of a sequence, the rest to layers. */
+struct grid_shape grid_auto(int n, const struct step_shape *w);
+
 int grid_ranks(const struct grid_shape *g);
 int grid_rank(const struct grid_shape *g, int d, int p, int s);
 

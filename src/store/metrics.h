@@ -22,6 +22,9 @@ struct metrics;
  * after `step` are removed.  returns OK or ERR_IO, said */
 int metrics_open(struct metrics **out, const char *path, int64_t step);
 
+/* For processes that only follow: nothing is written, but evaluations are remembered. */
+struct metrics *metrics_follow(int64_t last_eval);
+
 /* Append an object (the reference is taken).  Never fails: lines that could not be
  * written are counted, said once, and gone. */
 void metrics_write(struct metrics *m, json_t *line);

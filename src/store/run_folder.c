@@ -53,15 +53,21 @@ static int lock(struct run_folder *r)
     return rc;
 }
 
+void run_follow(struct run_folder *r, const char *dir)
+{
+    *r = (struct run_folder){ .lock = -1 };
+    r->dir = mem_string(dir);
+    r->ckpt = mem_format("%s/ckpt", dir);
+    r->quarantine = mem_format("%s/quarantine", dir);
+    r->metrics = mem_format("%s/metrics.jsonl", dir);
+}
+
 int run_open(struct run_folder *r, const char *dir)
 {
     *r = (struct run_folder){ .lock = -1 };
     int rc = dir_make(dir);
     if (rc != OK) return rc == ERR_MISSING ? ERR_IO : rc;
-    r->dir = mem_string(dir);
-    r->ckpt = mem_format("%s/ckpt", dir);
-    r->quarantine = mem_format("%s/quarantine", dir);
-    r->metrics = mem_format("%s/metrics.jsonl", dir);
+    run_follow(r, dir);
     rc = lock(r);
     if (rc != OK) run_close(r);
     return rc;

@@ -20,6 +20,9 @@ struct run_folder {
 int run_open(struct run_folder *r, const char *dir);
 void run_close(struct run_folder *r);
 
+/* Its paths alone, for processes that follow the owner. */
+void run_follow(struct run_folder *r, const char *dir);
+
 /* Put a text at DIR/name, unless it is there already. */
 int run_put(const struct run_folder *r, const char *name, const char *text);
 
