@@ -161,14 +161,15 @@ out:
 /* ---- what is there already */
 
 /* Everything that decides the bytes of the result, apart from the tokenizer,
- * which the sets compare themselves. */
+ * which the sets compare themselves.  Not --skip-bad: whoever meets a bad document
+ * after hours may decide to go on without it. */
 static struct hash hash_options(const struct prep *p)
 {
     const struct prep_options *o = p->o;
     char inputs[HASH_HEX];
     hash_hex(inputs, inputs_hash(&p->in));
-    char *text = mem_format("1 %d %.17g %s %d %d %lld %lld %d %s", o->train_tokenizer,
-                            o->val_fraction, o->field, o->stdin_jsonl, o->skip_bad,
+    char *text = mem_format("1 %d %.17g %s %d %lld %lld %d %s", o->train_tokenizer,
+                            o->val_fraction, o->field, o->stdin_jsonl,
                             (long long)o->cut.block_tokens, (long long)o->cut.shard_tokens,
                             o->cut.level, inputs);
     const struct hash h = hash_bytes(text, strlen(text));

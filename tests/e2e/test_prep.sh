@@ -186,6 +186,11 @@ head -c 120 in/lines.jsonl.zst > cut.jsonl.zst
 bad "truncated .zst" cut.jsonl.zst 'cut.jsonl.zst:1: truncated'
 cp in/a.txt plain.txt.zst
 bad "not a .zst" plain.txt.zst 'plain.txt.zst:1: '
+printf '{"text": "a"}\n{"text": "b"}\n{"text": 3}\n{"text": "c"}\n' > late.jsonl
+name="bad after a while: exit 65" expect_exit 65 "$TTT" prep late.jsonl --out late --shard-tokens 3
+name="bad after a while: --skip-bad goes on" expect_exit 0 "$TTT" prep late.jsonl --out late \
+    --shard-tokens 3 --skip-bad
+equal "bad after a while: the rest" "$(text late)" abc
 name="--field" expect_exit 0 "$TTT" prep field.jsonl --field other --out other --skip-bad
 equal "--field takes that one" "$(text other)" y
 
