@@ -13,7 +13,7 @@
 #define STAGES 4
 #define BATCH_BYTES ((int64_t)1 << 20)      /* of raw text, a thread            */
 #define BATCH_MAX_BYTES ((int64_t)64 << 20)
-#define BATCH_DOCS 65536
+#define BATCH_DOCS 16384
 #define BAD_SHOWN 20                        /* the others are only counted      */
 
 struct batch {
@@ -111,27 +111,32 @@ static int take_bad(struct pipeline *p, const struct record *r)
     return OK;
 }
 
-static int take_batch(struct run *run, struct batch *b)
+static int take_one(struct run *run, struct doc *d)
 {
     int rc = OK;
 
-    for (int64_t i = 0; i < b->n; i++) {
-        struct doc *d = b->docs + i;
-        if (d->r.bad) {
-            TRY(take_bad(run->p, &d->r));
-        } else if (d->choice >= 0) {
-            run->shown.docs++;
-            run->shown.bytes += d->r.n;
-            for (int64_t c = 0; c < d->chunk_n; c++) {
-                if (d->chunks[c].count < 0)
-                    TRY(fail(ERR_DATA, "%s:%lld: can't be encoded", d->r.input->path,
-                             (long long)d->r.line));
-                run->shown.tokens += d->chunks[c].count;
-            }
-            TRY(run->p->take(run->p->arg, d));
-        }
+    if (d->r.bad) {
+        if (run->shown.tty) fputs("\033[K", stderr);  /* the progress line */
+        return take_bad(run->p, &d->r);
     }
+    if (d->choice < 0) return OK;
+    run->shown.docs++;
+    run->shown.bytes += d->r.n;
+    for (int64_t c = 0; c < d->chunk_n; c++) {
+        if (d->chunks[c].count < 0)
+            TRY(fail(ERR_DATA, "%s:%lld: can't be encoded", d->r.input->path,
+                     (long long)d->r.line));
+        run->shown.tokens += d->chunks[c].count;
+    }
+    TRY(run->p->take(run->p->arg, d));
 out:
+    return rc;
+}
+
+static int take_batch(struct run *run, struct batch *b)
+{
+    int rc = OK;
+    for (int64_t i = 0; i < b->n && rc == OK; i++) rc = take_one(run, b->docs + i);
     empty(b);
     return rc;
 }
@@ -156,7 +161,7 @@ static void show(struct run *run, int last)
     snprintf(line, sizeof line, "%s  %lld documents  %.1f MB/s%s%s", run->p->what,
              (long long)s->docs, 1e-6 * (double)s->bytes / dt, tokens, rest);
     s->last_s = now;
-    if (s->tty) fprintf(stderr, "\r%-78s%s", line, last ? "\n" : "");
+    if (s->tty) fprintf(stderr, "%-78s%s", line, last ? "\n" : "\r");
     else log_phase("%s", line);
 }
 
@@ -210,7 +215,7 @@ int pipeline_run(struct pipeline *p)
     if (p->bad > BAD_SHOWN && !p->silent)
         log_warn("and %lld more were skipped", (long long)(p->bad - BAD_SHOWN));
 out:
-    show(run, 1);
+    if (rc == OK) show(run, 1);
     reader_free(run->reader);
     for (int i = 0; i < STAGES; i++) {
         empty(run->batches + i);
