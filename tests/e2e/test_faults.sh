@@ -14,6 +14,7 @@ make_config "$WORK/run.yaml"
 
 trained "clean" clean && ok "clean"
 root=$(root_of clean)
+trained "another seed" seed run.seed=4 && differ "another seed, another root" "$(root_of seed)" "$root"
 # Two checkpoints, of steps 4 and 8, and four steps to go.
 TTT_FAIL="train.step#10=kill" train start
 equal "a run cut off after step 9" "$(ls "$WORK/start/ckpt" | tr '\n' ' ')" \

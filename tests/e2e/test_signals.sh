@@ -10,6 +10,9 @@ trained "uninterrupted" whole $sets && ok "uninterrupted"
 root=$(root_of whole)
 curve=$(values whole loss_nats)
 
+# shellcheck disable=SC2086
+trained "another seed" seed $sets run.seed=4 && differ "another seed, another root" "$(root_of seed)" "$root"
+
 steps_of() { grep -c '"kind":"step"' "$WORK/$1/metrics.jsonl" 2>/dev/null; }
 
 # interrupted DIR SIGNAL TIMES: send a signal while step 20 waits; more of them meet the save.
