@@ -11,9 +11,9 @@
 static int is_free(const char *path)
 {
     static const char *const free_keys[] = {
-        "run.name", "run.dir", "run.threads", "run.grid", "data.train", "data.val", "train.micro_batch",
-        "train.remat", "train.inner_group", "train.inner_stats_every", "train.max_bad_steps",
-        "train.init_from",
+        "run.name", "run.dir", "run.threads", "run.grid", "data.train", "data.val",
+        "train.micro_batch", "train.remat", "train.inner_group", "train.inner_stats_every",
+        "train.max_bad_steps", "train.init_from",
     };
     static const char *const free_sections[] = { "eval.", "checkpoint.", "log." };
 

@@ -115,7 +115,8 @@ static int append(int fd, const char *text, size_t n)
         if (k < 0 && errno == EINTR) continue;
         if (k <= 0) {
             const int e = errno;
-            if (ftruncate(fd, before.st_size) != 0) { }  /* a torn line: dropped at the next start */
+            /* If this fails too, the torn line is dropped at the next start. */
+            if (ftruncate(fd, before.st_size) != 0) { }
             errno = e;
             return -1;
         }

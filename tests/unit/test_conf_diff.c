@@ -52,7 +52,8 @@ static void refused_keys(void **state)
 {
     (void)state;
     static const char *const sets[] = {
-        "run.seed=2", "model.layers=3", "model.tied=false", "model.rope_theta=5", "model.gate=false",
+        "run.seed=2", "model.layers=3", "model.tied=false", "model.rope_theta=5",
+        "model.gate=false",
         "data.mask_bos=false", "train.steps=7", "train.context=1024", "train.batch_tokens=4096",
         "train.slice_tokens=512", "train.reduction=fast", "optim.lr=1e-4", "optim.beta2=0.99",
         "optim.warmup_steps=3", "optim.weight_decay=0", "optim.clip_norm=0"
