@@ -54,6 +54,8 @@ dist  := $(sort $(wildcard mpi/*.c))
 app   := $(sort $(wildcard mpi/app/*.c))
 unit  := $(sort $(wildcard tests/unit/test_*.c))
 mpi   := $(sort $(wildcard tests/mpi/test_*.c))
+mpish := $(sort $(wildcard tests/mpi/test_*.sh))
+mpix  := $(filter-out $(mpi),$(sort $(wildcard tests/mpi/*.c)))
 tlib  := $(sort $(wildcard tests/lib/*.c))
 bench := $(sort $(wildcard tests/bench/bench_*.c))
 shims := $(sort $(wildcard tests/fault/*.c))
@@ -137,8 +139,13 @@ soak: all $(shims:%.c=$(BUILD)/%.so)
 test-unit: $(call exe,$(unit))
 	@sh tests/run_unit.sh $^
 
-test-mpi: $(call exe,$(mpi))
-	@sh tests/run_mpi.sh $^
+test-mpi: $(BUILD)/tests/mpicheck.so $(call exe,$(mpi) $(mpix))
+	@BUILD=$(BUILD) sh tests/run_mpi.sh $(call exe,$(mpi)) $(mpish)
+
+# Preloaded under mpirun: is MPI used as it should be?
+$(BUILD)/tests/mpicheck.so: $(wildcard tests/mpicheck/*.c) tests/mpicheck/mpicheck.h
+	@mkdir -p $(@D)
+	$(call say,SO)$(MPICC) -I. -D_GNU_SOURCE -std=c11 -O2 -g $(WARN) -fvisibility=hidden -shared -fPIC -o $@ $(filter %.c,$^) -ldl -lpthread
 
 # Libraries that tests preload; never part of the program.
 $(BUILD)/tests/fault/%.so: tests/fault/%.c

@@ -1,18 +1,39 @@
 #!/bin/sh
-# run_mpi.sh PROGRAM... -- run cmocka programs under mpirun on NP ranks each and add up.
+# run_mpi.sh PROGRAM|SCRIPT.sh ... -- run cmocka programs under mpirun on NP ranks each, and
+# scripts that print "ok NAME" and "FAILED NAME: why" once, and add up.  Programs run with the
+# checker of MPI use preloaded (tests/mpicheck/mpicheck.h; MPICHECK=no: without).
 # The last line is "N passed, N failed", counted over single tests and rank counts.
 passed=0; failed=0
+export BUILD="${BUILD:-build}"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
 export OMPI_MCA_mpi_yield_when_idle=1
+# Sanitizers: the checker may be the first library; Open MPI has leaks, ours are counted by mem.h.
+export ASAN_OPTIONS="$ASAN_OPTIONS:verify_asan_link_order=0:detect_leaks=0"
+checker=
+[ "$MPICHECK" = no ] || checker="env LD_PRELOAD=$PWD/$BUILD/tests/mpicheck.so"
+
+# count NAME PASSED-PATTERN FAILED-PATTERN -- of $out, which ended with $rc.
+count() {
+    p=$(printf '%s\n' "$out" | grep -c "$2")
+    f=$(printf '%s\n' "$out" | grep -c "$3")
+    if [ $rc != 0 ] && [ "$f" = 0 ]; then f=1; fi
+    printf '  %-44s %3d passed, %d failed\n' "$1" "$p" "$f"
+    [ $rc = 0 ] || printf '%s\n' "$out" | tail -n 60
+    passed=$((passed + p)); failed=$((failed + f))
+}
+
 for t in "$@"; do
+    if [ "${t%.sh}" != "$t" ]; then
+        out=$(timeout 600 sh "$t" 2>&1); rc=$?
+        count "${t##*/}" '^ok ' '^FAILED '
+        continue
+    fi
     for n in ${NP:-1 2 3 4 6 8}; do
-        out=$(timeout 300 "${MPIRUN:-mpirun}" --oversubscribe -n "$n" "$t" </dev/null 2>&1); rc=$?
-        p=$(printf '%s\n' "$out" | grep -c '^\[       OK \]')
-        f=$(printf '%s\n' "$out" | grep -c '^\[  FAILED  \] [A-Za-z_]*$')
-        if [ $rc != 0 ] && [ "$f" = 0 ]; then f=1; fi
-        printf '  %-32s on %d ranks %3d passed, %d failed\n' "${t##*/}" "$n" "$p" "$f"
-        [ $rc = 0 ] || printf '%s\n' "$out" | tail -n 60
-        passed=$((passed + p)); failed=$((failed + f))
+        # $checker is several words.
+        out=$(timeout 300 "${MPIRUN:-mpirun}" --oversubscribe -n "$n" $checker "$t" \
+              </dev/null 2>&1); rc=$?
+        count "$(printf '%-32s on %d ranks' "${t##*/}" "$n")" '^\[       OK \]' \
+              '^\[  FAILED  \] [A-Za-z_]*$'
     done
 done
 echo "$passed passed, $failed failed"
