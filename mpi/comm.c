@@ -1,5 +1,6 @@
 #include "mpi/comm.h"
 
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,3 +74,16 @@ int axis_agree(const struct axis *axis, int rc)
     if (first == axis->rank) log_tell_error(our_rank);
     return all;
 }
+
+#ifdef CHECK_AGREE
+void axis_check_agree(const struct axis *axis, int64_t value, const char *what)
+{
+    /* ~x turns the order round as -x does, and has no overflow. */
+    const int64_t mine[2] = { value, ~value };
+    int64_t most[2];
+    mpi_do(MPI_Allreduce(mine, most, 2, MPI_INT64_T, MPI_MAX, axis->comm));
+    if (most[0] == ~most[1]) return;
+    die("%s must agree on all %d ranks: %" PRId64 " on rank %d, others have %" PRId64
+        " to %" PRId64, what, axis->size, value, axis->rank, ~most[1], most[0]);
+}
+#endif

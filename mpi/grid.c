@@ -28,6 +28,9 @@ int grid_init(struct grid *g, const struct axis *world, const struct grid_shape 
     int at[3];
 
     *g = (struct grid){ .shape = *shape };
+    axis_check_agree(world, shape->D, "grid, sequences (D)");
+    axis_check_agree(world, shape->P, "grid, layers (P)");
+    axis_check_agree(world, shape->S, "grid, units (S)");
     if (grid_ranks(shape) != world->size)
         return fail(ERR_CONFIG, "grid %dx%dx%d needs %d ranks, this job has %d%s", shape->D,
                     shape->P, shape->S, grid_ranks(shape), world->size,

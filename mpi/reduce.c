@@ -8,6 +8,8 @@
 #include "src/model/bucket.h"
 #include "src/plan/step_plan.h"
 
+#define ORDERS INT64_C(1000000007)  /* a prime: equal remainders are equal orders, nearly always */
+
 struct bucket {
     const struct axis *axis;    /* who holds it; NULL: not us                     */
     int64_t            begin, end;
@@ -25,6 +27,7 @@ struct reducer {
     struct span       *own, *held;
     int                n_own, n_held;
     int64_t            bytes;
+    int64_t            order;   /* of the buckets begun on the replica axis       */
 };
 
 /* The ranks that hold bucket b; NULL if we do not. */
@@ -145,6 +148,7 @@ void reducer_begin(struct reducer *r, int bucket)
 
     check(b->axis && b->request == MPI_REQUEST_NULL);
     if (b->axis->size == 1) return;
+    if (b->axis == &r->g->replica) r->order = (r->order * (r->buckets + 1) + bucket + 1) % ORDERS;
     const int64_t own = b->counts[b->axis->rank];
     r->bytes += (b->end - b->begin - own) * (int64_t)each;
     mpi_do(MPI_Ireduce_scatter(exact ? (void *)(r->grad->fixed + b->begin)
@@ -163,6 +167,9 @@ void reducer_poke(struct reducer *r)
 
 void reducer_end(struct reducer *r)
 {
+    axis_check_agree(&r->g->replica, r->order, "order of buckets");
+    axis_check_agree(&r->g->replica, r->grad->mode, "reduction");
+    r->order = 0;
     for (int i = 0; i < r->buckets; i++) {
         struct bucket *b = &r->b[i];
         if (b->request == MPI_REQUEST_NULL) continue;

@@ -31,14 +31,15 @@ int reducer_holds(const struct reducer *r, const struct span **held);
 /* The gradients to add up from now on.  Local; nothing may be in flight. */
 void reducer_attach(struct reducer *r, struct grad *g);
 
-/* Start adding bucket b up.  Collective on the ranks that hold it, non-blocking, in the order of the
- * step plan; its gradient may not be touched until reducer_end(). */
+/* Start adding bucket b up.  Collective on the ranks that hold it, non-blocking, in the order of
+ * the step plan; its gradient may not be touched until reducer_end(). */
 void reducer_begin(struct reducer *r, int bucket);
 
 /* Let MPI move what is under way.  Local. */
 void reducer_poke(struct reducer *r);
 
-/* Wait for all.  On return the gradient's own spans hold the sum over replicas. */
+/* Wait for all.  Collective on the replica axis; the buckets begun must agree.  On return the
+ * gradient's own spans hold the sum over replicas. */
 void reducer_end(struct reducer *r);
 
 /* Bring every holder the updated weights of every owner.  Collective. */

@@ -46,11 +46,26 @@ static MPI_Datatype carry_type(const struct model *m, int B)
     return type;
 }
 
+static void check_agree(const struct grid *g, const struct model *m, const struct pass_opts *o,
+                        int64_t sequences)
+{
+    const struct { int64_t value; const char *what; } must[] = {
+        { sequences, "sequences of a step" },    { m->params.total, "size of the model" },
+        { m->dims.L, "layers of the model" },    { o->context, "context" },
+        { o->slice_tokens, "slice_tokens" },     { o->micro_batch, "micro_batch" },
+        { o->inner_group, "inner_group" },       { o->remat, "remat" },
+        { o->mask_token, "mask_token" },
+    };
+    for (size_t i = 0; i < sizeof must / sizeof *must; i++)
+        axis_check_agree(&g->world, must[i].value, must[i].what);
+}
+
 struct step_exec *step_exec_new(const struct grid *g, const struct model *m,
                                 const struct pass_opts *o, int64_t sequences)
 {
     struct step_exec *e = mem_new(1, sizeof *e, "step executor");
 
+    check_agree(g, m, o, sequences);
     *e = (struct step_exec){ .g = g, .o = *o };
     e->work = (struct step_shape){ .L = m->dims.L, .U = pass_units(o),
                                    .sequences = mpi_count(sequences),

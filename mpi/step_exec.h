@@ -17,8 +17,9 @@ struct trace;
 
 struct step_exec;
 
-/* Local.  Everything is borrowed and must outlive it.  context, slice_tokens etc. of o give the
- * units; the plan is made from grid, opts and `sequences` of a step. */
+/* Logically collective on the grid; model, o and sequences must agree.  Everything is borrowed and
+ * must outlive it.  context, slice_tokens etc. of o give the units; the plan is made from grid,
+ * opts and `sequences` of a step. */
 struct step_exec *step_exec_new(const struct grid *g, const struct model *m,
                                 const struct pass_opts *o, int64_t sequences);
 

@@ -31,7 +31,7 @@ part "sources" sources
 part "unit tests, real = float" ${MAKE:-make} --no-print-directory -s test-unit
 part "unit tests, real = double" ${MAKE:-make} --no-print-directory -s test-unit F64=1
 part "under mpirun" ${MAKE:-make} --no-print-directory -s test-mpi
-part "several processes" ${MAKE:-make} --no-print-directory -s test-mpi
+part "under mpirun, arguments compared" ${MAKE:-make} --no-print-directory -s test-mpi CHECK=1 NP=4
 part "end to end" ${MAKE:-make} --no-print-directory -s test-e2e
 mkdir -p build
 echo "$passed passed, $failed failed" | tee build/test-total.txt
