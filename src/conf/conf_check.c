@@ -135,11 +135,16 @@ static void name_from_file(char *name, size_t room, const char *file)
     if (name[0] == '.' || !name[0]) snprintf(name, room, "run");
 }
 
+/* Three numbers of at most six digits, not 0, with x between them. */
 static int is_grid(const char *text)
 {
-    int d, p, s;
-    char rest;
-    return sscanf(text, "%dx%dx%d%c", &d, &p, &s, &rest) == 3 && d > 0 && p > 0 && s > 0;
+    for (int i = 0; i < 3; i++) {
+        const size_t n = strspn(text, "0123456789");
+        if (n < 1 || n > 6 || text[0] == '0') return 0;
+        text += n;
+        if (*text++ != (i < 2 ? 'x' : '\0')) return 0;
+    }
+    return 1;
 }
 
 static void check_run(struct reader *r)

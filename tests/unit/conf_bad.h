@@ -162,6 +162,11 @@ static const struct { const char *text, *says; } bad[] = {
     { "run: {name: ..}\n", "2:13: run.name: expected a name without '/'" },
     { "run: {name: [a]}\n", "2:13: run.name: expected printable text of at most 63 bytes, found a list" },
     { "run: {name: a234567890123456789012345678901234567890123456789012345678901234}\n", "2:13: run.name: expected printable text of at most 63 bytes" },
+    { "run: {grid: 2x2}\n", "2:13: run.grid: expected auto or DxPxS such as 2x1x4, found '2x2'" },
+    { "run: {grid: 0x1x1}\n", "2:13: run.grid: expected auto or DxPxS" },
+    { "run: {grid: 1x-1x1}\n", "2:13: run.grid: expected auto or DxPxS" },
+    { "run: {grid: 1x1x1x1}\n", "2:13: run.grid: expected auto or DxPxS" },
+    { "run: {grid: 99999999999x1x1}\n", "2:13: run.grid: expected auto or DxPxS" },
     { "run: {dir: {a: b}}\n", "2:12: run.dir: expected printable text" },
     { "run: {dir: |\n  a\n  b\n  }\n", "" },
 

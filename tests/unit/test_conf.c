@@ -245,9 +245,8 @@ static void dump_reads_back(void **state)
             list[n] = sets[n];
             n++;
         }
-        snprintf(sets[n], sizeof sets[n], "optim.min_lr=0");
-        list[n] = sets[n];
-        n++;
+        list[n++] = "optim.min_lr=0";
+        list[n++] = round % 2 ? "run.grid=2x1x4" : "run.grid=auto";
         if (parse_n(&c, HEAD, strlen(HEAD), list, n) != OK) fail_msg("%s", said);
         char *once = conf_text(&c);
         if (parse(&d, once) != OK) fail_msg("%s\n%s", said, once);
