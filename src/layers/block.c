@@ -99,8 +99,7 @@ void block_carry_start_backward(const struct block *b, struct layer_call *c, con
 enum { T_XN, T_R1, T_X1, T_H, T_R2, T_X2, T_N, T_R3, T_A, T_G, T_S, T_HALO };
 enum { W_DW, W_DN, W_DA, W_DG, W_DS, W_DHALO };
 
-void block_tape(const struct block *b, struct block_tape *t, struct arena *a,
-                const struct dims *d, int B, int T, int group)
+static void own_tape(struct block_tape *t, struct arena *a, const struct dims *d, int B, int T)
 {
     const int64_t N = (int64_t)B * T, NC = N * d->C, NE = N * d->E;
     const struct { int i; int64_t n; } arrays[] = {
@@ -110,20 +109,46 @@ void block_tape(const struct block *b, struct block_tape *t, struct arena *a,
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         t->own.v[arrays[i].i] = arena_reals(a, arrays[i].n);
+}
+
+void block_tape(const struct block *b, struct block_tape *t, struct arena *a,
+                const struct dims *d, int B, int T, int group)
+{
+    own_tape(t, a, d, B, T);
     b->layer->tape(&t->layer, a, d, B, T, group);
+}
+
+void block_split_tape(const struct block *b, struct block_tape *t, struct arena *a,
+                      const struct dims *d, int B, int T)
+{
+    own_tape(t, a, d, B, T);
+    b->layer->split->tape(&t->layer, a, d, B, T);
+}
+
+/* What waits for the gradient of the convolution's halo. */
+static void own_held(struct block_tape *w, struct arena *a, const struct dims *d, int B, int T)
+{
+    w->own.v[W_DN] = arena_reals(a, (int64_t)B * T * d->C);
+    w->own.v[W_DHALO] = arena_reals(a, B * halo_reals(d));
+}
+
+void block_held(const struct block *b, struct block_tape *w, struct arena *a,
+                const struct dims *d, int B, int T)
+{
+    own_held(w, a, d, B, T);
+    b->layer->split->held(&w->layer, a, d, B, T);
 }
 
 void block_work(const struct block *b, struct block_tape *w, struct arena *a,
                 const struct dims *d, int B, int T, int group, int backward)
 {
-    const int64_t N = (int64_t)B * T, NC = N * d->C, NE = N * d->E;
+    const int64_t NE = (int64_t)B * T * d->E;
     if (backward) {
         w->own.v[W_DW] = arena_reals(a, align_reals((int64_t)d->C * d->conv_width) + d->C);
-        w->own.v[W_DN] = arena_reals(a, NC);
         w->own.v[W_DA] = arena_reals(a, NE);
         w->own.v[W_DG] = arena_reals(a, NE);
         w->own.v[W_DS] = arena_reals(a, NE);
-        w->own.v[W_DHALO] = arena_reals(a, halo_reals(d));
+        own_held(w, a, d, B, T);
     }
     b->layer->work(&w->layer, a, d, B, T, group, backward);
 }
@@ -147,38 +172,42 @@ static void norm_backward(const struct layer_call *c, int i, real *dx, const rea
     }
 }
 
-/* x1 = x + conv(RMSNorm(x)) */
-static void conv_forward(const struct block *b, struct layer_call *c, const real *x, real *carry,
-                         struct tape *t)
+/* --- forward -------------------------------------------------------------- */
+
+void block_normalise(const struct block *b, struct layer_call *c, const real *x,
+                     struct block_tape *t)
+{
+    if (c->d->pre_conv)
+        norm_forward(c, b->i_conv + CONV_NORM, t->own.v[T_XN], t->own.v[T_R1], x);
+}
+
+/* The layer's input h = RMSNorm(x1), x1 = x + conv(RMSNorm(x)). */
+static void layer_input(const struct block *b, struct layer_call *c, const real *x, real *carry,
+                        struct tape *t)
 {
     const struct dims *d = c->d;
     const int64_t TC = (int64_t)c->T * d->C, halo = halo_reals(d);
 
-    norm_forward(c, b->i_conv + CONV_NORM, t->v[T_XN], t->v[T_R1], x);
-    memcpy(t->v[T_HALO], carry, (size_t)(c->B * halo) * sizeof *carry);
-    for (int i = 0; i < c->B; i++) {
+    if (d->pre_conv) memcpy(t->v[T_HALO], carry, (size_t)(c->B * halo) * sizeof *carry);
+    for (int i = 0; d->pre_conv && i < c->B; i++) {
         conv1d_forward(t->v[T_X1] + i * TC, t->v[T_XN] + i * TC, carry + i * halo,
                        c->w + c->t->p[b->i_conv + CONV_W].offset,
                        c->w + c->t->p[b->i_conv + CONV_B].offset, c->T, d->C, d->conv_width);
         conv1d_halo(carry + i * halo, t->v[T_XN] + i * TC, c->T, d->C, d->conv_width);
     }
-    vec_add(t->v[T_X1], x, c->B * TC);
+    if (d->pre_conv) vec_add(t->v[T_X1], x, c->B * TC);
+    norm_forward(c, b->i_layer - 1, t->v[T_H], t->v[T_R2], d->pre_conv ? t->v[T_X1] : x);
+    c->first = b->i_layer;
 }
 
-void block_forward(const struct block *b, struct layer_call *c, real *y, const real *x,
-                   real *carry, struct block_tape *tape, struct block_tape *w)
+/* The layer's output, in X2, is added to its stream; then the feed-forward. */
+static void feed_forward(const struct block *b, struct layer_call *c, real *y, const real *x,
+                         struct tape *t)
 {
     const struct dims *d = c->d;
-    struct tape *t = &tape->own;
     const int64_t NC = (int64_t)c->B * c->T * d->C, NE = (int64_t)c->B * c->T * d->E;
-    const real *x1 = d->pre_conv ? t->v[T_X1] : x;
 
-    if (d->pre_conv) conv_forward(b, c, x, carry, t);
-    norm_forward(c, b->i_layer - 1, t->v[T_H], t->v[T_R2], x1);
-    c->first = b->i_layer;
-    b->layer->forward(c, t->v[T_X2], t->v[T_H], layer_carry(c, carry), &tape->layer, &w->layer);
-    vec_add(t->v[T_X2], x1, NC);
-
+    vec_add(t->v[T_X2], d->pre_conv ? t->v[T_X1] : x, NC);
     norm_forward(c, b->i_ffn + FFN_NORM, t->v[T_N], t->v[T_R3], t->v[T_X2]);
     c->first = b->i_ffn;
     linear_forward(c, FFN_GATE, t->v[T_A], t->v[T_N], d->E, d->C);
@@ -188,34 +217,51 @@ void block_forward(const struct block *b, struct layer_call *c, real *y, const r
     vec_add(y, t->v[T_X2], NC);
 }
 
-/* dx [in,out]: gradient of x1 -> of x. */
-static void conv_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
-                          real *dcarry, struct tape *t, struct tape *w)
+void block_forward(const struct block *b, struct layer_call *c, real *y, const real *x,
+                   real *carry, struct block_tape *t, struct block_tape *w)
 {
-    const struct dims *d = c->d;
-    const int C = d->C, W = d->conv_width;
-    const int64_t TC = (int64_t)c->T * C, halo = halo_reals(d);
-    const int64_t at_w = c->t->p[b->i_conv + CONV_W].offset;
-    real *dw = w->v[W_DW], *db = dw + align_reals((int64_t)C * W), *prev = w->v[W_DHALO];
-
-    for (int i = 0; i < c->B; i++) {
-        real *dxn = w->v[W_DN] + i * TC, *next = dcarry + i * halo;
-        memset(dw, 0, (size_t)(align_reals((int64_t)C * W) + C) * sizeof *dw);
-        conv1d_backward(dxn, prev, dw, db, dx + i * TC, t->v[T_XN] + i * TC,
-                        t->v[T_HALO] + i * halo, c->w + at_w, c->T, C, W);
-        conv1d_halo_backward(dxn, prev, next, c->T, C, W);
-        memcpy(next, prev, (size_t)((W - 1) * C) * sizeof *next);
-        grad_add(c->grad, at_w, dw, (int64_t)C * W);
-        grad_add(c->grad, c->t->p[b->i_conv + CONV_B].offset, db, C);
-    }
-    norm_backward(c, b->i_conv + CONV_NORM, dx, w->v[W_DN], x, t->v[T_R1], dw);
+    block_normalise(b, c, x, t);
+    layer_input(b, c, x, carry, &t->own);
+    b->layer->forward(c, t->own.v[T_X2], t->own.v[T_H], layer_carry(c, carry), &t->layer,
+                      &w->layer);
+    feed_forward(b, c, y, x, &t->own);
 }
 
-void block_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
-                    real *dcarry, struct block_tape *tape, struct block_tape *work)
+void block_project(const struct block *b, struct layer_call *c, const real *x, real *carry,
+                   struct block_tape *t)
+{
+    layer_input(b, c, x, carry, &t->own);
+    b->layer->split->project(c, t->own.v[T_H], &t->layer);
+}
+
+void block_mix(const struct block *b, struct layer_call *c, real *carry, struct block_tape *t)
+{
+    c->first = b->i_layer;
+    b->layer->split->mix(c, layer_carry(c, carry), &t->layer);
+}
+
+void block_inner(const struct block *b, struct layer_call *c, const struct head_share *s,
+                 real *carry, struct block_tape *w)
+{
+    c->first = b->i_layer;
+    b->layer->split->inner(c, s, layer_carry(c, carry), &w->layer);
+}
+
+void block_finish(const struct block *b, struct layer_call *c, real *y, const real *x,
+                  struct block_tape *t)
+{
+    c->first = b->i_layer;
+    b->layer->split->finish(c, t->own.v[T_X2], &t->layer);
+    feed_forward(b, c, y, x, &t->own);
+}
+
+/* --- backward ------------------------------------------------------------- */
+
+/* dx: gradient of y -> of x2. */
+static void feed_forward_backward(const struct block *b, struct layer_call *c, real *dx,
+                                  struct tape *t, struct tape *w)
 {
     const struct dims *d = c->d;
-    struct tape *t = &tape->own, *w = &work->own;
     const int64_t NE = (int64_t)c->B * c->T * d->E;
     real *dn = w->v[W_DN];
 
@@ -225,11 +271,117 @@ void block_backward(const struct block *b, struct layer_call *c, real *dx, const
     linear_backward(c, FFN_GATE, dn, w->v[W_DA], t->v[T_N], d->E, d->C, 0);
     linear_backward(c, FFN_UP, dn, w->v[W_DG], t->v[T_N], d->E, d->C, 1);
     norm_backward(c, b->i_ffn + FFN_NORM, dx, dn, t->v[T_X2], t->v[T_R3], w->v[W_DW]);
-
     c->first = b->i_layer;
-    b->layer->backward(c, dn, dx, t->v[T_H], dcarry + c->B * halo_reals(d), &tape->layer,
-                       &work->layer);
-    norm_backward(c, b->i_layer - 1, dx, dn, d->pre_conv ? t->v[T_X1] : x, t->v[T_R2],
-                  w->v[W_DW]);
-    if (d->pre_conv) conv_backward(b, c, dx, x, dcarry, t, w);
+}
+
+/* The gradient of h, in DN, is added to dx; then the convolution's: DN becomes the gradient of the
+ * normalised inputs, without that of the halo they left behind. */
+static void layer_input_backward(const struct block *b, struct layer_call *c, real *dx,
+                                 const real *x, struct tape *t, struct tape *w)
+{
+    const struct dims *d = c->d;
+    const int C = d->C, W = d->conv_width;
+    const int64_t TC = (int64_t)c->T * C, halo = halo_reals(d);
+    real *dw = w->v[W_DW], *db = dw + align_reals((int64_t)C * W);
+
+    norm_backward(c, b->i_layer - 1, dx, w->v[W_DN], d->pre_conv ? t->v[T_X1] : x, t->v[T_R2], dw);
+    for (int i = 0; d->pre_conv && i < c->B; i++) {
+        const int64_t at_w = c->t->p[b->i_conv + CONV_W].offset;
+        memset(dw, 0, (size_t)(align_reals((int64_t)C * W) + C) * sizeof *dw);
+        conv1d_backward(w->v[W_DN] + i * TC, w->v[W_DHALO] + i * halo, dw, db, dx + i * TC,
+                        t->v[T_XN] + i * TC, t->v[T_HALO] + i * halo, c->w + at_w, c->T, C, W);
+        grad_add(c->grad, at_w, dw, (int64_t)C * W);
+        grad_add(c->grad, c->t->p[b->i_conv + CONV_B].offset, db, C);
+    }
+}
+
+static void conv_halo_backward(const struct layer_call *c, real *dcarry, struct tape *w)
+{
+    const struct dims *d = c->d;
+    const int64_t TC = (int64_t)c->T * d->C, halo = halo_reals(d);
+
+    for (int i = 0; d->pre_conv && i < c->B; i++) {
+        real *prev = w->v[W_DHALO] + i * halo, *next = dcarry + i * halo;
+        conv1d_halo_backward(w->v[W_DN] + i * TC, prev, next, c->T, d->C, d->conv_width);
+        memcpy(next, prev, (size_t)((d->conv_width - 1) * d->C) * sizeof *next);
+    }
+}
+
+void block_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
+                    real *dcarry, struct block_tape *t, struct block_tape *w)
+{
+    feed_forward_backward(b, c, dx, &t->own, &w->own);
+    b->layer->backward(c, w->own.v[W_DN], dx, t->own.v[T_H], layer_carry(c, dcarry), &t->layer,
+                       &w->layer);
+    layer_input_backward(b, c, dx, x, &t->own, &w->own);
+    conv_halo_backward(c, dcarry, &w->own);
+    block_normalise_backward(b, c, dx, x, t, w);
+}
+
+void block_finish_backward(const struct block *b, struct layer_call *c, real *dx,
+                           struct block_tape *t, struct block_tape *w)
+{
+    feed_forward_backward(b, c, dx, &t->own, &w->own);
+    b->layer->split->finish_backward(c, w->own.v[W_DN], dx, t->own.v[T_H], &t->layer, &w->layer);
+}
+
+void block_inner_backward(const struct block *b, struct layer_call *c, const struct head_share *s,
+                          real *dcarry, struct block_tape *w)
+{
+    c->first = b->i_layer;
+    b->layer->split->inner_backward(c, s, layer_carry(c, dcarry), &w->layer);
+}
+
+void block_mix_backward(const struct block *b, struct layer_call *c, struct block_tape *t,
+                        struct block_tape *w)
+{
+    c->first = b->i_layer;
+    b->layer->split->mix_backward(c, &t->layer, &w->layer);
+}
+
+void block_project_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
+                            struct block_tape *t, struct block_tape *w)
+{
+    c->first = b->i_layer;
+    b->layer->split->project_backward(c, w->own.v[W_DN], t->own.v[T_H], &t->layer, &w->layer);
+    layer_input_backward(b, c, dx, x, &t->own, &w->own);
+}
+
+void block_normalise_backward(const struct block *b, struct layer_call *c, real *dx,
+                              const real *x, struct block_tape *t, struct block_tape *w)
+{
+    if (c->d->pre_conv)
+        norm_backward(c, b->i_conv + CONV_NORM, dx, w->own.v[W_DN], x, t->own.v[T_R1],
+                      w->own.v[W_DW]);
+}
+
+/* --- halos in heads mode --------------------------------------------------- */
+
+int block_halo(struct block_halo *h, const struct block *b, const struct dims *d, int B, int which,
+               const struct block_tape *t, const struct block_tape *w)
+{
+    const struct layer_split *split = b->layer->split;
+    const int64_t own = halo_reals(d);
+
+    *h = (struct block_halo){ .n = (int64_t)(d->conv_width - 1) * d->C };
+    if (which == HALO_CONV) {
+        h->rows = t->own.v[T_XN];
+        h->back = w->own.v[W_DHALO];
+        h->stride = h->back_stride = own;
+        return own > 0;
+    }
+    h->rows = t->layer.v[split->halo];
+    h->back = w->layer.v[split->dhalo];
+    h->offset = B * own;
+    h->stride = b->layer->carry_reals(d);
+    h->back_stride = split->halo_reals(d);
+    return h->back_stride > 0;
+}
+
+void block_halo_backward(const struct block *b, struct layer_call *c, int which, real *dcarry,
+                         struct block_tape *w)
+{
+    c->first = b->i_layer;
+    if (which == HALO_CONV) conv_halo_backward(c, dcarry, &w->own);
+    else b->layer->split->halo_backward(c, layer_carry(c, dcarry), &w->layer);
 }

@@ -51,4 +51,55 @@ void block_forward(const struct block *b, struct layer_call *c, real *y, const r
 void block_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
                     real *dcarry, struct block_tape *t, struct block_tape *w);
 
+/* --- in parts, for heads mode along S (layer.h) --------------------------------
+ *
+ *   forward :  normalise | halo | project | halo | mix ==> (inner) ==> finish
+ *   backward:  finish ==> (inner) ==> mix | halo | project | halo | normalise
+ *
+ * Of a layer with a split.  carry, dcarry: of one layer; halos at their places in them. */
+
+/* Arrays of own tokens: t without what `passing` has, which slices share. */
+void block_split_tape(const struct block *b, struct block_tape *t, struct arena *a,
+                      const struct dims *d, int B, int T);
+void block_held(const struct block *b, struct block_tape *w, struct arena *a,
+                const struct dims *d, int B, int T);
+
+void block_normalise(const struct block *b, struct layer_call *c, const real *x,
+                     struct block_tape *t);
+void block_project(const struct block *b, struct layer_call *c, const real *x, real *carry,
+                   struct block_tape *t);
+void block_mix(const struct block *b, struct layer_call *c, real *carry, struct block_tape *t);
+void block_inner(const struct block *b, struct layer_call *c, const struct head_share *s,
+                 real *carry, struct block_tape *w);
+void block_finish(const struct block *b, struct layer_call *c, real *y, const real *x,
+                  struct block_tape *t);
+
+/* dx as in block_backward(): moved by finish, project and normalise. */
+void block_finish_backward(const struct block *b, struct layer_call *c, real *dx,
+                           struct block_tape *t, struct block_tape *w);
+void block_inner_backward(const struct block *b, struct layer_call *c, const struct head_share *s,
+                          real *dcarry, struct block_tape *w);
+void block_mix_backward(const struct block *b, struct layer_call *c, struct block_tape *t,
+                        struct block_tape *w);
+void block_project_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
+                            struct block_tape *t, struct block_tape *w);
+void block_normalise_backward(const struct block *b, struct layer_call *c, real *dx,
+                              const real *x, struct block_tape *t, struct block_tape *w);
+
+/* The halos: of the convolution in front, of the layer. */
+enum block_halos { HALO_CONV, HALO_LAYER, HALOS };
+
+/* Of B sequences: n reals each, from `offset` on in a carry and `stride` apart; rows (B,T,C) whose
+ * last ones it is; its gradient as far as a slice gives it, `back_stride` apart. */
+struct block_halo { int64_t n, offset, stride, back_stride; const real *rows, *back; };
+
+/* t, w: of a slice.  returns 0: there is no such halo */
+int block_halo(struct block_halo *h, const struct block *b, const struct dims *d, int B, int which,
+               const struct block_tape *t, const struct block_tape *w);
+
+/* The gradient of a halo through one slice, last slice first: dcarry [in,out], gradient of the
+ * halo left behind -> of the one that came.  Between the backward parts that it stands between. */
+void block_halo_backward(const struct block *b, struct layer_call *c, int which, real *dcarry,
+                         struct block_tape *w);
+
 #endif

@@ -40,6 +40,75 @@ struct layer_call {
                                          * before, after; NULL: not wanted         */
 };
 
+/* --- a layer in parts ---------------------------------------------------------
+ *
+ * A layer whose middle part treats heads apart may say so (struct layer.split).  Then the ranks
+ * along S can work on one layer at the same time: before and behind the middle a rank has its
+ * tokens, in it its heads.
+ *
+ *      own tokens, all heads           all tokens, own heads        own tokens, all heads
+ *      h -> project -> mix -> in[]  ==>  inner: in[] -> out  ==>  out -> finish -> y
+ *
+ * ==> is an exchange between all ranks of the sequence.  Backward takes the same way back:
+ * the gradient of out crosses to the heads, those of in[] to the tokens.  Between project and mix
+ * comes the halo of the rank before: the last conv_width - 1 rows of one array, at the start of
+ * a carry.  forward() and backward() of the layer are these parts, on one slice.
+ *
+ * Attention has in[] = q, k, v, out = o and no halo. */
+
+/* An array (N, H * reals) that crosses: where it is on the tape, its gradient in the scratch. */
+struct head_array { int tape, grad, wide; };  /* reals of a head and token: wide ? C/H : 1 */
+
+#define SPLIT_ARRAYS 6
+static inline int head_reals(const struct head_array *a, const struct dims *d)
+{
+    return a->wide ? head_width(d) : 1;
+}
+
+/* The middle of a slice for heads [h0, h0 + H): arrays (N, H * reals).  Forward takes in[], gives
+ * out; backward takes in[], dout, gives din[]. */
+struct head_share {
+    int   h0, H;
+    real *in[SPLIT_ARRAYS], *din[SPLIT_ARRAYS], *out, *dout;
+    real *kept;    /* (kept_reals) from forward to backward; NULL: no backward will follow */
+};
+
+struct layer_split {
+    struct head_array in[SPLIT_ARRAYS], out;
+    int               n_in;
+
+    /* The halo: reals of one sequence's (0: none), whose last rows it is on the tape, and where
+     * scratch has its gradient (B, halo_reals) as far as this slice gives it. */
+    int64_t (*halo_reals)(const struct dims *d);
+    int     halo, dhalo;
+
+    /* Own tokens.  passing: arrays of the tape that are used up in the forward exchange, so that
+     * slices can share them; tape: the others; held: what of the scratch each slice needs for
+     * itself, from one exchange of backward to the next. */
+    void (*passing)(struct tape *t, struct arena *a, const struct dims *d, int B, int T);
+    void (*tape)(struct tape *t, struct arena *a, const struct dims *d, int B, int T);
+    void (*held)(struct tape *w, struct arena *a, const struct dims *d, int B, int T);
+    int64_t (*kept_reals)(const struct dims *d, int B, int T, int H, int group);
+
+    /* carry: the whole layer's, of which mix moves the halo and inner its heads' part. */
+    void (*project)(const struct layer_call *c, const real *h, struct tape *t);
+    void (*mix)(const struct layer_call *c, real *carry, struct tape *t);
+    void (*inner)(const struct layer_call *c, const struct head_share *s, real *carry,
+                  struct tape *w);
+    void (*finish)(const struct layer_call *c, real *y, struct tape *t);
+
+    /* dh set by finish_ and project_backward together.  halo_backward adds the gradient of the halo
+     * that the slice left behind, from dcarry, and puts that of its own there. */
+    void (*finish_backward)(const struct layer_call *c, real *dh, const real *dy, const real *h,
+                            struct tape *t, struct tape *w);
+    void (*inner_backward)(const struct layer_call *c, const struct head_share *s, real *dcarry,
+                           struct tape *w);
+    void (*mix_backward)(const struct layer_call *c, struct tape *t, struct tape *w);
+    void (*halo_backward)(const struct layer_call *c, real *dcarry, struct tape *w);
+    void (*project_backward)(const struct layer_call *c, real *dh, const real *h, struct tape *t,
+                             struct tape *w);
+};
+
 struct layer {
     const char *name;
 
@@ -86,6 +155,8 @@ struct layer {
 
     /* Model FLOPs of a token in forward beside its parameters' products. */
     double (*flops)(const struct dims *d);
+
+    const struct layer_split *split;  /* NULL: not for heads mode */
 };
 
 /* The table. */

@@ -19,26 +19,50 @@ enum { T_U, T_V, T_G, T_SIG, T_Q, T_K, T_O, T_Z, T_Y, T_MU, T_RSTD, T_HALO, T_KE
 /* Scratch.  Gradients of the arrays above, and what is the same for a whole
  * call. */
 enum { W_ROPE, W_TOK, W_INIT, W_LOCAL, W_DY, W_DZ, W_DG, W_DO, W_DQ, W_DK, W_DV, W_DSIG, W_DU,
-       W_SMALL, W_SUM, W_DHALO };
+       W_SMALL, W_SUM, W_DHALO, W_DHALO_K };
 
-static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, int T, int group)
+/* Arrays that only cross to the heads. */
+static void passing(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
 {
-    const int64_t N = (int64_t)B * T, NC = N * d->C;
-    const int64_t SA = heads_stride(ttt_inner(d), head_width(d)) / 2;
-    t->v[T_U] = d->share_qk ? arena_reals(a, NC) : NULL;
-    t->v[T_V] = arena_reals(a, NC);
-    t->v[T_G] = d->gate ? arena_reals(a, NC) : NULL;
-    t->v[T_SIG] = arena_reals(a, N * d->H);
+    const int64_t NC = (int64_t)B * T * d->C;
     t->v[T_Q] = arena_reals(a, NC);
     t->v[T_K] = arena_reals(a, NC);
+    t->v[T_V] = arena_reals(a, NC);
+}
+
+static void tape_tokens(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+{
+    const int64_t N = (int64_t)B * T, NC = N * d->C;
+    t->v[T_U] = d->share_qk ? arena_reals(a, NC) : NULL;
+    t->v[T_G] = d->gate ? arena_reals(a, NC) : NULL;
+    t->v[T_SIG] = arena_reals(a, N * d->H);
     t->v[T_O] = arena_reals(a, NC);
     t->v[T_Z] = arena_reals(a, NC);
     t->v[T_Y] = d->gate ? arena_reals(a, NC) : t->v[T_Z];
     t->v[T_MU] = arena_reals(a, N);
     t->v[T_RSTD] = arena_reals(a, N);
     t->v[T_HALO] = arena_reals(a, B * ttt_halo_reals(d));
-    t->v[T_KEPT] = group ? arena_reals(a, (int64_t)B * d->H * heads_groups(T, d->K, group) * SA)
-                         : NULL;
+}
+
+static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
+{
+    return (int64_t)B * H * heads_groups(T, d->K, group) *
+           (heads_stride(ttt_inner(d), head_width(d)) / 2);
+}
+
+static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, int T, int group)
+{
+    tape_tokens(t, a, d, B, T);
+    passing(t, a, d, B, T);
+    t->v[T_KEPT] = group ? arena_reals(a, kept_reals(d, B, T, d->H, group)) : NULL;
+}
+
+/* Gradients that wait for the halo's. */
+static void held(struct tape *w, struct arena *a, const struct dims *d, int B, int T)
+{
+    if (!d->share_qk) return;
+    w->v[W_DU] = arena_reals(a, (int64_t)B * T * d->C);
+    w->v[W_DHALO] = arena_reals(a, B * ttt_halo_reals(d));
 }
 
 static void work(struct tape *w, struct arena *a, const struct dims *d, int B, int T, int group,
@@ -54,10 +78,10 @@ static void work(struct tape *w, struct arena *a, const struct dims *d, int B, i
     if (!backward) return;
     for (int i = W_DY; i <= W_DV; i++) w->v[i] = arena_reals(a, NC);
     w->v[W_DSIG] = arena_reals(a, N * d->H);
-    w->v[W_DU] = arena_reals(a, NC);
     w->v[W_SMALL] = arena_reals(a, (int64_t)B * d->H * heads_small(d->K, F));
     w->v[W_SUM] = arena_reals(a, align_reals((int64_t)d->C * d->conv_width) + 2 * align_reals(d->C));
-    w->v[W_DHALO] = arena_reals(a, ttt_halo_reals(d));
+    w->v[W_DHALO_K] = arena_reals(a, ttt_halo_reals(d));
+    held(w, a, d, B, T);
 }
 
 /* --- forward -------------------------------------------------------------- */
@@ -69,31 +93,53 @@ static void gate_sigmoid(real *sig, const real *bias, int64_t N, int H)
         for (int h = 0; h < H; h++) sig[n * H + h] = vsigmoid(sig[n * H + h] + bias[h]);
 }
 
-/* What forward and backward of the heads share. */
-static struct heads heads_of(const struct layer_call *c, struct tape *t, struct tape *w,
-                             real *carry)
+/* A share of the heads.  The order of s->in is that of the table at the end. */
+static struct heads heads_of(const struct layer_call *c, const struct head_share *s, real *carry,
+                             struct tape *w)
 {
     const struct dims *d = c->d;
     const struct ttt_places p = ttt_places(d);
+    const struct inner *f = ttt_inner(d);
     const int F = head_width(d), at = (int)(c->pos % d->K);
     const int n = at + c->T < d->K ? at + c->T : d->K;
+    const int64_t stride = heads_stride(f, F);
 
     heads_rope(w->v[W_ROPE], n, F, d->rope_theta);
     heads_tok(w->v[W_TOK], call_w(c, p.token_idx), d->K);
-    if (c->stats) ttt_initial_states(c, w->v[W_INIT], heads_stride(ttt_inner(d), F) / 2);
+    if (c->stats) ttt_initial_states(c, w->v[W_INIT], stride / 2);
     return (struct heads){
-        .inner = ttt_inner(d), .call = c, .H = d->H, .q = t->v[T_Q], .k = t->v[T_K], .v = t->v[T_V],
-        .sig = t->v[T_SIG], .tok = w->v[W_TOK], .rope = w->v[W_ROPE],
-        .gamma = call_w(c, p.norm), .beta = call_w(c, p.norm + 1), .init = w->v[W_INIT],
-        .carry = carry, .carry_reals = ttt_carry_reals(d), .offset = ttt_halo_reals(d),
-        .kept = t->v[T_KEPT], .scratch = w->v[W_LOCAL],
+        .inner = f, .call = c, .H = s->H, .h0 = s->h0, .q = s->in[0], .k = s->in[1], .v = s->in[2],
+        .sig = s->in[3], .tok = w->v[W_TOK], .rope = w->v[W_ROPE],
+        .gamma = call_w(c, p.norm) + s->h0 * F, .beta = call_w(c, p.norm + 1) + s->h0 * F,
+        .init = w->v[W_INIT] + s->h0 * stride / 2, .carry = carry,
+        .carry_reals = ttt_carry_reals(d), .offset = ttt_halo_reals(d) + s->h0 * stride,
+        .kept = s->kept, .scratch = w->v[W_LOCAL],
     };
 }
 
-/* Q and K from one projection, each through its convolution. */
-static void shared_qk(const struct layer_call *c, struct tape *t, real *carry)
+static void project(const struct layer_call *c, const real *h, struct tape *t)
 {
     const struct dims *d = c->d;
+    const struct ttt_places p = ttt_places(d);
+    const int C = d->C;
+
+    linear_forward(c, p.v, t->v[T_V], h, C, C);
+    if (d->gate) linear_forward(c, p.g, t->v[T_G], h, C, C);
+    linear_forward(c, p.lr, t->v[T_SIG], h, d->H, C);
+    gate_sigmoid(t->v[T_SIG], call_w(c, p.lr + 1), c->B * c->T, d->H);
+    if (d->share_qk) {
+        linear_forward(c, p.q, t->v[T_U], h, C, C);
+    } else {
+        linear_forward(c, p.q, t->v[T_Q], h, C, C);
+        linear_forward(c, p.k, t->v[T_K], h, C, C);
+    }
+}
+
+/* Q and K from one projection, each through its convolution. */
+static void mix(const struct layer_call *c, real *carry, struct tape *t)
+{
+    const struct dims *d = c->d;
+    if (!d->share_qk) return;
     const struct ttt_places p = ttt_places(d);
     const int64_t TC = (int64_t)c->T * d->C, reals = ttt_carry_reals(d);
     const size_t bytes = (size_t)ttt_halo_reals(d) * sizeof(real);
@@ -109,30 +155,43 @@ static void shared_qk(const struct layer_call *c, struct tape *t, real *carry)
     }
 }
 
-static void forward(const struct layer_call *c, real *y, const real *h, real *carry,
-                    struct tape *t, struct tape *w)
+static void inner(const struct layer_call *c, const struct head_share *share, real *carry,
+                  struct tape *w)
+{
+    const struct heads s = heads_of(c, share, carry, w);
+    heads_forward(&s, share->out);
+}
+
+static void finish(const struct layer_call *c, real *y, struct tape *t)
 {
     const struct dims *d = c->d;
     const struct ttt_places p = ttt_places(d);
     const int C = d->C, N = c->B * c->T;
 
-    linear_forward(c, p.v, t->v[T_V], h, C, C);
-    if (d->gate) linear_forward(c, p.g, t->v[T_G], h, C, C);
-    linear_forward(c, p.lr, t->v[T_SIG], h, d->H, C);
-    gate_sigmoid(t->v[T_SIG], call_w(c, p.lr + 1), N, d->H);
-    if (d->share_qk) {
-        linear_forward(c, p.q, t->v[T_U], h, C, C);
-        shared_qk(c, t, carry);
-    } else {
-        linear_forward(c, p.q, t->v[T_Q], h, C, C);
-        linear_forward(c, p.k, t->v[T_K], h, C, C);
-    }
-    const struct heads s = heads_of(c, t, w, carry);
-    heads_forward(&s, t->v[T_O]);
     layernorm_forward(t->v[T_Z], t->v[T_MU], t->v[T_RSTD], t->v[T_O], call_w(c, p.post),
                       call_w(c, p.post + 1), N, C, d->ln_eps);
     if (d->gate) gelu_gate_forward(t->v[T_Y], t->v[T_Z], t->v[T_G], (int64_t)N * C);
     linear_forward(c, p.o, y, t->v[T_Y], C, C);
+}
+
+/* All heads, from tape to tape. */
+static struct head_share all_heads(const struct dims *d, struct tape *t, struct tape *w)
+{
+    return (struct head_share){
+        .H = d->H, .in = { t->v[T_Q], t->v[T_K], t->v[T_V], t->v[T_SIG] }, .out = t->v[T_O],
+        .din = { w->v[W_DQ], w->v[W_DK], w->v[W_DV], w->v[W_DSIG] }, .dout = w->v[W_DO],
+        .kept = t->v[T_KEPT],
+    };
+}
+
+static void forward(const struct layer_call *c, real *y, const real *h, real *carry,
+                    struct tape *t, struct tape *w)
+{
+    const struct head_share all = all_heads(c->d, t, w);
+    project(c, h, t);
+    mix(c, carry, t);
+    inner(c, &all, carry, w);
+    finish(c, y, t);
 }
 
 /* --- backward ------------------------------------------------------------- */
@@ -206,27 +265,8 @@ static void conv_backward(const struct layer_call *c, int k, real *du, real *dha
     grad_add(c->grad, call_at(c, k + 1), db, C);
 }
 
-static void shared_qk_backward(const struct layer_call *c, const struct ttt_places *p, struct tape *t,
-                               struct tape *w, real *dcarry)
-{
-    const struct dims *d = c->d;
-    const int64_t TC = (int64_t)c->T * d->C, reals = ttt_carry_reals(d);
-    const int64_t halo = (int64_t)(d->conv_width - 1) * d->C;
-
-    for (int b = 0; b < c->B; b++) {
-        const real *u = t->v[T_U] + b * TC, *before = t->v[T_HALO] + b * ttt_halo_reals(d);
-        real *du = w->v[W_DU] + b * TC, *du_k = w->v[W_DY] + b * TC;
-        real *next = dcarry + b * reals, *prev = w->v[W_DHALO];
-        conv_backward(c, p->conv_q, du, prev, w->v[W_DQ] + b * TC, u, before, w->v[W_SUM]);
-        conv1d_halo_backward(du, prev, next, c->T, d->C, d->conv_width);
-        conv_backward(c, p->conv_k, du_k, next, w->v[W_DK] + b * TC, u, before, w->v[W_SUM]);
-        vec_add(du, du_k, TC);
-        vec_add(next, prev, halo);
-    }
-}
-
-static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
-                     real *dcarry, struct tape *t, struct tape *w)
+static void finish_backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
+                            struct tape *t, struct tape *w)
 {
     const struct dims *d = c->d;
     const struct ttt_places p = ttt_places(d);
@@ -242,24 +282,79 @@ static void backward(const struct layer_call *c, real *dh, const real *dy, const
         linear_backward(c, p.o, dz, dy, t->v[T_Y], C, C, 0);
     }
     post_norm_backward(c, t, w, p.post);
+}
 
-    const struct heads s = heads_of(c, t, w, NULL);
-    struct heads_grad g = { .dq = w->v[W_DQ], .dk = w->v[W_DK], .dv = w->v[W_DV],
-                            .dsig = w->v[W_DSIG], .small = w->v[W_SMALL], .dcarry = dcarry };
-    memset(g.small, 0, (size_t)(c->B * d->H * heads_small(d->K, head_width(d))) * sizeof(real));
-    heads_backward(&s, &g, w->v[W_DO]);
-    small_grads(c, &p, g.small, 0, d->H);
+static void inner_backward(const struct layer_call *c, const struct head_share *share,
+                           real *dcarry, struct tape *w)
+{
+    const struct dims *d = c->d;
+    const struct ttt_places p = ttt_places(d);
+    const struct heads s = heads_of(c, share, NULL, w);
+    struct heads_grad g = { .dq = share->din[0], .dk = share->din[1], .dv = share->din[2],
+                            .dsig = share->din[3], .small = w->v[W_SMALL], .dcarry = dcarry };
+    memset(g.small, 0, (size_t)(c->B * s.H * heads_small(d->K, head_width(d))) * sizeof(real));
+    heads_backward(&s, &g, share->dout);
+    small_grads(c, &p, g.small, s.h0, s.H);
+}
 
-    linear_backward(c, p.v, dh, g.dv, h, C, C, d->gate);
-    gate_backward(c, g.dsig, t->v[T_SIG], p.lr + 1);
-    linear_backward(c, p.lr, dh, g.dsig, h, d->H, C, 1);
+/* Without the gradient of the halo that the slice left behind. */
+static void mix_backward(const struct layer_call *c, struct tape *t, struct tape *w)
+{
+    const struct dims *d = c->d;
+    const struct ttt_places p = ttt_places(d);
+    const int64_t TC = (int64_t)c->T * d->C, halo = ttt_halo_reals(d);
+    if (!d->share_qk) return;
+
+    for (int b = 0; b < c->B; b++) {
+        const real *u = t->v[T_U] + b * TC, *before = t->v[T_HALO] + b * halo;
+        real *du = w->v[W_DU] + b * TC, *du_k = w->v[W_DY] + b * TC;
+        real *prev = w->v[W_DHALO] + b * halo, *prev_k = w->v[W_DHALO_K];
+        conv_backward(c, p.conv_q, du, prev, w->v[W_DQ] + b * TC, u, before, w->v[W_SUM]);
+        conv_backward(c, p.conv_k, du_k, prev_k, w->v[W_DK] + b * TC, u, before, w->v[W_SUM]);
+        vec_add(du, du_k, TC);
+        vec_add(prev, prev_k, (int64_t)(d->conv_width - 1) * d->C);
+    }
+}
+
+static void halo_backward(const struct layer_call *c, real *dcarry, struct tape *w)
+{
+    const struct dims *d = c->d;
+    const int64_t TC = (int64_t)c->T * d->C, halo = ttt_halo_reals(d);
+
+    for (int b = 0; d->share_qk && b < c->B; b++) {
+        real *prev = w->v[W_DHALO] + b * halo, *next = dcarry + b * ttt_carry_reals(d);
+        conv1d_halo_backward(w->v[W_DU] + b * TC, prev, next, c->T, d->C, d->conv_width);
+        memcpy(next, prev, (size_t)((d->conv_width - 1) * d->C) * sizeof *next);
+    }
+}
+
+static void project_backward(const struct layer_call *c, real *dh, const real *h, struct tape *t,
+                             struct tape *w)
+{
+    const struct dims *d = c->d;
+    const struct ttt_places p = ttt_places(d);
+    const int C = d->C;
+
+    linear_backward(c, p.v, dh, w->v[W_DV], h, C, C, d->gate);
+    gate_backward(c, w->v[W_DSIG], t->v[T_SIG], p.lr + 1);
+    linear_backward(c, p.lr, dh, w->v[W_DSIG], h, d->H, C, 1);
     if (d->share_qk) {
-        shared_qk_backward(c, &p, t, w, dcarry);
         linear_backward(c, p.q, dh, w->v[W_DU], h, C, C, 1);
     } else {
-        linear_backward(c, p.q, dh, g.dq, h, C, C, 1);
-        linear_backward(c, p.k, dh, g.dk, h, C, C, 1);
+        linear_backward(c, p.q, dh, w->v[W_DQ], h, C, C, 1);
+        linear_backward(c, p.k, dh, w->v[W_DK], h, C, C, 1);
     }
+}
+
+static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
+                     real *dcarry, struct tape *t, struct tape *w)
+{
+    const struct head_share all = all_heads(c->d, t, w);
+    finish_backward(c, dh, dy, h, t, w);
+    inner_backward(c, &all, dcarry, w);
+    mix_backward(c, t, w);
+    halo_backward(c, dcarry, w);
+    project_backward(c, dh, h, t, w);
 }
 
 static double flops(const struct dims *d)
@@ -267,9 +362,20 @@ static double flops(const struct dims *d)
     return d->H * ttt_inner(d)->flops(d->K, head_width(d));
 }
 
+static const struct layer_split split = {
+    .in = { { T_Q, W_DQ, 1 }, { T_K, W_DK, 1 }, { T_V, W_DV, 1 }, { T_SIG, W_DSIG, 0 } },
+    .n_in = 4, .out = { T_O, W_DO, 1 }, .halo_reals = ttt_halo_reals, .halo = T_U,
+    .dhalo = W_DHALO, .passing = passing, .tape = tape_tokens, .held = held,
+    .kept_reals = kept_reals, .project = project, .mix = mix, .inner = inner, .finish = finish,
+    .finish_backward = finish_backward, .inner_backward = inner_backward,
+    .mix_backward = mix_backward, .halo_backward = halo_backward,
+    .project_backward = project_backward,
+};
+
 const struct layer layer_ttt_linear = {
     .name = "ttt_linear", .fits = ttt_fits, .params = ttt_params, .carry_reals = ttt_carry_reals,
     .carry_part = ttt_carry_part, .carry_start = ttt_carry_start,
     .carry_start_backward = ttt_carry_start_backward, .tape = tape,
     .work = work, .forward = forward, .backward = backward, .state = ttt_state, .flops = flops,
+    .split = &split,
 };
