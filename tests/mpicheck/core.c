@@ -58,7 +58,7 @@ void fatal(const char *format, ...)
     va_start(ap, format);
     say(format, ap);
     va_end(ap);
-    usleep(500000);  /* others may be about to say theirs */
+    sleep(1);  /* others may be about to say theirs */
     PMPI_Abort(MPI_COMM_WORLD, EXIT_FINDING);
     _exit(EXIT_FINDING);
 }
@@ -96,9 +96,9 @@ void site_text(char text[SITE_TEXT], site at)
     char command[SITE_TEXT];
     FILE *p;
 
-    snprintf(text, SITE_TEXT, "%s", at ? "program" : "a library");
+    if (at) snprintf(text, SITE_TEXT, "program+0x%llx", (unsigned long long)at);
+    else snprintf(text, SITE_TEXT, "a library");
     if (!at) return;
-    snprintf(text, SITE_TEXT, "program+0x%llx", (unsigned long long)at);
     /* One byte back: inside the call, not after it. */
     snprintf(command, sizeof command, "LD_PRELOAD= addr2line -sfpe /proc/%d/exe 0x%llx 2>&-",
              (int)getpid(), (unsigned long long)at - 1);
@@ -107,7 +107,7 @@ void site_text(char text[SITE_TEXT], site at)
     if (fgets(line, sizeof line, p) && line[0] != '?')
         snprintf(text, SITE_TEXT, "%.*s", (int)strcspn(line, "\n"), line);
     char *more = strstr(text, " (discriminator");
-    if (more) *more = 0;
+    if (more) *more = '\0';
     pclose(p);
 }
 
@@ -188,7 +188,8 @@ static void report_live(void)
 static void start(const char *name, void *address)
 {
     owner = pthread_self();
-    out = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    const int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    if (copy >= 0) out = copy;
     dl_iterate_phdr(first_object, NULL);
     PMPI_Comm_rank(MPI_COMM_WORLD, &self);
     PMPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);  /* must() says it */
