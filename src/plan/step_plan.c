@@ -142,6 +142,15 @@ void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
         put(&b, OP_REDUCE, -1, BUCKET_EMBED(w->L), -1, -1);
 }
 
+void step_plan_forward(struct step_plan *plan, const struct grid_shape *g,
+                       const struct step_shape *w, int rank)
+{
+    struct builder b = { plan, g, w, 0 };
+    *plan = (struct step_plan){ .slots = 1 };
+    share_of(&plan->share, g, w, rank);
+    for (int m = 0; m < plan->share.M; m++) forward(&b, m);
+}
+
 void step_plan_done(struct step_plan *plan)
 {
     mem_free(plan->ops);

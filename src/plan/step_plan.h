@@ -68,6 +68,11 @@ struct step_plan {
  * last stage too. */
 void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
                     const struct step_shape *w, int tied, int rank);
+
+/* Forward only, up to the loss: evaluation.  One slot is enough, because sends of a micro-batch go to
+ * ranks that wait for nothing but it. */
+void step_plan_forward(struct step_plan *plan, const struct grid_shape *g,
+                       const struct step_shape *w, int rank);
 void step_plan_done(struct step_plan *plan);
 
 /* How many ranks hold bucket b, when we do; *place: ours among them, in the order of ranks.
