@@ -15,6 +15,7 @@ struct step_exec {
     struct pass_opts   o;
     struct step_shape  work;
     struct step_plan   plan;
+    int                forward_only;
     struct stage      *stage;
     MPI_Request       *recv;       /* (plan.count)                                   */
     struct slot_requests *slots;   /* (plan.slots)                                   */
@@ -60,20 +61,21 @@ static void check_agree(const struct grid *g, const struct model *m, const struc
         axis_check_agree(&g->world, must[i].value, must[i].what);
 }
 
-struct step_exec *step_exec_new(const struct grid *g, const struct model *m,
-                                const struct pass_opts *o, int64_t sequences)
+static struct step_exec *make(const struct grid *g, const struct model *m,
+                              const struct pass_opts *o, int64_t sequences, int forward_only)
 {
     struct step_exec *e = mem_new(1, sizeof *e, "step executor");
 
     check_agree(g, m, o, sequences);
-    *e = (struct step_exec){ .g = g, .o = *o };
+    *e = (struct step_exec){ .g = g, .o = *o, .forward_only = forward_only };
     e->work = (struct step_shape){ .L = m->dims.L, .U = pass_units(o),
                                    .sequences = mpi_count(sequences),
                                    .micro_batch = o->micro_batch };
-    step_plan_init(&e->plan, &g->shape, &e->work, m->dims.tied, g->world.rank);
+    if (forward_only) step_plan_forward(&e->plan, &g->shape, &e->work, g->world.rank);
+    else step_plan_init(&e->plan, &g->shape, &e->work, m->dims.tied, g->world.rank);
     const struct share *a = &e->plan.share;
     const struct stage_part part = { .l0 = a->l0, .l1 = a->l1, .u0 = a->u0, .u1 = a->u1,
-                                     .slots = e->plan.slots };
+                                     .slots = e->plan.slots, .forward_only = forward_only };
     e->stage = stage_new(m, o, &part);
     e->recv = mem_new(e->plan.count, sizeof *e->recv, "requests");
     for (int k = 0; k < e->plan.count; k++) e->recv[k] = MPI_REQUEST_NULL;
@@ -86,6 +88,18 @@ struct step_exec *step_exec_new(const struct grid *g, const struct model *m,
     e->carry = mem_new(o->micro_batch + 1, sizeof *e->carry, "carry types");
     for (int B = 1; B <= o->micro_batch; B++) e->carry[B] = carry_type(m, B);
     return e;
+}
+
+struct step_exec *step_exec_new(const struct grid *g, const struct model *m,
+                                const struct pass_opts *o, int64_t sequences)
+{
+    return make(g, m, o, sequences, 0);
+}
+
+struct step_exec *step_exec_forward(const struct grid *g, const struct model *m,
+                                    const struct pass_opts *o, int64_t sequences)
+{
+    return make(g, m, o, sequences, 1);
 }
 
 static void wait_sends(struct slot_requests *z)
@@ -113,6 +127,7 @@ void step_exec_free(struct step_exec *e)
 void step_exec_watch(struct step_exec *e, struct watch *w) { e->watch = w; }
 
 const struct share *step_exec_share(const struct step_exec *e) { return &e->plan.share; }
+struct stage *step_exec_stage(const struct step_exec *e) { return e->stage; }
 struct exec_bytes step_exec_bytes(const struct step_exec *e) { return e->bytes; }
 
 /* Sequences of micro-batch m. */
@@ -160,7 +175,7 @@ static void begin(struct step_exec *e, int k, const int32_t *windows, int64_t st
 
     wait_sends(&e->slots[op->slot]);
     stage_begin(e->stage, op->slot, windows ? windows + first * stride : NULL, stride,
-                valid + first, micro_size(e, op->m));
+                valid + first, first, micro_size(e, op->m));
     for (int i = k + 1; i < e->plan.count; i++) {
         const struct op *r = &e->plan.ops[i];
         if (r->m != op->m || !op_is_recv(r->kind)) continue;
@@ -243,6 +258,7 @@ void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,
                    const int64_t *valid, struct grad *g, struct reducer *red,
                    struct pass_sums *sums, struct trace *trace)
 {
+    check(!g || !e->forward_only);
     for (int k = 0; k < e->plan.count; k++) {
         const struct op *op = &e->plan.ops[k];
         if (!g && is_backward(op->kind)) continue;

@@ -23,10 +23,17 @@ struct step_exec;
 struct step_exec *step_exec_new(const struct grid *g, const struct model *m,
                                 const struct pass_opts *o, int64_t sequences);
 
+/* The same for runs that are forward only, as evaluation is: one slot, no tapes. */
+struct step_exec *step_exec_forward(const struct grid *g, const struct model *m,
+                                    const struct pass_opts *o, int64_t sequences);
+
 /* Collective on the grid: all messages of it must have been received. */
 void step_exec_free(struct step_exec *e);
 
 const struct share *step_exec_share(const struct step_exec *e);
+
+/* What the slots hold, for probes.  Borrowed. */
+struct stage *step_exec_stage(const struct step_exec *e);
 
 /* Bytes sent along S and P by this rank since the start. */
 struct exec_bytes { int64_t carries, activations; };

@@ -85,7 +85,8 @@ static void share_budget(struct trainer *t)
     struct reducer *r = reducer_new(&t->grid, m);
     step_plan_init(&plan, &t->grid.shape, &work, t->dims.tied, t->grid.world.rank);
     const struct share *a = &plan.share;
-    const struct stage_part part = { a->l0, a->l1, a->u0, a->u1, plan.slots };
+    const struct stage_part part = { .l0 = a->l0, .l1 = a->l1, .u0 = a->u0, .u1 = a->u1,
+                                     .slots = plan.slots };
     check(stage_plan(&pass, &t->dims, &t->step.pass, &part) == OK);
     int64_t n = 0;
     for (int i = reducer_holds(r, &held) - 1; i >= 0; i--) n += held[i].end - held[i].begin;

@@ -4,12 +4,15 @@
 #include "src/kernels/xent.h"
 
 /* Rows at once: part of the result (each chunk is one contribution to the
- * head's gradient), so the same everywhere. */
+ * head's gradient), so the same everywhere.  A last row joins the chunk before it, because a
+ * product of one row may round differently (gemm.h). */
 #define HEAD_ROWS 256
+
+static int chunk(int left) { return left <= HEAD_ROWS + 1 ? left : HEAD_ROWS; }
 
 void head_lay_out(struct head_work *w, struct arena *a, const struct dims *d, int T)
 {
-    const int rows = T < HEAD_ROWS ? T : HEAD_ROWS;
+    const int rows = T <= HEAD_ROWS ? T : HEAD_ROWS + 1;
     w->logits = arena_reals(a, (int64_t)rows * d->V);
     w->scale = arena_reals(a, rows);
     w->dx = arena_reals(a, (int64_t)T * d->C);
@@ -25,8 +28,8 @@ double head_unit(struct head_work *w, struct grad *g, const struct head_unit *u)
     const int64_t at = u->m->params.p[u->m->i_head].offset;
     double sum = 0;
 
-    for (int t = 0; t < u->T; t += HEAD_ROWS) {
-        const int n = u->T - t < HEAD_ROWS ? u->T - t : HEAD_ROWS;
+    for (int t = 0, n; t < u->T; t += n) {
+        n = chunk(u->T - t);
         const real *x = u->x + (int64_t)t * C;
         for (int i = 0; i < n; i++) {
             const int scored = head_scored(u->target[t + i], u->mask_token);
@@ -37,6 +40,8 @@ double head_unit(struct head_work *w, struct grad *g, const struct head_unit *u)
         if (g) xent_grad(w->logits, w->nll, w->target, w->scale, n, V);
         else xent_forward(w->nll, w->logits, w->target, n, V);
         for (int i = 0; i < n; i++) sum += w->nll[i];
+        if (u->tap && u->tap->nll)
+            u->tap->nll(u->tap->ctx, u->sequence, u->position + t, w->nll, w->target, n);
         if (!g) continue;
         gemm_nn(w->dx + (int64_t)t * C, C, w->logits, V, u->m->w + at, C, n, C, V, n, GEMM_SET);
         grad_add_tn(g, at, w->logits, V, x, C, V, C, n);

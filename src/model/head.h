@@ -7,6 +7,7 @@
 #define HEAD_H
 
 #include "src/model/model.h"
+#include "src/model/pass.h"
 #include "src/param/grad.h"
 
 /* Scratch; dx (T,C) is where head_unit() leaves the gradient of x. */
@@ -30,6 +31,8 @@ struct head_unit {
     const int32_t      *target;     /* (T)                                    */
     int                 T, mask_token;
     double              scale;      /* gradient of one scored row             */
+    const struct pass_tap *tap;     /* NULL, or who is told the losses of     */
+    int64_t             sequence, position;
 };
 
 /* returns the sum of the unit's NLL; with g, the head's gradient is added

@@ -95,7 +95,7 @@ double model_flops(const struct model *m)
     return 6 * params + 3 * m->dims.L * m->blocks[0].layer->flops(&m->dims);
 }
 
-/* Rows of logits that are held at once. */
+/* Rows of logits that are held at once, and one: a product of one row may round differently. */
 #define LOGIT_ROWS 256
 
 void model_logits(const struct model *m, real *logits, const real *x, int n)
@@ -108,11 +108,11 @@ void model_logits(const struct model *m, real *logits, const real *x, int n)
 void model_nll(const struct model *m, double *nll, const real *x, const int32_t *target, int n)
 {
     const struct dims *d = &m->dims;
-    const int most = n < LOGIT_ROWS ? n : LOGIT_ROWS;
+    const int most = n <= LOGIT_ROWS ? n : LOGIT_ROWS + 1;
     real *logits = mem_new((int64_t)most * d->V, sizeof *logits, "logits");
 
-    for (int i = 0; i < n; i += LOGIT_ROWS) {
-        const int rows = n - i < LOGIT_ROWS ? n - i : LOGIT_ROWS;
+    for (int i = 0, rows; i < n; i += rows) {
+        rows = n - i <= LOGIT_ROWS + 1 ? n - i : LOGIT_ROWS;
         model_logits(m, logits, x + (int64_t)i * d->C, rows);
         xent_forward(nll + i, logits, target + i, rows, d->V);
     }

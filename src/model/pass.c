@@ -57,7 +57,7 @@ void pass_run(struct pass *p, struct grad *g, struct pass_sums *sums, const int3
         sums->targets += p->valid[b];
     }
     sums->sequences += B;
-    stage_begin(st, 0, windows, stride, p->valid, B);
+    stage_begin(st, 0, windows, stride, p->valid, 0, B);
     stage_start(st, 0);
     for (int u = 0; u < units; u++) {
         stage_embed(st, 0, u);

@@ -29,6 +29,19 @@ struct pass_opts {
     int        mask_token;    /* targets with this id are not scored; -1: none        */
 };
 
+/* What a caller may look at while a pass runs, sequence by sequence.  Either may be NULL. */
+struct pass_tap {
+    void *ctx;
+    /* Losses of n targets behind tokens position .. position + n - 1; 0 where target < 0: it is
+     * not scored. */
+    void (*nll)(void *ctx, int64_t sequence, int64_t position, const double *nll,
+                const int32_t *target, int n);
+    /* Inner losses (H,n,3) of n mini-batches of layer l, the first at `position`: at the initial
+     * state, before and after the step; sums over tokens. */
+    void (*inner)(void *ctx, int l, int64_t sequence, int64_t position, const double *stats,
+                  int n);
+};
+
 /* What a pass adds up beside gradients. */
 struct pass_sums {
     struct fixed loss;      /* sum over sequences of their mean NLL, nats      */
@@ -38,6 +51,7 @@ struct pass_sums {
     /* Inner losses: sums over sequences of the mean over heads, tokens; (L) each, with
      * count of sequences; NULL: not wanted.  Caller's memory. */
     struct fixed *inner_w0, *inner_before, *inner_after;
+    const struct pass_tap *tap;   /* NULL: nobody looks */
 };
 
 struct pass;

@@ -23,6 +23,7 @@ struct slot {
     const int32_t *windows;
     int64_t        stride;
     int64_t       *valid;           /* (micro_batch)            */
+    int64_t        first;           /* number of sequence 0     */
     int            B;
 };
 
@@ -83,22 +84,23 @@ real *stage_dcarry(struct stage *st, int slot, int l)
 static void lay_out_slot(struct stage *st, struct slot *slot, const struct block_tape *shared)
 {
     const struct dims *d = st->d;
-    const int B = st->o.micro_batch;
+    const int B = st->o.micro_batch, back = !st->part.forward_only;
     const int64_t NC = (int64_t)B * st->T * d->C;
     struct arena *a = &st->arena;
 
     for (int u = 0; u < st->part.u1 - st->part.u0; u++) {
         struct unit *z = &slot->units[u];
-        for (int l = 0; l <= st->layers; l++) z->x[l] = arena_reals(a, NC);
-        z->dx = arena_reals(a, NC);
+        for (int l = 0; l <= st->layers; l++)
+            z->x[l] = l >= 2 && !back ? z->x[l - 2] : arena_reals(a, NC);
+        if (back) z->dx = arena_reals(a, NC);
         for (int l = 0; l < st->layers; l++) {
-            if (shared) z->carry[l] = arena_reals(a, st->carry_reals);
+            if (shared && back) z->carry[l] = arena_reals(a, st->carry_reals);
             if (shared) z->tape[l] = *shared;
             else block_tape(&st->m->blocks[0], &z->tape[l], a, d, B, st->T, st->o.inner_group);
         }
     }
     slot->carry = arena_reals(a, st->layers * st->carry_reals);
-    slot->dcarry = arena_reals(a, st->layers * st->carry_reals);
+    if (back) slot->dcarry = arena_reals(a, st->layers * st->carry_reals);
     slot->valid = arena_bytes(a, B * (int64_t)sizeof *slot->valid);
 }
 
@@ -106,23 +108,24 @@ static void lay_out_slot(struct stage *st, struct slot *slot, const struct block
 static void lay_out(struct stage *st, struct pass_bytes *bytes)
 {
     const struct dims *d = st->d;
-    const int B = st->o.micro_batch, redo = st->o.remat == REMAT_BLOCK;
+    const int B = st->o.micro_batch, back = !st->part.forward_only;
+    const int redo = back && st->o.remat == REMAT_BLOCK;
     const int64_t N = (int64_t)B * st->T, batches = st->T / d->K + 1;
     struct arena *a = &st->arena;
     struct block_tape shared;
 
-    if (redo) {
+    if (redo || !back) {
         block_tape(&st->m->blocks[0], &shared, a, d, B, st->T, st->o.inner_group);
-        st->redo = arena_reals(a, st->carry_reals);
+        if (redo) st->redo = arena_reals(a, st->carry_reals);
     }
     for (int i = 0; i < st->part.slots; i++)
-        lay_out_slot(st, &st->slots[i], redo ? &shared : NULL);
+        lay_out_slot(st, &st->slots[i], redo || !back ? &shared : NULL);
     bytes->tape = a->used;
 
     head_lay_out(&st->head, a, d, st->part.l1 == d->L ? st->T : 0);
     bytes->logits = a->used - bytes->tape;
 
-    block_work(&st->m->blocks[0], &st->work, a, d, B, st->T, st->o.inner_group, 1);
+    block_work(&st->m->blocks[0], &st->work, a, d, B, st->T, st->o.inner_group, back);
     st->xn = arena_reals(a, N * d->C);
     st->r = arena_reals(a, N);
     st->stats = arena_bytes(a, B * d->H * batches * 3 * (int64_t)sizeof(double));
@@ -149,6 +152,7 @@ static struct stage *make(const struct model *m, const struct pass_opts *o,
     *st = (struct stage){ .m = m, .d = &m->dims, .o = *o, .part = *part, .U = pass_units(o) };
     check(part->l0 <= part->l1 && part->l1 <= m->dims.L && part->u0 <= part->u1 &&
           part->u1 <= st->U && part->slots > 0);
+    if (part->forward_only) st->o.inner_group = 0;  /* no inner states on a tape */
     st->T = o->slice_tokens < o->context ? o->slice_tokens : o->context;
     st->layers = part->l1 - part->l0;
     st->carry_reals = stage_carry_reals(st, o->micro_batch);
@@ -219,15 +223,16 @@ int64_t stage_count_targets(const int32_t *window, int n, int mask_token)
 }
 
 void stage_begin(struct stage *st, int slot, const int32_t *windows, int64_t stride,
-                 const int64_t *valid, int B)
+                 const int64_t *valid, int64_t first, int B)
 {
     struct slot *z = &st->slots[slot];
     check(B >= 1 && B <= st->o.micro_batch);
     z->windows = windows;
     z->stride = stride;
+    z->first = first;
     z->B = B;
     memcpy(z->valid, valid, (size_t)B * sizeof *valid);
-    memset(z->dcarry, 0, (size_t)(st->layers * st->carry_reals) * sizeof *z->dcarry);
+    if (z->dcarry) memset(z->dcarry, 0, (size_t)(st->layers * st->carry_reals) * sizeof *z->dcarry);
 }
 
 /* Input ids of unit u of sequence b; its targets are one further. */
@@ -261,8 +266,10 @@ void stage_embed(struct stage *st, int slot, int u)
 {
     const struct slot *z = &st->slots[slot];
     const int T = stage_tokens(st, u);
-    for (int b = 0; b < z->B; b++)
-        memcpy(st->tok + (int64_t)b * T, tokens_of(st, z, b, u), (size_t)T * sizeof *st->tok);
+    for (int b = 0; b < z->B; b++) {
+        const int32_t *tok = tokens_of(st, z, b, u);
+        for (int t = 0; t < T; t++) st->tok[(int64_t)b * T + t] = tok[t] < 0 ? 0 : tok[t];
+    }
     embed_forward(stage_x(st, slot, 0, u), st->m->w + st->m->params.p[st->m->i_embed].offset,
                   st->tok, z->B * T, st->d->C);
 }
@@ -318,11 +325,16 @@ void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *s
     struct layer_call c = call_of(st, &st->slots[slot], NULL, u);
     real *carry = stage_carry(st, slot, l);
 
-    if (st->o.remat == REMAT_BLOCK)
+    if (z->carry[i])
         memcpy(z->carry[i], carry, (size_t)st->carry_reals * sizeof *carry);
-    c.stats = sums->inner_w0 && c.T >= st->d->K ? st->stats : NULL;
+    const struct pass_tap *tap = sums->tap;
+    const int batches = sums->inner_w0 || (tap && tap->inner) ? c.T / st->d->K : 0;
+    c.stats = batches ? st->stats : NULL;
     block_forward(&st->m->blocks[l], &c, z->x[i + 1], z->x[i], carry, &z->tape[i], &st->work);
-    if (c.stats) add_inner(st, sums, l, c.B, c.T);
+    if (batches && sums->inner_w0) add_inner(st, sums, l, c.B, c.T);
+    for (int b = 0; batches && tap && tap->inner && b < c.B; b++)
+        tap->inner(tap->ctx, l, st->slots[slot].first + b, c.pos,
+                   st->stats + (int64_t)b * st->d->H * batches * 3, batches);
 }
 
 void stage_backward(struct stage *st, int slot, int l, int u, struct grad *g)
@@ -349,13 +361,14 @@ void stage_head(struct stage *st, int slot, int u, struct grad *g, struct pass_s
     real *dx = stage_dx(st, slot, u);
 
     rmsnorm_forward(st->xn, st->r, x, m->w + at_norm, z->B * T, C, st->d->rms_eps);
-    memset(dx, 0, (size_t)((int64_t)z->B * T * C) * sizeof *dx);
+    if (g) memset(dx, 0, (size_t)((int64_t)z->B * T * C) * sizeof *dx);
     for (int b = 0; b < z->B; b++) {
         const int64_t at = (int64_t)b * T * C, valid = z->valid[b];
         const struct head_unit unit = {
             .m = m, .x = st->xn + at, .T = T, .mask_token = st->o.mask_token,
             .target = tokens_of(st, z, b, u) + 1,
             .scale = valid ? (double)st->U / (double)valid : 0,
+            .tap = sums->tap, .sequence = z->first + b, .position = (int64_t)u * st->T,
         };
         const double nll = head_unit(&st->head, g, &unit);
         add_share(sums, &sums->loss, valid ? nll / (double)valid : 0);

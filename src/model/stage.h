@@ -15,6 +15,9 @@
  * Order that the caller keeps, for each slot: forward(l, u) after forward(l, u-1) and after x[l]
  * of u is there; backward(l, u) after backward(l, u+1) and backward(l+1, u).
  * Everything is local.
+ *
+ * A stage that is forward only has two arrays for x, of even and of odd l - l0: forward(l, u)
+ * overwrites x[l-1] of u.
  */
 #ifndef STAGE_H
 #define STAGE_H
@@ -27,6 +30,8 @@ struct stage_part {
     int l0, l1;     /* layers                                              */
     int u0, u1;     /* units of a sequence                                 */
     int slots;      /* micro-batches in flight                             */
+    int forward_only;  /* nothing is kept for the way back: two residual streams of our units
+                        * are all that grows with them                  */
 };
 
 struct stage;
@@ -38,13 +43,13 @@ struct stage *stage_new(const struct model *m, const struct pass_opts *o,
                         const struct stage_part *part);
 void stage_free(struct stage *st);
 
-/* A new micro-batch in a slot: B sequences.
+/* A new micro-batch in a slot: B sequences, for taps number `first` and on.
  *
  * windows  tokens of our units and one more, sequence b at windows + b * stride; borrowed until
- *          its last operation
+ *          its last operation.  Negative: padding, not scored, and forward only
  * valid    (B) scored targets of each whole sequence, copied */
 void stage_begin(struct stage *st, int slot, const int32_t *windows, int64_t stride,
-                 const int64_t *valid, int B);
+                 const int64_t *valid, int64_t first, int B);
 
 /* Scored targets among tokens window[1..n]. */
 int64_t stage_count_targets(const int32_t *window, int n, int mask_token);
@@ -56,7 +61,7 @@ void stage_start_backward(struct stage *st, int slot, int l, struct grad *g);
 void stage_embed(struct stage *st, int slot, int u);
 void stage_embed_backward(struct stage *st, int slot, int u, struct grad *g);
 
-/* sums: inner losses are added if it has room for them (inner_w0 not NULL). */
+/* sums: inner losses are added if it has room for them (inner_w0 not NULL), and told. */
 void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *sums);
 void stage_backward(struct stage *st, int slot, int l, int u, struct grad *g);
 
