@@ -50,7 +50,11 @@ printf '   $ %s\n' "$ttt train $config"
 pid=$!
 trap 'kill "$pid" 2>/dev/null || :' EXIT
 while [ "$(steps_done)" -lt $((steps / 2 + 10)) ]; do
-    running "$pid" || { echo "demo: training ended before it was killed"; exit 1; }
+    running "$pid" || {
+        code=0; wait "$pid" || code=$?
+        echo "demo: training ended before it was killed, exit code $code"
+        exit 1
+    }
     sleep 0.2
 done
 kill -9 "$pid"
