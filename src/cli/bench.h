@@ -11,6 +11,8 @@
 #include "src/base/real.h"
 
 struct arg_list;
+struct conf;
+struct rates;
 
 struct bench_opts {
     int repeat;   /* timed repetitions, >= 1          */
@@ -41,5 +43,12 @@ int bench_kernels(const struct bench_opts *o);
  * tokens: context, 0: the file's; sets: overrides as for ttt train. */
 int bench_train(const struct bench_opts *o, const char *file, const struct arg_list *sets,
                 int64_t tokens, int64_t steps);
+
+/* The run that is measured: as bench_train() reads it.  returns OK or conf_read()'s errors */
+int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, int64_t tokens);
+
+/* r->share: what a few layers of the run's width and the head reach of r->rank, in a real pass
+ * over two units. */
+int bench_layers(const struct bench_opts *o, const struct conf *c, struct rates *r);
 
 #endif

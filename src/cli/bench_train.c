@@ -34,8 +34,7 @@ struct result {
     double gflops;                               /* the limit            */
 };
 
-static int read_conf(struct conf *c, const char *file, const struct arg_list *sets,
-                     int64_t tokens)
+int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, int64_t tokens)
 {
     static const char defaults[] = "data:\n  train: none\n";
     char *all[sizeof sets->v / sizeof *sets->v + 3], *own[2] = { NULL };
@@ -202,7 +201,7 @@ int bench_train(const struct bench_opts *o, const char *file, const struct arg_l
     struct budget b;
     int rc;
 
-    TRY(read_conf(c, file, sets, tokens));
+    TRY(bench_conf(c, file, sets, tokens));
     TRY(job_init(&j, c));
     TRY(budget_plan(&b, &j.m->dims, &j.po, (enum reduction)c->train.reduction));
     TRY(measure(&j, o, (int)steps, &r));

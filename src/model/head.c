@@ -3,11 +3,6 @@
 #include "src/kernels/gemm.h"
 #include "src/kernels/xent.h"
 
-/* Rows at once: part of the result (each chunk is one contribution to the
- * head's gradient), so the same everywhere.  A last row joins the chunk before it, because a
- * product of one row may round differently (gemm.h). */
-#define HEAD_ROWS 256
-
 static int chunk(int left) { return left <= HEAD_ROWS + 1 ? left : HEAD_ROWS; }
 
 void head_lay_out(struct head_work *w, struct arena *a, const struct dims *d, int T)

@@ -255,6 +255,7 @@ static void count_elements(struct sim *z)
             k->held += h.total;
             k->own += h.own;
             if (h.n < 2) continue;
+            k->summed += h.own;
             k->bytes[SIM_GRADIENTS][far] += llround(others * in->sum_bytes);
             k->bytes[SIM_WEIGHTS][far] += llround(others * in->weight_bytes);
         }
@@ -291,7 +292,8 @@ static void update(struct sim *z)
         work(z, i, SIM_UPDATE, in->update_s * (double)z->out->rank[i].own);
     }
     for (int b = 0; b < in->work.L + 2; b++) {
-        const struct op op = { .kind = SIM_GATHER, .slot = -1, .m = -1, .l = b, .u = -1, .peer = -1 };
+        const struct op op = { .kind = SIM_GATHER, .slot = -1, .m = -1, .l = b, .u = -1,
+                               .peer = -1 };
         struct holders h = holders_of(b);
         double begin = 0;
         while (next_holder(z, &h))

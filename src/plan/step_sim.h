@@ -54,6 +54,7 @@ struct sim_rank {
     double  pass_s, sums_s, end_s;       /* when forward and backward, sums, all have ended */
     int64_t bytes[SIM_CARGOES][2];       /* sent within the node, to another                */
     int64_t held, own;                   /* elements of its buckets, of its share of them   */
+    int64_t summed;                      /* of its share, where others hold it too          */
     int     slots;                       /* micro-batches in flight                         */
 };
 

@@ -19,7 +19,8 @@ enum { MAX_BUCKETS = 40, MAX_CUTS = 300 };
 /* Sums of doubles in another order than ours. */
 static void assert_near(double got, double want)
 {
-    if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want)))) fail_msg("%.17g, expected %.17g", got, want);
+    if (!(fabs(got - want) <= 1e-12 * (1 + fabs(want))))
+        fail_msg("%.17g, expected %.17g", got, want);
 }
 
 /* A work of units without costs, nodes without end, a network without delay, no gradients. */
@@ -81,7 +82,7 @@ static void one_rank_is_a_sum(void **state)
         want += 5 * (3 * c.in.seconds[each_layer[i]].unit + 20 * c.in.seconds[each_layer[i]].token);
     want += c.in.seconds[OP_START].unit + 5 * c.in.seconds[OP_START_BACKWARD].unit;
     want *= 7;
-    want += 4 * c.in.seconds[OP_BEGIN].unit * 7 / 4;  /* a begin for each micro-batch of 2, 2, 2, 1 */
+    want += 7 * c.in.seconds[OP_BEGIN].unit;  /* micro-batches of 2, 2, 2 and 1 */
     c.in.clear_s = 0.125;
     c.in.norm_s = 0.25;
     c.in.update_s = 0.5;
@@ -101,7 +102,8 @@ static void wavefront_has_its_efficiency(void **state)
             for (int M = 1; M <= 9; M += 4) {
                 struct case_ c;
                 double bubble;
-                const struct step_shape w = { .L = L, .U = 2 * S, .sequences = M, .micro_batch = 1 };
+                const struct step_shape w = { .L = L, .U = 2 * S, .sequences = M,
+                                              .micro_batch = 1 };
                 case_init(&c, (struct grid_shape){ 1, 1, S }, w, 1);
                 c.in.seconds[OP_FORWARD] = (struct sim_cost){ 1, 0.25 };
                 for (int both = 0; both < 2; both++) {
@@ -120,7 +122,8 @@ static void pipeline_has_its_bubble(void **state)
         for (int M = P; M <= 4 * P; M += 3) {
             struct case_ c;
             double bubble;
-            const struct step_shape w = { .L = 2 * P, .U = 1, .sequences = 3 * M, .micro_batch = 3 };
+            const struct step_shape w = { .L = 2 * P, .U = 1, .sequences = 3 * M,
+                                          .micro_batch = 3 };
             case_init(&c, (struct grid_shape){ 1, P, 1 }, w, 0);
             c.in.seconds[OP_FORWARD].token = 1;
             c.in.seconds[OP_BACKWARD].token = 2.5;
@@ -253,7 +256,7 @@ static void random_case(struct case_ *c, int i)
     c->in.between = (struct sim_link){ 0.05 * draw(key, i, 14, 9), 200 };
 }
 
-/* Operations of a rank follow each other; work is that of one rank; none is faster than its work. */
+/* Operations of a rank follow each other; all work together is that of one rank. */
 static void time_passes(void **state)
 {
     (void)state;

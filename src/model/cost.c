@@ -1,0 +1,172 @@
+#include "src/model/cost.h"
+
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/model/bucket.h"
+#include "src/model/head.h"
+
+#define REAL ((double)sizeof(real))
+#define MOST_OPERATIONS 1e7  /* forward, of all ranks: some 100 bytes each while simulated */
+
+static double sum_bytes(enum reduction mode)
+{
+    return mode == REDUCE_EXACT ? (double)sizeof(int64_t) : REAL;
+}
+
+double cost_head_flops(const struct model *m) { return 2.0 * m->dims.V * m->dims.C; }
+
+double cost_layer_flops(const struct model *m)
+{
+    return (model_flops(m) / 3 - cost_head_flops(m)) / m->dims.L;
+}
+
+double cost_layer_sums(const struct model *m, enum reduction mode, double bytes_per_s)
+{
+    int64_t cut[2];
+    bucket_cut(cut, m, 0, 1);
+    return 2 * sum_bytes(mode) * (double)(cut[1] - cut[0]) / bytes_per_s;
+}
+
+double cost_head_sums(const struct model *m, enum reduction mode, double bytes_per_s)
+{
+    return 2 * sum_bytes(mode) * m->dims.V * m->dims.C / HEAD_ROWS / bytes_per_s;
+}
+
+/* Bytes of one sequence's carry of a layer that cross. */
+static double carry_bytes(const struct model *m)
+{
+    int64_t offset, n, sum = 0;
+    for (int i = 0; block_carry_part(&m->blocks[0], &m->dims, 1, i, &offset, &n); i++) sum += n;
+    return REAL * (double)sum;
+}
+
+static void computing(struct cost *c, const struct rates *r)
+{
+    const struct model *m = c->shape;
+    struct sim_cost *s = c->in.seconds;
+    const double flops = 1e9 * r->rank.fp32_gflops, bytes = 1e9 * r->rank.memory_gbytes;
+    const double row = m->dims.C / bytes, sum = sum_bytes(c->mode);
+    const double state = (double)block_carry_reals(&m->blocks[0], &m->dims) / bytes;
+
+    s[OP_EMBED].token = 2 * REAL * row;
+    s[OP_FORWARD].token = cost_layer_flops(m) / (flops * r->share.forward);
+    s[OP_HEAD].token = 3 * cost_head_flops(m) / (flops * r->share.head) +
+                       cost_head_sums(m, c->mode, bytes);
+    s[OP_BACKWARD].token = 2 * cost_layer_flops(m) / (flops * r->share.backward);
+    s[OP_BACKWARD].unit = cost_layer_sums(m, c->mode, bytes);
+    if (c->o.remat == REMAT_BLOCK) s[OP_BACKWARD].token += s[OP_FORWARD].token;
+    s[OP_EMBED_BACKWARD].token = (REAL + 2 * sum) * row;
+    s[OP_START_BACKWARD].unit = (REAL + 2 * sum) * state;
+
+    c->in.clear_s = c->in.norm_s = sum / bytes;
+    c->in.update_s = (sum + 6 * REAL) / bytes;
+}
+
+static void crossing(struct cost *c, const struct rates *r)
+{
+    struct sim_cost *b = c->in.bytes;
+
+    b[OP_SEND_CARRY].unit = b[OP_SEND_DCARRY].unit = carry_bytes(c->shape);
+    b[OP_SEND_X].token = b[OP_SEND_DX].token = REAL * c->shape->dims.C;
+    c->in.within = (struct sim_link){ 1e-6 * r->network.within_us,
+                                      1e9 * r->network.within_gbytes };
+    c->in.between = (struct sim_link){ 1e-6 * r->network.between_us,
+                                       1e9 * r->network.between_gbytes };
+    c->in.ranks_per_node = r->node.ranks;
+    c->in.sum_bytes = sum_bytes(c->mode);
+    c->in.weight_bytes = REAL;
+}
+
+int cost_init(struct cost *c, const struct dims *d, const struct pass_opts *o,
+              enum reduction mode, int64_t sequences, const struct rates *r)
+{
+    int rc;
+
+    *c = (struct cost){ .o = *o, .mode = mode };
+    TRY(model_shape(&c->shape, d));
+    if ((double)sequences / o->micro_batch * d->L * pass_units(o) > MOST_OPERATIONS)
+        TRY(fail(ERR_CONFIG, "a step of %lld sequences, each of %d units in %d layers, has more "
+                             "operations than can be planned", (long long)sequences,
+                 pass_units(o), d->L));
+    c->in.work = (struct step_shape){ .L = d->L, .U = pass_units(o), .sequences = (int)sequences,
+                                      .micro_batch = o->micro_batch };
+    c->in.tied = d->tied;
+    c->in.context = o->context;
+    c->in.unit_tokens = o->slice_tokens < o->context ? o->slice_tokens : o->context;
+    c->in.cut = mem_new(d->L + 2, sizeof *c->in.cut, "cuts");
+    computing(c, r);
+    crossing(c, r);
+out:
+    return rc;
+}
+
+void cost_done(struct cost *c)
+{
+    model_free(c->shape);
+    mem_free(c->in.cut);
+    mem_free(c->cuts);
+    mem_free(c->known);
+    *c = (struct cost){ 0 };
+}
+
+int cost_grid(struct cost *c, const struct grid_shape *g)
+{
+    const int L = c->in.work.L, most = 2 * g->D * g->S;
+    const int rc = share_check(g, &c->in.work);
+
+    if (rc != OK) return rc;
+    c->in.grid = *g;
+    mem_free(c->cuts);
+    c->cuts = mem_new((int64_t)(L + 2) * (most + 1), sizeof *c->cuts, "cuts");
+    for (int b = 0; b < L + 2; b++) {
+        struct share first;
+        int holders = 0, place;
+        for (int p = 0; p < g->P && !holders; p++) {
+            share_of(&first, g, &c->in.work, grid_rank(g, 0, p, 0));
+            holders = bucket_holders(g, L, c->in.tied, b, &first, &place);
+        }
+        c->in.cut[b] = c->cuts + (int64_t)b * (most + 1);
+        bucket_cut(c->in.cut[b], c->shape, b, holders);
+    }
+    return OK;
+}
+
+static int same_part(const struct stage_part *a, const struct stage_part *b)
+{
+    return a->l0 == b->l0 && a->l1 == b->l1 && a->u1 == b->u1 && a->slots == b->slots;
+}
+
+/* Bytes of a stage with n layers, the last one's or not, and n units; few of them differ. */
+static struct pass_bytes bytes_of(struct cost *c, const struct share *a, int slots)
+{
+    const int L = c->shape->dims.L, n = a->l1 - a->l0, last = a->l1 == L;
+    const struct stage_part part = { .l0 = last ? L - n : 0, .l1 = last ? L : n,
+                                     .u1 = a->u1 - a->u0, .slots = slots };
+    for (int i = 0; i < c->n_known; i++)
+        if (same_part(&c->known[i].part, &part)) return c->known[i].bytes;
+    if (c->n_known == c->room) {
+        c->room = 2 * c->room + 16;
+        c->known = mem_resize(c->known, c->room, sizeof *c->known, "stages");
+    }
+    struct stage_bytes *k = &c->known[c->n_known++];
+    *k = (struct stage_bytes){ .part = part };
+    check(stage_plan(&k->bytes, &c->shape->dims, &c->o, &part) == OK);
+    return k->bytes;
+}
+
+void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k, int rank)
+{
+    struct share a;
+
+    share_of(&a, &c->in.grid, &c->in.work, rank);
+    const struct pass_bytes pass = bytes_of(c, &a, k->slots);
+    *b = (struct cost_bytes){
+        .weights = k->held * (int64_t)sizeof(real),
+        .gradients = k->held * (int64_t)sum_bytes(c->mode),
+        .sums = k->summed * (int64_t)sizeof(int64_t),
+        .moments = 2 * k->own * (int64_t)sizeof(real),
+        .tape = pass.tape, .logits = pass.logits, .scratch = pass.scratch,
+    };
+    b->total = b->weights + b->gradients + b->sums + b->moments + b->tape + b->logits +
+               b->scratch;
+}

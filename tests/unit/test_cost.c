@@ -1,0 +1,263 @@
+/* Costs and memory of a grid against the model's own counts, the budget of one process, the
+ * published size of a carry; and rates files. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/conf/rates.h"
+#include "src/model/budget.h"
+#include "src/model/cost.h"
+
+#include <cmocka.h>
+
+static struct dims dims_of(int tied)
+{
+    struct dims d = { .layer = "ttt_linear", .V = 1000, .L = 5, .C = 96, .H = 4, .E = 160, .K = 16,
+                      .conv_width = 4, .gate = 1, .share_qk = 1, .pre_conv = 1, .tied = tied,
+                      .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1e-6, .init_std = 0.02,
+                      .inner_lr = 1 };
+    return d;
+}
+
+static const struct pass_opts opts = { .context = 320, .slice_tokens = 64, .micro_batch = 2,
+                                       .inner_group = 2, .mask_token = -1 };
+
+/* Products at 1 GFLOP/s, everything else at once. */
+static struct rates only_products(void)
+{
+    return (struct rates){ .node = { 4, 100 }, .rank = { 1, 1, 1e30 }, .share = { 1, 1, 1 },
+                           .network = { 0, 1e30, 0, 1e30 } };
+}
+
+static void assert_near(double got, double want)
+{
+    if (!(fabs(got - want) <= 1e-9 * fabs(want))) fail_msg("%.17g, expected %.17g", got, want);
+}
+
+/* One rank at 1 GFLOP/s takes as many seconds as the model has GFLOPs. */
+static void products_are_the_models(void **state)
+{
+    (void)state;
+    const struct grid_shape one = { 1, 1, 1 };
+    const struct rates r = only_products();
+    for (int remat = 0; remat < 2; remat++) {
+        const struct dims d = dims_of(1);
+        struct pass_opts o = opts;
+        struct cost c;
+        struct sim_result s;
+        o.remat = remat ? REMAT_BLOCK : REMAT_NONE;
+        assert_int_equal(cost_init(&c, &d, &o, REDUCE_EXACT, 7, &r), OK);
+        assert_int_equal(cost_grid(&c, &one), OK);
+        step_sim(&s, &c.in, NULL);
+        const double again = remat ? d.L * cost_layer_flops(c.shape) : 0;
+        assert_near(s.step_s, 1e-9 * 7 * o.context * (model_flops(c.shape) + again));
+        sim_result_done(&s);
+        cost_done(&c);
+    }
+}
+
+/* Each rate and share acts on what it should. */
+static void rates_act(void **state)
+{
+    (void)state;
+    const struct grid_shape one = { 1, 1, 1 };
+    const struct dims d = dims_of(1);
+    double step[6];
+    for (int i = 0; i < 6; i++) {
+        struct rates r = only_products();
+        struct cost c;
+        struct sim_result s;
+        double *const slower[] = { NULL, &r.rank.fp32_gflops, &r.share.forward, &r.share.backward,
+                                   &r.share.head, &r.rank.memory_gbytes };
+        if (i) *slower[i] /= i == 5 ? 1e30 : 2;
+        assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 2, &r), OK);
+        assert_int_equal(cost_grid(&c, &one), OK);
+        step_sim(&s, &c.in, NULL);
+        step[i] = s.step_s;
+        if (i == 5) {  /* sums of layers once a unit, of the head every 256 tokens, then updates */
+            const double n = (double)c.shape->params.total, head = (double)d.V * d.C;
+            const double units = 2 * 5, least = 16 * (n - head) * units + 16 * head * 640 / 256;
+            assert_true(s.step_s - step[0] > 1e-9 * (least + 48 * n));
+            assert_true(s.step_s - step[0] < 1.1e-9 * (least + 48 * n));
+        }
+        sim_result_done(&s);
+        cost_done(&c);
+    }
+    assert_near(step[1], 2 * step[0]);
+    const double forward = step[2] - step[0], backward = step[3] - step[0];
+    assert_near(backward, 2 * forward);
+    assert_near(forward + backward + step[4] - step[0], step[0]);
+}
+
+/* reference: state 49 920 and 133 120 floats, halos of 2 x 3 inputs */
+static void carries_have_the_published_size(void **state)
+{
+    (void)state;
+    const struct { int L, C, H, E; double floats; } sizes[] = {
+        { 12, 768, 12, 2048, 49920 + 2 * 3 * 768 }, { 24, 2048, 32, 5504, 133120 + 2 * 3 * 2048 },
+    };
+    const struct rates r = only_products();
+    for (int i = 0; i < 2; i++) {
+        struct dims d = dims_of(1);
+        struct cost c;
+        d.L = sizes[i].L, d.C = sizes[i].C, d.H = sizes[i].H, d.E = sizes[i].E;
+        assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 1, &r), OK);
+        assert_near(c.in.bytes[OP_SEND_CARRY].unit, sizes[i].floats * sizeof(real));
+        assert_near(c.in.bytes[OP_SEND_DCARRY].unit, sizes[i].floats * sizeof(real));
+        assert_near(c.in.bytes[OP_SEND_X].token, d.C * (double)sizeof(real));
+        cost_done(&c);
+    }
+}
+
+/* One rank needs what `ttt config show` says; on every grid each element has one owner. */
+static void memory_is_the_budget(void **state)
+{
+    (void)state;
+    const struct rates r = only_products();
+    for (int tied = 0; tied < 2; tied++)
+        for (int exact = 0; exact < 2; exact++) {
+            const struct dims d = dims_of(tied);
+            const enum reduction mode = exact ? REDUCE_EXACT : REDUCE_FAST;
+            struct cost c;
+            assert_int_equal(cost_init(&c, &d, &opts, mode, 6, &r), OK);
+            for (int P = 1; P <= 5; P++)
+                for (int S = 1; S <= 5; S++) {
+                    const struct grid_shape g = { 6 - P, P, S };
+                    struct sim_result s;
+                    int64_t own = 0, held = 0;
+                    assert_int_equal(cost_grid(&c, &g), OK);
+                    step_sim(&s, &c.in, NULL);
+                    for (int i = 0; i < s.ranks; i++) {
+                        own += s.rank[i].own;
+                        held += s.rank[i].held;
+                    }
+                    const int64_t embed = (int64_t)d.V * d.C, total = c.shape->params.total;
+                    assert_int_equal(own, total);
+                    assert_int_equal(held, g.D * S * (total + (tied && P > 1 ? embed : 0)));
+                    sim_result_done(&s);
+                }
+            struct budget b;
+            struct cost_bytes m;
+            struct sim_result s;
+            const struct grid_shape one = { 1, 1, 1 };
+            assert_int_equal(budget_plan(&b, &d, &opts, mode), OK);
+            assert_int_equal(cost_grid(&c, &one), OK);
+            step_sim(&s, &c.in, NULL);
+            cost_memory(&m, &c, &s.rank[0], 0);
+            assert_int_equal(m.total, b.total);
+            assert_int_equal(m.tape, b.tape);
+            assert_int_equal(m.sums, 0);
+            sim_result_done(&s);
+            cost_done(&c);
+        }
+}
+
+/* The tape of a chunk: half the units, half the tape; a stage of fewer layers likewise. */
+static void splitting_saves_memory(void **state)
+{
+    (void)state;
+    const struct rates r = only_products();
+    const struct dims d = dims_of(1);
+    const struct grid_shape grids[] = { { 1, 1, 1 }, { 1, 1, 5 }, { 1, 5, 1 }, { 2, 1, 1 } };
+    struct cost_bytes m[4];
+    struct cost c;
+
+    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 2, &r), OK);  /* one micro-batch */
+    for (int i = 0; i < 4; i++) {
+        struct sim_result s;
+        assert_int_equal(cost_grid(&c, &grids[i]), OK);
+        step_sim(&s, &c.in, NULL);
+        cost_memory(&m[i], &c, &s.rank[0], 0);
+        sim_result_done(&s);
+    }
+    cost_done(&c);
+    assert_true(5 * m[1].tape < m[0].tape + m[0].tape / 5);
+    assert_true(5 * m[2].tape < m[0].tape + m[0].tape / 2);
+    assert_true(100 * m[2].logits < m[0].logits && m[2].weights < m[0].weights);
+    assert_true(m[3].tape == m[0].tape && m[3].weights == m[0].weights);
+    assert_true(2 * m[3].moments < m[0].moments + (1 << 20));
+}
+
+static void impossible_work_is_refused(void **state)
+{
+    (void)state;
+    const struct rates r = only_products();
+    const struct grid_shape bad[] = { { 1, 6, 1 }, { 1, 1, 6 }, { 0, 1, 1 } };
+    struct dims d = dims_of(1);
+    struct cost c;
+
+    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 6, &r), OK);
+    for (int i = 0; i < 3; i++) assert_int_equal(cost_grid(&c, &bad[i]), ERR_CONFIG);
+    cost_done(&c);
+    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, (int64_t)1 << 40, &r), ERR_CONFIG);
+    cost_done(&c);
+    d.H = 7;
+    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 6, &r), ERR_CONFIG);
+    cost_done(&c);
+}
+
+static int read_text(struct rates *r, const char *text)
+{
+    char path[] = "/tmp/ttt-rates-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    close(fd);
+    const int rc = rates_read(r, path);
+    unlink(path);
+    return rc;
+}
+
+static void rates_files_are_strict(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+        "nodes: {ranks: 2}\n", "node: {rank: 2}\n", "node: {ranks: 0}\n", "node: {ranks: 1.5}\n",
+        "rank: {fp32_gflops: 0}\n", "rank: {fp32_gflops: -1}\n", "rank: {fp32_gflops: .inf}\n",
+        "rank: {fp32_gflops: fast}\n", "network: {within_us: -1}\n", "share: {forward: .nan}\n",
+        "rank: {threads: 1, threads: 1}\n", "node: [1]\n", "- 1\n", "node: {ranks: &a 2}\n",
+        "model: {width: 8}\n", "train:\n  steps: 3\n", "node: {ranks: 2\n", "\xff\n",
+    };
+    struct rates a, b;
+
+    assert_int_equal(rates_read(&a, NULL), OK);
+    a.rank.fp32_gflops = 123.4567890123;
+    a.network.between_us = 1e-7;
+    char *text = rates_text(&a);
+    assert_int_equal(read_text(&b, text), OK);
+    mem_free(text);
+    assert_memory_equal(&a, &b, sizeof a);
+    assert_int_equal(read_text(&b, ""), OK);
+    assert_int_equal(read_text(&b, "rank: {threads: 8}\n"), OK);
+    assert_true(b.rank.threads == 8);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(read_text(&b, wrong[i]), ERR_CONFIG);
+    assert_int_equal(rates_read(&b, "/nowhere/rates.yaml"), ERR_MISSING);
+}
+
+static int balanced(void **state)
+{
+    (void)state;
+    return mem_live_blocks() == 0 ? 0 : -1;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_are_the_models),
+        cmocka_unit_test(rates_act),
+        cmocka_unit_test(carries_have_the_published_size),
+        cmocka_unit_test(memory_is_the_budget),
+        cmocka_unit_test(splitting_saves_memory),
+        cmocka_unit_test(impossible_work_is_refused),
+        cmocka_unit_test(rates_files_are_strict),
+    };
+    return cmocka_run_group_tests(tests, NULL, balanced);
+}
