@@ -16,6 +16,7 @@ static const struct {
     { "data", cmd_data, "what is in a data set, is it intact, print its text" },
     { "config", cmd_config, "check a configuration, show it with its memory" },
     { "train", cmd_train, "train a model, or go on with it" },
+    { "plan", cmd_plan, "predict step time, bubble, traffic and memory of process grids" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
     { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },
     { "generate", cmd_generate, "continue a text" },
@@ -35,10 +36,19 @@ static void help(FILE *out)
                  "usage: ttt COMMAND [ARGUMENT ...]     (ttt COMMAND --help tells more)\n\n"
                  "commands\n");
     for (int i = 0; commands[i].name; i++)
-        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
+        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].about);
     fprintf(out, "\nexit codes\n");
     for (int i = 0; (text = status_row(i, &code)); i++) fprintf(out, "  %-10d %s\n", code, text);
     fprintf(out, "\n%s\n", build_text());
+}
+
+/* Words at the start of argv that are this command's name; 0: it is another one. */
+static int words(const char *name, int argc, char **argv)
+{
+    const size_t n = strcspn(name, " ");
+    if (strlen(argv[0]) != n || strncmp(name, argv[0], n) != 0) return 0;
+    if (!name[n]) return 1;
+    return argc > 1 && !strcmp(name + n + 1, argv[1]) ? 2 : 0;
 }
 
 int main(int argc, char **argv)
@@ -55,8 +65,10 @@ int main(int argc, char **argv)
         puts(build_text());
         return 0;
     }
-    for (int i = 0; commands[i].name; i++)
-        if (!strcmp(commands[i].name, argv[1])) return -commands[i].run(argc - 1, argv + 1);
+    for (int i = 0; commands[i].name; i++) {
+        const int n = words(commands[i].name, argc - 1, argv + 1);
+        if (n) return -commands[i].run(argc - n, argv + n);
+    }
     fail(ERR_USAGE, "'%s' is not a command; ttt --help lists them", argv[1]);
     return -ERR_USAGE;
 }

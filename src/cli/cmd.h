@@ -1,7 +1,7 @@
 /* cmd.h -- every command of the program: one row in mpi/app/main.c, one
  * function, one file.
  *
- * argv[0] is the command's name.  A command returns a status; main() turns it
+ * argv[0] is the command's name (its last word).  A command returns a status; main() turns it
  * into the exit code.  "--help" prints the command's own page to stdout.
  */
 #ifndef CMD_H
@@ -16,7 +16,10 @@ int cmd_generate(int argc, char **argv);  /* src/cli/cmd_generate.c */
 int cmd_import(int argc, char **argv);    /* src/cli/cmd_hf.c       */
 int cmd_probe(int argc, char **argv);     /* src/cli/cmd_probe.c    */
 int cmd_bench(int argc, char **argv);     /* src/cli/cmd_bench.c    */
+int cmd_plan(int argc, char **argv);      /* src/cli/cmd_plan.c     */
 int cmd_prep(int argc, char **argv);      /* data_prep/cmd_prep.c   */
 int cmd_train(int argc, char **argv);     /* mpi/app/cmd_train.c    */
+int cmd_bench_grid(int argc, char **argv);   /* mpi/app/cmd_bench_grid.c  */
+int cmd_bench_rates(int argc, char **argv);  /* mpi/app/cmd_bench_rates.c */
 
 #endif

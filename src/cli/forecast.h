@@ -1,0 +1,32 @@
+/* forecast.h -- what a grid is expected to do, and which grids are best. */
+#ifndef FORECAST_H
+#define FORECAST_H
+
+#include "src/model/cost.h"
+
+struct forecast {
+    struct grid_shape grid;
+    struct sim_result sim;
+    struct sim_events events;       /* if they were wanted                     */
+    struct cost_bytes most;         /* of the rank that needs most memory      */
+    int               most_rank, nodes;
+    int64_t           node_bytes;   /* of the node that needs most             */
+    int               fits;         /* node_bytes is there                     */
+    double            tok_per_s;
+};
+
+/* returns OK or ERR_CONFIG as share_check() says it */
+int forecast_init(struct forecast *f, struct cost *c, const struct grid_shape *g,
+                  const struct rates *r, int events);
+void forecast_done(struct forecast *f);
+
+/* The grids of `ranks` ranks on which every rank has work, as forecasts without events: those
+ * that fit, fastest first, then the others, smallest first.
+ *
+ * list     [out]  owned by the caller: forecasts_free()
+ * returns  OK, or ERR_CONFIG when there is none, said */
+int forecast_all(struct forecast **list, int *count, struct cost *c, int ranks,
+                 const struct rates *r);
+void forecasts_free(struct forecast *list, int count);
+
+#endif

@@ -1,0 +1,24 @@
+/* plan_print.h -- forecasts for people, for programs, and for a trace viewer. */
+#ifndef PLAN_PRINT_H
+#define PLAN_PRINT_H
+
+#include "src/cli/forecast.h"
+
+/* Everything about one grid. */
+void plan_text(const struct forecast *f, const struct cost *c, const struct rates *r);
+
+/* The operations of a rank in order, with their predicted times; events must be there. */
+void plan_show(const struct forecast *f, const struct cost *c, int rank);
+
+/* The best of a list, at most `most`, as a table. */
+void plan_best(const struct forecast *list, int count, int most);
+
+/* The same as JSON: one object, or one for each grid in an array. */
+void plan_json(const struct forecast *list, int count, int array);
+
+/* The events in Chrome's trace event format, under the names of a measured trace, which is
+ * process 0: computing and messages as process 1, sums on the network as process 2.
+ * returns OK or ERR_IO, said */
+int plan_trace(const struct forecast *f, const char *path);
+
+#endif
