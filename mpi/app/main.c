@@ -17,6 +17,8 @@ static const struct {
     { "config", cmd_config, "check a configuration, show it with its memory" },
     { "train", cmd_train, "train a model, or go on with it" },
     { "plan", cmd_plan, "predict step time, bubble, traffic and memory of process grids" },
+    { "bench rates", cmd_bench_rates, "measure what ttt plan has to know of a machine" },
+    { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
     { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },
     { "generate", cmd_generate, "continue a text" },

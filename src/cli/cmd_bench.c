@@ -53,7 +53,9 @@ static const char about[] =
     "  kernels  every elementwise kernel beside the memory bandwidth\n"
     "  train    training steps on random tokens: tokens/s, memory, share of the\n"
     "           gemm rate measured in the same run; RUN.yaml says which model,\n"
-    "           without it TTT-Linear 125m\n\n"
+    "           without it TTT-Linear 125m\n"
+    "  rates    what ttt plan needs; also under mpirun (ttt bench rates --help)\n"
+    "  grid     training steps on a process grid (ttt bench grid --help)\n\n"
     "What is timed is verified first. Times are medians.";
 
 int cmd_bench(int argc, char **argv)

@@ -1,0 +1,303 @@
+/* ttt bench grid: training steps on a process grid, beside what ttt plan says of them. */
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+
+#include "mpi/reduce.h"
+#include "mpi/step_exec.h"
+#include "mpi/trace.h"
+#include "src/base/clock.h"
+#include "src/base/mem.h"
+#include "src/base/rng.h"
+#include "src/base/status.h"
+#include "src/cli/args.h"
+#include "src/cli/bench.h"
+#include "src/cli/cmd.h"
+#include "src/cli/forecast.h"
+#include "src/conf/conf.h"
+#include "src/conf/rates.h"
+#include "src/kernels/gemm.h"
+#include "src/model/cost.h"
+#include "src/optim/adamw.h"
+
+#define USAGE "mpirun -n RANKS ttt bench grid [RUN.yaml] --grid DxPxS"
+
+static const char about[] =
+    "Optimizer steps on random tokens on a process grid: seconds, tokens/s, bytes sent,\n"
+    "and with --rates (from ttt bench rates) the prediction of ttt plan beside them.\n"
+    "The loss and the volume of carries are verified first. Times are medians of the\n"
+    "slowest rank; in a prediction ranks start together and nobody else is there.";
+
+struct request {
+    const char     *run, *grid, *rates, *trace;
+    struct arg_list sets;
+    int64_t         threads, steps;
+    int             json;
+};
+
+/* Everything a step works on. */
+struct job {
+    struct grid       grid;
+    struct model     *m;
+    struct pass_opts  po;
+    struct optim_opts oo;
+    enum reduction    mode;
+    int64_t           sequences, stride, t;
+    struct reducer   *reducer;
+    struct step_exec *exec;
+    struct grad       grad;
+    real             *mom1, *mom2;
+    int32_t          *windows;   /* (q1 - q0, stride) tokens of our units and one more */
+    int64_t          *valid;
+    double            loss;      /* of the last step, nats                             */
+};
+
+static void fill_windows(struct job *j, uint64_t seed)
+{
+    const struct share *a = step_exec_share(j->exec);
+    const int64_t from = (int64_t)a->u0 * j->po.slice_tokens;
+    const int64_t last = (int64_t)a->u1 * j->po.slice_tokens;
+    const uint64_t key = rng_key(seed, "tokens");
+
+    j->stride = (last < j->po.context ? last : j->po.context) - from + 1;
+    j->windows = mem_new((a->q1 - a->q0) * j->stride, sizeof *j->windows, "tokens");
+    j->valid = mem_new(a->q1 - a->q0, sizeof *j->valid, "tokens");
+    for (int64_t q = a->q0; q < a->q1; q++) {
+        j->valid[q - a->q0] = j->po.context;
+        for (int64_t i = 0; i < j->stride; i++)
+            j->windows[(q - a->q0) * j->stride + i] =
+                (int32_t)(rng_u64(key, (uint64_t)(q * (j->po.context + 1) + from + i)) %
+                          (uint64_t)j->m->dims.V);
+    }
+}
+
+static int job_init(struct job *j, const struct conf *c)
+{
+    struct dims d;
+    const struct span *held;
+    int rc;
+
+    conf_dims(c, &d);
+    conf_pass(c, &j->po, -1);
+    conf_optim(c, &j->oo);
+    j->oo.warmup_steps = 0;  /* all steps move the weights */
+    j->mode = (enum reduction)c->train.reduction;
+    j->sequences = c->train.batch_tokens / c->train.context;
+    TRY(model_new(&j->m, &d));
+    model_init(j->m, (uint64_t)c->run.seed);
+    j->reducer = reducer_new(&j->grid, j->m);
+    grad_init(&j->grad, &j->m->params, j->mode);
+    const int n = reducer_holds(j->reducer, &held);
+    grad_hold(&j->grad, held, n);
+    reducer_attach(j->reducer, &j->grad);
+    j->exec = step_exec_new(&j->grid, j->m, &j->po, j->sequences);
+    j->mom1 = mem_new(reducer_own(j->reducer), sizeof(real), "first moments");
+    j->mom2 = mem_new(reducer_own(j->reducer), sizeof(real), "second moments");
+    fill_windows(j, (uint64_t)c->run.seed);
+out:
+    return rc;
+}
+
+static void job_done(struct job *j)
+{
+    step_exec_free(j->exec);
+    if (j->m) grad_done(&j->grad);
+    reducer_free(j->reducer);
+    model_free(j->m);
+    mem_free(j->mom1);
+    mem_free(j->mom2);
+    mem_free(j->windows);
+    mem_free(j->valid);
+}
+
+/* Loss and norm of all ranks. */
+static double agree(struct job *j, const struct pass_sums *sums)
+{
+    const struct span *own;
+    struct fixed part;
+    const int n = reducer_spans(j->reducer, &own);
+    int64_t v[5];
+
+    v[4] = !grad_sumsq_part(&j->grad, own, n, &part) || sums->bad;
+    v[0] = sums->loss.hi;
+    v[1] = sums->loss.lo;
+    v[2] = part.hi;
+    v[3] = part.lo;
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 5, MPI_INT64_T, MPI_SUM, j->grid.world.comm));
+    j->loss = v[4] ? NAN : fixed_value((struct fixed){ v[0], v[1] }) / (double)j->sequences;
+    return sqrt(fixed_value((struct fixed){ v[2], v[3] }));
+}
+
+/* One step; returns the seconds of the slowest rank. */
+static double step(struct job *j, struct trace *trace)
+{
+    struct pass_sums sums = { 0 };
+    const struct span *own;
+    const int n = reducer_spans(j->reducer, &own);
+    int64_t at = 0;
+
+    mpi_do(MPI_Barrier(j->grid.world.comm));
+    const double start = clock_s();
+    grad_begin(&j->grad, j->sequences * pass_units(&j->po));
+    step_exec_run(j->exec, j->windows, j->stride, j->valid, &j->grad, j->reducer, &sums, trace);
+    reducer_end(j->reducer);
+    const double factor = clip_factor(&j->oo, agree(j, &sums));
+    for (int i = 0; i < n; i++) {
+        adamw_update(&j->oo, j->t, factor, &j->grad, j->m->w, j->mom1 + at, j->mom2 + at,
+                     own[i].begin, own[i].end);
+        at += own[i].end - own[i].begin;
+    }
+    j->t++;
+    reducer_gather(j->reducer, j->m->w);
+    double s = clock_s() - start;
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &s, 1, MPI_DOUBLE, MPI_MAX, j->grid.world.comm));
+    return s;
+}
+
+/* Bytes of all ranks since the start. */
+struct sent { int64_t carries, activations, sums; };
+
+static struct sent sent_so_far(const struct job *j)
+{
+    const struct exec_bytes b = step_exec_bytes(j->exec);
+    int64_t v[3] = { b.carries, b.activations, reducer_bytes(j->reducer) };
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_SUM, j->grid.world.comm));
+    return (struct sent){ v[0], v[1], v[2] };
+}
+
+/* The first step: is it the step that was meant, and did it send what ttt plan says? */
+static int verify(const struct job *j, const struct sent *s, const struct forecast *f)
+{
+    const double V = j->m->dims.V;
+    int64_t said[SIM_CARGOES];
+
+    if (!(fabs(j->loss - log(V)) < 0.1 * log(V)))
+        return fail(ERR_DATA, "the first loss is %g, not near ln %g = %g", j->loss, V, log(V));
+    for (int i = 0; i < SIM_CARGOES; i++)
+        said[i] = sim_bytes(&f->sim, i, 0) + sim_bytes(&f->sim, i, 1);
+    if (s->carries != said[SIM_CARRIES] || s->activations != said[SIM_ACTIVATIONS] ||
+        s->sums != said[SIM_GRADIENTS] + said[SIM_WEIGHTS])
+        return fail(ERR_DATA, "a step sent %lld, %lld, %lld bytes of carries, activations and "
+                    "gradients with weights; planned were %lld, %lld, %lld", (long long)s->carries,
+                    (long long)s->activations, (long long)s->sums, (long long)said[SIM_CARRIES],
+                    (long long)said[SIM_ACTIVATIONS],
+                    (long long)(said[SIM_GRADIENTS] + said[SIM_WEIGHTS]));
+    return OK;
+}
+
+static void print(const struct job *j, const struct request *q, double s, const struct sent *sent,
+                  const struct forecast *f)
+{
+    const struct grid_shape *g = &j->grid.shape;
+    const double tokens = (double)j->sequences * j->po.context;
+
+    if (q->json) {
+        printf("{\"bench\": \"grid\", \"grid\": \"%dx%dx%d\", \"threads\": %d, \"step_s\": %.6g, "
+               "\"tok_per_s\": %.6g, \"planned_s\": %.6g, \"planned_bubble\": %.6g, "
+               "\"carry_bytes\": %lld, \"activation_bytes\": %lld, \"sum_bytes\": %lld}\n", g->D,
+               g->P, g->S, omp_get_max_threads(), s, tokens / s, f->sim.step_s, f->sim.bubble,
+               (long long)sent->carries, (long long)sent->activations, (long long)sent->sums);
+        return;
+    }
+    printf("grid %dx%dx%d  %d thread%s  step %.4f s  %.1f tokens/s  planned %.4f s  measured / "
+           "planned %.3f\n  sent, as planned: %lld bytes of carries, %lld of activations, %lld of "
+           "gradients and weights\n", g->D, g->P, g->S, omp_get_max_threads(),
+           omp_get_max_threads() > 1 ? "s" : "", s, tokens / s, f->sim.step_s, s / f->sim.step_s,
+           (long long)sent->carries, (long long)sent->activations, (long long)sent->sums);
+}
+
+static int plan(struct forecast *f, const struct job *j, const struct request *q)
+{
+    struct cost c = { 0 };
+    struct rates r;
+    int rc;
+
+    TRY(rates_read(&r, q->rates));
+    TRY(cost_init(&c, &j->m->dims, &j->po, j->mode, j->sequences, &r));
+    TRY(forecast_init(f, &c, &j->grid.shape, &r, 0));
+out:
+    cost_done(&c);
+    return rc;
+}
+
+static int measure(struct job *j, const struct request *q)
+{
+    struct forecast f = { .nodes = 0 };
+    struct trace *trace = NULL;
+    double *s = mem_new(q->steps, sizeof *s, "times");
+    int rc;
+
+    TRY(axis_agree(&j->grid.world, plan(&f, j, q)));
+    step(j, NULL);  /* touches all memory */
+    const struct sent sent = sent_so_far(j);
+    TRY(verify(j, &sent, &f));
+    for (int i = 0; i < q->steps; i++) {
+        trace_free(trace);
+        trace = q->trace ? trace_new() : NULL;
+        s[i] = step(j, trace);
+    }
+    if (q->trace) TRY(trace_write(trace, &j->grid.world, q->trace));
+    if (j->grid.world.rank == 0) print(j, q, bench_median(s, (int)q->steps), &sent, &f);
+out:
+    trace_free(trace);
+    forecast_done(&f);
+    mem_free(s);
+    return rc;
+}
+
+static int run(const struct request *q, const struct grid_shape *shape, const struct axis *world)
+{
+    struct conf *c = mem_new(1, sizeof *c, "configuration");
+    struct job j = { .sequences = 0 };
+    int rc;
+
+    TRY(axis_agree(world, bench_conf(c, q->run, &q->sets, 0)));
+    TRY(grid_init(&j.grid, world, shape));
+    const struct step_shape w = { .L = c->model.layers, .micro_batch = c->train.micro_batch,
+                                  .U = (c->train.context + c->train.slice_tokens - 1) /
+                                       c->train.slice_tokens,
+                                  .sequences = mpi_count(c->train.batch_tokens /
+                                                         c->train.context) };
+    rc = share_check(shape, &w);
+    if (rc == OK) rc = axis_agree(world, job_init(&j, c));
+    if (rc == OK) rc = measure(&j, q);
+    job_done(&j);
+    grid_done(&j.grid);
+out:
+    mem_free(c);
+    return rc;
+}
+
+int cmd_bench_grid(int argc, char **argv)
+{
+    struct request q = { .steps = 3 };
+    struct grid_shape shape;
+    struct arg_rest rest;
+    struct axis world;
+    int rc;
+    const struct arg args[] = {
+        { "grid", ARG_TEXT, &q.grid, "DxPxS", "replicas x stages x chunks of a sequence" },
+        { "rates", ARG_TEXT, &q.rates, "FILE", "the machine, from ttt bench rates" },
+        { "threads", ARG_INT, &q.threads, "N", "of a rank; 0: OMP_NUM_THREADS or all cores" },
+        { "steps", ARG_INT, &q.steps, "N", "timed steps (3)" },
+        { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
+        { "trace", ARG_TEXT, &q.trace, "FILE", "the last step for Chrome's trace viewer" },
+        { "json", ARG_FLAG, &q.json, NULL, "print JSON" },
+    };
+
+    comm_hush();
+    TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
+    if (rest.n < 0) return OK;
+    if (rest.n > 1 || !q.grid) return fail(ERR_USAGE, "usage: %s", USAGE);
+    if (q.threads < 0 || q.threads > 4096 || q.steps < 1 || q.steps > 1000000)
+        return fail(ERR_USAGE, "ttt bench grid: --threads or --steps is out of range");
+    if (rest.n) q.run = rest.v[0];
+    TRY(grid_parse(&shape, q.grid));
+    if (q.threads) omp_set_num_threads((int)q.threads);
+    gemm_start();
+    comm_start(&world);
+    rc = run(&q, &shape, &world);
+    comm_stop(&world);
+out:
+    return rc;
+}
