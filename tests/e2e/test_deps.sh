@@ -2,21 +2,21 @@
 . "$(dirname "$0")/lib.sh"
 
 mkdir "$WORK/bin"
-stub() { printf '#!/bin/sh\n%s\n' "$2" >"$WORK/bin/$1"; chmod +x "$WORK/bin/$1"; }
+fake() { printf '#!/bin/sh\n%s\n' "$2" >"$WORK/bin/$1"; chmod +x "$WORK/bin/$1"; }
 # shellcheck disable=SC2016
-stub dpkg-query 'for p; do :; done
+fake dpkg-query 'for p; do :; done
 case " $MISSING " in *" $p "*) [ -f "$INSTALLED" ] || { echo "unknown ok not-installed"; exit 0; } ;; esac
 echo "install ok installed"'
 # shellcheck disable=SC2016
-stub apt-get 'echo "apt-get $*" >>"$LOG"
+fake apt-get 'echo "apt-get $*" >>"$LOG"
 case $1 in
 update) : >"$LOG.updated" ;;
 install) [ -z "$STALE" ] || [ -f "$LOG.updated" ] || exit 100; : >"$INSTALLED" ;;
 esac'
 # shellcheck disable=SC2016
-stub id 'echo "$USER_ID"'
+fake id 'echo "$USER_ID"'
 # shellcheck disable=SC2016
-stub sudo '[ "$1" = -n ] && shift; [ -n "$SUDO_WORKS" ] && exec "$@"; exit 1'
+fake sudo '[ "$1" = -n ] && shift; [ -n "$SUDO_WORKS" ] && exec "$@"; exit 1'
 
 # deps CODE NAME [VARIABLE=...] -- run it with the stand-ins.
 deps() {
