@@ -44,6 +44,15 @@ static int64_t permute(int64_t k, int64_t n, uint64_t key)
     return (int64_t)x;
 }
 
+/* Mix the places in time of a window: without it a step would read one stretch of one book,
+ * which a small model notices (measured: 0.2 to 0.4 nats behind after 50 to 100 steps). */
+static int64_t stir(int64_t k, int64_t n, uint64_t key)
+{
+    const int64_t base = k / ORDER_WINDOW * ORDER_WINDOW;
+    const int64_t size = n - base < ORDER_WINDOW ? n - base : ORDER_WINDOW;
+    return base + permute(k - base, size, mix(key + 0x7374697200000000ULL + (uint64_t)base));
+}
+
 /* Time has as many slots as there are groups.  The last group may be short; it
  * gets a slot by lot, and the full groups share the others:
  *
@@ -55,6 +64,7 @@ int64_t order_sample(uint64_t seed, int64_t epoch, int64_t k, int64_t n)
     check(n > 0 && n <= (int64_t)1 << 62 && 0 <= k && k < n && epoch >= 0);
 
     const uint64_t key = rng_u64(rng_key(seed, "order"), (uint64_t)epoch);
+    k = stir(k, n, key);
     const int64_t full = n / ORDER_GROUP, rest = n % ORDER_GROUP;
     int64_t slot = k / ORDER_GROUP, i = k % ORDER_GROUP, size = ORDER_GROUP, group;
 

@@ -46,19 +46,41 @@ static void seeds_and_epochs_differ(void **state)
     assert_int_equal(equal_places(1, 5, 1, 5, 10007), 10007);
 }
 
-/* Groups of 64 samples come together in time; the short one as well. */
-static void neighbours_share_groups(void **state)
+/* What is read within a window of time comes from few places: 64 groups, and one more where the
+ * short group lies across the window's end. */
+static void a_window_reads_few_groups(void **state)
 {
     (void)state;
-    const int64_t n = 64 * 100 + 17;
-    int64_t changes = 0, before = order_sample(3, 0, 0, n) / ORDER_GROUP;
+    const int64_t n = 64 * 1000 + 17;
 
-    for (int64_t k = 1; k < n; k++) {
-        const int64_t group = order_sample(3, 0, k, n) / ORDER_GROUP;
-        changes += group != before;
-        before = group;
+    for (int64_t base = 0; base + ORDER_WINDOW <= n; base += ORDER_WINDOW) {
+        char seen[1001] = { 0 };
+        int groups = 0;
+        for (int64_t k = base; k < base + ORDER_WINDOW; k++) {
+            const int64_t group = order_sample(3, 0, k, n) / ORDER_GROUP;
+            groups += !seen[group];
+            seen[group] = 1;
+        }
+        assert_in_range(groups, 64, 66);
     }
-    assert_int_equal(changes, 100);
+}
+
+/* Samples next to each other in time are strangers: of two random ones of a window, one in 64
+ * shares a group; and their distance is a third of a small data set. */
+static void neighbours_in_time_are_strangers(void **state)
+{
+    (void)state;
+    const int64_t n = 64 * 1000 + 17, small = 927;
+    int64_t same = 0;
+    double distance = 0;
+
+    for (int64_t k = 1; k < n; k++)
+        same += order_sample(3, 0, k, n) / ORDER_GROUP == order_sample(3, 0, k - 1, n) / ORDER_GROUP;
+    assert_in_range(same, n / 80, n / 50);
+    for (int64_t k = 1; k < small; k++)
+        distance += (double)llabs(order_sample(3, 0, k, small) - order_sample(3, 0, k - 1, small));
+    distance /= (double)(small * small);
+    assert_true(distance > 0.31 && distance < 0.36);
 }
 
 /* Whether sample i comes early must not depend on where i is: the mean time of
@@ -85,10 +107,10 @@ static void never_changes(void **state)
 {
     (void)state;
     static const struct { uint64_t seed; int64_t epoch, k, n, sample; } pins[] = {
-        { 0, 0, 0, 1000, 826 }, { 0, 0, 1, 1000, 805 }, { 0, 0, 999, 1000, 201 },
-        { 42, 3, 500, 65537, 59064 }, { 42, 3, 65536, 65537, 14710 },
-        { 1, 0, 123456789012, 1000000000000, 351472299971 },
-        { 1, 1, 999999999999, 1000000000000, 447632170647 },
+        { 0, 0, 0, 1000, 628 }, { 0, 0, 1, 1000, 252 }, { 0, 0, 999, 1000, 934 },
+        { 42, 3, 500, 65537, 40541 }, { 42, 3, 65536, 65537, 14710 },
+        { 1, 0, 123456789012, 1000000000000, 492183626058 },
+        { 1, 1, 999999999999, 1000000000000, 250627151791 },
     };
     for (size_t i = 0; i < sizeof pins / sizeof *pins; i++)
         assert_int_equal(order_sample(pins[i].seed, pins[i].epoch, pins[i].k, pins[i].n),
@@ -110,7 +132,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_a_bijection),
         cmocka_unit_test(seeds_and_epochs_differ),
-        cmocka_unit_test(neighbours_share_groups),
+        cmocka_unit_test(a_window_reads_few_groups),
+        cmocka_unit_test(neighbours_in_time_are_strangers),
         cmocka_unit_test(time_says_nothing_about_place),
         cmocka_unit_test(never_changes),
         cmocka_unit_test(seek_is_direct),
