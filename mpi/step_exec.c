@@ -124,6 +124,11 @@ void step_exec_free(struct step_exec *e)
     mem_free(e);
 }
 
+void step_exec_inner_factor(struct step_exec *e, double factor)
+{
+    stage_inner_factor(e->stage, factor);
+}
+
 void step_exec_watch(struct step_exec *e, struct watch *w) { e->watch = w; }
 
 const struct share *step_exec_share(const struct step_exec *e) { return &e->plan.share; }

@@ -39,6 +39,9 @@ struct stage *step_exec_stage(const struct step_exec *e);
 struct exec_bytes { int64_t carries, activations; };
 struct exec_bytes step_exec_bytes(const struct step_exec *e);
 
+/* stage_inner_factor() of the runs to come.  Local; must agree. */
+void step_exec_inner_factor(struct step_exec *e, double factor);
+
 /* Where something first was not finite, for the report of a bad step. */
 struct watch {
     int  place;       /* residual stream after block place - 1; INT_MAX: nowhere, so far      */

@@ -251,6 +251,7 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
     const int rc = read_batch(s, &sums.targets, st, d);
     if (rc != OK) return rc;
     grad_begin(&s->grad, s->o.batch * pass_units(&s->o.pass));
+    step_exec_inner_factor(s->exec, sched_inner(&s->o.optim, st->step));
     real *poisoned = poison_weight(st->model, &was);
     poison_gradient(&s->grad);
     step_exec_run(s->exec, s->reads ? s->windows : NULL, s->stride, s->valid, &s->grad,

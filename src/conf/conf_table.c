@@ -110,6 +110,9 @@ const struct conf_key conf_keys[] = {
       { 0 } },
     { KEY(optim, clip_norm), CONF_DOUBLE, "1", 0, 1e9, "",
       "largest norm of the gradient; 0: no clipping", { 0 } },
+    { KEY(optim, inner_start), CONF_DOUBLE, "1", 0, 1, "",
+      "inner learning rate at the first update, as a share of model.inner_lr; it grows to all of it "
+      "over warmup_steps. The paper: 1 for TTT-Linear, 0.1 for TTT-MLP", { 0 } },
 
     { KEY(eval, every_steps), CONF_INT, "500", 0, 1e9, "steps",
       "between evaluations on data.val; 0: only at the end", { 0 } },

@@ -35,6 +35,7 @@ struct layer_call {
     int                       first;    /* index of the layer's first parameter    */
     int                       B, T;
     int64_t                   pos;      /* tokens before the slice                 */
+    double                    inner_lr; /* base inner learning rate of this step        */
     int                       group;    /* mini-batches between kept inner states  */
     double                   *stats;    /* (B,H,T/K,3) inner losses at the initial state,
                                          * before, after; NULL: not wanted         */

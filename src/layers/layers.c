@@ -4,7 +4,7 @@
 
 #include "src/layers/ttt.h"
 
-static const struct layer *const table[] = { &layer_ttt_linear };
+static const struct layer *const table[] = { &layer_ttt_linear, &layer_ttt_mlp };
 
 const struct layer *layers_row(int i)
 {

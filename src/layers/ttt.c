@@ -372,10 +372,14 @@ static const struct layer_split split = {
     .project_backward = project_backward,
 };
 
-const struct layer layer_ttt_linear = {
-    .name = "ttt_linear", .fits = ttt_fits, .params = ttt_params, .carry_reals = ttt_carry_reals,
-    .carry_part = ttt_carry_part, .carry_start = ttt_carry_start,
-    .carry_start_backward = ttt_carry_start_backward, .tape = tape,
-    .work = work, .forward = forward, .backward = backward, .state = ttt_state, .flops = flops,
-    .split = &split,
-};
+#define TTT_LAYER(called)                                                                      \
+    {                                                                                          \
+        .name = (called), .fits = ttt_fits, .params = ttt_params,                              \
+        .carry_reals = ttt_carry_reals, .carry_part = ttt_carry_part,                          \
+        .carry_start = ttt_carry_start, .carry_start_backward = ttt_carry_start_backward,      \
+        .tape = tape, .work = work, .forward = forward, .backward = backward,                  \
+        .state = ttt_state, .flops = flops, .split = &split,                                   \
+    }
+
+const struct layer layer_ttt_linear = TTT_LAYER("ttt_linear");
+const struct layer layer_ttt_mlp = TTT_LAYER("ttt_mlp");

@@ -21,6 +21,6 @@
 
 #include "src/layers/layer.h"
 
-extern const struct layer layer_ttt_linear;
+extern const struct layer layer_ttt_linear, layer_ttt_mlp;
 
 #endif

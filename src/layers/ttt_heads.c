@@ -108,7 +108,7 @@ static struct inner_in load(const struct heads *s, struct local *l, int i, int64
         .lr = l->lr + i * l->small, .tok = s->tok + at, .gamma = s->gamma + (int64_t)h * F,
         .beta = s->beta + (int64_t)h * F, .r = r, .F = F, .eps = (real)d->ln_eps,
     };
-    const real scale = (real)(d->inner_lr / F);
+    const real scale = (real)(s->call->inner_lr / F);
     turn(l->Q + i * l->rows, s->q + from, s->rope, at, r, F, F, ld, 1);
     turn(l->X + i * l->rows, s->k + from, s->rope, at, r, F, F, ld, 1);
     copy_rows(l->V + i * l->rows, s->v + from, r, F, F, ld);
@@ -169,12 +169,11 @@ static void backward_batch(const struct heads *s, struct heads_grad *g, struct l
                            const real *dO, const struct inner_in *in, int i, int64_t row, int h,
                            real *dstate, real *small, int complete)
 {
-    const struct dims *d = s->call->d;
     const int F = in->F, r = in->r, ld = s->H * F;
     const int64_t from = row * ld + (int64_t)h * F;
     struct inner_grad ig = { .dQ = l->dQ, .dX = l->dX, .dV = l->dV, .dlr = l->dlr,
                              .dtok = small + 2 * F, .dgamma = small, .dbeta = small + F };
-    const real scale = (real)(d->inner_lr / F);
+    const real scale = (real)(s->call->inner_lr / F);
 
     memset(l->dQ, 0, (size_t)l->rows * sizeof *l->dQ);
     memset(l->dX, 0, (size_t)l->rows * sizeof *l->dX);

@@ -6,12 +6,17 @@
 
 #include "src/base/status.h"
 #include "src/kernels/ttt_linear.h"
+#include "src/kernels/ttt_mlp.h"
 #include "src/layers/ttt_heads.h"
+
+/* The inner models: layer "ttt_NAME" has the row called NAME. */
+static const struct inner *const inners[] = { &inner_linear, &inner_mlp };
 
 const struct inner *ttt_inner(const struct dims *d)
 {
-    (void)d;
-    return &inner_linear;
+    for (size_t i = 0; i < sizeof inners / sizeof *inners; i++)
+        if (!strcmp(d->layer + strlen("ttt_"), inners[i]->name)) return inners[i];
+    die("no inner model for the layer '%s'", d->layer);
 }
 
 struct ttt_places ttt_places(const struct dims *d)

@@ -34,6 +34,7 @@ struct stage {
     struct stage_part   part;
     int                 U, T, layers;  /* units of a sequence, tokens of a unit, ours */
     int64_t             carry_reals;   /* of one layer, micro_batch sequences         */
+    double              inner_factor;  /* of the base inner learning rate               */
     struct arena        arena;
     struct slot        *slots;
     struct block_tape   work;
@@ -149,7 +150,8 @@ static struct stage *make(const struct model *m, const struct pass_opts *o,
 {
     struct stage *st = mem_new(1, sizeof *st, "stage");
 
-    *st = (struct stage){ .m = m, .d = &m->dims, .o = *o, .part = *part, .U = pass_units(o) };
+    *st = (struct stage){ .m = m, .d = &m->dims, .o = *o, .part = *part, .U = pass_units(o),
+                          .inner_factor = 1 };
     check(part->l0 <= part->l1 && part->l1 <= m->dims.L && part->u0 <= part->u1 &&
           part->u1 <= st->U && part->slots > 0);
     if (part->forward_only) st->o.inner_group = 0;  /* no inner states on a tape */
@@ -213,6 +215,8 @@ void stage_free(struct stage *st)
     mem_free(st);
 }
 
+void stage_inner_factor(struct stage *st, double factor) { st->inner_factor = factor; }
+
 /* --- operations ----------------------------------------------------------- */
 
 int64_t stage_count_targets(const int32_t *window, int n, int mask_token)
@@ -246,6 +250,7 @@ static struct layer_call call_of(const struct stage *st, const struct slot *z, s
 {
     return (struct layer_call){ .d = st->d, .t = &st->m->params, .w = st->m->w, .grad = g,
                                 .B = z->B, .T = stage_tokens(st, u), .pos = (int64_t)u * st->T,
+                                .inner_lr = st->d->inner_lr * st->inner_factor,
                                 .group = st->o.inner_group };
 }
 

@@ -51,6 +51,10 @@ void stage_free(struct stage *st);
 void stage_begin(struct stage *st, int slot, const int32_t *windows, int64_t stride,
                  const int64_t *valid, int64_t first, int B);
 
+/* From now on the base inner learning rate is multiplied with this (1 at the start): its
+ * warm-up. */
+void stage_inner_factor(struct stage *st, double factor);
+
 /* Scored targets among tokens window[1..n]. */
 int64_t stage_count_targets(const int32_t *window, int n, int mask_token);
 

@@ -21,7 +21,7 @@ struct stream {
 static struct layer_call call_of(const struct stream *s, int T)
 {
     return (struct layer_call){ .d = &s->m->dims, .t = &s->m->params, .w = s->m->w, .B = s->B,
-                                .T = T, .pos = s->pos };
+                                .T = T, .pos = s->pos, .inner_lr = s->m->dims.inner_lr };
 }
 
 /* The arrays of a slice of T tokens, laid out in a. */

@@ -22,12 +22,18 @@ struct optim_opts {
     int64_t decay_steps;             /* cosine ends here (>= warmup_steps)  */
     double  beta1, beta2, eps, weight_decay;
     double  clip_norm;               /* 0: no clipping                      */
+    double  inner_start;             /* inner learning rate at the first update, as a share of its
+                                      * base; it grows linearly to 1 over warmup_steps */
 };
 
 /* Rate of update t = 0, 1, ...: linear to lr over warm-up, then cosine to min_lr
  * over decay_steps - warmup_steps, constant after.  Update 0 has rate 0 when
  * there is a warm-up. */
 double sched_lr(const struct optim_opts *o, int64_t t);
+
+/* What the base inner learning rate is multiplied with in update t: inner_start at the first, 1
+ * after warm-up, rounded to bfloat16 as the reference does (ttt-lm-jax train.py:251-254). */
+double sched_inner(const struct optim_opts *o, int64_t t);
 
 /* What a gradient is multiplied with: 1 if norm < clip_norm, else
  * clip_norm / norm (no epsilon). */

@@ -150,10 +150,28 @@ static void pieces_and_threads_change_no_bit(void **state)
     release();
 }
 
+/* (0.01 + min(1, t/warm) 0.09) / 0.1 in bfloat16, the reference's numbers for warm = 480. */
+static void inner_warm_up(void **state)
+{
+    (void)state;
+    struct optim_opts o = { .warmup_steps = 480, .inner_start = 0.1 };
+    static const struct { int64_t t; double want; } at[] = {
+        { 0, 0.10009765625 }, { 1, 0.10205078125 }, { 240, 0.55078125 }, { 479, 1.0 }, { 480, 1 },
+        { 5000, 1 },
+    };
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++)
+        assert_true(sched_inner(&o, at[i].t) == at[i].want);
+    o.inner_start = 1;
+    assert_true(sched_inner(&o, 0) == 1 && sched_inner(&o, 100) == 1);
+    o.warmup_steps = 0;
+    assert_true(sched_inner(&o, 0) == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rate),
+        cmocka_unit_test(inner_warm_up),
         cmocka_unit_test(clipping),
         cmocka_unit_test(six_updates),
         cmocka_unit_test(first_update_moves_moments_only),

@@ -21,6 +21,8 @@ enum { B = 2, STEPS = 12, V = 256 };
 static const struct { const char *folder; int prompts[3]; double tol; } cases[] = {
     { "tests/golden/ttt_linear_m", { 3, 32, 41 }, 5 * 2.7e-6 },
     { "tests/golden/ttt_linear_t", { 32, 41, 0 }, 5 * 2.3e-6 },
+    { "tests/golden/ttt_mlp_m", { 32, 41, 0 }, 5 * 2.9e-6 },
+    { "tests/golden/ttt_mlp_t", { 32, 41, 0 }, 5 * 3.1e-6 },
 };
 
 static struct model *load(const char *folder)

@@ -14,6 +14,8 @@
 #include "src/kernels/gemm.h"
 #include "src/model/pass.h"
 
+static const char *const layer_names[] = { "ttt_linear", "ttt_mlp" };
+
 static struct dims tiny(int mamba)
 {
     struct dims d = { .layer = "ttt_linear", .V = 37, .L = 2, .C = 12, .H = 2, .E = 10, .K = 4,
@@ -102,9 +104,8 @@ static void check_gradients(const struct dims *d, const struct pass_opts *o)
     model_free(m);
 }
 
-static void gradients_are_derivatives(void **state)
+static void check_layer(const char *layer)
 {
-    (void)state;
     struct dims m = tiny(1), t = tiny(0), wide = tiny(1), one = tiny(1);
     struct pass_opts whole = opts(16, 16, 2, REMAT_NONE), cut = opts(24, 8, 2, REMAT_BLOCK),
                      ragged = opts(22, 8, 2, REMAT_NONE), shorter = opts(3, 8, 2, REMAT_NONE);
@@ -112,6 +113,8 @@ static void gradients_are_derivatives(void **state)
     wide.tied = 0;
     wide.gate = 0;
     one.K = 1;
+    struct dims *const all[] = { &m, &t, &wide, &one };
+    for (int i = 0; i < 4; i++) strcpy(all[i]->layer, layer);
     check_gradients(&m, &whole);
     check_gradients(&m, &cut);
     check_gradients(&m, &ragged);
@@ -120,6 +123,12 @@ static void gradients_are_derivatives(void **state)
     check_gradients(&t, &ragged);
     check_gradients(&wide, &cut);
     check_gradients(&one, &cut);
+}
+
+static void gradients_are_derivatives(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) check_layer(layer_names[i]);
 }
 #endif
 
@@ -137,8 +146,9 @@ static void slices_are_the_whole_bitwise(void **state)
 {
     (void)state;
     enum { T = 77 };
-    for (int mamba = 0; mamba < 2; mamba++) {
-        struct dims d = tiny(mamba);
+    for (int kind = 0; kind < 4; kind++) {
+        struct dims d = tiny(kind / 2);
+        strcpy(d.layer, layer_names[kind % 2]);
         d.K = 16;
         d.C = 64;
         struct model *m = rough_model(&d, 3);
@@ -190,10 +200,10 @@ static struct grad exact_grads(const struct model *m, int micro, enum remat rema
     return g;
 }
 
-static void cutting_the_batch_changes_no_bit(void **state)
+static void check_batches(const char *layer)
 {
-    (void)state;
     struct dims d = tiny(1);
+    strcpy(d.layer, layer);
     d.K = 8;
     struct model *m = rough_model(&d, 3);
     struct pass_sums one, other;
@@ -218,20 +228,27 @@ static void cutting_the_batch_changes_no_bit(void **state)
     omp_set_num_threads(omp_get_num_procs());
 }
 
+static void cutting_the_batch_changes_no_bit(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) check_batches(layer_names[i]);
+}
+
 /* The paper's sizes: reference counts come from the authors' code. */
 static void parameter_counts(void **state)
 {
     (void)state;
-    static const struct { int L, C, H, E; int64_t m, t; } sizes[] = {
-        { 12, 768, 12, 2048, 110424144, 110276688 },
-        { 24, 1024, 16, 2736, 337684224, 337291008 },
-        { 24, 1536, 16, 4096, 733608192, 733018368 },
-        { 24, 2048, 32, 5504, 1285639296, 1284852864 },
+    static const struct { int L, C, H, E; int64_t m, t, mlp; } sizes[] = {
+        { 12, 768, 12, 2048, 110424144, 110276688, 114589776 },
+        { 24, 1024, 16, 2736, 337684224, 337291008, 348792576 },
+        { 24, 1536, 16, 4096, 733608192, 733018368, 758528256 },
+        { 24, 2048, 32, 5504, 1285639296, 1284852864, 1307856000 },
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int mamba = 0; mamba < 2; mamba++) {
-            struct dims d = tiny(mamba);
+        for (int kind = 0; kind < 3; kind++) {
+            struct dims d = tiny(kind != 1);
             struct param_table t;
+            strcpy(d.layer, layer_names[kind == 2]);
             d.V = 32000;
             d.tied = 1;
             d.K = 16;
@@ -240,7 +257,7 @@ static void parameter_counts(void **state)
             d.H = sizes[i].H;
             d.E = sizes[i].E;
             assert_int_equal(model_layout(&t, &d), 0);
-            assert_int_equal(t.n, mamba ? sizes[i].m : sizes[i].t);
+            assert_int_equal(t.n, kind == 0 ? sizes[i].m : kind == 1 ? sizes[i].t : sizes[i].mlp);
             param_done(&t);
         }
 }

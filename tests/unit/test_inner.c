@@ -13,6 +13,7 @@
 #include "src/kernels/inner_ln.h"
 #include "src/kernels/smm.h"
 #include "src/kernels/ttt_linear.h"
+#include "src/kernels/ttt_mlp.h"
 
 static real *noise(int64_t n, uint64_t seed, double scale)
 {
@@ -50,13 +51,13 @@ static void small_products_match_plain_c(void **state)
 /* A mini-batch of random data. */
 struct batch { real *Q, *X, *V, *lr, *tok, *gamma, *beta, *state, *work; struct inner_in in; };
 
-static struct batch batch_new(int r, int F)
+static struct batch batch_new(const struct inner *f, int r, int F)
 {
     struct batch b = { .Q = noise(r * F, 1, 1), .X = noise(r * F, 2, 1), .V = noise(r * F, 3, 1),
                        .lr = noise(r, 4, 0.02), .tok = noise(r, 5, 0.3), .gamma = noise(F, 6, 0.2),
                        .beta = noise(F, 7, 0.2),
-                       .state = noise(inner_linear.state_reals(F), 8, 0.2),
-                       .work = noise(inner_linear.work_reals(r, F), 9, 1) };
+                       .state = noise(f->state_reals(F), 8, 0.2),
+                       .work = noise(f->work_reals(r, F), 9, 1) };
     for (int i = 0; i < F; i++) b.gamma[i] += 1;
     for (int i = 0; i < r; i++) b.tok[i] += 1;
     b.in = (struct inner_in){ .Q = b.Q, .X = b.X, .V = b.V, .lr = b.lr, .tok = b.tok,
@@ -71,19 +72,18 @@ static void batch_free(struct batch *b)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) mem_free(all[i]);
 }
 
-static void dual_is_primal(void **state)
+static void check_dual(const struct inner *model)
 {
-    (void)state;
     static const int shapes[][2] = { { 16, 64 }, { 1, 8 }, { 5, 6 }, { 33, 18 } };
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int complete = 0; complete < 2; complete++) {
             const int r = shapes[s][0], F = shapes[s][1];
-            const int64_t S = inner_linear.state_reals(F);
-            struct batch b = batch_new(r, F);
+            const int64_t S = model->state_reals(F);
+            struct batch b = batch_new(model, r, F);
             real *W = noise(S, 8, 0.2), *G = mem_new(S, sizeof *G, "test");
             real *H = noise(S, 9, 1), *O = noise(r * F, 9, 1), *o = noise(F, 9, 1);
             double worst = 0;
-            inner_linear.forward(O, b.state, complete ? NULL : H, &b.in, complete, NULL, b.work,
+            model->forward(O, b.state, complete ? NULL : H, &b.in, complete, NULL, b.work,
                                  NULL);
             for (int i = 0; i < r; i++) {
                 struct inner_in one = b.in;
@@ -93,7 +93,7 @@ static void dual_is_primal(void **state)
                 one.lr += i;
                 one.tok += i;
                 one.r = 1;
-                inner_linear.step(o, W, G, &one, complete && i == r - 1, b.work);
+                model->step(o, W, G, &one, complete && i == r - 1, b.work);
                 for (int f = 0; f < F; f++)
                     worst = fmax(worst, fabs((double)(o[f] - O[i * F + f])));
             }
@@ -103,6 +103,13 @@ static void dual_is_primal(void **state)
             mem_free(W); mem_free(G); mem_free(H); mem_free(O); mem_free(o);
             batch_free(&b);
         }
+}
+
+static void dual_is_primal(void **state)
+{
+    (void)state;
+    check_dual(&inner_linear);
+    check_dual(&inner_mlp);
 }
 
 #ifdef TTT_F64
@@ -132,7 +139,7 @@ static void the_step_descends_the_inner_loss(void **state)
     (void)state;
     enum { R = 5, F = 6 };
     const double h = 1e-6;
-    struct batch b = batch_new(R, F);
+    struct batch b = batch_new(&inner_linear, R, F);
     const int64_t S = inner_linear.state_reals(F);
     real *W = noise(S, 8, 0.2), *O = noise(R * F, 9, 1);
     double loss, sum = 0;
