@@ -9,7 +9,14 @@ config=config/demo-kjv.yaml
 begin=$(date +%s)
 
 say() { printf '\n== %s [%d s]\n' "$1" $(($(date +%s) - begin)); }
-show() { printf '   $ %s\n' "$*"; "$@"; }
+
+# Print a command as one would type it, then run it.
+show() {
+    printf '   $'
+    for word; do case $word in *' '*) printf " '%s'" "$word" ;; *) printf ' %s' "$word" ;; esac; done
+    printf '\n'
+    "$@"
+}
 
 # The number of the last finished step; 0 before the first.
 steps_done() {
