@@ -4,54 +4,17 @@
 #include <math.h>
 #include <omp.h>
 
-#include "src/base/rng.h"
-#include "src/data/data_index.h"
 #include "src/data/dataset.h"
-#include "src/data/shard.h"
 #include "src/infer/eval.h"
+#include "tests/lib/byte_set.h"
 
-enum { V = 258, BOS = 256, EOS = 257, DOCUMENTS = 9 };
-
-/* A data set of bytes: 9 documents of 100 to 900 letters. */
-static int64_t write_set(const char *folder)
-{
-    struct data_index x = { .kind = "bytes", .vocab = V, .bos = BOS, .eos = EOS,
-                            .tokenizer = hash_bytes("bytes", 5) };
-    const struct shard_spec spec = { V, 512, 7, x.tokenizer };
-    const uint64_t key = rng_key(5, "text");
-    struct shard_writer *w;
-    struct shard_sums sums;
-    int64_t total = 0;
-    int32_t ids[1024];
-
-    assert_int_equal(dir_make(folder), OK);
-    char *path = mem_format("%s/shard-000000.tts", folder);
-    assert_int_equal(shard_create(&w, path, &spec, 3), OK);
-    for (int d = 0; d < DOCUMENTS; d++) {
-        const int n = 100 * (d + 1);
-        ids[0] = BOS;
-        for (int i = 0; i < n; i++)
-            ids[i + 1] = 'a' + (int)(rng_u64(key, (uint64_t)(1000 * d + i)) % 26);
-        ids[n + 1] = EOS;
-        assert_int_equal(shard_add(w, ids, n + 2), OK);
-        shard_end_document(w, n);
-        total += n + 2;
-    }
-    assert_int_equal(shard_finish(w, &sums), OK);
-    data_index_add(&x, "shard-000000.tts", &sums);
-    mem_free(path);
-    path = mem_format("%s/INDEX", folder);
-    assert_int_equal(data_index_write(&x, path), OK);
-    mem_free(path);
-    data_index_done(&x);
-    return total;
-}
+enum { V = BYTE_VOCAB, BOS = BYTE_BOS, DOCUMENTS = BYTE_DOCUMENTS };
 
 static struct dataset *open_set(void)
 {
     struct dataset *d;
     const char *folder = at("set");
-    if (!path_exists(folder)) write_set(folder);
+    if (!path_exists(folder)) byte_set_write(folder);
     assert_int_equal(dataset_open(&d, folder), OK);
     return d;
 }
@@ -78,13 +41,14 @@ static struct plain plainly(const struct model *m, struct dataset *d, int64_t co
 
     for (int64_t first = 0; first < n; first += context) {
         const int T = (int)(n - first < context ? n - first : context);
-        struct stream *s = stream_new(m, 1, T);
-        int32_t *tok = mem_new(T + 1, sizeof *tok, "tokens");
-        real *x = mem_new((int64_t)T * m->dims.C, sizeof *x, "hidden");
-        double *nll = mem_new(T, sizeof *nll, "losses");
+        const int rows = (T + 15) / 16 * 16;  /* parts of mini-batches may round differently */
+        struct stream *s = stream_new(m, 1, rows);
+        int32_t *tok = mem_new(rows + 1, sizeof *tok, "tokens");
+        real *x = mem_new((int64_t)rows * m->dims.C, sizeof *x, "hidden");
+        double *nll = mem_new(rows, sizeof *nll, "losses");
         assert_int_equal(dataset_read(d, tok, first, T + 1), OK);
-        stream_read(s, x, tok, T, NULL);
-        model_nll(m, nll, x, tok + 1, T);
+        stream_read(s, x, tok, rows, NULL);
+        model_nll(m, nll, x, tok + 1, rows);
         for (int t = 0; t < T; t++) {
             if (tok[t + 1] == mask) continue;
             const int64_t read = t + 1 == context && t ? t : t + 1;  /* the last joins */
