@@ -108,7 +108,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(tlib) $(local))
 $(BUILD)/tests/mpi/%.o: tests/mpi/%.c
 	@mkdir -p $(@D)
 	$(call say,MPICC)$(MPICC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-$(BUILD)/tests/mpi/%: $(BUILD)/tests/mpi/%.o $(call obj,$(dist) $(local))
+$(BUILD)/tests/mpi/%: $(BUILD)/tests/mpi/%.o $(call obj,$(tlib) $(dist) $(local))
 	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LDLIBS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)

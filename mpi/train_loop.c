@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mpi/grid_eval.h"
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/log.h"
@@ -103,7 +104,11 @@ static void evaluate(struct train_loop *l)
     struct eval_result r;
     char line[EVAL_LINE];
 
-    if (eval_run(&r, l->state->model, l->inputs->val, &o) != OK) {
+    /* A rank alone reads slice by slice, in constant memory; several have a part of the model. */
+    const int rc = l->grid->world.size == 1
+                       ? eval_run(&r, l->state->model, l->inputs->val, &o)
+                       : grid_eval(&r, l->grid, l->state->model, l->inputs->val, &o);
+    if (rc != OK) {
         log_warn("the evaluation of step %lld was given up", (long long)l->state->step);
         return;
     }
