@@ -69,7 +69,10 @@ static struct place *plan_tiles(int64_t *n, const struct tensor *tensors, int co
     struct place *places = mem_new(*n, sizeof *places, "checkpoint tiles");
     for (int i = 0; i < count; i++)
         for (int64_t j = 0; j < tile_count(&tensors[i]); j++, k++)
-            places[k] = (struct place){ .tensor = i, .tile = j };
+            places[k] = (struct place){
+                .tensor = i, .tile = j,
+                .raw = (char *)tensors[i].data + tile_at(&tensors[i], j).offset,
+            };
     return places;
 }
 

@@ -7,6 +7,7 @@
 #include "src/base/bytes.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/tiling.h"
 #include "src/store/shuffle.h"
 
 /* Places in the header.  [0, AT_CODEC) is the tile's identity. */
@@ -31,51 +32,32 @@ struct tile_codec {
     void      *planes, *payload;  /* (room) each */
 };
 
-/* The first axis whose entries are at most a tile: axes before it are walked one by one, it
- * is cut into panels, those behind it are whole. */
-struct cut { int axis; int64_t entry_bytes, panel, per_axis, outer; };
-
-static struct cut cut_of(const struct tensor *t)
-{
-    struct cut c = { .entry_bytes = tensor_bytes(t), .outer = 1 };
-    for (c.axis = 0; c.axis < t->ndim; c.axis++) {
-        c.entry_bytes /= t->shape[c.axis];
-        if (c.entry_bytes <= TILE_BYTES) break;
-        c.outer *= t->shape[c.axis];
-    }
-    c.panel = TILE_BYTES / c.entry_bytes;
-    if (c.panel > t->shape[c.axis]) c.panel = t->shape[c.axis];
-    c.per_axis = (t->shape[c.axis] + c.panel - 1) / c.panel;
-    return c;
-}
-
-static int is_one_tile(const struct tensor *t) { return tensor_bytes(t) <= TILE_BYTES; }
-
 int64_t tile_count(const struct tensor *t)
 {
-    if (is_one_tile(t)) return 1;
-    const struct cut c = cut_of(t);
-    return c.outer * c.per_axis;
+    const struct tiling c = tiling_of(t->shape, t->ndim);
+    return tiling_count(&c);
 }
 
 int64_t tile_room(const struct tensor *t)
 {
-    return is_one_tile(t) ? tensor_bytes(t) : TILE_BYTES;
+    const int64_t n = tensor_n(t);
+    return (n < TILE_ELEMENTS ? n : TILE_ELEMENTS) * dtype_bytes(t->dtype);
 }
 
 struct tile tile_at(const struct tensor *t, int64_t index)
 {
-    struct tile tile = { .index = index, .bytes = tensor_bytes(t) };
-    for (int d = 0; d < t->ndim; d++) tile.extent[d] = t->shape[d];
-    if (is_one_tile(t)) return tile;
+    const struct tiling c = tiling_of(t->shape, t->ndim);
+    const int size = dtype_bytes(t->dtype);
+    struct tile tile = { .index = index };
+    int64_t n, outer = index / c.per_axis;
 
-    const struct cut c = cut_of(t);
-    const int64_t first = index % c.per_axis * c.panel, left = t->shape[c.axis] - first;
-    int64_t outer = index / c.per_axis;
-    tile.offset = (outer * t->shape[c.axis] + first) * c.entry_bytes;
-    tile.origin[c.axis] = first;
-    tile.extent[c.axis] = left < c.panel ? left : c.panel;
-    tile.bytes = tile.extent[c.axis] * c.entry_bytes;
+    tiling_at(&c, index, &tile.offset, &n);
+    tile.offset *= size;
+    tile.bytes = n * size;
+    for (int d = 0; d < t->ndim; d++) tile.extent[d] = t->shape[d];
+    if (t->ndim == 0 || n == 0) return tile;
+    tile.origin[c.axis] = index % c.per_axis * c.panel;
+    tile.extent[c.axis] = n / c.entry;
     for (int d = c.axis - 1; d >= 0; d--) {
         tile.origin[d] = outer % t->shape[d];
         tile.extent[d] = 1;
@@ -143,12 +125,13 @@ void tile_codec_free(struct tile_codec *c)
 void *tile_payload(struct tile_codec *c) { return c->payload; }
 
 void tile_pack(struct tile_codec *c, unsigned char *head, const void **payload, int64_t *stored,
-               struct hash *leaf, const struct tensor *t, const struct tile *tile, int level)
+               struct hash *leaf, const struct tensor *t, const struct tile *tile, const void *raw,
+               int level)
 {
-    const void *raw = tile->bytes ? (const char *)t->data + tile->offset : "";
     const int size = dtype_bytes(t->dtype);
 
     check(tile->bytes <= c->room);
+    if (tile->bytes == 0) raw = "";
     put_identity(head, t, tile);
     *leaf = leaf_of(head, raw, tile->bytes);
 

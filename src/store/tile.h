@@ -7,8 +7,8 @@
  *     | tile 1: rows k..2k-1  |         header = identity, codec, filter, stored bytes,
  *     +-----------------------+                  leaf, payload hash, hash of the header
  *
- * Tiles are logical: the cutting is a function of shape and dtype alone, never
- * of ranks.  The leaf is the hash of identity and raw bytes, taken from memory
+ * Tiles are logical: the cutting (base/tiling.h) is a function of shape alone, never of
+ * ranks.  The leaf is the hash of identity and raw bytes, taken from memory
  * before anything is compressed; leaves and scalars fold to the state root.
  */
 #ifndef TILE_H
@@ -18,9 +18,10 @@
 #include <stdint.h>
 
 #include "src/base/hash.h"
+#include "src/base/tiling.h"
 #include "src/store/tensor.h"
 
-#define TILE_BYTES ((int64_t)4 << 20)  /* raw, at most; a part of the format */
+#define TILE_BYTES (TILE_ELEMENTS * 8)  /* raw, at most */
 #define TILE_HEAD 552
 
 /* A box of a tensor that is contiguous in memory. */
@@ -46,10 +47,11 @@ struct tile_codec;
 struct tile_codec *tile_codec_new(int64_t room);
 void tile_codec_free(struct tile_codec *c);
 
-/* Tile -> record.  head (TILE_HEAD) is filled; payload [out] points into the tensor or the
- * codec and holds *stored bytes.  leaf [out]. */
+/* Tile -> record.  raw: its bytes.  head (TILE_HEAD) is filled; payload [out] is raw or
+ * points into the codec, and holds *stored bytes.  leaf [out]. */
 void tile_pack(struct tile_codec *c, unsigned char *head, const void **payload, int64_t *stored,
-               struct hash *leaf, const struct tensor *t, const struct tile *tile, int level);
+               struct hash *leaf, const struct tensor *t, const struct tile *tile, const void *raw,
+               int level);
 
 /* Record -> raw bytes of the tile, everything proved: the header by its hash, that it is
  * this tile, payload hash, size, leaf.  stored, leaf: what the index says.

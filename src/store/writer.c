@@ -58,7 +58,7 @@ static int write_records(int fd, int64_t *end, struct place *places, int64_t n, 
             before = rc;
             if (before == OK)
                 tile_pack(codec, head, &payload, &places[k].stored, &places[k].leaf, t, &tile,
-                          level);
+                          places[k].raw, level);
             #pragma omp ordered
             if (before == OK && rc == OK) {
                 places[k].offset = offset;

@@ -25,6 +25,7 @@ struct place {
     int64_t     offset, stored;  /* of the header; bytes of the payload             */
     struct hash leaf;
     int         file;            /* not stored: the index that the entry was in     */
+    void       *raw;             /* not stored: the tile in memory                  */
 };
 
 /* A writer file as the MANIFEST names it. */

@@ -126,8 +126,8 @@ static void tiles_partition(void **state)
     (void)state;
     static const struct tensor shapes[] = {
         { "", DT_F32, 0, { 0 }, NULL },          { "", DT_F32, 1, { 1 }, NULL },
-        { "", DT_F32, 2, { 0, 7 }, NULL },       { "", DT_F64, 1, { 524288 }, NULL },
-        { "", DT_F64, 1, { 524289 }, NULL },     { "", DT_F32, 2, { 32000, 768 }, NULL },
+        { "", DT_F32, 2, { 0, 7 }, NULL },       { "", DT_F64, 1, { 65536 }, NULL },
+        { "", DT_F64, 1, { 65537 }, NULL },     { "", DT_F32, 2, { 32000, 768 }, NULL },
         { "", DT_F32, 2, { 3, 2000003 }, NULL }, { "", DT_U8, 3, { 2, 3, 9000001 }, NULL },
         { "", DT_F32, 4, { 67, 1, 64, 4096 }, NULL }, { "", DT_BF16, 2, { 5000000, 1 }, NULL },
     };
@@ -149,6 +149,22 @@ static void tiles_partition(void **state)
             end += tile.bytes;
         }
         assert_int_equal(end, tensor_bytes(t));
+    }
+    assert_int_equal(tile_count(&shapes[3]), 1);
+    assert_int_equal(tile_count(&shapes[4]), 2);
+}
+
+/* An array and its moments are cut alike, whatever their types: an owner of elements owns tiles. */
+static void tiles_do_not_depend_on_dtype(void **state)
+{
+    (void)state;
+    const struct tensor f = { "", DT_F32, 3, { 3, 700, 300 }, NULL };
+    for (int dtype = 0; dtype < DT_COUNT; dtype++) {
+        struct tensor t = f;
+        t.dtype = (enum dtype)dtype;
+        assert_int_equal(tile_count(&t), 3 * 4);  /* 218 rows of 300 a tile */
+        for (int64_t k = 0; k < tile_count(&t); k++)
+            assert_int_equal(tile_at(&t, k).offset * 4, tile_at(&f, k).offset * dtype_bytes(t.dtype));
     }
 }
 
@@ -379,7 +395,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_saved_is_read), cmocka_unit_test(root_is_as_documented),
-        cmocka_unit_test(tiles_partition),       cmocka_unit_test(root_is_the_state),
+        cmocka_unit_test(tiles_partition),
+        cmocka_unit_test(tiles_do_not_depend_on_dtype),       cmocka_unit_test(root_is_the_state),
         cmocka_unit_test(files_do_not_depend_on_threads),
         cmocka_unit_test(damage_is_found),       cmocka_unit_test(swaps_are_found),
         cmocka_unit_test(large_tensors),

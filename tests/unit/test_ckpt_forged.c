@@ -206,7 +206,8 @@ static void forged_records(void **state)
     good.t = (struct tensor){ "t", DT_F32, 1, { 512 }, good.raw };
     good.tile = tile_at(&good.t, 0);
     for (int i = 0; i < 512; i++) good.raw[i] = (float)(i % 7);
-    tile_pack(c, good.head, &payload, &good.stored, &good.leaf, &good.t, &good.tile, 1);
+    tile_pack(c, good.head, &payload, &good.stored, &good.leaf, &good.t, &good.tile,
+              good.raw, 1);
     assert_true(good.stored < 2048 - 64);
     memcpy(good.payload, payload, (size_t)good.stored);
     r = good;
