@@ -1,11 +1,13 @@
 #include "src/base/log.h"
 
+#include <pthread.h>
 #include <stdio.h>
 
 static enum log_level limit = LOG_STEP;
 static int speaker = 1;
 static char last_error[1024];
 static int held;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* a writer in the background fails, too */
 
 void log_level(enum log_level level) { limit = level; }
 void log_speaker(int speaks) { speaker = speaks; }
@@ -47,14 +49,18 @@ void log_verror(const char *format, va_list ap)
 {
     va_list copy;
     va_copy(copy, ap);
+    pthread_mutex_lock(&lock);
     vsnprintf(last_error, sizeof last_error, format, copy);
-    va_end(copy);
     held = !speaker;
+    pthread_mutex_unlock(&lock);
+    va_end(copy);
     if (speaker) say("ttt: error: ", format, ap);
 }
 
 void log_tell_error(int rank)
 {
+    pthread_mutex_lock(&lock);
     if (held) fprintf(stderr, "ttt: error: rank %d: %s\n", rank, last_error);
     held = 0;
+    pthread_mutex_unlock(&lock);
 }

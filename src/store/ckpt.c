@@ -8,8 +8,9 @@
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/part.h"
 #include "src/base/status.h"
-#include "src/store/manifest.h"
+#include "src/store/ckpt_parts.h"
 #include "src/store/tile.h"
 
 struct ckpt {
@@ -167,6 +168,7 @@ void ckpt_close(struct ckpt *c)
 
 const char *ckpt_path(const struct ckpt *c) { return c->path; }
 struct hash ckpt_root(const struct ckpt *c) { return c->m.root; }
+struct hash ckpt_proof(const struct ckpt *c) { return c->m.self; }
 int64_t ckpt_step(const struct ckpt *c) { return c->m.step; }
 int64_t ckpt_attempt(const struct ckpt *c) { return c->m.attempt; }
 int64_t ckpt_created(const struct ckpt *c) { return c->m.created; }
@@ -193,10 +195,10 @@ int ckpt_find(const struct ckpt *c, const char *name)
     return i ? (int)json_integer_value(i) : -1;
 }
 
-/* Tile number k of all -> raw (its bytes), proved. */
-static int read_tile(const struct ckpt *c, int64_t k, void *raw, struct tile_codec *codec)
+/* The tile at a place -> raw (its bytes), proved. */
+static int read_tile(const struct ckpt *c, const struct place *p, void *raw,
+                     struct tile_codec *codec)
 {
-    const struct place *p = &c->tiles[k];
     const struct tensor *t = &c->m.tensors[p->tensor];
     const struct tile tile = tile_at(t, p->tile);
     const char *path = c->file[p->file], *wrong = "its header and the index differ";
@@ -214,26 +216,24 @@ static int read_tile(const struct ckpt *c, int64_t k, void *raw, struct tile_cod
     return rc;
 }
 
-/* Tiles [begin, end), all threads.  data: the tensor they belong to, or NULL: read them and
- * forget them.  Every bad tile is named. */
-static int read_tiles(const struct ckpt *c, int64_t begin, int64_t end, void *data)
+/* raw NULL: read it and forget it.  Every bad tile is named. */
+int ckpt_read_tiles(struct ckpt *c, const struct place *want, int64_t n)
 {
     int64_t room = 0;
     int rc = OK;
 
-    for (int64_t k = begin; k < end; k++) {
-        const int64_t r = tile_room(&c->m.tensors[c->tiles[k].tensor]);
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t r = tile_room(&c->m.tensors[want[k].tensor]);
         if (r > room) room = r;
     }
-    #pragma omp parallel if (end - begin > 1)
+    #pragma omp parallel if (n > 1)
     {
         struct tile_codec *codec = tile_codec_new(room);
-        void *sink = data ? NULL : mem_new(room, 1, "tile");
+        void *sink = mem_new(room, 1, "tile");
         #pragma omp for schedule(dynamic, 1)
-        for (int64_t k = begin; k < end; k++) {
-            const struct tensor *t = &c->m.tensors[c->tiles[k].tensor];
-            void *raw = data ? (char *)data + tile_at(t, c->tiles[k].tile).offset : sink;
-            const int now = read_tile(c, k, raw, codec);
+        for (int64_t k = 0; k < n; k++) {
+            const struct place *p = &c->tiles[c->first[want[k].tensor] + want[k].tile];
+            const int now = read_tile(c, p, want[k].raw ? want[k].raw : sink, codec);
             #pragma omp critical
             if (now != OK && rc == OK) rc = now;
         }
@@ -246,12 +246,35 @@ static int read_tiles(const struct ckpt *c, int64_t begin, int64_t end, void *da
 int ckpt_read(struct ckpt *c, int i, void *data)
 {
     check(i >= 0 && i < c->m.count);
-    return read_tiles(c, c->first[i], c->first[i + 1], data);
+    const int64_t n = c->first[i + 1] - c->first[i];
+    struct place *want = mem_new(n, sizeof *want, "checkpoint tiles");
+
+    for (int64_t k = 0; k < n; k++) {
+        const struct tile tile = tile_at(&c->m.tensors[i], k);
+        want[k] = (struct place){ .tensor = i, .tile = k, .raw = (char *)data + tile.offset };
+    }
+    const int rc = ckpt_read_tiles(c, want, n);
+    mem_free(want);
+    return rc;
+}
+
+int ckpt_verify_part(struct ckpt *c, int file, int part, int parts)
+{
+    const int64_t all = c->first[c->m.count];
+    struct place *want = mem_new(all, sizeof *want, "checkpoint tiles");
+    int64_t n = 0;
+
+    for (int64_t k = 0; k < all; k++)
+        if (file < 0 || c->tiles[k].file == file) want[n++] = c->tiles[k];
+    const int64_t begin = part_begin(n, parts, part), end = part_begin(n, parts, part + 1);
+    const int rc = ckpt_read_tiles(c, want + begin, end - begin);
+    mem_free(want);
+    return rc;
 }
 
 int ckpt_verify(struct ckpt *c)
 {
-    return read_tiles(c, 0, c->first[c->m.count], NULL);
+    return ckpt_verify_part(c, -1, 0, 1);
 }
 
 void ckpt_uncache(const struct ckpt *c)

@@ -12,7 +12,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/store/writer.h"
+#include "src/store/ckpt_parts.h"
 
 void ckpt_name(char name[64], int64_t step, int64_t attempt)
 {
@@ -171,8 +171,8 @@ static void move_away(const char *dir, const char *name, const char *quarantine)
     mem_free(to);
 }
 
-/* Open and verify everything; that it is the one its folder names, too. */
-static int try_entry(struct ckpt **out, const char *dir, const struct ckpt_entry *e)
+/* Open it, and that it is the one its folder names. */
+static int open_entry(struct ckpt **out, const char *dir, const struct ckpt_entry *e)
 {
     char *path = mem_format("%s/%s", dir, e->name);
     int rc = ckpt_open(out, path);
@@ -180,16 +180,12 @@ static int try_entry(struct ckpt **out, const char *dir, const struct ckpt_entry
     if (rc == OK && (ckpt_step(*out) != e->step || ckpt_attempt(*out) != e->attempt))
         rc = fail(ERR_DATA, "%s: holds the checkpoint of step %lld, attempt %lld", path,
                   (long long)ckpt_step(*out), (long long)ckpt_attempt(*out));
-    if (rc == OK) rc = ckpt_verify(*out);
-    if (rc != OK) {
-        ckpt_close(*out);
-        *out = NULL;
-    }
     mem_free(path);
     return rc;
 }
 
-int ckpt_newest(struct ckpt **out, const char *dir, const char *quarantine)
+int ckpt_pick(struct ckpt **out, const char *dir, const char *quarantine,
+              int (*prove)(struct ckpt *c, void *arg), void *arg)
 {
     struct ckpt_entry *list = NULL;
     char *bad = mem_string("");
@@ -197,22 +193,39 @@ int ckpt_newest(struct ckpt **out, const char *dir, const char *quarantine)
     int rc = ckpt_list(&list, &count, dir);
 
     *out = NULL;
-    for (int i = 0; i < count && !*out && rc == OK; i++) {
+    for (int i = 0; i < count && rc == OK; i++) {
         if (!list[i].committed) continue;
-        const int now = try_entry(out, dir, &list[i]);
+        int now = open_entry(out, dir, &list[i]);
+        if (now == OK) now = prove(*out, arg);
         if (now == OK) break;
+        ckpt_close(*out);
+        *out = NULL;
         /* What could not be read may be whole: it stays where it is. */
         if (now == ERR_IO) io = 1;
+        else if (now != ERR_DATA && now != ERR_MISSING) rc = now;
         else if (quarantine) move_away(dir, list[i].name, quarantine);
         char *longer = mem_format("%s%s%s", bad, n_bad++ ? ", " : "", list[i].name);
         mem_free(bad);
         bad = longer;
     }
-    if (rc == OK && !*out) rc = n_bad ? io ? ERR_IO : ERR_DATA : ERR_MISSING;
-    if (n_bad && !*out) fail(rc, "%s: %d checkpoints, none is valid: %s", dir, n_bad, bad);
+    if (rc == OK && !*out) {
+        rc = n_bad ? io ? ERR_IO : ERR_DATA : ERR_MISSING;
+        if (n_bad) fail(rc, "%s: %d checkpoints, none is valid: %s", dir, n_bad, bad);
+    }
     mem_free(list);
     mem_free(bad);
     return rc;
+}
+
+static int read_everything(struct ckpt *c, void *arg)
+{
+    (void)arg;
+    return ckpt_verify(c);
+}
+
+int ckpt_newest(struct ckpt **out, const char *dir, const char *quarantine)
+{
+    return ckpt_pick(out, dir, quarantine, read_everything, NULL);
 }
 
 int ckpt_locate(struct ckpt **out, const char *path)

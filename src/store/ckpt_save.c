@@ -17,18 +17,17 @@
 #include "src/base/status.h"
 #include "src/store/ckpt.h"
 #include "src/store/ckpt_dir.h"
-#include "src/store/manifest.h"
+#include "src/store/ckpt_parts.h"
 #include "src/store/tile.h"
 
 #define MIB (1024.0 * 1024.0)
 
 /* Only advice: others write to the same disk, and compression helps. */
-static void warn_of_space(const char *dir, const struct tensor *tensors, int count, int64_t tiles)
+static void warn_of_space(const char *dir, double bytes)
 {
+    const double need = 65536 + bytes * (1 + (TILE_HEAD + WRITER_ENTRY) / (double)TILE_BYTES);
     struct statvfs fs;
-    double need = 65536 + (double)tiles * (TILE_HEAD + WRITER_ENTRY);
 
-    for (int i = 0; i < count; i++) need += (double)tensor_bytes(&tensors[i]);
     if (statvfs(dir, &fs) != 0) return;
     const double have = (double)fs.f_bavail * (double)fs.f_frsize;
     if (have < need * 1.05)
@@ -36,12 +35,14 @@ static void warn_of_space(const char *dir, const struct tensor *tensors, int cou
                  need / MIB);
 }
 
-/* Make the folder of the next attempt at this step. */
-static int make_folder(char name[64], int64_t *attempt, const char *dir, int64_t step)
+int save_folder(char name[64], int64_t *attempt, const char *dir, int64_t step, double bytes)
 {
     struct ckpt_entry *list = NULL;
     int count = 0, rc = OK, made = 0;
 
+    TRY(FAILPOINT("ckpt.begin"));
+    TRY(dir_make(dir));
+    warn_of_space(dir, bytes);
     TRY(ckpt_list(&list, &count, dir));
     *attempt = 1;
     for (int i = 0; i < count; i++)
@@ -54,6 +55,8 @@ static int make_folder(char name[64], int64_t *attempt, const char *dir, int64_t
             rc = fail(ERR_IO, "%s: can't make folder: %s", path, strerror(errno));
         mem_free(path);
     }
+    if (rc == OK) rc = FAILPOINT("ckpt.after_mkdir");
+    if (!made) name[0] = '\0';
 out:
     mem_free(list);
     return rc;
@@ -76,22 +79,16 @@ static struct place *plan_tiles(int64_t *n, const struct tensor *tensors, int co
     return places;
 }
 
-/* Data, then the MANIFEST.  root [out]. */
-static int write_and_commit(const char *dir, const char *path, struct manifest *m, int level,
-                            struct hash *root)
+int save_commit(struct manifest *m, const char *dir, const char *name, struct hash *leaves,
+                int64_t n)
 {
-    char *data = mem_format("%s/%s", path, m->files[0].name);
-    char *manifest = mem_format("%s/MANIFEST", path), *text = NULL;
-    int64_t n = 0;
+    char *path = mem_format("%s/%s", dir, name), *manifest = mem_format("%s/MANIFEST", path);
+    char *text = NULL;
     size_t bytes = 0;
-    struct place *places = plan_tiles(&n, m->tensors, m->count);
-    struct hash *leaves = mem_new(n, sizeof *leaves, "checkpoint root");
     int rc = OK;
 
-    TRY(writer_save(&m->files[0], places, n, data, m->tensors, level));
     TRY(dir_sync(path));
-    for (int64_t k = 0; k < n; k++) leaves[k] = places[k].leaf;
-    m->root = *root = manifest_root(leaves, n, m->scalars);
+    m->root = manifest_root(leaves, n, m->scalars);
     text = manifest_text(&bytes, m);
     if (!text) TRY(ERR_CONFIG);
     TRY(FAILPOINT("ckpt.before_manifest"));
@@ -99,29 +96,55 @@ static int write_and_commit(const char *dir, const char *path, struct manifest *
     TRY(dir_sync(dir));
     TRY(FAILPOINT("ckpt.after_manifest"));
 out:
-    mem_free(data);
+    mem_free(path);
     mem_free(manifest);
     mem_free(text);
-    mem_free(places);
-    mem_free(leaves);
     return rc;
 }
 
-/* What is on disk now is what was in memory. */
-static int re_read(const char *path, struct hash root)
+int save_verify(const char *dir, const char *name, struct hash root, int file, int part, int parts)
 {
+    char *path = mem_format("%s/%s", dir, name);
     struct ckpt *c = NULL;
     int rc = OK;
 
     TRY(ckpt_open(&c, path));
     ckpt_uncache(c);
-    TRY(ckpt_verify(c));
+    TRY(ckpt_verify_part(c, file, part, parts));
     if (!hash_equal(ckpt_root(c), root))
         TRY(fail(ERR_DATA, "%s: another state root than the one just saved", path));
     TRY(FAILPOINT("ckpt.after_verify"));
 out:
     ckpt_close(c);
+    mem_free(path);
     return rc;
+}
+
+/* All tiles into one file, then the MANIFEST. */
+static int write_all(const char *dir, const char *name, struct manifest *m, int level)
+{
+    char *data = mem_format("%s/%s/%s", dir, name, m->files[0].name);
+    int64_t n = 0;
+    struct place *places = plan_tiles(&n, m->tensors, m->count);
+    struct hash *leaves = mem_new(n, sizeof *leaves, "checkpoint root");
+    int rc = OK;
+
+    TRY(writer_save(&m->files[0], places, n, data, m->tensors, level));
+    for (int64_t k = 0; k < n; k++) leaves[k] = places[k].leaf;
+    TRY(save_commit(m, dir, name, leaves, n));
+out:
+    mem_free(data);
+    mem_free(places);
+    mem_free(leaves);
+    return rc;
+}
+
+int save_failed(const char *dir, const char *name, int64_t step, int rc)
+{
+    if (*name) ckpt_remove(dir, name);
+    return fail(rc == ERR_CONFIG ? rc : ERR_IO,
+                "%s: the checkpoint of step %lld could not be saved; older ones are untouched",
+                dir, (long long)step);
 }
 
 int ckpt_save(const char *dir, const struct tensor *tensors, int count,
@@ -133,30 +156,20 @@ int ckpt_save(const char *dir, const struct tensor *tensors, int count,
                           .tensors = (struct tensor *)tensors, .n_files = 1, .files = &file,
                           .scalars = meta->scalars ? meta->scalars : none,
                           .info = meta->info ? meta->info : none };
-    char name[64] = "", *path = NULL;
-    int64_t tiles = 0;
+    char name[64] = "";
+    double bytes = 0;
     int rc = OK;
 
     check(meta->step >= 0 && count >= 0);
-    for (int i = 0; i < count; i++) tiles += tile_count(&tensors[i]);
+    for (int i = 0; i < count; i++) bytes += (double)tensor_bytes(&tensors[i]);
     writer_name(file.name, 0);
-    TRY(FAILPOINT("ckpt.begin"));
-    TRY(dir_make(dir));
-    warn_of_space(dir, tensors, count, tiles);
-    TRY(make_folder(name, &m.attempt, dir, meta->step));
-    path = mem_format("%s/%s", dir, name);
-    TRY(FAILPOINT("ckpt.after_mkdir"));
-    TRY(write_and_commit(dir, path, &m, opts->level, root));
-    TRY(re_read(path, *root));
+    TRY(save_folder(name, &m.attempt, dir, meta->step, bytes));
+    TRY(write_all(dir, name, &m, opts->level));
+    TRY(save_verify(dir, name, m.root, -1, 0, 1));
+    *root = m.root;
 out:
     json_decref(none);
     if (rc == OK && FAILPOINT("ckpt.before_retain") == OK) ckpt_retain(dir, opts, name);
-    if (rc != OK) {
-        if (path) ckpt_remove(dir, name);
-        rc = fail(rc == ERR_CONFIG ? rc : ERR_IO,
-                  "%s: the checkpoint of step %lld could not be saved; older ones are untouched",
-                  dir, (long long)meta->step);
-    }
-    mem_free(path);
+    if (rc != OK) rc = save_failed(dir, name, meta->step, rc);
     return rc;
 }

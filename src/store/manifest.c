@@ -191,7 +191,8 @@ int manifest_parse(struct manifest *m, const char *text, size_t bytes, const cha
     json_t *root = NULL;
 
     *m = (struct manifest){ 0 };
-    hash_hex(hex, hash_bytes(text, n));
+    m->self = hash_bytes(text, n);
+    hash_hex(hex, m->self);
     snprintf(want, sizeof want, TRAILER "%s\n", hex);
     if (n == 0 || memcmp(text + n, want, TRAILER_BYTES) != 0)
         return fail(ERR_DATA, "%s: damaged: its hash is not that of its content", path);

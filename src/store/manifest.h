@@ -25,6 +25,7 @@ struct manifest {
     struct writer_file *files;
     json_t             *scalars, *info;  /* objects                           */
     struct hash         root;
+    struct hash         self;       /* of its own text; set by reading it     */
 };
 
 /* Root of leaves (sorted in place) and scalars. */
