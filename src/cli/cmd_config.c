@@ -28,6 +28,7 @@ static int plan(struct budget *b, double *flops, const struct conf *c)
     conf_dims(c, &d);
     conf_pass(c, &o, -1);
     TRY(budget_plan(b, &d, &o, (enum reduction)c->train.reduction));
+    if (c->checkpoint.background) budget_snapshot(b, b->params + b->moments);
     TRY(model_shape(&m, &d));
     *flops = model_flops(m);
 out:

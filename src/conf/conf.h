@@ -53,6 +53,7 @@ struct conf {
     struct { int every_steps; int64_t max_tokens; } eval;
     struct {
         double every_minutes; int64_t every_steps; int keep; int64_t keep_every; int level;
+        int writers, background;
     } checkpoint;
     struct { int every_steps; } log;
 };

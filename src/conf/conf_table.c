@@ -127,6 +127,11 @@ const struct conf_key conf_keys[] = {
     { KEY(checkpoint, keep_every), CONF_INT, "0", 0, 1e12, "steps",
       "checkpoints of its multiples stay for good; 0: none", { 0 } },
     { KEY(checkpoint, level), CONF_INT, "1", 1, 19, "", "zstd compression", { 0 } },
+    { KEY(checkpoint, writers), CONF_INT, "8", 1, 1000, "files",
+      "at most, of a checkpoint; with more ranks a writer holds the state of its group of ranks "
+      "until it is written", { 0 } },
+    { KEY(checkpoint, background), CONF_BOOL, "true", NO_RANGE,
+      "write while training goes on, from a copy of the state in memory", { 0 } },
 
     { KEY(log, every_steps), CONF_INT, "1", 1, 1e9, "steps", "between progress lines", { 0 } },
 };

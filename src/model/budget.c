@@ -28,15 +28,21 @@ out:
     return rc;
 }
 
+void budget_snapshot(struct budget *b, int64_t bytes)
+{
+    b->total += bytes - b->snapshot;
+    b->snapshot = bytes;
+}
+
 char *budget_text(const struct budget *b)
 {
     char p[HUMAN_TEXT], g[HUMAN_TEXT], m[HUMAN_TEXT], t[HUMAN_TEXT], l[HUMAN_TEXT], s[HUMAN_TEXT],
-        sum[HUMAN_TEXT];
+        c[HUMAN_TEXT], sum[HUMAN_TEXT];
     return mem_format("  parameters %12s   (%lld)\n  gradients  %12s\n  moments    %12s\n"
                       "  tape       %12s\n  logits     %12s\n  scratch    %12s\n"
-                      "  sum        %12s",
+                      "  snapshot   %12s\n  sum        %12s",
                       human_bytes(p, b->params), (long long)b->n_params, human_bytes(g, b->grads),
                       human_bytes(m, b->moments), human_bytes(t, b->tape),
                       human_bytes(l, b->logits), human_bytes(s, b->scratch),
-                      human_bytes(sum, b->total));
+                      human_bytes(c, b->snapshot), human_bytes(sum, b->total));
 }

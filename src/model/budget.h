@@ -16,12 +16,16 @@ struct budget {
     int64_t n_params;                      /* elements, without padding            */
     int64_t params, grads, moments;        /* bytes                                */
     int64_t tape, logits, scratch;         /* bytes of a pass (pass_plan)          */
+    int64_t snapshot;                      /* bytes of the copy that a save takes  */
     int64_t total;
 };
 
 /* returns OK, or ERR_CONFIG as model_layout() and pass_plan() say it */
 int budget_plan(struct budget *b, const struct dims *d, const struct pass_opts *o,
                 enum reduction mode);
+
+/* A process that saves in the background holds a copy of this many bytes. */
+void budget_snapshot(struct budget *b, int64_t bytes);
 
 /* A table for people, one "  name   size" a line, the sum last.  A counted string. */
 char *budget_text(const struct budget *b);
