@@ -16,33 +16,60 @@
 
 /* --- saving ---------------------------------------------------------------- */
 
-static int save(struct train_loop *l, const char *reason)
+/* A save ended, in whatever way. */
+static int report(struct train_loop *l, int rc)
 {
-    const struct conf *c = l->conf;
-    const struct ckpt_opts opts = { .level = c->checkpoint.level, .keep = c->checkpoint.keep,
-                                    .keep_every = c->checkpoint.keep_every };
-    const double begin = clock_s();
+    const struct saved *saved = saver_saved(l->saver);
+    const int64_t step = l->save_step;
     char hex[HASH_HEX];
-    struct hash root;
 
-    metrics_sync(l->metrics);
-    const int rc = train_state_save(l->state, l->run->ckpt, l->info, &opts, &root);
     l->save_s = clock_s();
     if (rc != OK) {
-        metrics_write(l->metrics, json_pack("{s:s,s:I,s:b,s:s}", "kind", "save", "step",
-                                            l->state->step, "error", 1, "reason", reason));
+        metrics_write(l->metrics, json_pack("{s:s,s:I,s:b,s:s}", "kind", "save", "step", step,
+                                            "error", 1, "reason", l->reason));
         log_warn("the save of step %lld was given up; training goes on, and older checkpoints are "
-                 "as they were", (long long)l->state->step);
+                 "as they were", (long long)step);
         return rc;
     }
-    l->saved_step = l->state->step;
-    hash_hex(hex, root);
-    printf("committed step %lld root %s\n", (long long)l->state->step, hex);
+    l->saved_step = step;
+    hash_hex(hex, saved->root);
+    if (l->grid->world.rank == 0) printf("committed step %lld root %s\n", (long long)step, hex);
     fflush(stdout);
-    metrics_write(l->metrics, json_pack("{s:s,s:I,s:s,s:f,s:s}", "kind", "save", "step",
-                                        l->state->step, "root", hex, "save_s",
-                                        l->save_s - begin, "reason", reason));
+    metrics_write(l->metrics,
+                  json_pack("{s:s,s:I,s:s,s:f,s:f,s:f,s:s}", "kind", "save", "step", step, "root",
+                            hex, "save_s", saved->save_s, "snapshot_s", saved->snapshot_s,
+                            "write_s", saved->write_s, "reason", l->reason));
     return OK;
+}
+
+/* To the end of the save in flight, if there is one. */
+static int save_finish(struct train_loop *l)
+{
+    int rc = OK;
+
+    if (!saver_busy(l->saver)) return OK;
+    while (rc == OK && saver_busy(l->saver)) rc = saver_advance(l->saver);
+    return report(l, rc);
+}
+
+/* Begin; without a background, to its end. */
+static void save_begin(struct train_loop *l, const char *reason)
+{
+    (void)save_finish(l);
+    metrics_sync(l->metrics);
+    l->reason = reason;
+    l->save_step = l->state->step;
+    const int rc = saver_begin(l->saver, l->info);
+    if (rc != OK) (void)report(l, rc);
+    else if (!l->conf->checkpoint.background) (void)save_finish(l);
+}
+
+/* Between steps: the next part of a save whose threads are all done. */
+static void save_go_on(struct train_loop *l, int waits)
+{
+    if (!saver_busy(l->saver) || waits) return;
+    const int rc = saver_advance(l->saver);
+    if (!saver_busy(l->saver)) (void)report(l, rc);
 }
 
 /* Is a save due at this step by the configuration, and why?  The clock is the first rank's. */
@@ -53,17 +80,21 @@ static const char *save_due(const struct train_loop *l)
     const double minutes = c->checkpoint.every_minutes;
 
     if (every > 0 && step % every == 0) return "steps";
+    if (saver_busy(l->saver)) return NULL;
     int due = minutes > 0 && clock_s() - l->save_s >= 60 * minutes;
     mpi_do(MPI_Bcast(&due, 1, MPI_INT, 0, l->grid->world.comm));
     return due ? "time" : NULL;
 }
 
-/* The signal that any rank got, or 0: the same on all. */
-static int stop_agreed(const struct train_loop *l)
+/* What ranks agree on between steps: the signal that any of them got, or 0; and whether any would
+ * have to wait for its part of a save. */
+struct between { int stop, waits; };
+
+static struct between agree_between(const struct train_loop *l)
 {
-    int stop = stop_signal();
-    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, l->grid->world.comm));
-    return stop;
+    int v[2] = { stop_signal(), saver_waits(l->saver) };
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 2, MPI_INT, MPI_MAX, l->grid->world.comm));
+    return (struct between){ v[0], v[1] };
 }
 
 /* For messages: what a restart would go on from. */
@@ -78,10 +109,13 @@ static const char *newest(const struct train_loop *l)
 /* The state that the process leaves behind: a second try, then it is an error. */
 static int save_last(struct train_loop *l, const char *reason)
 {
+    for (int tries = 0; tries < 2; tries++) {
+        (void)save_finish(l);
+        if (l->saved_step == l->state->step) return OK;
+        save_begin(l, reason);
+    }
+    (void)save_finish(l);
     if (l->saved_step == l->state->step) return OK;
-    int rc = save(l, reason);
-    if (rc != OK) rc = save(l, reason);
-    if (rc == OK) return OK;
     return fail(ERR_IO, "step %lld could not be saved; %s", (long long)l->state->step, newest(l));
 }
 
@@ -235,10 +269,15 @@ int train_loop_run(struct train_loop *l)
     l->start_step = l->line_step = l->state->step;
     l->inner = NAN;
     for (;;) {
-        stop = stop_agreed(l);
+        const struct between now = agree_between(l);
+        stop = now.stop;
+        save_go_on(l, now.waits);
         if (l->state->step >= steps || stop) TRY(save_last(l, stop ? "signal" : "end"));
         if (stop && l->state->step < steps) break;
-        if (eval_due(l)) evaluate(l);
+        if (eval_due(l)) {
+            (void)save_finish(l);  /* a long evaluation must not keep it from being committed */
+            evaluate(l);
+        }
         if (l->state->step >= steps) break;
 
         TRY(FAILPOINT("train.step"));
@@ -246,7 +285,7 @@ int train_loop_run(struct train_loop *l)
         if (rc == ERR_DATA || rc == ERR_IO) save_last(l, "error");  /* of reading a sample */
         if (rc != OK) break;
         const char *due = l->state->step < steps ? save_due(l) : NULL;
-        if (due) save(l, due);
+        if (due) save_begin(l, due);
     }
     if (rc == OK && l->state->step < steps) {
         log_run("signal %d (%s): step %lld is saved; the same command goes on from there",
@@ -254,5 +293,6 @@ int train_loop_run(struct train_loop *l)
         rc = ERR_SAVED;
     }
 out:
+    (void)save_finish(l);
     return rc;
 }

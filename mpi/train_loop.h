@@ -2,6 +2,10 @@
  *
  *     evaluate if due -> done? -> step -> log -> save if due -> asked to stop?
  *
+ * A save goes on in the background of the next steps (saver.h).  One that is due by time while
+ * another is in flight is put off; one that is due by steps waits for the other, so that
+ * checkpoint.every_steps and keep_every name exact steps.
+ *
  * A save comes before the evaluation of its step, so that a long evaluation
  * can't cost steps; a run that is killed in between evaluates first when it
  * comes back (metrics_last_eval).
@@ -9,6 +13,7 @@
 #ifndef TRAIN_LOOP_H
 #define TRAIN_LOOP_H
 
+#include "mpi/saver.h"
 #include "mpi/train_inputs.h"
 #include "mpi/train_state.h"
 #include "mpi/train_step.h"
@@ -27,10 +32,13 @@ struct train_loop {
     struct metrics          *metrics;
     const struct grid       *grid;
     struct trace            *trace;       /* NULL: not wanted                            */
+    struct saver            *saver;
     json_t                  *info;        /* what goes into checkpoints beside the state */
     int64_t                  saved_step;  /* the state on disk; -1: none                 */
     /* Private. */
     double  start_s, save_s, line_s;      /* clock at the start, last save, last line    */
+    const char *reason;                   /* of the save in flight                       */
+    int64_t save_step;
     int64_t start_step, line_step;
     double  inner;                        /* last inner-loss ratio                       */
 };

@@ -4,6 +4,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/tiling.h"
 
 int train_state_new(struct train_state *s, const struct dims *d, int64_t seed,
                     const struct grid *g)
@@ -38,42 +39,78 @@ void train_state_done(struct train_state *s)
     *s = (struct train_state){ 0 };
 }
 
-/* All tensors of a state: three a parameter.  A counted array. */
-static struct tensor *tensors_of(const struct train_state *s)
+struct tensor *train_state_tensors(const struct train_state *s, int *count)
 {
+    static const char *const prefix[] = { "", "adam.m/", "adam.v/" };
     const struct param_table *t = &s->model->params;
-    const struct { const char *prefix; real *data; } kind[3] = {
-        { "", s->model->w }, { "adam.m/", s->m }, { "adam.v/", s->v }
-    };
     struct tensor *list = mem_new(3 * (int64_t)t->count, sizeof *list, "list of tensors");
 
-    for (int k = 0; k < 3; k++)
-        for (int i = 0; i < t->count; i++) {
-            const struct param *p = &t->p[i];
-            struct tensor *x = &list[k * t->count + i];
-            snprintf(x->name, sizeof x->name, "%s%s", kind[k].prefix, p->name);
-            x->dtype = DT_REAL;
-            x->ndim = p->ndim;
-            for (int j = 0; j < p->ndim; j++) x->shape[j] = p->shape[j];
-            x->data = kind[k].data + p->offset;
-        }
+    *count = 3 * t->count;
+    for (int k = 0; k < *count; k++) {
+        const struct param *p = &t->p[k % t->count];
+        struct tensor *x = &list[k];
+        snprintf(x->name, sizeof x->name, "%s%s", prefix[k / t->count], p->name);
+        x->dtype = DT_REAL;
+        x->ndim = p->ndim;
+        for (int j = 0; j < p->ndim; j++) x->shape[j] = p->shape[j];
+    }
     return list;
 }
 
-int train_state_save(const struct train_state *s, const char *dir, json_t *info,
-                     const struct ckpt_opts *opts, struct hash *root)
+/* Tiles of kind `kind` (0: weights, 1, 2: moments) in spans of the flat array, appended to places,
+ * which may be NULL.  compact: base holds span after span, and nothing between them. */
+static int64_t add_places(struct place *places, const struct param_table *t, int kind, real *base,
+                          const struct span *span, int spans, int compact)
 {
-    struct tensor *list = tensors_of(s);
-    json_t *scalars = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "step", s->step, "sample", s->sample,
-                                "tokens", s->tokens, "skipped", s->skipped, "bad_run", s->bad_run,
-                                "seed", s->seed);
-    const struct ckpt_meta meta = { .step = s->step, .scalars = scalars, .info = info };
+    int64_t n = 0, before = 0;
+    int i = 0;
 
-    check(scalars);
-    const int rc = ckpt_save(dir, list, 3 * s->model->params.count, &meta, opts, root);
-    json_decref(scalars);
-    mem_free(list);
-    return rc;
+    for (int k = 0; k < spans; before += span[k].end - span[k].begin, k++) {
+        for (; i < t->count && t->p[i].offset + t->p[i].n <= span[k].begin; i++) { }
+        for (int j = i; j < t->count && t->p[j].offset < span[k].end; j++) {
+            const struct tiling c = tiling_of(t->p[j].shape, t->p[j].ndim);
+            for (int64_t tile = 0; tile < tiling_count(&c); tile++) {
+                int64_t at, size;
+                tiling_at(&c, tile, &at, &size);
+                at += t->p[j].offset;
+                if (at < span[k].begin || at >= span[k].end) continue;
+                if (places)
+                    places[n] = (struct place){
+                        .tensor = kind * t->count + j, .tile = tile,
+                        .raw = base + (compact ? before + at - span[k].begin : at),
+                    };
+                n++;
+            }
+        }
+    }
+    return n;
+}
+
+struct place *train_state_places(const struct train_state *s, int held, int64_t *count)
+{
+    const struct param_table *t = &s->model->params;
+    const struct span *own, *mine;
+    const int n_own = reducer_spans(s->reducer, &own);
+    const int n_mine = held ? reducer_holds(s->reducer, &mine) : reducer_spans(s->reducer, &mine);
+    struct place *list = NULL;
+
+    for (int fill = 0; fill < 2; fill++) {
+        int64_t n = add_places(list, t, 0, s->model->w, mine, n_mine, 0);
+        n += add_places(list ? list + n : NULL, t, 1, s->m, own, n_own, 1);
+        n += add_places(list ? list + n : NULL, t, 2, s->v, own, n_own, 1);
+        *count = n;
+        if (!fill) list = mem_new(n, sizeof *list, "tiles of a state");
+    }
+    return list;
+}
+
+json_t *train_state_scalars(const struct train_state *s)
+{
+    json_t *o = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "step", s->step, "sample", s->sample,
+                          "tokens", s->tokens, "skipped", s->skipped, "bad_run", s->bad_run,
+                          "seed", s->seed);
+    check(o);
+    return o;
 }
 
 static int scalar(int64_t *x, const struct ckpt *c, const char *name)
@@ -86,7 +123,8 @@ static int scalar(int64_t *x, const struct ckpt *c, const char *name)
     return OK;
 }
 
-static int tensor_in(const struct tensor *want, struct ckpt *c)
+/* Number of a tensor in the checkpoint, or ERR_CONFIG. */
+static int number_in(const struct tensor *want, const struct ckpt *c)
 {
     char asked[TENSOR_SHAPE_TEXT], found[TENSOR_SHAPE_TEXT];
     const int k = ckpt_find(c, want->name);
@@ -97,14 +135,16 @@ static int tensor_in(const struct tensor *want, struct ckpt *c)
         return fail(ERR_CONFIG, "%s: %s is %s %s, this model's is %s %s", ckpt_path(c), want->name,
                     dtype_name(x->dtype), tensor_shape_text(found, x->ndim, x->shape),
                     dtype_name(want->dtype), tensor_shape_text(asked, want->ndim, want->shape));
-    return ckpt_read(c, k, want->data);
+    return k;
 }
 
 int train_state_load(struct train_state *s, struct ckpt *c)
 {
-    struct tensor *list = tensors_of(s);
-    const int count = 3 * s->model->params.count;
-    int rc = OK;
+    int count, rc = OK;
+    int64_t n;
+    struct tensor *list = train_state_tensors(s, &count);
+    struct place *want = train_state_places(s, 1, &n);
+    int *number = mem_new(count, sizeof *number, "tensors of a checkpoint");
 
     TRY(scalar(&s->step, c, "step"));
     TRY(scalar(&s->sample, c, "sample"));
@@ -112,8 +152,15 @@ int train_state_load(struct train_state *s, struct ckpt *c)
     TRY(scalar(&s->skipped, c, "skipped"));
     TRY(scalar(&s->bad_run, c, "bad_run"));
     TRY(scalar(&s->seed, c, "seed"));
-    for (int i = 0; i < count; i++) TRY(tensor_in(&list[i], c));
+    for (int i = 0; i < count; i++) {
+        number[i] = number_in(&list[i], c);
+        if (number[i] < 0) TRY(number[i]);
+    }
+    for (int64_t k = 0; k < n; k++) want[k].tensor = number[want[k].tensor];
+    TRY(ckpt_read_tiles(c, want, n));
 out:
+    mem_free(number);
+    mem_free(want);
     mem_free(list);
     return rc;
 }

@@ -15,7 +15,7 @@
 #include "mpi/reduce.h"
 
 #include "src/model/model.h"
-#include "src/store/ckpt.h"
+#include "src/store/ckpt_parts.h"
 
 struct train_state {
     struct model *model;    /* owned                                            */
@@ -39,11 +39,19 @@ int train_state_new(struct train_state *s, const struct dims *d, int64_t seed,
 void train_state_init(struct train_state *s, int64_t seed);
 void train_state_done(struct train_state *s);
 
-/* Save under `dir` (ckpt_save).  info is borrowed. */
-int train_state_save(const struct train_state *s, const char *dir, json_t *info,
-                     const struct ckpt_opts *opts, struct hash *root);
+/* All tensors by name, dtype and shape, without data; a counted block. */
+struct tensor *train_state_tensors(const struct train_state *s, int *count);
 
-/* Become what a checkpoint holds.
+/* This rank's tiles: of the moments that it owns, and of the weights that it owns (held 0), or
+ * holds (1).  tensor counts as in train_state_tensors(), raw points into the state; a counted
+ * block. */
+struct place *train_state_places(const struct train_state *s, int held, int64_t *count);
+
+/* A new reference. */
+json_t *train_state_scalars(const struct train_state *s);
+
+/* Become what a checkpoint holds: counters, and the tiles that are this rank's, proved.  Local;
+ * all ranks together read everything.
  * returns OK; ERR_CONFIG if its tensors are not those of this model; ERR_DATA,
  * ERR_IO from reading */
 int train_state_load(struct train_state *s, struct ckpt *c);

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "mpi/ckpt_search.h"
 #include "mpi/reduce.h"
 #include "mpi/trace.h"
 #include "mpi/train_loop.h"
@@ -111,6 +112,9 @@ static int plan(struct trainer *t)
     const int rc = budget_plan(&t->budget, &t->dims, &t->step.pass, t->step.reduction);
     if (rc != OK) return rc;
     if (t->grid.world.size > 1) share_budget(t);
+    budget_snapshot(&t->budget, saver_copies(&t->grid.world, t->conf->checkpoint.writers,
+                                             t->conf->checkpoint.background) * t->budget.moments /
+                                    2 * 3);
 
     char *text = budget_text(&t->budget);
     log_phase("memory, predicted\n%s", text);
@@ -166,10 +170,11 @@ static int same_data(const struct trainer *t, struct ckpt *c)
                 "--allow-data-change goes on with it", ckpt_path(c), was, t->conf->data.train, is);
 }
 
-static int resume(struct trainer *t, struct ckpt *c)
+/* What this rank needs of a checkpoint: ckpt_search(). */
+static int resume(struct ckpt *c, void *trainer)
 {
+    struct trainer *t = trainer;
     const char *config = json_string_value(json_object_get(ckpt_info(c), "config"));
-    char hex[HASH_HEX];
     int rc = OK;
 
     if (!config) TRY(fail(ERR_CONFIG, "%s was not written by ttt train", ckpt_path(c)));
@@ -178,9 +183,6 @@ static int resume(struct trainer *t, struct ckpt *c)
     TRY(train_state_load(&t->state, c));
     t->state.seed = t->conf->run.seed;
     t->root = ckpt_root(c);
-    t->resumed = 1;
-    hash_hex(hex, t->root);
-    log_phase("resumed from %s: step %lld root %s", ckpt_path(c), (long long)t->state.step, hex);
 out:
     return rc;
 }
@@ -222,35 +224,51 @@ out:
     return rc;
 }
 
-/* No checkpoint: that is a beginning, unless all there were had to be moved away. */
-static int fresh(struct trainer *t)
+/* Is there anything in quarantine? */
+static int check_quarantine(struct trainer *t)
 {
     char **names = NULL;
     int count = 0;
 
-    if (path_is_dir(t->run.quarantine)) {
-        const int rc = dir_list(&names, &count, t->run.quarantine);
-        mem_free(names);
-        if (rc != OK) return rc;
-    }
-    if (count > 0)
-        return fail(ERR_DATA, "%s has no valid checkpoint, and %d in %s; move that folder away to "
-                    "begin anew", t->run.dir, count, t->run.quarantine);
-    if (t->conf->train.init_from[0]) return init_from(t, t->conf->train.init_from);
-    model_init(t->state.model, (uint64_t)t->conf->run.seed);
+    if (!path_is_dir(t->run.quarantine)) return OK;
+    const int rc = dir_list(&names, &count, t->run.quarantine);
+    mem_free(names);
+    if (rc != OK || count == 0) return rc;
+    return fail(ERR_DATA, "%s has no valid checkpoint, and %d in %s; move that folder away to "
+                "begin anew", t->run.dir, count, t->run.quarantine);
+}
+
+/* No checkpoint: that is a beginning, unless all there were had to be moved away.  Collective. */
+static int fresh(struct trainer *t)
+{
+    const struct axis *world = &t->grid.world;
+    const int rc = axis_agree(world, world->rank == 0 ? check_quarantine(t) : OK);
+
+    if (rc != OK) return rc;
+    if (t->conf->train.init_from[0])
+        return axis_agree(world, init_from(t, t->conf->train.init_from));
+    train_state_init(&t->state, t->conf->run.seed);
     return OK;
 }
 
+/* Collective. */
 static int first_state(struct trainer *t)
 {
+    const struct axis *world = &t->grid.world;
     struct ckpt *c = NULL;
-    int rc = train_state_new(&t->state, &t->dims, t->conf->run.seed, &t->grid);
+    char hex[HASH_HEX];
+    int rc = axis_agree(world, train_state_new(&t->state, &t->dims, t->conf->run.seed, &t->grid));
     if (rc != OK) return rc;
 
-    rc = ckpt_newest(&c, t->run.ckpt, t->run.quarantine);
-    if (rc == OK) rc = resume(t, c);
-    else if (rc == ERR_MISSING) rc = fresh(t);
-    if (rc == OK) (void)ckpt_clean(t->run.ckpt);  /* said; what stays costs only space */
+    rc = ckpt_search(&c, world, t->run.ckpt, t->run.quarantine, resume, t);
+    if (rc == OK) {
+        t->resumed = 1;
+        hash_hex(hex, t->root);
+        log_phase("resumed from %s: step %lld root %s", ckpt_path(c), (long long)t->state.step,
+                  hex);
+    } else if (rc == ERR_MISSING) rc = fresh(t);
+    /* Said; what stays costs only space. */
+    if (rc == OK && world->rank == 0) (void)ckpt_clean(t->run.ckpt);
     ckpt_close(c);
     return rc;
 }
@@ -346,6 +364,17 @@ static void say_traffic(const struct trainer *t, const struct stepper *s)
             human_bytes(c, v[0]), (long long)v[0], human_bytes(a, v[1]), human_bytes(g, v[2]));
 }
 
+static struct saver *new_saver(const struct trainer *t)
+{
+    const struct conf *c = t->conf;
+    const struct saver_opts o = {
+        .ckpt = { .level = c->checkpoint.level, .keep = c->checkpoint.keep,
+                  .keep_every = c->checkpoint.keep_every },
+        .writers = c->checkpoint.writers, .background = c->checkpoint.background,
+    };
+    return saver_new(&t->state, t->run.ckpt, &o);
+}
+
 static int train(struct trainer *t)
 {
     const int finished = t->state.step >= t->conf->train.steps;
@@ -354,13 +383,16 @@ static int train(struct trainer *t)
         .conf = t->conf, .inputs = &t->inputs, .run = &t->run, .state = &t->state,
         .step = &t->step, .metrics = t->metrics, .info = t->info, .grid = &t->grid,
         .saved_step = t->resumed ? t->state.step : -1,
+        .saver = new_saver(t),
     };
 
     if (finished) {
         char hex[HASH_HEX];
         hash_hex(hex, t->root);
         log_run("%s is finished: step %lld root %s", t->run.dir, (long long)t->state.step, hex);
-        return train_loop_run(&l);  /* at most an evaluation that was cut off */
+        const int rc = train_loop_run(&l);  /* at most an evaluation that was cut off */
+        saver_free(l.saver);
+        return rc;
     }
     log_phase("%lld parameters, %lld steps of %lld sequences of %d tokens, %d threads",
               (long long)t->budget.n_params, (long long)t->conf->train.steps,
@@ -377,6 +409,7 @@ static int train(struct trainer *t)
     trace_free(l.trace);
     say_traffic(t, l.stepper);
     stepper_free(l.stepper);
+    saver_free(l.saver);
     return rc;
 }
 
@@ -385,9 +418,6 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
     struct trainer t = { .conf = c, .opts = o, .run = { .lock = -1 } };
     int rc = OK;
 
-    if (world->size > 1)
-        return axis_agree(world, fail(ERR_CONFIG, "ttt train runs as one process so far, and "
-                                      "mpirun started %d", world->size));
     if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
     gemm_start();
     stop_catch();

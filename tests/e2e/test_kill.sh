@@ -7,7 +7,7 @@
 KILLS=${KILLS:-60}
 make_data
 make_config "$WORK/run.yaml"
-sets="train.steps=600 checkpoint.every_steps=7 checkpoint.keep=2 log.every_steps=50"
+sets="train.steps=600 checkpoint.every_steps=7 checkpoint.keep=2 checkpoint.background=true log.every_steps=50"
 
 # shellcheck disable=SC2086
 trained "uninterrupted" whole $sets && ok "uninterrupted"

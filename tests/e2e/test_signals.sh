@@ -3,7 +3,7 @@
 . "$(dirname "$0")/tiny.sh"
 make_data
 make_config "$WORK/run.yaml"
-sets="train.steps=60 checkpoint.every_steps=0"
+sets="train.steps=60 checkpoint.every_steps=0 checkpoint.background=true"
 
 # shellcheck disable=SC2086
 trained "uninterrupted" whole $sets && ok "uninterrupted"

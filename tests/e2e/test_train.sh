@@ -25,6 +25,9 @@ same "every inner state kept" g1 train.inner_group=1
 same "no diagnostics" st train.inner_stats_every=0
 same "evaluation in between" ev data.val="$WORK/val" eval.every_steps=3
 same "saved at every step" ck checkpoint.every_steps=1
+same "saved at every step, in the background" cb checkpoint.every_steps=1 checkpoint.background=true
+same "saved by time, in the background" tb checkpoint.every_steps=0 checkpoint.every_minutes=0.00001 checkpoint.background=true
+equal "every one of these saves" "$(values cb step save | tr '\n' ' ')" "1 2 3 4 5 6 7 8 9 10 11 12 "
 same "saved by time" tm checkpoint.every_steps=0 checkpoint.every_minutes=0.00001
 
 # ... and the comparison can fail.
@@ -121,13 +124,8 @@ name="a second process is refused" expect_exit 75 "$TTT" train "$WORK/run.yaml" 
 wait $pid
 equal "and the first ends well" "$(root_of owned)" "$root"
 
-# More ranks than one.
+# More ranks than one: test_grid.sh.
 if command -v mpirun >/dev/null; then
-    run2="mpirun --allow-run-as-root --oversubscribe -n 2"
-    # shellcheck disable=SC2086
-    name="two ranks are refused" expect_exit 78 $run2 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/two"
-    expect_text "in words" "runs as one process so far, and mpirun started 2"
-    equal "and nothing is made" "$(ls -d "$WORK/two" 2>/dev/null || echo none)" none
     # shellcheck disable=SC2086
     name="one rank under mpirun" expect_exit 0 mpirun --allow-run-as-root -n 1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/one"
 fi

@@ -31,7 +31,7 @@ run: {dir: $WORK/run, seed: 3, threads: 1}
 model: {vocab: 258, layers: 2, width: 32, heads: 2, ffn_width: 64}
 data: {train: $WORK/train}
 train: {steps: 12, context: 64, batch_tokens: 320, micro_batch: 2}
-checkpoint: {every_steps: 4, every_minutes: 0}
+checkpoint: {every_steps: 4, every_minutes: 0, background: false}
 END
 }
 

@@ -1,0 +1,63 @@
+/* saver.h -- checkpoints of a grid, written while training goes on.
+ *
+ *     step boundary   main thread of every rank                    a thread of its own
+ *     -------------   -----------------------------------------    --------------------------
+ *     save is due     folder; copy of own tiles, their leaves  ->  compress, write, fsync
+ *     all written     leaves to rank 0: root, MANIFEST         ->  re-read a share
+ *     all read        older ones go; "committed"
+ *
+ * Ranks are dealt out to writer files in contiguous groups.  Those of a group hand their tiles to
+ * its first one, which holds them in memory until they are written; with at least as many writers
+ * as ranks, each writes its own and nothing is sent.  The ranks of a group re-read the file of the
+ * next group, so that on several nodes another one than the writer's reads it.
+ *
+ * Threads in the background call no MPI.  When anything fails on any rank the save is over on all:
+ * its folder is removed, older checkpoints are as they were, and training goes on.
+ */
+#ifndef SAVER_H
+#define SAVER_H
+
+#include "mpi/train_state.h"
+
+struct saver_opts {
+    struct ckpt_opts ckpt;
+    int              writers;      /* files, at most                              */
+    int              background;   /* else every step is done when it is called   */
+};
+
+struct saved {
+    int64_t     step;
+    struct hash root;              /* equal to that of a single process           */
+    double      snapshot_s;        /* training stood still for the copy           */
+    double      write_s;           /* the slowest rank's compressing and writing  */
+    double      save_s;            /* from the beginning to the end               */
+};
+
+struct saver;
+
+/* Collective on the state's grid; everything is borrowed. */
+struct saver *saver_new(const struct train_state *st, const char *dir,
+                        const struct saver_opts *o);
+void saver_free(struct saver *s);  /* nothing may be in flight */
+
+/* Begin to save the state as it is now; nothing may be in flight.  Collective.
+ * returns OK, and saver_busy() is 1; else the save failed, the same on all ranks */
+int saver_begin(struct saver *s, json_t *info);
+
+/* Is a save in flight?  The same on all ranks. */
+int saver_busy(const struct saver *s);
+
+/* Would saver_advance() have to wait for our thread?  Local. */
+int saver_waits(const struct saver *s);
+
+/* Do the next collective part; waits for threads.  Collective, while busy.
+ * returns OK; else the save failed, the same on all ranks, and it is over */
+int saver_advance(struct saver *s);
+
+/* How many ranks' shares of the state this rank holds copies of, predicted. */
+int saver_copies(const struct axis *world, int writers, int background);
+
+/* What the last save that ended well was. */
+const struct saved *saver_saved(const struct saver *s);
+
+#endif
