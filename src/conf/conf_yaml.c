@@ -134,7 +134,8 @@ static void read_value(struct yaml *y, const char *path, struct place key, yaml_
         y->r->bad[i] = 1;
         if (e->type != YAML_ALIAS_EVENT)
             conf_complain(y->r, y->r->where[i], path, "expected %s, found %s",
-                          conf_expected(expected, sizeof expected, &y->r->schema->keys[i]), kind(e));
+                          conf_expected(expected, sizeof expected, &y->r->schema->keys[i]),
+                          kind(e));
     }
     skip(y, e);
 }
