@@ -5,6 +5,7 @@
 #include "mpi/reduce.h"
 #include "mpi/trace.h"
 #include "src/base/mem.h"
+#include "src/base/poke.h"
 #include "src/base/status.h"
 
 /* Requests of one slot.  recv[k] belongs to operation k of the plan. */
@@ -203,13 +204,16 @@ static void send(struct step_exec *e, const struct op *op)
     else e->bytes.activations += c.bytes;
 }
 
-/* Let MPI move what is under way. */
-static void poke(struct step_exec *e, struct reducer *red)
+/* What may be under way. */
+struct moving { const struct axis *world; struct reducer *red; };
+
+/* Let MPI move it: the hook of poke(). */
+static void move(void *ctx)
 {
+    const struct moving *v = ctx;
     int any;
-    if (e->g->world.size == 1) return;
-    mpi_do(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, e->g->world.comm, &any, MPI_STATUS_IGNORE));
-    if (red) reducer_poke(red);
+    mpi_do(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, v->world->comm, &any, MPI_STATUS_IGNORE));
+    if (v->red) reducer_poke(v->red);
 }
 
 /* Operations of forward only: everything before and including the loss. */
@@ -263,7 +267,10 @@ void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,
                    const int64_t *valid, struct grad *g, struct reducer *red,
                    struct pass_sums *sums, struct trace *trace)
 {
+    struct moving moving = { &e->g->world, red };
+
     check(!g || !e->forward_only);
+    if (e->g->world.size > 1) poke_hook(move, &moving);
     for (int k = 0; k < e->plan.count; k++) {
         const struct op *op = &e->plan.ops[k];
         if (!g && is_backward(op->kind)) continue;
@@ -274,6 +281,7 @@ void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,
         else if (op_is_recv(op->kind)) mpi_do(MPI_Wait(&e->recv[k], MPI_STATUS_IGNORE));
         else compute(e, op, g, sums);
         trace_end(trace, op);
-        poke(e, red);
+        poke();
     }
+    poke_hook(NULL, NULL);
 }

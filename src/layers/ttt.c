@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "src/base/poke.h"
 #include "src/kernels/act.h"
 #include "src/kernels/conv1d.h"
 #include "src/kernels/layernorm.h"
@@ -159,6 +160,7 @@ static void inner(const struct layer_call *c, const struct head_share *share, re
                   struct tape *w)
 {
     const struct heads s = heads_of(c, share, carry, w);
+    poke();
     heads_forward(&s, share->out);
 }
 
@@ -293,6 +295,7 @@ static void inner_backward(const struct layer_call *c, const struct head_share *
     struct heads_grad g = { .dq = share->din[0], .dk = share->din[1], .dv = share->din[2],
                             .dsig = share->din[3], .small = w->v[W_SMALL], .dcarry = dcarry };
     memset(g.small, 0, (size_t)(c->B * s.H * heads_small(d->K, head_width(d))) * sizeof(real));
+    poke();
     heads_backward(&s, &g, share->dout);
     small_grads(c, &p, g.small, s.h0, s.H);
 }

@@ -1,5 +1,6 @@
 #include "src/model/head.h"
 
+#include "src/base/poke.h"
 #include "src/kernels/gemm.h"
 #include "src/kernels/xent.h"
 
@@ -24,6 +25,7 @@ double head_unit(struct head_work *w, struct grad *g, const struct head_unit *u)
     double sum = 0;
 
     for (int t = 0, n; t < u->T; t += n) {
+        poke();
         n = chunk(u->T - t);
         const real *x = u->x + (int64_t)t * C;
         for (int i = 0; i < n; i++) {

@@ -1,0 +1,17 @@
+#include "src/base/poke.h"
+
+#include <stddef.h>
+
+static void (*hook)(void *ctx);
+static void *context;
+
+void poke_hook(void (*f)(void *ctx), void *ctx)
+{
+    hook = f;
+    context = ctx;
+}
+
+void poke(void)
+{
+    if (hook) hook(context);
+}
