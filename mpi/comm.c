@@ -29,6 +29,8 @@ void comm_start(struct axis *world)
     /* Without mpirun, Open MPI would start a daemon for processes that we never spawn. */
     if (!getenv("PMIX_RANK") && !getenv("OMPI_COMM_WORLD_SIZE"))
         setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
+    /* The carries of small models leave at once, without a hand-shake, between ranks of a node. */
+    setenv("OMPI_MCA_btl_vader_eager_limit", "262144", 0);
     mpi_do(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level));
     check(level >= MPI_THREAD_FUNNELED);
     mpi_do(MPI_Comm_dup(MPI_COMM_WORLD, &world->comm));

@@ -15,8 +15,9 @@ struct bucket {
     int64_t            begin, end;
     int64_t           *cut;     /* (axis->size + 1) where owners' runs begin      */
     int               *counts;  /* (axis->size) their lengths                     */
-    void              *sum;     /* our run's sum, while it arrives                */
-    MPI_Request        request;
+    void              *sum;     /* our run, as it comes from another rank         */
+    int                tag, round;  /* round 0: not begun, or done                */
+    MPI_Request        request[2];  /* of the round: receive, send                */
 };
 
 struct reducer {
@@ -46,7 +47,7 @@ static const struct axis *holders(const struct grid *g, const struct model *m, i
 static void bucket_init(struct bucket *b, const struct model *m, int number,
                         const struct axis *axis)
 {
-    *b = (struct bucket){ .axis = axis, .request = MPI_REQUEST_NULL };
+    *b = (struct bucket){ .axis = axis, .tag = number };
     if (!axis) return;
     b->cut = mem_new(axis->size + 1, sizeof *b->cut, "bucket");
     b->counts = mem_new(axis->size, sizeof *b->counts, "bucket");
@@ -140,29 +141,80 @@ int64_t reducer_bytes(const struct reducer *r) { return r->bytes; }
 
 void reducer_attach(struct reducer *r, struct grad *g) { r->grad = g; }
 
+/* --- sums ------------------------------------------------------------------- *
+ *
+ * Our own run comes from everybody else, and theirs goes to them, one pair a round:
+ *
+ *   round k:  to rank + k its run,  from rank - k ours, which is added
+ *
+ * Every rank sends and adds the same amount, and rounds go on while a rank computes.  (Open MPI
+ * 4.1 sums all of an MPI_Ireduce_scatter on one rank.) */
+
+/* Elements [at, ...) of the gradient sums, and their type. */
+static void *sums_at(const struct reducer *r, int64_t at, MPI_Datatype *type)
+{
+    const int exact = r->grad->mode == REDUCE_EXACT;
+    *type = exact ? MPI_INT64_T : REAL_MPI;
+    return exact ? (void *)(r->grad->fixed + at) : (void *)(r->grad->floats + at);
+}
+
+static void start_round(struct reducer *r, struct bucket *b)
+{
+    const struct axis *x = b->axis;
+    const int to = (x->rank + b->round) % x->size, from = (x->rank - b->round + x->size) % x->size;
+    MPI_Datatype type;
+    const void *theirs = sums_at(r, b->cut[to], &type);
+
+    mpi_do(MPI_Irecv(b->sum, b->counts[x->rank], type, from, b->tag, x->comm, &b->request[0]));
+    mpi_do(MPI_Isend(theirs, b->counts[to], type, to, b->tag, x->comm, &b->request[1]));
+}
+
+/* What has come is added; the next round begins. */
+static void finish_round(struct reducer *r, struct bucket *b)
+{
+    const int64_t n = b->counts[b->axis->rank];
+    MPI_Datatype type;
+    void *own = sums_at(r, b->cut[b->axis->rank], &type);
+
+    if (r->grad->mode == REDUCE_EXACT) {
+        int64_t *sum = own;
+        const int64_t *part = b->sum;
+        #pragma omp parallel for schedule(static)
+        for (int64_t i = 0; i < n; i++) sum[i] += part[i];
+    } else {
+        real *sum = own;
+        const real *part = b->sum;
+        #pragma omp parallel for schedule(static)
+        for (int64_t i = 0; i < n; i++) sum[i] += part[i];
+    }
+    if (++b->round < b->axis->size) start_round(r, b);
+    else b->round = 0;
+}
+
 void reducer_begin(struct reducer *r, int bucket)
 {
     struct bucket *b = &r->b[bucket];
-    const int exact = r->grad->mode == REDUCE_EXACT;
-    const size_t each = exact ? sizeof(int64_t) : sizeof(real);
+    MPI_Datatype type;
+    int each;
 
-    check(b->axis && b->request == MPI_REQUEST_NULL);
+    check(b->axis && !b->round);
     if (b->axis->size == 1) return;
     if (b->axis == &r->g->replica) r->order = (r->order * (r->buckets + 1) + bucket + 1) % ORDERS;
-    const int64_t own = b->counts[b->axis->rank];
-    r->bytes += (b->end - b->begin - own) * (int64_t)each;
-    mpi_do(MPI_Ireduce_scatter(exact ? (void *)(r->grad->fixed + b->begin)
-                                     : (void *)(r->grad->floats + b->begin),
-                               b->sum, b->counts, exact ? MPI_INT64_T : REAL_MPI, MPI_SUM,
-                               b->axis->comm, &b->request));
+    sums_at(r, 0, &type);
+    mpi_do(MPI_Type_size(type, &each));
+    r->bytes += (b->end - b->begin - b->counts[b->axis->rank]) * each;
+    b->round = 1;
+    start_round(r, b);
 }
 
 void reducer_poke(struct reducer *r)
 {
-    int done;
-    for (int i = 0; i < r->buckets; i++)
-        if (r->b[i].request != MPI_REQUEST_NULL)
-            mpi_do(MPI_Request_get_status(r->b[i].request, &done, MPI_STATUS_IGNORE));
+    for (int i = 0; i < r->buckets; i++) {
+        struct bucket *b = &r->b[i];
+        int done = 0;
+        if (b->round) mpi_do(MPI_Testall(2, b->request, &done, MPI_STATUSES_IGNORE));
+        if (done) finish_round(r, b);
+    }
 }
 
 void reducer_end(struct reducer *r)
@@ -170,17 +222,9 @@ void reducer_end(struct reducer *r)
     axis_check_agree(&r->g->replica, r->order, "order of buckets");
     axis_check_agree(&r->g->replica, r->grad->mode, "reduction");
     r->order = 0;
-    for (int i = 0; i < r->buckets; i++) {
-        struct bucket *b = &r->b[i];
-        if (b->request == MPI_REQUEST_NULL) continue;
-        mpi_do(MPI_Wait(&b->request, MPI_STATUS_IGNORE));
-        const size_t own = (size_t)b->counts[b->axis->rank];
-        const int64_t at = b->cut[b->axis->rank];
-        if (r->grad->mode == REDUCE_EXACT)
-            memcpy(r->grad->fixed + at, b->sum, own * sizeof *r->grad->fixed);
-        else
-            memcpy(r->grad->floats + at, b->sum, own * sizeof *r->grad->floats);
-    }
+    for (int i = 0; i < r->buckets; i++)
+        for (struct bucket *b = &r->b[i]; b->round; finish_round(r, b))
+            mpi_do(MPI_Waitall(2, b->request, MPI_STATUSES_IGNORE));
 }
 
 void reducer_gather(struct reducer *r, real *w)
@@ -190,10 +234,9 @@ void reducer_gather(struct reducer *r, real *w)
         if (!b->axis || b->axis->size == 1) continue;
         int *places = mem_new(b->axis->size, sizeof *places, "gather");
         for (int k = 0; k < b->axis->size; k++) places[k] = mpi_count(b->cut[k] - b->begin);
-        mpi_do(MPI_Iallgatherv(MPI_IN_PLACE, 0, REAL_MPI, w + b->begin, b->counts, places,
-                               REAL_MPI, b->axis->comm, &b->request));
+        mpi_do(MPI_Allgatherv(MPI_IN_PLACE, 0, REAL_MPI, w + b->begin, b->counts, places,
+                              REAL_MPI, b->axis->comm));
         r->bytes += (b->end - b->begin - b->counts[b->axis->rank]) * (int64_t)sizeof(real);
-        mpi_do(MPI_Wait(&b->request, MPI_STATUS_IGNORE));
         mem_free(places);
     }
 }

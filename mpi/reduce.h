@@ -6,7 +6,8 @@
  * Buckets and their owners: model/bucket.h.  A rank sums, updates, hashes and stores its own run
  * of every bucket it holds, and nobody else does.
  *
- * Exact mode adds 64-bit integers, so how an MPI library arranges the sums changes no bit.
+ * Exact mode adds 64-bit integers, so the order of sums changes no bit; in fast mode the grid
+ * fixes it.
  */
 #ifndef REDUCE_H
 #define REDUCE_H
