@@ -7,7 +7,7 @@ static enum log_level limit = LOG_STEP;
 static int speaker = 1;
 static char last_error[1024];
 static int held;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* a writer in the background fails, too */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* threads of ours fail, too */
 
 void log_level(enum log_level level) { limit = level; }
 void log_speaker(int speaks) { speaker = speaks; }
