@@ -15,7 +15,7 @@ struct bucket {
     int64_t            begin, end;
     int64_t           *cut;     /* (axis->size + 1) where owners' runs begin      */
     int               *counts;  /* (axis->size) their lengths                     */
-    void              *sum;     /* our run, as it comes from another rank         */
+    void              *part;    /* a run as it comes, room for the longest        */
     int                tag, round;  /* round 0: not begun, or done                */
     MPI_Request        request[2];  /* of the round: receive, send                */
 };
@@ -54,8 +54,12 @@ static void bucket_init(struct bucket *b, const struct model *m, int number,
     bucket_cut(b->cut, m, number, axis->size);
     b->begin = b->cut[0];
     b->end = b->cut[axis->size];
-    for (int i = 0; i < axis->size; i++) b->counts[i] = mpi_count(b->cut[i + 1] - b->cut[i]);
-    if (axis->size > 1) b->sum = mem_new(b->counts[axis->rank], sizeof(int64_t), "gradient sums");
+    int longest = 0;
+    for (int i = 0; i < axis->size; i++) {
+        b->counts[i] = mpi_count(b->cut[i + 1] - b->cut[i]);
+        if (b->counts[i] > longest) longest = b->counts[i];
+    }
+    if (axis->size > 1) b->part = mem_new(longest, sizeof(int64_t), "gradient sums");
 }
 
 static int by_begin(const void *a, const void *b)
@@ -110,7 +114,7 @@ void reducer_free(struct reducer *r)
     for (int i = 0; i < r->buckets; i++) {
         mem_free(r->b[i].cut);
         mem_free(r->b[i].counts);
-        mem_free(r->b[i].sum);
+        mem_free(r->b[i].part);
     }
     mem_free(r->b);
     mem_free(r->own);
@@ -143,12 +147,15 @@ void reducer_attach(struct reducer *r, struct grad *g) { r->grad = g; }
 
 /* --- sums ------------------------------------------------------------------- *
  *
- * Our own run comes from everybody else, and theirs goes to them, one pair a round:
+ * Around the ring of ranks that hold a bucket, an owner's run from rank to rank:
  *
- *   round k:  to rank + k its run,  from rank - k ours, which is added
+ *   round k:  run of rank - k to the next rank;  run of rank - k - 1 from the one before, added
+ *   k = n-1:  our own run comes home
  *
- * Every rank sends and adds the same amount, and rounds go on while a rank computes.  (Open MPI
- * 4.1 sums all of an MPI_Ireduce_scatter on one rank.) */
+ * Every rank sends and adds the same amount, only to its neighbour, so that each node sends each
+ * run once; and rounds go on while a rank computes.  (Open MPI 4.1 sums all of an
+ * MPI_Ireduce_scatter on one rank.)  Sums of other runs end up in the gradient, where nobody
+ * reads them. */
 
 /* Elements [at, ...) of the gradient sums, and their type. */
 static void *sums_at(const struct reducer *r, int64_t at, MPI_Datatype *type)
@@ -158,32 +165,41 @@ static void *sums_at(const struct reducer *r, int64_t at, MPI_Datatype *type)
     return exact ? (void *)(r->grad->fixed + at) : (void *)(r->grad->floats + at);
 }
 
+/* Whose run is k places before ours. */
+static int run_before(const struct bucket *b, int k)
+{
+    return (b->axis->rank - k + 2 * b->axis->size) % b->axis->size;
+}
+
 static void start_round(struct reducer *r, struct bucket *b)
 {
     const struct axis *x = b->axis;
-    const int to = (x->rank + b->round) % x->size, from = (x->rank - b->round + x->size) % x->size;
+    const int out = run_before(b, b->round), in = run_before(b, b->round + 1);
     MPI_Datatype type;
-    const void *theirs = sums_at(r, b->cut[to], &type);
+    const void *sums = sums_at(r, b->cut[out], &type);
 
-    mpi_do(MPI_Irecv(b->sum, b->counts[x->rank], type, from, b->tag, x->comm, &b->request[0]));
-    mpi_do(MPI_Isend(theirs, b->counts[to], type, to, b->tag, x->comm, &b->request[1]));
+    mpi_do(MPI_Irecv(b->part, b->counts[in], type, run_before(b, 1), b->tag, x->comm,
+                     &b->request[0]));
+    mpi_do(MPI_Isend(sums, b->counts[out], type, (x->rank + 1) % x->size, b->tag, x->comm,
+                     &b->request[1]));
 }
 
 /* What has come is added; the next round begins. */
 static void finish_round(struct reducer *r, struct bucket *b)
 {
-    const int64_t n = b->counts[b->axis->rank];
+    const int in = run_before(b, b->round + 1);
+    const int64_t n = b->counts[in];
     MPI_Datatype type;
-    void *own = sums_at(r, b->cut[b->axis->rank], &type);
+    void *sums = sums_at(r, b->cut[in], &type);
 
     if (r->grad->mode == REDUCE_EXACT) {
-        int64_t *sum = own;
-        const int64_t *part = b->sum;
+        int64_t *sum = sums;
+        const int64_t *part = b->part;
         #pragma omp parallel for schedule(static)
         for (int64_t i = 0; i < n; i++) sum[i] += part[i];
     } else {
-        real *sum = own;
-        const real *part = b->sum;
+        real *sum = sums;
+        const real *part = b->part;
         #pragma omp parallel for schedule(static)
         for (int64_t i = 0; i < n; i++) sum[i] += part[i];
     }
