@@ -59,6 +59,7 @@ static void computing(struct cost *c, const struct rates *r)
     s[OP_START_BACKWARD].unit = (REAL + 2 * sum) * state;
 
     c->in.clear_s = c->in.norm_s = sum / bytes;
+    c->in.add_s = 3 * sum / bytes;
     c->in.update_s = (sum + 6 * REAL) / bytes;
 }
 
@@ -163,7 +164,7 @@ void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k,
     *b = (struct cost_bytes){
         .weights = k->held * (int64_t)sizeof(real),
         .gradients = k->held * (int64_t)sum_bytes(c->mode),
-        .sums = k->summed * (int64_t)sizeof(int64_t),
+        .sums = k->part * (int64_t)sizeof(int64_t),
         .moments = 2 * k->own * (int64_t)sizeof(real),
         .tape = pass.tape, .logits = pass.logits, .scratch = pass.scratch,
     };

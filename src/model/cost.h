@@ -57,7 +57,7 @@ double cost_head_sums(const struct model *m, enum reduction mode, double bytes_p
 
 /* Bytes of a rank: k as step_sim() left it.  Libraries and buffers of MPI come on top. */
 struct cost_bytes {
-    int64_t weights, gradients, sums, moments;  /* sums: of its own runs, as they arrive */
+    int64_t weights, gradients, sums, moments;  /* sums: runs of others, as they come */
     int64_t tape, logits, scratch, total;
 };
 void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k, int rank);

@@ -53,14 +53,20 @@ static void note(struct sim *z, int rank, const struct op *op, double begin_s, d
     t->e[t->count++] = (struct sim_event){ begin_s, end_s, rank, *op };
 }
 
+/* Compute. */
+static void spend(struct sim *z, int rank, const struct op *op, double seconds)
+{
+    struct runner *r = &z->r[rank];
+    note(z, rank, op, r->now, r->now + seconds);
+    r->now += seconds;
+    z->out->rank[rank].busy_s += seconds;
+}
+
 /* Computing that is no operation of the list. */
 static void work(struct sim *z, int rank, int kind, double seconds)
 {
-    struct runner *r = &z->r[rank];
     const struct op op = { .kind = (short)kind, .slot = -1, .m = -1, .l = -1, .u = -1, .peer = -1 };
-    note(z, rank, &op, r->now, r->now + seconds);
-    r->now += seconds;
-    z->out->rank[rank].busy_s += seconds;
+    spend(z, rank, &op, seconds);
 }
 
 /* Sequences times the cost of one, for the unit (if any) of an operation. */
@@ -201,14 +207,14 @@ static void run_reduce(struct sim *z, int rank, const struct op *op)
 {
     struct sum *s = &z->sums[op->l];
     struct runner *r = &z->r[rank];
+    const int64_t *cut = z->in->cut[op->l];
     int place;
+    const int n = bucket_holders(&z->in->grid, z->in->work.L, z->in->tied, op->l,
+                                 &r->plan.share, &place);
 
-    note(z, rank, op, r->now, r->now);
     if (r->now > s->begin_s) s->begin_s = r->now;
-    s->begun++;
-    if (s->begun == bucket_holders(&z->in->grid, z->in->work.L, z->in->tied, op->l,
-                                   &r->plan.share, &place))
-        run_sum(z, op->l);
+    spend(z, rank, op, z->in->add_s * (double)(cut[n] - cut[0] - (cut[place + 1] - cut[place])));
+    if (++s->begun == n) run_sum(z, op->l);
 }
 
 /* --- the step ------------------------------------------------------------- */
@@ -228,10 +234,7 @@ static void run(struct sim *z, int rank)
             r->waiting = !run_recv(z, rank, op);
             if (r->waiting) return;
         } else {
-            const double s = cost(z->in, &r->plan.share, op, &z->in->seconds[op->kind]);
-            note(z, rank, op, r->now, r->now + s);
-            r->now += s;
-            z->out->rank[rank].busy_s += s;
+            spend(z, rank, op, cost(z->in, &r->plan.share, op, &z->in->seconds[op->kind]));
         }
     }
 }
@@ -240,7 +243,10 @@ static void run(struct sim *z, int rank)
 static void count_elements(struct sim *z)
 {
     const struct sim_input *in = z->in;
-    for (int b = 0; b < in->work.L + 2; b++)
+    for (int b = 0; b < in->work.L + 2; b++) {
+        int64_t longest = 0;
+        for (struct holders h = holders_of(b); next_holder(z, &h);)
+            if (h.own > longest) longest = h.own;
         for (struct holders h = holders_of(b); next_holder(z, &h);) {
             struct sim_rank *k = &z->out->rank[h.rank];
             /* The last of a node's ranks in a ring, and the last of all, send to another node:
@@ -255,10 +261,11 @@ static void count_elements(struct sim *z)
             k->held += h.total;
             k->own += h.own;
             if (h.n < 2) continue;
-            k->summed += h.own;
+            k->part += longest;
             k->bytes[SIM_GRADIENTS][far] += llround(others * in->sum_bytes);
             k->bytes[SIM_WEIGHTS][far] += llround(others * in->weight_bytes);
         }
+    }
 }
 
 static double latest(const struct sim *z)

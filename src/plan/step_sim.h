@@ -10,7 +10,7 @@
  *     latency + bytes / bandwidth after it left, and is received when the receiver comes to it.
  *   - A bucket is summed in a ring over the n ranks that hold it, beside the computing, from when
  *     the last of them begins: (n-1) latency + (n-1)/n bytes / bandwidth of the slowest link.
- *     Sums of one rank follow each other.
+ *     Sums of one rank follow each other.  Adding up is work of the rank, at its OP_REDUCE.
  *   - After the list: wait for sums, part of the gradient norm, one all-reduce over all ranks,
  *     update of the own share, weights gathered bucket by bucket in rings.
  * Ranks fill nodes in order.  A ring crosses from node to node once, and rings of other stages
@@ -46,7 +46,7 @@ struct sim_input {
     int64_t         **cut;                    /* (L + 2): bucket b's elements over its holders,
                                                * (holders + 1) each; model/bucket.h         */
     double            sum_bytes, weight_bytes;      /* of an element                        */
-    double            clear_s, norm_s, update_s;    /* an element                           */
+    double            clear_s, add_s, norm_s, update_s;    /* an element                    */
 };
 
 struct sim_rank {
@@ -54,7 +54,7 @@ struct sim_rank {
     double  pass_s, sums_s, end_s;       /* when forward and backward, sums, all have ended */
     int64_t bytes[SIM_CARGOES][2];       /* sent within the node, to another                */
     int64_t held, own;                   /* elements of its buckets, of its share of them   */
-    int64_t summed;                      /* of its share, where others hold it too          */
+    int64_t part;                        /* room for what comes around rings                */
     int     slots;                       /* micro-batches in flight                         */
 };
 

@@ -190,6 +190,9 @@ static void sums_hide_behind_backward(void **state)
     assert_near(step_of(&c, NULL), 6 + 20 + 4 + 2 * 2);
     c.in.seconds[OP_BACKWARD].unit = 1;         /* now the second waits for the first */
     assert_near(step_of(&c, NULL), 6 + 1 + 4 + 4 + 2 * 2);
+    c.in.add_s = 0.01;                          /* each rank adds 50 elements a bucket */
+    assert_near(step_of(&c, NULL), 6 + 1 + 4 + 4 + 2 * 2);  /* while others come */
+    c.in.add_s = 0;
     c.in.ranks_per_node = 1;                    /* on a slower link, with its latency */
     c.in.between = (struct sim_link){ 1, 50 };
     /* four rings a cargo, two of them empty but for latency; one all-reduce */
