@@ -130,7 +130,10 @@ struct saver *saver_new(const struct train_state *st, const char *dir, const str
     s->own = train_state_places(st, 0, &s->n_own);
     s->at = mem_new(s->n_own + 1, sizeof *s->at, "snapshot");
     for (int64_t k = 0; k < s->n_own; k++) s->at[k + 1] = s->at[k] + raw_bytes(s, &s->own[k]);
-    if (o->background || s->group.rank > 0) s->copy = mem_new(s->at[s->n_own], 1, "snapshot");
+    if (o->background || s->group.rank > 0) {
+        s->copy = mem_new(s->at[s->n_own], 1, "snapshot");
+        memset(s->copy, 0, (size_t)s->at[s->n_own]);  /* its pages come now, not in the first save */
+    }
     meet_group(s);
     return s;
 }
