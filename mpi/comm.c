@@ -22,6 +22,12 @@ void comm_hush(void)
     log_speaker(!rank || !strcmp(rank, "0"));
 }
 
+int comm_several(void)
+{
+    const char *size = getenv("OMPI_COMM_WORLD_SIZE");
+    return size ? strcmp(size, "1") != 0 : getenv("PMIX_RANK") != NULL;
+}
+
 void comm_start(struct axis *world)
 {
     int level;

@@ -32,6 +32,10 @@ void comm_stop(struct axis *world);
  * things that all of them read.  Local. */
 void comm_hush(void);
 
+/* Was this process started as one of several?  For commands that need no MPI when it was not.
+ * Local, before comm_start(). */
+int comm_several(void);
+
 /* Call MPI; a failure is ours, so it ends the job. */
 #define mpi_do(call) mpi_check((call), #call, __FILE__, __LINE__)
 void mpi_check(int err, const char *call, const char *file, int line);

@@ -10,15 +10,15 @@
 int cmd_config(int argc, char **argv);    /* src/cli/cmd_config.c   */
 int cmd_ckpt(int argc, char **argv);      /* src/cli/cmd_ckpt.c     */
 int cmd_data(int argc, char **argv);      /* src/cli/cmd_data.c     */
-int cmd_eval(int argc, char **argv);      /* src/cli/cmd_eval.c     */
 int cmd_export(int argc, char **argv);    /* src/cli/cmd_hf.c       */
 int cmd_generate(int argc, char **argv);  /* src/cli/cmd_generate.c */
 int cmd_import(int argc, char **argv);    /* src/cli/cmd_hf.c       */
-int cmd_probe(int argc, char **argv);     /* src/cli/cmd_probe.c    */
 int cmd_bench(int argc, char **argv);     /* src/cli/cmd_bench.c    */
 int cmd_plan(int argc, char **argv);      /* src/cli/cmd_plan.c     */
 int cmd_prep(int argc, char **argv);      /* data_prep/cmd_prep.c   */
 int cmd_train(int argc, char **argv);     /* mpi/app/cmd_train.c    */
+int cmd_eval(int argc, char **argv);      /* mpi/app/on_grid.c      */
+int cmd_probe(int argc, char **argv);     /* mpi/app/on_grid.c      */
 int cmd_bench_grid(int argc, char **argv);   /* mpi/app/cmd_bench_grid.c  */
 int cmd_bench_rates(int argc, char **argv);  /* mpi/app/cmd_bench_rates.c */
 

@@ -76,6 +76,27 @@ int block_carry_part(const struct block *b, const struct dims *d, int B, int i, 
     return 1;
 }
 
+int block_state(const struct block *b, const struct dims *d, int B, const real *carry, int i,
+                const char **name, int shape[3], const real **v, int64_t stride[2])
+{
+    int64_t offset;
+
+    if (d->pre_conv && i-- == 0) {
+        *name = "conv_state.pre_conv";
+        shape[0] = 1;
+        shape[1] = d->conv_width - 1;
+        shape[2] = d->C;
+        *v = carry;
+        stride[0] = halo_reals(d);
+        stride[1] = 0;
+        return 1;
+    }
+    if (!b->layer->state || !b->layer->state(d, i, name, shape, &offset, &stride[1])) return 0;
+    *v = carry ? carry + B * halo_reals(d) + offset : NULL;
+    stride[0] = b->layer->carry_reals(d);
+    return 1;
+}
+
 /* The block's carry is (B, halo + layer's); the layer wants (B, layer's).  They
  * are kept as two arrays one behind the other: all halos, then the layer's. */
 static real *layer_carry(const struct layer_call *c, real *carry)

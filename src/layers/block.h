@@ -33,6 +33,14 @@ int64_t block_carry_reals(const struct block *b, const struct dims *d);
 int block_carry_part(const struct block *b, const struct dims *d, int B, int i, int64_t *offset,
                      int64_t *n);
 
+/* Part i of the carries (B, carry_reals), for probes: "W1", "b1", ... the inner state (H, rows,
+ * cols), "igrad.W1", ... the inner gradient of an unfinished mini-batch, the same shape,
+ * "conv_state.X" the last inputs of a convolution, oldest first (1, W-1, C).  Matrix (b, j)
+ * lies in one piece at v + b * stride[0] + j * stride[1]; carry NULL: v is NULL.
+ * returns 0 past the last */
+int block_state(const struct block *b, const struct dims *d, int B, const real *carry, int i,
+                const char **name, int shape[3], const real **v, int64_t stride[2]);
+
 struct block_tape { struct tape own, layer; };
 
 /* As in struct layer. */

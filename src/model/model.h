@@ -78,13 +78,8 @@ struct stream_tap {
 void stream_read(struct stream *s, real *x, const int32_t *tok, int T,
                  const struct stream_tap *tap);
 
-/* Part i of layer l's carry, for probes: "W1", "b1", ... the inner state (H, rows, cols),
- * "igrad.W1", ... the inner gradient of an unfinished mini-batch, the same shape,
- * "conv_state.X" the last inputs of a convolution, oldest first (1, W-1, C).  Matrix (b, j)
- * lies in one piece at v + b * stride[0] + j * stride[1]; borrowed.
- * returns 0 past the last */
-int stream_state(const struct stream *s, int l, int i, const char **name, int shape[3],
-                 const real **v, int64_t stride[2]);
+/* The carries of layer l, for probes (block_state); borrowed. */
+const real *stream_carry(const struct stream *s, int l);
 
 /* logits (n,V) = x (n,C) head'. */
 void model_logits(const struct model *m, real *logits, const real *x, int n);

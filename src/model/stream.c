@@ -119,27 +119,4 @@ void stream_read(struct stream *s, real *out, const int32_t *tok, int T,
     s->pos += T;
 }
 
-int stream_state(const struct stream *s, int l, int i, const char **name, int shape[3],
-                 const real **v, int64_t stride[2])
-{
-    const struct dims *d = &s->m->dims;
-    const struct layer *layer = s->m->blocks[l].layer;
-    const real *carry = s->carry + l * s->carry_reals;
-    const int64_t halos = s->carry_reals - s->B * layer->carry_reals(d);
-    int64_t offset;
-
-    if (d->pre_conv && i-- == 0) {
-        *name = "conv_state.pre_conv";
-        shape[0] = 1;
-        shape[1] = d->conv_width - 1;
-        shape[2] = d->C;
-        *v = carry;
-        stride[0] = halos / s->B;
-        stride[1] = 0;
-        return 1;
-    }
-    if (!layer->state || !layer->state(d, i, name, shape, &offset, &stride[1])) return 0;
-    *v = carry + halos + offset;
-    stride[0] = layer->carry_reals(d);
-    return 1;
-}
+const real *stream_carry(const struct stream *s, int l) { return s->carry + l * s->carry_reals; }

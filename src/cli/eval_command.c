@@ -1,4 +1,4 @@
-/* cmd_eval.c -- `ttt eval`: how well a model predicts a data set. */
+/* `ttt eval`: how well a model predicts a data set. */
 #include <inttypes.h>
 #include <math.h>
 #include <omp.h>
@@ -10,7 +10,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
-#include "src/cli/cmd.h"
+#include "src/cli/team.h"
 #include "src/data/data_index.h"
 #include "src/data/dataset.h"
 #include "src/data/token.h"
@@ -19,16 +19,12 @@
 
 #define DEFAULT_CONTEXT 2048  /* of models that do not say what they were trained on */
 
-struct options {
-    int64_t context, max_tokens, threads;
-    int     by_position, inner, json, score_bos;
-};
-
 static const char about[] =
     "Reads the data set in windows of CONTEXT tokens, the state starting anew in each, and\n"
     "scores every token.  MODEL is a Hugging Face folder, a checkpoint or a run folder; DATA\n"
     "is a folder that ttt prep made.  The context may be far longer than the one trained\n"
-    "on: it costs no memory.  Positions count the tokens of the window that were read before.\n"
+    "on: one process reads it slice by slice in constant memory, ranks of mpirun share\n"
+    "its tokens, with the same result.  Positions count the tokens of the window that were read before.\n"
     "<s> is read but not scored, as in training.  With --max-tokens, bytes are those\n"
     "that the tokens decode to, else those of the source text.";
 
@@ -53,7 +49,7 @@ static int check_tokenizer(const struct load_info *info, const struct model *m, 
 }
 
 static void print_table(const struct eval_result *r, const struct eval_opts *o,
-                        const struct options *opt, int L)
+                        const struct eval_command *opt, int L)
 {
     char line[EVAL_LINE];
 
@@ -80,7 +76,7 @@ static void print_table(const struct eval_result *r, const struct eval_opts *o,
 }
 
 static void print_json(const struct eval_result *r, const struct eval_opts *o,
-                       const struct options *opt, const struct load_info *info,
+                       const struct eval_command *opt, const struct load_info *info,
                        const char *data, int L)
 {
     json_t *j = eval_json(r);
@@ -108,53 +104,73 @@ static void print_json(const struct eval_result *r, const struct eval_opts *o,
     json_decref(j);
 }
 
-static int evaluate(const char *model, const char *data, const struct options *opt)
+/* Everything that is opened, and that it fits. */
+struct work {
+    struct model    *m;
+    struct dataset  *d;
+    struct load_info info;
+    struct eval_opts o;
+};
+
+static int prepare(struct work *w, const struct eval_command *c)
 {
-    struct eval_opts o = { .context = opt->context, .max_tokens = opt->max_tokens,
-                           .mask_token = -1 };
-    struct load_info info = { .step = -1 };
-    struct model *m = NULL;
-    struct dataset *d = NULL;
-    struct eval_result r;
     int rc = OK;
 
-    TRY(dataset_open(&d, data));
-    TRY(load_model(&m, &info, model));
-    if (dataset_vocab(d) > m->dims.V)
-        TRY(fail(ERR_CONFIG, "%s has token ids below %d, the model knows %d", data,
-                 dataset_vocab(d), m->dims.V));
-    TRY(check_tokenizer(&info, m, d));
-    if (!opt->score_bos) o.mask_token = dataset_index(d)->bos;
-    if (!o.context) o.context = info.context ? info.context : DEFAULT_CONTEXT;
-    if (opt->inner && o.context < m->dims.K)
+    TRY(dataset_open(&w->d, c->data));
+    TRY(load_model(&w->m, &w->info, c->model));
+    if (dataset_vocab(w->d) > w->m->dims.V)
+        TRY(fail(ERR_CONFIG, "%s has token ids below %d, the model knows %d", c->data,
+                 dataset_vocab(w->d), w->m->dims.V));
+    TRY(check_tokenizer(&w->info, w->m, w->d));
+    if (!c->score_bos) w->o.mask_token = dataset_index(w->d)->bos;
+    if (!w->o.context) w->o.context = w->info.context ? w->info.context : DEFAULT_CONTEXT;
+    if (c->inner && w->o.context < w->m->dims.K)
         TRY(fail(ERR_USAGE, "--inner needs a context of at least one mini-batch, %d tokens",
-                 m->dims.K));
-    if (opt->inner) o.inner = mem_new(m->dims.L, sizeof *o.inner, "inner losses");
-
-    TRY(eval_run(&r, m, d, &o));
-    if (opt->json) print_json(&r, &o, opt, &info, data, m->dims.L);
-    else print_table(&r, &o, opt, m->dims.L);
+                 w->m->dims.K));
+    if (c->inner) w->o.inner = mem_new(w->m->dims.L, sizeof *w->o.inner, "inner losses");
 out:
-    mem_free(o.inner);
-    load_done(&info);
-    model_free(m);
-    dataset_close(d);
     return rc;
 }
 
-int cmd_eval(int argc, char **argv)
+int eval_command_run(const struct eval_command *c, const struct team *team)
 {
-    struct options o = { .context = 0 };
+    struct work w = { .info = { .step = -1 }, .o = { .context = c->context, .mask_token = -1,
+                                                     .max_tokens = c->max_tokens } };
+    struct eval_result r;
+    int rc;
+
+    if (c->threads) omp_set_num_threads((int)c->threads);
+    rc = prepare(&w, c);
+    if (team) rc = team->agree(team->ctx, rc);
+    if (rc == OK) rc = team ? team->eval(team->ctx, &r, w.m, w.d, &w.o)
+                            : eval_run(&r, w.m, w.d, &w.o);
+    if (rc == OK && (!team || team->speaks)) {
+        if (c->json) print_json(&r, &w.o, c, &w.info, c->data, w.m->dims.L);
+        else print_table(&r, &w.o, c, w.m->dims.L);
+    }
+    mem_free(w.o.inner);
+    load_done(&w.info);
+    model_free(w.m);
+    dataset_close(w.d);
+    return rc;
+}
+
+int eval_command_parse(struct eval_command *c, int argc, char **argv)
+{
+    *c = (struct eval_command){ .model = NULL };
     const struct arg args[] = {
-        { "context", ARG_INT, &o.context, "N",
+        { "context", ARG_INT, &c->context, "N",
           "tokens of a window (default: as the model was trained, else 2048)" },
-        { "max-tokens", ARG_INT, &o.max_tokens, "N", "only the first N tokens (default: all)" },
-        { "by-position", ARG_FLAG, &o.by_position, NULL, "perplexity by position in the window" },
-        { "inner", ARG_FLAG, &o.inner, NULL,
+        { "max-tokens", ARG_INT, &c->max_tokens, "N", "only the first N tokens (default: all)" },
+        { "by-position", ARG_FLAG, &c->by_position, NULL, "perplexity by position in the window" },
+        { "inner", ARG_FLAG, &c->inner, NULL,
           "inner loss per layer: at the initial state, before and after a step" },
-        { "score-bos", ARG_FLAG, &o.score_bos, NULL, "score <s> too" },
-        { "json", ARG_FLAG, &o.json, NULL, "print one JSON object" },
-        { "threads", ARG_INT, &o.threads, "N", "threads (default: OMP_NUM_THREADS, else cores)" },
+        { "score-bos", ARG_FLAG, &c->score_bos, NULL, "score <s> too" },
+        { "json", ARG_FLAG, &c->json, NULL, "print one JSON object" },
+        { "grid", ARG_TEXT, &c->grid, "DxPxS",
+          "windows x layers x units over the ranks of mpirun (default: as fits)" },
+        { "threads", ARG_INT, &c->threads, "N",
+          "threads (default: OMP_NUM_THREADS, else cores)" },
     };
     struct arg_rest rest;
     int rc;
@@ -163,8 +179,9 @@ int cmd_eval(int argc, char **argv)
                     "ttt eval MODEL DATA", about);
     if (rc != OK || rest.n < 0) return rc;
     if (rest.n != 2) return fail(ERR_USAGE, "ttt eval takes MODEL and DATA; found %d", rest.n);
-    if (o.context < 0 || o.max_tokens < 0 || o.threads < 0 || o.threads > 4096)
+    if (c->context < 0 || c->max_tokens < 0 || c->threads < 0 || c->threads > 4096)
         return fail(ERR_USAGE, "--context, --max-tokens or --threads is out of range");
-    if (o.threads) omp_set_num_threads((int)o.threads);
-    return evaluate(rest.v[0], rest.v[1], &o);
+    c->model = rest.v[0];
+    c->data = rest.v[1];
+    return OK;
 }
