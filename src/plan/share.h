@@ -11,12 +11,17 @@
 
 struct grid_shape { int D, P, S; };
 
+/* How the ranks along S share a sequence: one layer behind the other, or all on one layer, first its
+ * tokens, then its heads. */
+enum sequence_mode { SEQ_WAVEFRONT, SEQ_HEADS };
+
 /* The work of one step, before it is shared out. */
 struct step_shape {
     int L;             /* layers                                 */
     int U;             /* units of a sequence                    */
     int sequences;     /* of a step                              */
     int micro_batch;   /* sequences at once                      */
+    enum sequence_mode mode;
 };
 
 struct share {

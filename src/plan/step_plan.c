@@ -5,7 +5,7 @@
 static const char *const names[OP_KINDS] = {
     "BEGIN", "START", "EMBED", "RECV_X", "RECV_CARRY", "FORWARD", "SEND_CARRY", "SEND_X", "HEAD",
     "RECV_DX", "RECV_DCARRY", "BACKWARD", "SEND_DCARRY", "SEND_DX", "EMBED_BACKWARD",
-    "START_BACKWARD", "REDUCE",
+    "START_BACKWARD", "FORWARD_SEQ", "BACKWARD_SEQ", "REDUCE",
 };
 
 const char *op_name(int kind) { return names[kind]; }
@@ -27,6 +27,7 @@ static const int recvs[] = { OP_RECV_X, OP_RECV_CARRY, OP_RECV_DX, OP_RECV_DCARR
 
 int op_is_send(int kind) { return thing(kind) >= 0 && sends[thing(kind)] == kind; }
 int op_is_recv(int kind) { return thing(kind) >= 0 && recvs[thing(kind)] == kind; }
+int op_is_seq(int kind) { return kind == OP_FORWARD_SEQ || kind == OP_BACKWARD_SEQ; }
 int op_partner(int kind) { return op_is_send(kind) ? recvs[thing(kind)] : sends[thing(kind)]; }
 
 int op_tag(const struct op *op, const struct step_shape *w)
@@ -77,24 +78,87 @@ static int neighbour(const struct builder *b, int dp, int ds)
     return grid_rank(b->g, a->d, a->p + dp, a->s + ds);
 }
 
-static void forward(struct builder *b, int m)
+static int by_heads(const struct builder *b) { return b->w->mode == SEQ_HEADS && b->g->S > 1; }
+
+/* Where unit u of a micro-batch comes in, and how it goes on. */
+static void enter(struct builder *b, int m, int u)
+{
+    if (b->plan->share.p == 0) put(b, OP_EMBED, m, -1, u, -1);
+    else put(b, OP_RECV_X, m, -1, u, neighbour(b, -1, 0));
+}
+
+static void leave(struct builder *b, int m, int u)
+{
+    if (b->plan->share.p < b->g->P - 1) put(b, OP_SEND_X, m, -1, u, neighbour(b, 1, 0));
+}
+
+static void forward_heads(struct builder *b, int m)
 {
     const struct share *a = &b->plan->share;
-    const int last = a->p == b->g->P - 1;
+    for (int u = a->u0; u < a->u1; u++) enter(b, m, u);
+    for (int l = a->l0; l < a->l1; l++) put(b, OP_FORWARD_SEQ, m, l, -1, -1);
+    for (int u = a->u0; u < a->u1; u++) leave(b, m, u);
+}
 
-    put(b, OP_BEGIN, m, -1, -1, -1);
+static void forward_wave(struct builder *b, int m)
+{
+    const struct share *a = &b->plan->share;
+
     if (a->s == 0) put(b, OP_START, m, -1, -1, -1);
     for (int l = a->l0; l < a->l1; l++) {
         if (a->s > 0) put(b, OP_RECV_CARRY, m, l, -1, neighbour(b, 0, -1));
         for (int u = a->u0; u < a->u1; u++) {
-            if (l == a->l0 && a->p == 0) put(b, OP_EMBED, m, -1, u, -1);
-            if (l == a->l0 && a->p > 0) put(b, OP_RECV_X, m, -1, u, neighbour(b, -1, 0));
+            if (l == a->l0) enter(b, m, u);
             put(b, OP_FORWARD, m, l, u, -1);
-            if (l == a->l1 - 1 && !last) put(b, OP_SEND_X, m, -1, u, neighbour(b, 1, 0));
+            if (l == a->l1 - 1) leave(b, m, u);
         }
         if (a->s < b->g->S - 1) put(b, OP_SEND_CARRY, m, l, -1, neighbour(b, 0, 1));
     }
-    for (int u = a->u0; last && u < a->u1; u++) put(b, OP_HEAD, m, -1, u, -1);
+}
+
+static void forward(struct builder *b, int m)
+{
+    const struct share *a = &b->plan->share;
+
+    put(b, OP_BEGIN, m, -1, -1, -1);
+    if (by_heads(b)) forward_heads(b, m);
+    else forward_wave(b, m);
+    for (int u = a->u0; a->p == b->g->P - 1 && u < a->u1; u++) put(b, OP_HEAD, m, -1, u, -1);
+}
+
+/* The same on the way back. */
+static void enter_back(struct builder *b, int m, int u)
+{
+    if (b->plan->share.p < b->g->P - 1) put(b, OP_RECV_DX, m, -1, u, neighbour(b, 1, 0));
+}
+
+static void leave_back(struct builder *b, int m, int u)
+{
+    if (b->plan->share.p == 0) put(b, OP_EMBED_BACKWARD, m, -1, u, -1);
+    else put(b, OP_SEND_DX, m, -1, u, neighbour(b, -1, 0));
+}
+
+static void backward_wave(struct builder *b, int m, int l)
+{
+    const struct share *a = &b->plan->share;
+
+    if (a->s < b->g->S - 1) put(b, OP_RECV_DCARRY, m, l, -1, neighbour(b, 0, 1));
+    for (int u = a->u1 - 1; u >= a->u0; u--) {
+        if (l == a->l1 - 1) enter_back(b, m, u);
+        put(b, OP_BACKWARD, m, l, u, -1);
+        if (l == a->l0) leave_back(b, m, u);
+    }
+    if (a->s > 0) put(b, OP_SEND_DCARRY, m, l, -1, neighbour(b, 0, -1));
+    else put(b, OP_START_BACKWARD, m, l, -1, -1);
+}
+
+static void backward_heads(struct builder *b, int m, int l)
+{
+    const struct share *a = &b->plan->share;
+
+    for (int u = a->u1 - 1; l == a->l1 - 1 && u >= a->u0; u--) enter_back(b, m, u);
+    put(b, OP_BACKWARD_SEQ, m, l, -1, -1);
+    for (int u = a->u1 - 1; l == a->l0 && u >= a->u0; u--) leave_back(b, m, u);
 }
 
 static void backward(struct builder *b, int m)
@@ -104,16 +168,8 @@ static void backward(struct builder *b, int m)
 
     if (final && a->p == b->g->P - 1) put(b, OP_REDUCE, -1, BUCKET_HEAD(b->w->L), -1, -1);
     for (int l = a->l1 - 1; l >= a->l0; l--) {
-        if (a->s < b->g->S - 1) put(b, OP_RECV_DCARRY, m, l, -1, neighbour(b, 0, 1));
-        for (int u = a->u1 - 1; u >= a->u0; u--) {
-            if (l == a->l1 - 1 && a->p < b->g->P - 1)
-                put(b, OP_RECV_DX, m, -1, u, neighbour(b, 1, 0));
-            put(b, OP_BACKWARD, m, l, u, -1);
-            if (l == a->l0 && a->p > 0) put(b, OP_SEND_DX, m, -1, u, neighbour(b, -1, 0));
-            if (l == a->l0 && a->p == 0) put(b, OP_EMBED_BACKWARD, m, -1, u, -1);
-        }
-        if (a->s > 0) put(b, OP_SEND_DCARRY, m, l, -1, neighbour(b, 0, -1));
-        else put(b, OP_START_BACKWARD, m, l, -1, -1);
+        if (by_heads(b)) backward_heads(b, m, l);
+        else backward_wave(b, m, l);
         if (final) put(b, OP_REDUCE, -1, l, -1, -1);
     }
 }
@@ -128,7 +184,7 @@ void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
     struct share *a = &plan->share;
     share_of(a, g, w, rank);
 
-    const int warm = min(a->M, g->P - a->p + g->S - 1 - a->s);
+    const int warm = min(a->M, g->P - a->p + (by_heads(&b) ? 0 : g->S - 1 - a->s));
     if (warm > 1) plan->slots = warm;
     for (int m = 0; m < warm; m++) forward(&b, m);
     for (int m = 0; m < a->M; m++) {

@@ -18,6 +18,11 @@
  * from neighbour to neighbour, so that of two neighbours one goes forward while the other goes
  * backward and neither waits: then the wavefront has its efficiency M L / (M L + S - 1), and as
  * in a pipeline the first rank keeps the tapes of about one whole sequence.
+ *
+ * In heads mode the S ranks of a sequence work on the same layer: it is one operation of all of
+ * them, for all their units, with the exchanges in it.  No carry crosses, and warm does not
+ * depend on s:
+ *     warm = P - p.
  */
 #ifndef STEP_PLAN_H
 #define STEP_PLAN_H
@@ -41,6 +46,8 @@ enum op_kind {
     OP_SEND_DX,         /* unit u, to stage p - 1                                      */
     OP_EMBED_BACKWARD,  /* unit u                                    (p = 0)           */
     OP_START_BACKWARD,  /* layer l: gradient of the initial carry    (s = 0)           */
+    OP_FORWARD_SEQ,     /* layer l of all our units, with all ranks along S (heads)    */
+    OP_BACKWARD_SEQ,
     OP_REDUCE,          /* bucket l's gradient is complete here: start adding it up    */
     OP_KINDS
 };
@@ -84,6 +91,9 @@ int bucket_holders(const struct grid_shape *g, int L, int tied, int b, const str
 const char *op_name(int kind);
 int op_is_send(int kind);
 int op_is_recv(int kind);
+
+/* Does it take all ranks along S?  They issue such operations in the same order. */
+int op_is_seq(int kind);
 
 /* The kind of receive that a send meets. */
 int op_partner(int kind);
