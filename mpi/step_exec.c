@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "mpi/reduce.h"
+#include "mpi/seq_heads.h"
 #include "mpi/trace.h"
 #include "src/base/mem.h"
 #include "src/base/poke.h"
@@ -18,6 +19,7 @@ struct step_exec {
     struct step_plan   plan;
     int                forward_only;
     struct stage      *stage;
+    struct seq_heads  *heads;      /* heads mode, else NULL                          */
     MPI_Request       *recv;       /* (plan.count)                                   */
     struct slot_requests *slots;   /* (plan.slots)                                   */
     MPI_Datatype      *carry;      /* (micro_batch + 1) the reals of B carries that cross */
@@ -69,15 +71,18 @@ static struct step_exec *make(const struct grid *g, const struct model *m,
 
     check_agree(g, m, o, sequences);
     *e = (struct step_exec){ .g = g, .o = *o, .forward_only = forward_only };
+    /* Forward only, the wavefront needs no array of all our units but their residual streams. */
+    if (forward_only) e->o.sequence_mode = SEQ_WAVEFRONT;
     e->work = (struct step_shape){ .L = m->dims.L, .U = pass_units(o),
                                    .sequences = mpi_count(sequences),
-                                   .micro_batch = o->micro_batch };
+                                   .micro_batch = o->micro_batch, .mode = e->o.sequence_mode };
     if (forward_only) step_plan_forward(&e->plan, &g->shape, &e->work, g->world.rank);
     else step_plan_init(&e->plan, &g->shape, &e->work, m->dims.tied, g->world.rank);
     const struct share *a = &e->plan.share;
-    const struct stage_part part = { .l0 = a->l0, .l1 = a->l1, .u0 = a->u0, .u1 = a->u1,
-                                     .slots = e->plan.slots, .forward_only = forward_only };
+    struct stage_part part = stage_part_of(&e->plan, &g->shape, &e->o);
+    part.forward_only = forward_only;
     e->stage = stage_new(m, o, &part);
+    if (part.S > 1) e->heads = seq_heads_new(&g->seq, e->stage, o->remat == REMAT_BLOCK);
     e->recv = mem_new(e->plan.count, sizeof *e->recv, "requests");
     for (int k = 0; k < e->plan.count; k++) e->recv[k] = MPI_REQUEST_NULL;
     e->slots = mem_new(e->plan.slots, sizeof *e->slots, "requests");
@@ -120,6 +125,7 @@ void step_exec_free(struct step_exec *e)
     mem_free(e->carry);
     mem_free(e->slots);
     mem_free(e->recv);
+    seq_heads_free(e->heads);
     stage_free(e->stage);
     step_plan_done(&e->plan);
     mem_free(e);
@@ -134,7 +140,13 @@ void step_exec_watch(struct step_exec *e, struct watch *w) { e->watch = w; }
 
 const struct share *step_exec_share(const struct step_exec *e) { return &e->plan.share; }
 struct stage *step_exec_stage(const struct step_exec *e) { return e->stage; }
-struct exec_bytes step_exec_bytes(const struct step_exec *e) { return e->bytes; }
+struct exec_bytes step_exec_bytes(const struct step_exec *e)
+{
+    struct exec_bytes b = e->bytes;
+    if (e->heads) b.carries = seq_heads_bytes(e->heads).halos;
+    if (e->heads) b.heads = seq_heads_bytes(e->heads).exchange;
+    return b;
+}
 
 /* Sequences of micro-batch m. */
 static int micro_size(const struct step_exec *e, int m)
@@ -221,7 +233,7 @@ static int is_backward(int kind)
 {
     return kind == OP_BACKWARD || kind == OP_SEND_DX || kind == OP_RECV_DX ||
            kind == OP_SEND_DCARRY || kind == OP_RECV_DCARRY || kind == OP_EMBED_BACKWARD ||
-           kind == OP_START_BACKWARD || kind == OP_REDUCE;
+           kind == OP_START_BACKWARD || kind == OP_BACKWARD_SEQ || kind == OP_REDUCE;
 }
 
 static int all_finite(const real *x, int64_t n)
@@ -232,11 +244,11 @@ static int all_finite(const real *x, int64_t n)
 }
 
 /* The residual stream before layer l of unit u, sequence by sequence. */
-static void look(struct step_exec *e, const struct op *op, int l)
+static void look(struct step_exec *e, const struct op *op, int l, int u)
 {
     const int B = micro_size(e, op->m);
-    const int64_t each = (int64_t)stage_tokens(e->stage, op->u) * stage_width(e->stage);
-    const real *x = stage_x(e->stage, op->slot, l, op->u);
+    const int64_t each = (int64_t)stage_tokens(e->stage, u) * stage_width(e->stage);
+    const real *x = stage_x(e->stage, op->slot, l, u);
 
     for (int b = 0; b < B; b++) {
         if (all_finite(x + b * each, each)) continue;
@@ -249,6 +261,8 @@ static void compute(struct step_exec *e, const struct op *op, struct grad *g,
                     struct pass_sums *sums)
 {
     struct stage *st = e->stage;
+    const struct share *a = &e->plan.share;
+
     switch (op->kind) {
     case OP_START: stage_start(st, op->slot); break;
     case OP_EMBED: stage_embed(st, op->slot, op->u); break;
@@ -257,10 +271,14 @@ static void compute(struct step_exec *e, const struct op *op, struct grad *g,
     case OP_BACKWARD: stage_backward(st, op->slot, op->l, op->u, g); break;
     case OP_EMBED_BACKWARD: stage_embed_backward(st, op->slot, op->u, g); break;
     case OP_START_BACKWARD: stage_start_backward(st, op->slot, op->l, g); break;
+    case OP_FORWARD_SEQ: seq_heads_forward(e->heads, op->slot, op->l, sums); break;
+    case OP_BACKWARD_SEQ: seq_heads_backward(e->heads, op->slot, op->l, g); break;
     default: die("operation %d in a step plan", op->kind);
     }
-    if (e->watch && op->kind == OP_EMBED) look(e, op, 0);
-    if (e->watch && op->kind == OP_FORWARD) look(e, op, op->l + 1);
+    if (!e->watch) return;
+    if (op->kind == OP_EMBED) look(e, op, 0, op->u);
+    if (op->kind == OP_FORWARD) look(e, op, op->l + 1, op->u);
+    for (int u = a->u0; op->kind == OP_FORWARD_SEQ && u < a->u1; u++) look(e, op, op->l + 1, u);
 }
 
 void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,

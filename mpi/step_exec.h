@@ -3,7 +3,7 @@
  * Receives are posted when a micro-batch begins, straight into the arrays of its slot; sends are
  * non-blocking, straight from them, and are waited for when the slot is taken again.
  * Open MPI moves data only inside its calls, so outstanding requests are tested between
- * operations.  One thread calls MPI.
+ * operations.  One thread calls MPI.  What heads mode sends along S, mpi/seq_heads.h does.
  */
 #ifndef STEP_EXEC_H
 #define STEP_EXEC_H
@@ -35,8 +35,9 @@ const struct share *step_exec_share(const struct step_exec *e);
 /* What the slots hold, for probes.  Borrowed. */
 struct stage *step_exec_stage(const struct step_exec *e);
 
-/* Bytes sent along S and P by this rank since the start. */
-struct exec_bytes { int64_t carries, activations; };
+/* Bytes sent along S and P by this rank since the start.  In heads mode, carries are the halos of
+ * convolutions, and heads what crossed around the inner loops. */
+struct exec_bytes { int64_t carries, heads, activations; };
 struct exec_bytes step_exec_bytes(const struct step_exec *e);
 
 /* stage_inner_factor() of the runs to come.  Local; must agree. */

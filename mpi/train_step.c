@@ -70,7 +70,7 @@ void stepper_free(struct stepper *s)
 struct step_bytes stepper_bytes(const struct stepper *s)
 {
     const struct exec_bytes b = step_exec_bytes(s->exec);
-    return (struct step_bytes){ b.carries, b.activations, reducer_bytes(s->reducer) };
+    return (struct step_bytes){ b.carries + b.heads, b.activations, reducer_bytes(s->reducer) };
 }
 
 int64_t step_samples(const struct dataset *d, int context)

@@ -57,7 +57,8 @@ static int choose_grid(struct trainer *t, const struct axis *world)
     t->step.batch = c->train.batch_tokens / c->train.context;
     const struct step_shape work = { .L = t->dims.L, .U = pass_units(&t->step.pass),
                                      .sequences = (int)t->step.batch,
-                                     .micro_batch = t->step.pass.micro_batch };
+                                     .micro_batch = t->step.pass.micro_batch,
+                                     .mode = t->step.pass.sequence_mode };
     if (!strcmp(c->run.grid, "auto")) shape = grid_auto(world->size, &work);
     else TRY(grid_parse(&shape, c->run.grid));
     TRY(share_check(&shape, &work));
@@ -74,7 +75,8 @@ static void share_budget(struct trainer *t)
 {
     const struct step_shape work = { .L = t->dims.L, .U = pass_units(&t->step.pass),
                                      .sequences = (int)t->step.batch,
-                                     .micro_batch = t->step.pass.micro_batch };
+                                     .micro_batch = t->step.pass.micro_batch,
+                                     .mode = t->step.pass.sequence_mode };
     const int64_t each = t->step.reduction == REDUCE_EXACT ? sizeof(int64_t) : sizeof(real);
     struct budget *b = &t->budget;
     struct model *m;
@@ -85,9 +87,7 @@ static void share_budget(struct trainer *t)
     check(model_shape(&m, &t->dims) == OK);
     struct reducer *r = reducer_new(&t->grid, m);
     step_plan_init(&plan, &t->grid.shape, &work, t->dims.tied, t->grid.world.rank);
-    const struct share *a = &plan.share;
-    const struct stage_part part = { .l0 = a->l0, .l1 = a->l1, .u0 = a->u0, .u1 = a->u1,
-                                     .slots = plan.slots };
+    const struct stage_part part = stage_part_of(&plan, &t->grid.shape, &t->step.pass);
     check(stage_plan(&pass, &t->dims, &t->step.pass, &part) == OK);
     int64_t n = 0;
     for (int i = reducer_holds(r, &held) - 1; i >= 0; i--) n += held[i].end - held[i].begin;
@@ -360,7 +360,8 @@ static void say_traffic(const struct trainer *t, const struct stepper *s)
 
     if (t->grid.world.size == 1) return;
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_SUM, t->grid.world.comm));
-    log_run("sent by all ranks: carries %s (%lld bytes), activations %s, gradients and weights %s",
+    log_run("sent by all ranks: %s %s (%lld bytes), activations %s, gradients and weights %s",
+            t->step.pass.sequence_mode == SEQ_HEADS ? "tokens and heads" : "carries",
             human_bytes(c, v[0]), (long long)v[0], human_bytes(a, v[1]), human_bytes(g, v[2]));
 }
 

@@ -207,6 +207,7 @@ void conf_pass(const struct conf *c, struct pass_opts *o, int bos)
         .micro_batch = c->train.micro_batch,
         .inner_group = c->train.inner_group,
         .remat = (enum remat)c->train.remat,
+        .sequence_mode = (enum sequence_mode)c->train.sequence_mode,
         .mask_token = c->data.mask_bos ? bos : -1,
     };
 }

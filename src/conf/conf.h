@@ -44,6 +44,7 @@ struct conf {
         int precision;            /* enum precision                           */
         int reduction;            /* enum reduction                           */
         int remat;                /* enum remat                               */
+        int sequence_mode;        /* enum sequence_mode                       */
         int inner_group;          /* mini-batches between kept inner states   */
         int inner_stats_every;    /* steps between inner-loss diagnostics; 0: never */
         int max_bad_steps;        /* non-finite steps in a row before exit 87 */

@@ -258,7 +258,7 @@ void block_project(const struct block *b, struct layer_call *c, const real *x, r
 void block_mix(const struct block *b, struct layer_call *c, real *carry, struct block_tape *t)
 {
     c->first = b->i_layer;
-    b->layer->split->mix(c, layer_carry(c, carry), &t->layer);
+    b->layer->split->mix(c, t->own.v[T_H], layer_carry(c, carry), &t->layer);
 }
 
 void block_inner(const struct block *b, struct layer_call *c, const struct head_share *s,

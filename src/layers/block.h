@@ -99,7 +99,7 @@ enum block_halos { HALO_CONV, HALO_LAYER, HALOS };
 
 /* Of B sequences: n reals each, from `offset` on in a carry and `stride` apart; rows (B,T,C) whose
  * last ones it is; its gradient as far as a slice gives it, `back_stride` apart. */
-struct block_halo { int64_t n, offset, stride, back_stride; const real *rows, *back; };
+struct block_halo { int64_t n, offset, stride, back_stride; const real *rows; real *back; };
 
 /* t, w: of a slice.  returns 0: there is no such halo */
 int block_halo(struct block_halo *h, const struct block *b, const struct dims *d, int B, int which,

@@ -91,9 +91,10 @@ struct layer_split {
     void (*held)(struct tape *w, struct arena *a, const struct dims *d, int B, int T);
     int64_t (*kept_reals)(const struct dims *d, int B, int T, int H, int group);
 
-    /* carry: the whole layer's, of which mix moves the halo and inner its heads' part. */
+    /* project: the array with the halo, mix: all else.  carry: the whole layer's, of which mix
+     * moves the halo and inner its heads' part. */
     void (*project)(const struct layer_call *c, const real *h, struct tape *t);
-    void (*mix)(const struct layer_call *c, real *carry, struct tape *t);
+    void (*mix)(const struct layer_call *c, const real *h, real *carry, struct tape *t);
     void (*inner)(const struct layer_call *c, const struct head_share *s, real *carry,
                   struct tape *w);
     void (*finish)(const struct layer_call *c, real *y, struct tape *t);

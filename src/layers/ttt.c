@@ -118,29 +118,17 @@ static struct heads heads_of(const struct layer_call *c, const struct head_share
     };
 }
 
+/* What the halo is made of. */
 static void project(const struct layer_call *c, const real *h, struct tape *t)
 {
     const struct dims *d = c->d;
-    const struct ttt_places p = ttt_places(d);
-    const int C = d->C;
-
-    linear_forward(c, p.v, t->v[T_V], h, C, C);
-    if (d->gate) linear_forward(c, p.g, t->v[T_G], h, C, C);
-    linear_forward(c, p.lr, t->v[T_SIG], h, d->H, C);
-    gate_sigmoid(t->v[T_SIG], call_w(c, p.lr + 1), c->B * c->T, d->H);
-    if (d->share_qk) {
-        linear_forward(c, p.q, t->v[T_U], h, C, C);
-    } else {
-        linear_forward(c, p.q, t->v[T_Q], h, C, C);
-        linear_forward(c, p.k, t->v[T_K], h, C, C);
-    }
+    if (d->share_qk) linear_forward(c, ttt_places(d).q, t->v[T_U], h, d->C, d->C);
 }
 
 /* Q and K from one projection, each through its convolution. */
-static void mix(const struct layer_call *c, real *carry, struct tape *t)
+static void shared_qk(const struct layer_call *c, real *carry, struct tape *t)
 {
     const struct dims *d = c->d;
-    if (!d->share_qk) return;
     const struct ttt_places p = ttt_places(d);
     const int64_t TC = (int64_t)c->T * d->C, reals = ttt_carry_reals(d);
     const size_t bytes = (size_t)ttt_halo_reals(d) * sizeof(real);
@@ -153,6 +141,24 @@ static void mix(const struct layer_call *c, real *carry, struct tape *t)
         conv1d_forward(t->v[T_K] + b * TC, t->v[T_U] + b * TC, halo, call_w(c, p.conv_k),
                        call_w(c, p.conv_k + 1), c->T, d->C, d->conv_width);
         conv1d_halo(halo, t->v[T_U] + b * TC, c->T, d->C, d->conv_width);
+    }
+}
+
+static void mix(const struct layer_call *c, const real *h, real *carry, struct tape *t)
+{
+    const struct dims *d = c->d;
+    const struct ttt_places p = ttt_places(d);
+    const int C = d->C;
+
+    linear_forward(c, p.v, t->v[T_V], h, C, C);
+    if (d->gate) linear_forward(c, p.g, t->v[T_G], h, C, C);
+    linear_forward(c, p.lr, t->v[T_SIG], h, d->H, C);
+    gate_sigmoid(t->v[T_SIG], call_w(c, p.lr + 1), c->B * c->T, d->H);
+    if (d->share_qk) {
+        shared_qk(c, carry, t);
+    } else {
+        linear_forward(c, p.q, t->v[T_Q], h, C, C);
+        linear_forward(c, p.k, t->v[T_K], h, C, C);
     }
 }
 
@@ -191,7 +197,7 @@ static void forward(const struct layer_call *c, real *y, const real *h, real *ca
 {
     const struct head_share all = all_heads(c->d, t, w);
     project(c, h, t);
-    mix(c, carry, t);
+    mix(c, h, carry, t);
     inner(c, &all, carry, w);
     finish(c, y, t);
 }

@@ -17,6 +17,7 @@
 #include "src/base/real.h"
 #include "src/model/model.h"
 #include "src/param/grad.h"
+#include "src/plan/share.h"
 
 enum remat { REMAT_NONE, REMAT_BLOCK };
 
@@ -26,6 +27,7 @@ struct pass_opts {
     int        micro_batch;   /* B: sequences at once                                 */
     int        inner_group;   /* mini-batches between kept inner states               */
     enum remat remat;
+    enum sequence_mode sequence_mode;  /* on several ranks along S                    */
     int        mask_token;    /* targets with this id are not scored; -1: none        */
 };
 

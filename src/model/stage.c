@@ -7,43 +7,8 @@
 #include "src/base/status.h"
 #include "src/kernels/embed.h"
 #include "src/kernels/rmsnorm.h"
-#include "src/model/head.h"
-
-/* What is kept of one unit of a micro-batch. */
-struct unit {
-    real **x;                 /* (layers + 1) inputs of the blocks, (N,C) each; last: output */
-    struct block_tape *tape;  /* (layers) remat none: each its own; block: all the same     */
-    real **carry;             /* (layers) carries before the unit, remat block only         */
-    real *dx;                 /* (N,C)                                                      */
-};
-
-struct slot {
-    struct unit   *units;
-    real          *carry, *dcarry;  /* (layers, carry_reals)    */
-    const int32_t *windows;
-    int64_t        stride;
-    int64_t       *valid;           /* (micro_batch)            */
-    int64_t        first;           /* number of sequence 0     */
-    int            B;
-};
-
-struct stage {
-    const struct model *m;
-    const struct dims  *d;
-    struct pass_opts    o;
-    struct stage_part   part;
-    int                 U, T, layers;  /* units of a sequence, tokens of a unit, ours */
-    int64_t             carry_reals;   /* of one layer, micro_batch sequences         */
-    double              inner_factor;  /* of the base inner learning rate               */
-    struct arena        arena;
-    struct slot        *slots;
-    struct block_tape   work;
-    struct head_work    head;
-    real               *redo;          /* (carry_reals) for recomputation             */
-    real               *xn, *r;        /* (N,C), (N): final norm                      */
-    double             *stats;         /* (B,H,T/K,3)                                 */
-    int32_t            *tok;           /* (N)                                         */
-};
+#include "src/model/stage_heads.h"
+#include "src/model/stage_state.h"
 
 int stage_tokens(const struct stage *st, int u)
 {
@@ -58,17 +23,12 @@ int64_t stage_carry_reals(const struct stage *st, int B)
     return B * block_carry_reals(&st->m->blocks[0], st->d);
 }
 
-static struct unit *unit_of(struct stage *st, int slot, int u)
-{
-    return &st->slots[slot].units[u - st->part.u0];
-}
-
 real *stage_x(struct stage *st, int slot, int l, int u)
 {
-    return unit_of(st, slot, u)->x[l - st->part.l0];
+    return stage_unit(st, slot, u)->x[l - st->part.l0];
 }
 
-real *stage_dx(struct stage *st, int slot, int u) { return unit_of(st, slot, u)->dx; }
+real *stage_dx(struct stage *st, int slot, int u) { return stage_unit(st, slot, u)->dx; }
 
 real *stage_carry(struct stage *st, int slot, int l)
 {
@@ -89,20 +49,21 @@ static void lay_out_slot(struct stage *st, struct slot *slot, const struct block
     const int64_t NC = (int64_t)B * st->T * d->C;
     struct arena *a = &st->arena;
 
+    slot->valid = arena_bytes(a, B * (int64_t)sizeof *slot->valid);
     for (int u = 0; u < st->part.u1 - st->part.u0; u++) {
         struct unit *z = &slot->units[u];
         for (int l = 0; l <= st->layers; l++)
             z->x[l] = l >= 2 && !back ? z->x[l - 2] : arena_reals(a, NC);
         if (back) z->dx = arena_reals(a, NC);
-        for (int l = 0; l < st->layers; l++) {
+        for (int l = 0; !st->heads && l < st->layers; l++) {
             if (shared && back) z->carry[l] = arena_reals(a, st->carry_reals);
             if (shared) z->tape[l] = *shared;
             else block_tape(&st->m->blocks[0], &z->tape[l], a, d, B, st->T, st->o.inner_group);
         }
     }
+    if (st->heads) return;
     slot->carry = arena_reals(a, st->layers * st->carry_reals);
     if (back) slot->dcarry = arena_reals(a, st->layers * st->carry_reals);
-    slot->valid = arena_bytes(a, B * (int64_t)sizeof *slot->valid);
 }
 
 /* Lay everything out in st->arena; runs once to count and once for real. */
@@ -110,7 +71,7 @@ static void lay_out(struct stage *st, struct pass_bytes *bytes)
 {
     const struct dims *d = st->d;
     const int B = st->o.micro_batch, back = !st->part.forward_only;
-    const int redo = back && st->o.remat == REMAT_BLOCK;
+    const int redo = back && st->o.remat == REMAT_BLOCK && !st->heads;
     const int64_t N = (int64_t)B * st->T, batches = st->T / d->K + 1;
     struct arena *a = &st->arena;
     struct block_tape shared;
@@ -121,12 +82,14 @@ static void lay_out(struct stage *st, struct pass_bytes *bytes)
     }
     for (int i = 0; i < st->part.slots; i++)
         lay_out_slot(st, &st->slots[i], redo || !back ? &shared : NULL);
+    if (st->heads) stage_heads_tapes(st);
     bytes->tape = a->used;
 
     head_lay_out(&st->head, a, d, st->part.l1 == d->L ? st->T : 0);
     bytes->logits = a->used - bytes->tape;
 
     block_work(&st->m->blocks[0], &st->work, a, d, B, st->T, st->o.inner_group, back);
+    if (st->heads) stage_heads_work(st);
     st->xn = arena_reals(a, N * d->C);
     st->r = arena_reals(a, N);
     st->stats = arena_bytes(a, B * d->H * batches * 3 * (int64_t)sizeof(double));
@@ -136,12 +99,17 @@ static void lay_out(struct stage *st, struct pass_bytes *bytes)
 
 static int check_opts(const struct dims *d, const struct pass_opts *o)
 {
+    const struct layer *layer = layers_find(d->layer);
+
     if (o->context < 1 || o->micro_batch < 1 || o->slice_tokens < 1 || o->inner_group < 1)
         return fail(ERR_CONFIG, "train.context, micro_batch, slice_tokens and inner_group must be "
                                 "at least 1");
     if (o->slice_tokens < o->context && o->slice_tokens % d->K)
         return fail(ERR_CONFIG, "train.slice_tokens %d must be a multiple of model.mini_batch %d",
                     o->slice_tokens, d->K);
+    if (o->sequence_mode == SEQ_HEADS && layer && !layer->split)
+        return fail(ERR_CONFIG, "train.sequence_mode heads: layer %s does not treat heads apart",
+                    d->layer);
     return OK;
 }
 
@@ -154,6 +122,7 @@ static struct stage *make(const struct model *m, const struct pass_opts *o,
                           .inner_factor = 1 };
     check(part->l0 <= part->l1 && part->l1 <= m->dims.L && part->u0 <= part->u1 &&
           part->u1 <= st->U && part->slots > 0);
+    check(!part->forward_only || part->S == 0);
     if (part->forward_only) st->o.inner_group = 0;  /* no inner states on a tape */
     st->T = o->slice_tokens < o->context ? o->slice_tokens : o->context;
     st->layers = part->l1 - part->l0;
@@ -169,6 +138,7 @@ static struct stage *make(const struct model *m, const struct pass_opts *o,
             z->tape = mem_new(st->layers, sizeof(struct block_tape), "units");
         }
     }
+    if (part->S > 1) st->heads = stage_heads_new(st);
     arena_plan(&st->arena);
     lay_out(st, bytes);
     return st;
@@ -184,6 +154,16 @@ struct stage *stage_new(const struct model *m, const struct pass_opts *o,
     arena_init(&st->arena, need, "activations of a micro-batch");
     lay_out(st, &bytes);
     return st;
+}
+
+struct stage_part stage_part_of(const struct step_plan *plan, const struct grid_shape *g,
+                                const struct pass_opts *o)
+{
+    const struct share *a = &plan->share;
+    const int heads = o->sequence_mode == SEQ_HEADS && g->S > 1;
+    return (struct stage_part){ .l0 = a->l0, .l1 = a->l1, .u0 = a->u0, .u1 = a->u1,
+                                .slots = plan->slots, .s = heads ? a->s : 0,
+                                .S = heads ? g->S : 0 };
 }
 
 int stage_plan(struct pass_bytes *bytes, const struct dims *d, const struct pass_opts *o,
@@ -211,6 +191,7 @@ void stage_free(struct stage *st)
         mem_free(st->slots[i].units);
     }
     mem_free(st->slots);
+    stage_heads_free(st->heads);
     arena_done(&st->arena);
     mem_free(st);
 }
@@ -245,8 +226,7 @@ static const int32_t *tokens_of(const struct stage *st, const struct slot *z, in
     return z->windows + b * z->stride + (int64_t)(u - st->part.u0) * st->T;
 }
 
-static struct layer_call call_of(const struct stage *st, const struct slot *z, struct grad *g,
-                                 int u)
+struct layer_call stage_call(const struct stage *st, const struct slot *z, struct grad *g, int u)
 {
     return (struct layer_call){ .d = st->d, .t = &st->m->params, .w = st->m->w, .grad = g,
                                 .B = z->B, .T = stage_tokens(st, u), .pos = (int64_t)u * st->T,
@@ -256,14 +236,14 @@ static struct layer_call call_of(const struct stage *st, const struct slot *z, s
 
 void stage_start(struct stage *st, int slot)
 {
-    struct layer_call c = call_of(st, &st->slots[slot], NULL, 0);
+    struct layer_call c = stage_call(st, &st->slots[slot], NULL, 0);
     for (int l = st->part.l0; l < st->part.l1; l++)
         block_carry_start(&st->m->blocks[l], &c, stage_carry(st, slot, l));
 }
 
 void stage_start_backward(struct stage *st, int slot, int l, struct grad *g)
 {
-    struct layer_call c = call_of(st, &st->slots[slot], g, 0);
+    struct layer_call c = stage_call(st, &st->slots[slot], g, 0);
     block_carry_start_backward(&st->m->blocks[l], &c, stage_dcarry(st, slot, l));
 }
 
@@ -307,11 +287,9 @@ static void add_share(struct pass_sums *sums, struct fixed *to, double x)
     else sums->bad = 1;
 }
 
-/* A unit's share of its sequence's inner losses, head by head: it does not matter which rank has
- * which head. */
-static void add_inner(const struct stage *st, struct pass_sums *sums, int l, int B, int T)
+void stage_add_inner(const struct stage *st, struct pass_sums *sums, int l, int B, int H, int T)
 {
-    const int K = st->d->K, H = st->d->H, n = T / K, all = st->o.context / K;
+    const int K = st->d->K, n = T / K, all = st->o.context / K;
     struct fixed *to[3] = { sums->inner_w0, sums->inner_before, sums->inner_after };
     for (int b = 0; b < B; b++)
         for (int i = 0; i < 3; i++)
@@ -319,15 +297,15 @@ static void add_inner(const struct stage *st, struct pass_sums *sums, int l, int
                 double sum = 0;
                 for (int k = 0; k < n; k++)
                     sum += st->stats[(((int64_t)b * H + h) * n + k) * 3 + i];
-                add_share(sums, &to[i][l], sum / ((double)H * K * all));
+                add_share(sums, &to[i][l], sum / ((double)st->d->H * K * all));
             }
 }
 
 void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *sums)
 {
     const int i = l - st->part.l0;
-    struct unit *z = unit_of(st, slot, u);
-    struct layer_call c = call_of(st, &st->slots[slot], NULL, u);
+    struct unit *z = stage_unit(st, slot, u);
+    struct layer_call c = stage_call(st, &st->slots[slot], NULL, u);
     real *carry = stage_carry(st, slot, l);
 
     if (z->carry[i])
@@ -336,7 +314,7 @@ void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *s
     const int batches = sums->inner_w0 || (tap && tap->inner) ? c.T / st->d->K : 0;
     c.stats = batches ? st->stats : NULL;
     block_forward(&st->m->blocks[l], &c, z->x[i + 1], z->x[i], carry, &z->tape[i], &st->work);
-    if (batches && sums->inner_w0) add_inner(st, sums, l, c.B, c.T);
+    if (batches && sums->inner_w0) stage_add_inner(st, sums, l, c.B, st->d->H, c.T);
     for (int b = 0; batches && tap && tap->inner && b < c.B; b++)
         tap->inner(tap->ctx, l, st->slots[slot].first + b, c.pos,
                    st->stats + (int64_t)b * st->d->H * batches * 3, batches);
@@ -345,8 +323,8 @@ void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *s
 void stage_backward(struct stage *st, int slot, int l, int u, struct grad *g)
 {
     const int i = l - st->part.l0;
-    struct unit *z = unit_of(st, slot, u);
-    struct layer_call c = call_of(st, &st->slots[slot], g, u);
+    struct unit *z = stage_unit(st, slot, u);
+    struct layer_call c = stage_call(st, &st->slots[slot], g, u);
 
     if (st->o.remat == REMAT_BLOCK) {
         memcpy(st->redo, z->carry[i], (size_t)st->carry_reals * sizeof *st->redo);

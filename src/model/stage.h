@@ -14,7 +14,8 @@
  *
  * Order that the caller keeps, for each slot: forward(l, u) after forward(l, u-1) and after x[l]
  * of u is there; backward(l, u) after backward(l, u+1) and backward(l+1, u).
- * Everything is local.
+ * Everything is local.  In heads mode stage_heads.h takes the place of start, forward and
+ * backward.
  *
  * A stage that is forward only has two arrays for x, of even and of odd l - l0: forward(l, u)
  * overwrites x[l-1] of u.
@@ -25,6 +26,7 @@
 #include <stdint.h>
 
 #include "src/model/pass.h"
+#include "src/plan/step_plan.h"
 
 struct stage_part {
     int l0, l1;     /* layers                                              */
@@ -32,7 +34,12 @@ struct stage_part {
     int slots;      /* micro-batches in flight                             */
     int forward_only;  /* nothing is kept for the way back: two residual streams of our units
                         * are all that grows with them                  */
+    int s, S;       /* heads mode: our place among the S > 1 ranks of a sequence; else 0 */
 };
+
+/* Of the rank that a plan is for. */
+struct stage_part stage_part_of(const struct step_plan *plan, const struct grid_shape *g,
+                                const struct pass_opts *o);
 
 struct stage;
 

@@ -74,6 +74,9 @@ for grid in 2x1x1 1x2x1 1x1x2 1x1x4 2x2x2 3x1x1 1x2x3 2x1x3 1x4x2; do same $grid
 same 1x1x1 t1 run.threads=2
 same 2x2x2 w3 run.threads=2 checkpoint.writers=3
 same 1x2x3 m1 train.micro_batch=1 train.remat=block
+same 1x1x2 h2 train.sequence_mode=heads
+same 1x2x3 h3 train.sequence_mode=heads train.remat=block run.threads=2
+same 2x1x4 h4 train.sequence_mode=heads
 same 1x1x4 fg checkpoint.background=false checkpoint.writers=1
 same 1x2x2 e1 checkpoint.every_steps=1
 equal "every one of these saves" "$(values e1 step save | tr '\n' ' ')" "$(seq 20 | tr '\n' ' ')"
@@ -102,7 +105,7 @@ for grid in 1x1x1 2x2x2 1x1x3 4x1x1; do
         "resumed from .*: step $step root" "$WORK/chain.err"
     step=$((step + 4))
 done
-same 1x2x2 chain
+same 1x2x2 chain train.sequence_mode=heads
 expect_text "1x2x2 goes on from step 16" "resumed from .*: step 16 root" "$WORK/chain.err"
 
 went "init_from, 1x1x1" 1x1x1 i1 train.init_from="$WORK/base" train.steps=2

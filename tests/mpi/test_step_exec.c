@@ -14,10 +14,10 @@
 
 enum { CONTEXT = 44, SLICE = 8, SEQUENCES = 5, MASK = 1 };
 
-static struct dims dims_of(int mamba)
+static struct dims dims_of(int mamba, int heads, int taps)
 {
-    struct dims d = { .layer = "ttt_linear", .V = 37, .L = 5, .C = 12, .H = 2, .E = 10, .K = 4,
-                      .conv_width = 4, .gate = mamba, .share_qk = mamba, .pre_conv = mamba,
+    struct dims d = { .layer = "ttt_linear", .V = 37, .L = 5, .C = 12, .H = heads, .E = 10, .K = 4,
+                      .conv_width = taps, .gate = mamba, .share_qk = mamba, .pre_conv = mamba,
                       .tied = mamba, .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1e-6,
                       .init_std = 0.3, .inner_lr = 1 };
     return d;
@@ -94,12 +94,14 @@ static int own_equal(const struct reducer *red, const struct grad *a, const stru
     return good;
 }
 
-static void compare(const struct grid *g, int mamba, int micro, enum remat remat)
+static void compare(const struct grid *g, int mamba, int heads, int taps, int micro,
+                    enum remat remat, enum sequence_mode mode)
 {
     int32_t windows[SEQUENCES * (CONTEXT + 1)];
-    const struct dims d = dims_of(mamba);
+    const struct dims d = dims_of(mamba, heads, taps);
     const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = micro,
-                                  .inner_group = 2, .remat = remat, .mask_token = MASK };
+                                  .inner_group = 2, .remat = remat, .mask_token = MASK,
+                                  .sequence_mode = mode };
     struct model *m;
     struct outcome one, many;
 
@@ -142,6 +144,15 @@ static void compare(const struct grid *g, int mamba, int micro, enum remat remat
     model_free(m);
 }
 
+/* Heads that S divides and does not, fewer heads than ranks, units shorter than a halo. */
+static void compare_heads(const struct grid *g)
+{
+    compare(g, 1, 2, 4, 1, REMAT_NONE, SEQ_HEADS);
+    compare(g, 0, 3, 4, 2, REMAT_BLOCK, SEQ_HEADS);
+    compare(g, 1, 3, SLICE + 3, 2, REMAT_BLOCK, SEQ_HEADS);
+    compare(g, 1, 1, SLICE + 1, 2, REMAT_NONE, SEQ_HEADS);
+}
+
 static void every_grid_is_one_rank_bitwise(void **state)
 {
     (void)state;
@@ -151,10 +162,47 @@ static void every_grid_is_one_rank_bitwise(void **state)
             const struct grid_shape shape = { world.size / (P * S), P, S };
             struct grid g;
             all_true(&world, grid_init(&g, &world, &shape) == OK);
-            compare(&g, 1, 1, REMAT_NONE);
-            compare(&g, 0, 2, REMAT_BLOCK);
+            compare(&g, 1, 2, 4, 1, REMAT_NONE, SEQ_WAVEFRONT);
+            compare(&g, 0, 2, 4, 2, REMAT_BLOCK, SEQ_WAVEFRONT);
+            if (S > 1) compare_heads(&g);
             grid_done(&g);
         }
+}
+
+/* Bytes of all ranks after a step on S ranks of one sequence. */
+static struct exec_bytes bytes_of_step(const struct dims *d, enum sequence_mode mode,
+                                       enum remat remat)
+{
+    int32_t windows[SEQUENCES * (CONTEXT + 1)];
+    const struct grid_shape shape = { 1, 1, world.size };
+    const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = 2,
+                                  .inner_group = 1, .mask_token = MASK, .sequence_mode = mode,
+                                  .remat = remat };
+    int64_t valid[SEQUENCES] = { CONTEXT, CONTEXT, CONTEXT, CONTEXT, CONTEXT };
+    struct grid g;
+    struct model *m;
+    struct outcome o;
+
+    all_true(&world, grid_init(&g, &world, &shape) == OK);
+    all_true(&world, model_new(&m, d) == OK);
+    model_init(m, 3);
+    fill_tokens(windows, SEQUENCES * (CONTEXT + 1), d->V);
+    struct reducer *red = reducer_new(&g, m);
+    outcome_init(&o, m, REDUCE_EXACT, pass_units(&po));
+    reducer_attach(red, &o.g);
+    struct step_exec *e = step_exec_new(&g, m, &po, SEQUENCES);
+    step_exec_run(e, windows + step_exec_share(e)->u0 * SLICE, CONTEXT + 1, valid, &o.g, red,
+                  &o.sums, NULL);
+    reducer_end(red);
+    const struct exec_bytes b = step_exec_bytes(e);
+    int64_t sum[2] = { b.carries, b.heads };
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, sum, 2, MPI_INT64_T, MPI_SUM, world.comm));
+    step_exec_free(e);
+    reducer_free(red);
+    grad_done(&o.g);
+    model_free(m);
+    grid_done(&g);
+    return (struct exec_bytes){ .carries = sum[0], .heads = sum[1] };
 }
 
 /* What one rank sends along S in forward and backward of one sequence: twice
@@ -163,38 +211,35 @@ static void every_grid_is_one_rank_bitwise(void **state)
 static void carries_have_the_promised_volume(void **state)
 {
     (void)state;
-    int32_t windows[SEQUENCES * (CONTEXT + 1)];
-    const struct grid_shape shape = { 1, 1, world.size };
-    const struct dims d = dims_of(1);
-    const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = 2,
-                                  .inner_group = 1, .mask_token = MASK };
-    struct grid g;
-    struct model *m;
-    struct outcome o;
+    const struct dims d = dims_of(1, 2, 4);
+    const int64_t F = head_width(&d), each = d.H * (F * F + F) + 2 * (d.conv_width - 1) * d.C;
 
     if (world.size > 6) return;
-    all_true(&world, grid_init(&g, &world, &shape) == OK);
-    all_true(&world, model_new(&m, &d) == OK);
-    model_init(m, 3);
-    fill_tokens(windows, SEQUENCES * (CONTEXT + 1), d.V);
-    struct reducer *red = reducer_new(&g, m);
-    outcome_init(&o, m, REDUCE_EXACT, pass_units(&po));
-    reducer_attach(red, &o.g);
-    struct step_exec *e = step_exec_new(&g, m, &po, SEQUENCES);
-    int64_t valid[SEQUENCES] = { CONTEXT, CONTEXT, CONTEXT, CONTEXT, CONTEXT };
-    step_exec_run(e, windows + step_exec_share(e)->u0 * SLICE, CONTEXT + 1, valid, &o.g, red,
-                  &o.sums, NULL);
-    reducer_end(red);
-    int64_t bytes = step_exec_bytes(e).carries;
-    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_SUM, world.comm));
-    const int64_t F = head_width(&d), each = d.H * (F * F + F) + 2 * (d.conv_width - 1) * d.C;
-    all_true(&world, bytes == 2 * SEQUENCES * (world.size - 1) * d.L * each *
-                              (int64_t)sizeof(real));
-    step_exec_free(e);
-    reducer_free(red);
-    grad_done(&o.g);
-    model_free(m);
-    grid_done(&g);
+    const struct exec_bytes b = bytes_of_step(&d, SEQ_WAVEFRONT, REMAT_NONE);
+    all_true(&world, b.carries == 2 * SEQUENCES * (world.size - 1) * d.L * each *
+                                  (int64_t)sizeof(real));
+    all_true(&world, b.heads == 0);
+}
+
+/* Heads mode: forward and backward of one sequence each  L (4 C + H) N (S - 1) / S  over all ranks,
+ * scheme E of the reference with its gate; forward once more when blocks are computed twice.
+ * Halos go to neighbours. */
+static void heads_have_the_promised_volume(void **state)
+{
+    (void)state;
+    const int S = world.size;
+
+    if (S < 2 || S > 6) return;
+    struct dims d = dims_of(1, S, 4);
+    d.C = 4 * S;
+    const int64_t layer = (4 * d.C + d.H) * (int64_t)CONTEXT * (S - 1) / S;
+    const int64_t halos = 2 * (d.conv_width - 1) * d.C * (S - 1);
+    for (int remat = REMAT_NONE; remat <= REMAT_BLOCK; remat++) {
+        const int64_t n = SEQUENCES * d.L * (remat == REMAT_BLOCK ? 3 : 2) * (int64_t)sizeof(real);
+        const struct exec_bytes b = bytes_of_step(&d, SEQ_HEADS, (enum remat)remat);
+        all_true(&world, b.heads == n * layer);
+        all_true(&world, b.carries == n * halos);
+    }
 }
 
 /* Owners' new weights reach every holder. */
@@ -202,7 +247,7 @@ static void gathered_weights_are_the_owners(void **state)
 {
     (void)state;
     const struct grid_shape shape = { world.size, 1, 1 };
-    const struct dims d = dims_of(1);
+    const struct dims d = dims_of(1, 2, 4);
     const struct span *own, *held;
     struct grid g;
     struct model *m;
@@ -240,6 +285,7 @@ static void wrong_products_are_refused(void **state)
 static const struct CMUnitTest tests[] = {
     mpi_test(every_grid_is_one_rank_bitwise),
     mpi_test(carries_have_the_promised_volume),
+    mpi_test(heads_have_the_promised_volume),
     mpi_test(gathered_weights_are_the_owners),
     mpi_test(wrong_products_are_refused),
 };

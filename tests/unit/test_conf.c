@@ -359,7 +359,7 @@ static void modules_see_it(void **state)
                                "7, mini_batch: 8, conv_width: 3, gate: false, rope_theta: 5, "
                                "rms_eps: 1e-3, ln_eps: 1e-4, init_std: 0.5, inner_lr: 2}\n"
                                "train: {context: 32, batch_tokens: 64, micro_batch: 2, remat: "
-                               "block, inner_group: 3, slice_tokens: 16}\n"), OK);
+                               "block, inner_group: 3, slice_tokens: 16, sequence_mode: heads}\n"), OK);
     conf_dims(&c, &d);
     assert_string_equal(d.layer, "ttt_linear");
     assert_true(d.V == 99 && d.L == 3 && d.C == 24 && d.H == 2 && d.E == 7 && d.K == 8);
@@ -369,6 +369,7 @@ static void modules_see_it(void **state)
     conf_pass(&c, &o, 1);
     assert_true(o.context == 32 && o.slice_tokens == 16 && o.micro_batch == 2);
     assert_true(o.inner_group == 3 && o.remat == REMAT_BLOCK && o.mask_token == 1);
+    assert_true(o.sequence_mode == SEQ_HEADS);
     c.data.mask_bos = 0;
     conf_pass(&c, &o, 1);
     assert_int_equal(o.mask_token, -1);
