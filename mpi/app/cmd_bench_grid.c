@@ -160,7 +160,7 @@ struct sent { int64_t carries, activations, sums; };
 static struct sent sent_so_far(const struct job *j)
 {
     const struct exec_bytes b = step_exec_bytes(j->exec);
-    int64_t v[3] = { b.carries, b.activations, reducer_bytes(j->reducer) };
+    int64_t v[3] = { b.carries + b.heads, b.activations, reducer_bytes(j->reducer) };
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_SUM, j->grid.world.comm));
     return (struct sent){ v[0], v[1], v[2] };
 }

@@ -40,6 +40,21 @@ static double carry_bytes(const struct model *m)
     return REAL * (double)sum;
 }
 
+/* What crosses in heads mode. */
+static struct sim_heads heads_of(const struct cost *c)
+{
+    const struct dims *d = &c->shape->dims;
+    const struct layer_split *s = c->shape->blocks[0].layer->split;
+    const double halo = REAL * (d->conv_width - 1) * d->C;
+    struct sim_heads h = { .H = d->H, .again = c->o.remat == REMAT_BLOCK };
+
+    if (!s) return h;
+    for (int i = 0; i < s->n_in; i++) h.in += REAL * head_reals(&s->in[i], d);
+    h.out = REAL * head_reals(&s->out, d);
+    h.halo = halo * ((s->halo_reals(d) > 0) + d->pre_conv);
+    return h;
+}
+
 static void computing(struct cost *c, const struct rates *r)
 {
     const struct model *m = c->shape;
@@ -68,6 +83,7 @@ static void crossing(struct cost *c, const struct rates *r)
     struct sim_cost *b = c->in.bytes;
 
     b[OP_SEND_CARRY].unit = b[OP_SEND_DCARRY].unit = carry_bytes(c->shape);
+    c->in.heads = heads_of(c);
     b[OP_SEND_X].token = b[OP_SEND_DX].token = REAL * c->shape->dims.C;
     c->in.within = (struct sim_link){ 1e-6 * r->network.within_us,
                                       1e9 * r->network.within_gbytes };
@@ -90,7 +106,8 @@ int cost_init(struct cost *c, const struct dims *d, const struct pass_opts *o,
                              "operations than can be planned", (long long)sequences,
                  pass_units(o), d->L));
     c->in.work = (struct step_shape){ .L = d->L, .U = pass_units(o), .sequences = (int)sequences,
-                                      .micro_batch = o->micro_batch };
+                                      .micro_batch = o->micro_batch,
+                                      .mode = o->sequence_mode };
     c->in.tied = d->tied;
     c->in.context = o->context;
     c->in.unit_tokens = o->slice_tokens < o->context ? o->slice_tokens : o->context;
@@ -134,15 +151,18 @@ int cost_grid(struct cost *c, const struct grid_shape *g)
 
 static int same_part(const struct stage_part *a, const struct stage_part *b)
 {
-    return a->l0 == b->l0 && a->l1 == b->l1 && a->u1 == b->u1 && a->slots == b->slots;
+    return a->l0 == b->l0 && a->l1 == b->l1 && a->u1 == b->u1 && a->slots == b->slots &&
+           a->s == b->s && a->S == b->S;
 }
 
 /* Bytes of a stage with n layers, the last one's or not, and n units; few of them differ. */
 static struct pass_bytes bytes_of(struct cost *c, const struct share *a, int slots)
 {
     const int L = c->shape->dims.L, n = a->l1 - a->l0, last = a->l1 == L;
+    const int heads = c->o.sequence_mode == SEQ_HEADS && c->in.grid.S > 1;
     const struct stage_part part = { .l0 = last ? L - n : 0, .l1 = last ? L : n,
-                                     .u1 = a->u1 - a->u0, .slots = slots };
+                                     .u1 = a->u1 - a->u0, .slots = slots,
+                                     .s = heads ? a->s : 0, .S = heads ? c->in.grid.S : 0 };
     for (int i = 0; i < c->n_known; i++)
         if (same_part(&c->known[i].part, &part)) return c->known[i].bytes;
     if (c->n_known == c->room) {

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "src/base/mem.h"
+#include "src/base/part.h"
 #include "src/base/status.h"
 
 /* Messages of one kind on their way to a rank: both sides handle them in the same order. */
@@ -16,6 +17,9 @@ struct runner {
     struct queue     in[OP_KINDS];    /* by kind of receive                                      */
 };
 
+/* The ranks of a sequence while they come to a layer of theirs (heads mode). */
+struct meeting { int come; double begin_s; };
+
 /* A bucket while ranks come to its OP_REDUCE. */
 struct sum { int begun; double begin_s; };
 
@@ -26,6 +30,7 @@ struct sim {
     int                     ranks;
     struct runner          *r;
     struct sum             *sums;     /* (L + 2)                   */
+    struct meeting         *meetings; /* (D P)                     */
     int                    *ready, n_ready;
 };
 
@@ -136,6 +141,92 @@ static int run_recv(struct sim *z, int rank, const struct op *op)
     return 1;
 }
 
+/* --- heads mode ------------------------------------------------------------- */
+
+static double tokens_of(const struct sim_input *in, const struct share *a)
+{
+    const int end = a->u1 * in->unit_tokens;
+    return (end < in->context ? end : in->context) - a->u0 * in->unit_tokens;
+}
+
+/* What rank sends to another along S in a layer of B sequences; bytes. */
+static double heads_bytes(const struct sim *z, const struct share *a, const struct share *to,
+                          int B, int back)
+{
+    const struct sim_heads *h = &z->in->heads;
+    const int S = z->in->grid.S;
+    const double ours = (double)(part_begin(h->H, S, a->s + 1) - part_begin(h->H, S, a->s));
+    const double its = (double)(part_begin(h->H, S, to->s + 1) - part_begin(h->H, S, to->s));
+    const double tokens = tokens_of(z->in, a), others = tokens_of(z->in, to);
+    const double forward = tokens * its * h->in + others * ours * h->out +
+                           (to->s == a->s + 1 ? h->halo : 0);
+    const double backward = tokens * its * h->out + others * ours * h->in +
+                            (to->s == a->s - 1 ? h->halo : 0);
+    return B * (back ? backward + (h->again ? forward : 0) : forward);
+}
+
+/* Seconds in which a rank sends what is its in a layer; counted. */
+static double send_heads(struct sim *z, int rank, const struct op *op, int B)
+{
+    const struct sim_input *in = z->in;
+    const struct share *a = &z->r[rank].plan.share;
+    const int back = op->kind == OP_BACKWARD_SEQ, trips = back && in->heads.again ? 4 : 2;
+    double s = 0, latency = 0;
+    for (int k = 0; k < in->grid.S; k++) {
+        const int to = grid_rank(&in->grid, a->d, a->p, k);
+        if (to == rank) continue;
+        const int far = node_of(in, rank) != node_of(in, to);
+        const struct sim_link *link = far ? &in->between : &in->within;
+        const double bytes = heads_bytes(z, a, &z->r[to].plan.share, B, back);
+        z->out->rank[rank].bytes[SIM_CARRIES][far] += llround(bytes);
+        s += bytes / link->bytes_per_s;
+        latency = fmax(latency, link->latency_s);
+    }
+    return s + trips * latency;
+}
+
+/* Seconds of our units of a layer. */
+static double compute_heads(const struct sim *z, int rank, const struct op *op)
+{
+    const struct share *a = &z->r[rank].plan.share;
+    const int kind = op->kind == OP_FORWARD_SEQ ? OP_FORWARD : OP_BACKWARD;
+    struct op unit = *op;
+    double s = 0;
+    for (unit.u = a->u0; unit.u < a->u1; unit.u++)
+        s += cost(z->in, a, &unit, &z->in->seconds[kind]);
+    return s;
+}
+
+/* A layer of all ranks along S: the last that comes ends it for all; returns 0 to the others. */
+static int run_seq(struct sim *z, int rank, const struct op *op)
+{
+    const struct sim_input *in = z->in;
+    const struct share *a = &z->r[rank].plan.share;
+    struct meeting *m = &z->meetings[a->d * in->grid.P + a->p];
+    const struct sim_cost one = { 1, 0 };
+    double busy = 0, sending = 0;
+
+    if (z->r[rank].now > m->begin_s) m->begin_s = z->r[rank].now;
+    if (++m->come < in->grid.S) return 0;
+    for (int k = 0; k < in->grid.S; k++) {
+        const int i = grid_rank(&in->grid, a->d, a->p, k);
+        const double s = compute_heads(z, i, op);
+        busy = fmax(busy, s);
+        sending = fmax(sending, send_heads(z, i, op, (int)cost(in, a, op, &one)));
+        z->r[i].now = m->begin_s;
+        spend(z, i, op, s);
+    }
+    for (int k = 0; k < in->grid.S; k++) {
+        const int i = grid_rank(&in->grid, a->d, a->p, k);
+        z->r[i].now = m->begin_s + busy + sending;
+        if (i == rank) continue;
+        z->r[i].pc++;
+        z->ready[z->n_ready++] = i;
+    }
+    *m = (struct meeting){ 0, 0 };
+    return 1;
+}
+
 /* --- sums ----------------------------------------------------------------- */
 
 /* Ranks that hold bucket b, their places, the elements of each; an iterator. */
@@ -233,6 +324,8 @@ static void run(struct sim *z, int rank)
         } else if (op_is_recv(op->kind)) {
             r->waiting = !run_recv(z, rank, op);
             if (r->waiting) return;
+        } else if (op_is_seq(op->kind)) {
+            if (!run_seq(z, rank, op)) return;
         } else {
             spend(z, rank, op, cost(z->in, &r->plan.share, op, &z->in->seconds[op->kind]));
         }
@@ -323,6 +416,7 @@ void step_sim(struct sim_result *out, const struct sim_input *in, struct sim_eve
     out->rank = mem_new(z.ranks, sizeof *out->rank, "prediction");
     z.r = mem_new(z.ranks, sizeof *z.r, "ranks");
     z.sums = mem_new(in->work.L + 2, sizeof *z.sums, "sums");
+    z.meetings = mem_new((int64_t)in->grid.D * in->grid.P, sizeof *z.meetings, "meetings");
     z.ready = mem_new(z.ranks, sizeof *z.ready, "ranks");
     for (int i = 0; i < z.ranks; i++)
         step_plan_init(&z.r[i].plan, &in->grid, &in->work, in->tied, i);
@@ -345,6 +439,7 @@ void step_sim(struct sim_result *out, const struct sim_input *in, struct sim_eve
     out->bubble = out->step_s > 0 ? 1 - busy / (z.ranks * out->step_s) : 0;
     mem_free(z.ready);
     mem_free(z.sums);
+    mem_free(z.meetings);
     mem_free(z.r);
 }
 

@@ -309,6 +309,35 @@ static int balanced(void **state)
     return mem_live_blocks() == 0 ? 0 : -1;
 }
 
+/* Heads mode: on units that S divides no rank waits, and each way S - 1 of S parts of what a token
+ * has cross (scheme E); a trip takes its latency. */
+static void heads_mode_has_its_volume(void **state)
+{
+    (void)state;
+    for (int S = 2; S <= 4; S++)
+        for (int again = 0; again < 2; again++) {
+            struct case_ c;
+            struct sim_result r;
+            const struct step_shape w = { .L = 3, .U = 2 * S, .sequences = 5, .micro_batch = 2,
+                                          .mode = SEQ_HEADS };
+            double bubble;
+            case_init(&c, (struct grid_shape){ 1, 1, S }, w, 1);
+            c.in.heads = (struct sim_heads){ .H = 2 * S, .in = 4 * 25, .out = 4 * 8, .halo = 4 * 7,
+                                             .again = again };
+            c.in.seconds[OP_FORWARD] = (struct sim_cost){ 1, 0.5 };
+            c.in.seconds[OP_BACKWARD] = (struct sim_cost){ 2, 1 };
+            assert_near(step_of(&c, &bubble), 5 * 3 * 2 * (5 + 10));
+            assert_near(bubble, 0);
+            step_sim(&r, &c.in, NULL);
+            const int64_t tokens = 8 * w.U, each = 2 * S * (25 + 8) * 4;
+            assert_int_equal(sim_bytes(&r, SIM_CARRIES, 0),
+                             5 * 3 * (2 + again) * (tokens * each * (S - 1) / S + 28 * (S - 1)));
+            sim_result_done(&r);
+            c.in.within = (struct sim_link){ 1, INFINITY };
+            assert_true(step_of(&c, NULL) >= 5 * 3 * 2 * 15 + 3 * 3 * (again ? 6 : 4));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +350,7 @@ int main(void)
         cmocka_unit_test(volumes_are_the_formulas),
         cmocka_unit_test(time_passes),
         cmocka_unit_test(slower_links_are_never_faster),
+        cmocka_unit_test(heads_mode_has_its_volume),
     };
     return cmocka_run_group_tests(tests, NULL, balanced);
 }
