@@ -133,9 +133,10 @@ bench: all
 	$(BUILD)/ttt bench kernels
 	$(BUILD)/ttt bench train config/ttt-linear-125m.yaml
 
-# Hours of faults: KILLS=1000 and more.
+# Hours of faults, KILLS=1000 and more; a sequence of 262,144 tokens.
 soak: all $(shims:%.c=$(BUILD)/%.so)
 	@KILLS=$(or $(KILLS),1000) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_kill.sh
+	@LONG=262144 TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_long.sh
 
 test-unit: $(call exe,$(unit))
 	@sh tests/run_unit.sh $^

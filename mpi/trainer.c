@@ -329,6 +329,7 @@ static void write_start(struct trainer *t)
                             t->resumed ? hex : NULL));
 }
 
+/* Memory is that of the rank with the most.  Collective. */
 static void write_end(struct trainer *t, int rc, double seconds)
 {
     char peak[HUMAN_TEXT], ours[HUMAN_TEXT], want[HUMAN_TEXT], time[HUMAN_TEXT];
@@ -337,16 +338,15 @@ static void write_end(struct trainer *t, int rc, double seconds)
     struct rusage u;
 
     getrusage(RUSAGE_SELF, &u);
-    const int64_t bytes = (int64_t)u.ru_maxrss * 1024;
+    int64_t v[3] = { t->budget.total, mem_peak_bytes(), (int64_t)u.ru_maxrss * 1024 };
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_MAX, t->grid.world.comm));
     metrics_write(t->metrics,
                   json_pack("{s:s,s:I,s:s,s:f,s:I,s:I,s:I}", "kind", "end", "step", t->state.step,
-                            "status", status, "train_s", seconds, "peak_bytes", bytes,
-                            "counted_bytes", mem_peak_bytes(), "predicted_bytes",
-                            t->budget.total));
+                            "status", status, "train_s", seconds, "peak_bytes", v[2],
+                            "counted_bytes", v[1], "predicted_bytes", v[0]));
     log_run("%s at step %lld after %s; memory: predicted %s, most allocated %s, process %s", status,
             (long long)t->state.step, human_duration(time, seconds),
-            human_bytes(want, t->budget.total), human_bytes(ours, mem_peak_bytes()),
-            human_bytes(peak, bytes));
+            human_bytes(want, v[0]), human_bytes(ours, v[1]), human_bytes(peak, v[2]));
 }
 
 /* --- the run --------------------------------------------------------------------- */

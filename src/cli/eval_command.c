@@ -24,9 +24,9 @@ static const char about[] =
     "scores every token.  MODEL is a Hugging Face folder, a checkpoint or a run folder; DATA\n"
     "is a folder that ttt prep made.  The context may be far longer than the one trained\n"
     "on: one process reads it slice by slice in constant memory, ranks of mpirun share\n"
-    "its tokens, with the same result.  Positions count the tokens of the window that were read before.\n"
-    "<s> is read but not scored, as in training.  With --max-tokens, bytes are those\n"
-    "that the tokens decode to, else those of the source text.";
+    "its tokens, with the same result.  Positions count the tokens of the window that were\n"
+    "read before.  <s> is read but not scored, as in training.  With --max-tokens, bytes are\n"
+    "those that the tokens decode to, else those of the source text.";
 
 /* ERR_CONFIG if both say which tokenizer they mean and it is not the same. */
 static int check_tokenizer(const struct load_info *info, const struct model *m, struct dataset *d)
