@@ -117,6 +117,11 @@ for g in 1x1x1 2x1x1 1x1x2 1x2x1 2x2x1 1x2x2; do
     check "steps on $g send what is planned" \
         mpi "$n" "$TTT" bench grid tiny.yaml --grid $g --steps 1 --trace m.json
 done
+for remat in none block; do
+    check "heads mode, remat $remat: 1x1x2 sends what is planned" \
+        mpi 2 "$TTT" bench grid tiny.yaml --grid 1x1x2 --steps 1 --set train.sequence_mode=heads \
+        --set train.remat=$remat
+done
 check "the measured trace is well-formed" json m.json
 name="wrong number of ranks: exit 78" expect_exit 78 "$TTT" bench grid tiny.yaml --grid 2x1x1
 finish
