@@ -154,56 +154,61 @@ static double step(struct job *j, struct trace *trace)
     return s;
 }
 
-/* Bytes of all ranks since the start. */
-struct sent { int64_t carries, activations, sums; };
-
-static struct sent sent_so_far(const struct job *j)
+/* Bytes of all ranks since the start, by enum sim_cargo; weights are counted with gradients. */
+static void sent_so_far(const struct job *j, int64_t sent[SIM_CARGOES])
 {
     const struct exec_bytes b = step_exec_bytes(j->exec);
-    int64_t v[3] = { b.carries + b.heads, b.activations, reducer_bytes(j->reducer) };
-    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_SUM, j->grid.world.comm));
-    return (struct sent){ v[0], v[1], v[2] };
+    sent[SIM_CARRIES] = b.carries;
+    sent[SIM_HEADS] = b.heads;
+    sent[SIM_ACTIVATIONS] = b.activations;
+    sent[SIM_GRADIENTS] = reducer_bytes(j->reducer);
+    sent[SIM_WEIGHTS] = 0;
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, sent, SIM_CARGOES, MPI_INT64_T, MPI_SUM,
+                         j->grid.world.comm));
 }
 
 /* The first step: is it the step that was meant, and did it send what ttt plan says? */
-static int verify(const struct job *j, const struct sent *s, const struct forecast *f)
+static int verify(const struct job *j, const int64_t sent[SIM_CARGOES], const struct forecast *f)
 {
+    static const char *const names[] = { "carries", "heads", "activations",
+                                         "gradients and weights" };
     const double V = j->m->dims.V;
-    int64_t said[SIM_CARGOES];
 
     if (!(fabs(j->loss - log(V)) < 0.1 * log(V)))
         return fail(ERR_DATA, "the first loss is %g, not near ln %g = %g", j->loss, V, log(V));
-    for (int i = 0; i < SIM_CARGOES; i++)
-        said[i] = sim_bytes(&f->sim, i, 0) + sim_bytes(&f->sim, i, 1);
-    if (s->carries != said[SIM_CARRIES] || s->activations != said[SIM_ACTIVATIONS] ||
-        s->sums != said[SIM_GRADIENTS] + said[SIM_WEIGHTS])
-        return fail(ERR_DATA, "a step sent %lld, %lld, %lld bytes of carries, activations and "
-                    "gradients with weights; planned were %lld, %lld, %lld", (long long)s->carries,
-                    (long long)s->activations, (long long)s->sums, (long long)said[SIM_CARRIES],
-                    (long long)said[SIM_ACTIVATIONS],
-                    (long long)(said[SIM_GRADIENTS] + said[SIM_WEIGHTS]));
+    for (int i = 0; i <= SIM_GRADIENTS; i++) {
+        int64_t said = sim_bytes(&f->sim, i, 0) + sim_bytes(&f->sim, i, 1);
+        if (i == SIM_GRADIENTS)
+            said += sim_bytes(&f->sim, SIM_WEIGHTS, 0) + sim_bytes(&f->sim, SIM_WEIGHTS, 1);
+        if (sent[i] != said)
+            return fail(ERR_DATA, "a step sent %lld bytes of %s; planned were %lld",
+                        (long long)sent[i], names[i], (long long)said);
+    }
     return OK;
 }
 
-static void print(const struct job *j, const struct request *q, double s, const struct sent *sent,
-                  const struct forecast *f)
+static void print(const struct job *j, const struct request *q, double s,
+                  const int64_t sent[SIM_CARGOES], const struct forecast *f)
 {
     const struct grid_shape *g = &j->grid.shape;
     const double tokens = (double)j->sequences * j->po.context;
+    const int threads = omp_get_max_threads();
+    const long long bytes[] = { sent[SIM_CARRIES], sent[SIM_HEADS], sent[SIM_ACTIVATIONS],
+                                sent[SIM_GRADIENTS] };
 
     if (q->json) {
         printf("{\"bench\": \"grid\", \"grid\": \"%dx%dx%d\", \"threads\": %d, \"step_s\": %.6g, "
                "\"tok_per_s\": %.6g, \"planned_s\": %.6g, \"planned_bubble\": %.6g, "
-               "\"carry_bytes\": %lld, \"activation_bytes\": %lld, \"sum_bytes\": %lld}\n", g->D,
-               g->P, g->S, omp_get_max_threads(), s, tokens / s, f->sim.step_s, f->sim.bubble,
-               (long long)sent->carries, (long long)sent->activations, (long long)sent->sums);
+               "\"carry_bytes\": %lld, \"head_bytes\": %lld, \"activation_bytes\": %lld, "
+               "\"sum_bytes\": %lld}\n", g->D, g->P, g->S, threads, s, tokens / s, f->sim.step_s,
+               f->sim.bubble, bytes[0], bytes[1], bytes[2], bytes[3]);
         return;
     }
     printf("grid %dx%dx%d  %d thread%s  step %.4f s  %.1f tokens/s  planned %.4f s  measured / "
-           "planned %.3f\n  sent, as planned: %lld bytes of carries, %lld of activations, %lld of "
-           "gradients and weights\n", g->D, g->P, g->S, omp_get_max_threads(),
-           omp_get_max_threads() > 1 ? "s" : "", s, tokens / s, f->sim.step_s, s / f->sim.step_s,
-           (long long)sent->carries, (long long)sent->activations, (long long)sent->sums);
+           "planned %.3f\n  sent, as planned: %lld bytes of carries, %lld of heads, %lld of "
+           "activations, %lld of gradients and weights\n", g->D, g->P, g->S, threads,
+           threads > 1 ? "s" : "", s, tokens / s, f->sim.step_s, s / f->sim.step_s, bytes[0],
+           bytes[1], bytes[2], bytes[3]);
 }
 
 static int plan(struct forecast *f, const struct job *j, const struct request *q)
@@ -225,19 +230,20 @@ static int measure(struct job *j, const struct request *q)
     struct forecast f = { .nodes = 0 };
     struct trace *trace = NULL;
     double *s = mem_new(q->steps, sizeof *s, "times");
+    int64_t sent[SIM_CARGOES];
     int rc;
 
     TRY(axis_agree(&j->grid.world, plan(&f, j, q)));
     step(j, NULL);  /* touches all memory */
-    const struct sent sent = sent_so_far(j);
-    TRY(verify(j, &sent, &f));
+    sent_so_far(j, sent);
+    TRY(verify(j, sent, &f));
     for (int i = 0; i < q->steps; i++) {
         trace_free(trace);
         trace = q->trace ? trace_new() : NULL;
         s[i] = step(j, trace);
     }
     if (q->trace) TRY(trace_write(trace, &j->grid.world, q->trace));
-    if (j->grid.world.rank == 0) print(j, q, bench_median(s, (int)q->steps), &sent, &f);
+    if (j->grid.world.rank == 0) print(j, q, bench_median(s, (int)q->steps), sent, &f);
 out:
     trace_free(trace);
     forecast_done(&f);

@@ -18,7 +18,7 @@ static const char about[] =
     "Predict a training step of RUN.yaml on a grid of D replicas x P stages x S chunks\n"
     "of every sequence: its time, the share of idle time, bytes sent and memory. The\n"
     "trainer's own lists of operations are executed with the rates of a machine, which\n"
-    "ttt bench rates measures; without --rates those of a small one are assumed.\n\n"
+    "ttt bench rates measures; without --rates config/rates/epyc-2core.yaml is assumed.\n\n"
     "  --grid DxPxS   one grid (run.grid); --show and --trace tell its operations\n"
     "  --ranks N      the fastest grids of N ranks that fit into memory\n"
     "  --table        a Markdown table of 1, 2, 4, ... ranks up to --ranks (1024)\n\n"
@@ -47,6 +47,8 @@ static int load(struct cost *cost, const struct plan *p, const char *file, char 
     if (grid) *grid = mem_string(c->run.grid);
     TRY(cost_init(cost, &d, &o, (enum reduction)c->train.reduction,
                   c->train.batch_tokens / c->train.context, &p->r));
+    cost->writers = c->checkpoint.writers;
+    cost->background = c->checkpoint.background;
 out:
     mem_free(c);
     return rc;
@@ -111,8 +113,8 @@ static void cell(struct cost *c, const struct plan *p, int ranks, double alone)
     if (forecast_all(&list, &count, c, ranks, &p->r) != OK) printf(" no work |");
     else if (!list->fits) printf(" %.3g GiB a node |", (double)list->node_bytes / 0x1p30);
     else
-        printf(" %dx%dx%d: %.4g, %.0f %% |", list->grid.D, list->grid.P, list->grid.S,
-               list->tok_per_s, 100 * list->tok_per_s / (ranks * alone));
+        printf(" %dx%dx%d: %.*f, %.0f %% |", list->grid.D, list->grid.P, list->grid.S,
+               list->tok_per_s < 100, list->tok_per_s, 100 * list->tok_per_s / (ranks * alone));
     forecasts_free(list, count);
 }
 
@@ -134,7 +136,8 @@ static int table(const struct plan *p, char **files, int n)
     printf("| ranks | nodes |");
     for (int i = 0; i < n; i++) {
         const char *slash = strrchr(files[i], '/'), *name = slash ? slash + 1 : files[i];
-        printf(" %.*s |", (int)strcspn(name, "|\n"), name);
+        const char *end = strstr(name, ".yaml");
+        printf(" %.*s |", (int)(end ? end - name : (ptrdiff_t)strlen(name)), name);
     }
     printf("\n|---|---|");
     for (int i = 0; i < n; i++) printf("---|");

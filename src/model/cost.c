@@ -1,6 +1,7 @@
 #include "src/model/cost.h"
 
 #include "src/base/mem.h"
+#include "src/base/part.h"
 #include "src/base/status.h"
 #include "src/model/bucket.h"
 #include "src/model/head.h"
@@ -40,21 +41,6 @@ static double carry_bytes(const struct model *m)
     return REAL * (double)sum;
 }
 
-/* What crosses in heads mode. */
-static struct sim_heads heads_of(const struct cost *c)
-{
-    const struct dims *d = &c->shape->dims;
-    const struct layer_split *s = c->shape->blocks[0].layer->split;
-    const double halo = REAL * (d->conv_width - 1) * d->C;
-    struct sim_heads h = { .H = d->H, .again = c->o.remat == REMAT_BLOCK };
-
-    if (!s) return h;
-    for (int i = 0; i < s->n_in; i++) h.in += REAL * head_reals(&s->in[i], d);
-    h.out = REAL * head_reals(&s->out, d);
-    h.halo = halo * ((s->halo_reals(d) > 0) + d->pre_conv);
-    return h;
-}
-
 static void computing(struct cost *c, const struct rates *r)
 {
     const struct model *m = c->shape;
@@ -80,11 +66,23 @@ static void computing(struct cost *c, const struct rates *r)
 
 static void crossing(struct cost *c, const struct rates *r)
 {
+    const struct dims *d = &c->shape->dims;
+    const struct layer_split *split = c->shape->blocks[0].layer->split;
     struct sim_cost *b = c->in.bytes;
 
     b[OP_SEND_CARRY].unit = b[OP_SEND_DCARRY].unit = carry_bytes(c->shape);
-    c->in.heads = heads_of(c);
-    b[OP_SEND_X].token = b[OP_SEND_DX].token = REAL * c->shape->dims.C;
+    b[OP_SEND_X].token = b[OP_SEND_DX].token = REAL * d->C;
+    if (split) {
+        const int halos = (d->pre_conv != 0) + (split->halo_reals && split->halo_reals(d) > 0);
+        int64_t in = 0;
+        for (int i = 0; i < split->n_in; i++) in += head_reals(&split->in[i], d);
+        c->in.exchange = (struct exchange){
+            .heads = d->H, .in_bytes = REAL * (double)in,
+            .out_bytes = REAL * (double)head_reals(&split->out, d),
+            .halo_bytes = REAL * halos * (d->conv_width - 1) * d->C,
+            .again = c->o.remat == REMAT_BLOCK,
+        };
+    }
     c->in.within = (struct sim_link){ 1e-6 * r->network.within_us,
                                       1e9 * r->network.within_gbytes };
     c->in.between = (struct sim_link){ 1e-6 * r->network.between_us,
@@ -106,8 +104,7 @@ int cost_init(struct cost *c, const struct dims *d, const struct pass_opts *o,
                              "operations than can be planned", (long long)sequences,
                  pass_units(o), d->L));
     c->in.work = (struct step_shape){ .L = d->L, .U = pass_units(o), .sequences = (int)sequences,
-                                      .micro_batch = o->micro_batch,
-                                      .mode = o->sequence_mode };
+                                      .micro_batch = o->micro_batch, .mode = o->sequence_mode };
     c->in.tied = d->tied;
     c->in.context = o->context;
     c->in.unit_tokens = o->slice_tokens < o->context ? o->slice_tokens : o->context;
@@ -151,18 +148,20 @@ int cost_grid(struct cost *c, const struct grid_shape *g)
 
 static int same_part(const struct stage_part *a, const struct stage_part *b)
 {
-    return a->l0 == b->l0 && a->l1 == b->l1 && a->u1 == b->u1 && a->slots == b->slots &&
-           a->s == b->s && a->S == b->S;
+    return a->l0 == b->l0 && a->l1 == b->l1 && a->u0 == b->u0 && a->u1 == b->u1 &&
+           a->slots == b->slots && a->s == b->s && a->S == b->S;
 }
 
-/* Bytes of a stage with n layers, the last one's or not, and n units; few of them differ. */
+/* Bytes of a stage; few of them differ, because only the last stage has more than its layers,
+ * and a chunk of the wavefront is like every other of its length. */
 static struct pass_bytes bytes_of(struct cost *c, const struct share *a, int slots)
 {
-    const int L = c->shape->dims.L, n = a->l1 - a->l0, last = a->l1 == L;
-    const int heads = c->o.sequence_mode == SEQ_HEADS && c->in.grid.S > 1;
-    const struct stage_part part = { .l0 = last ? L - n : 0, .l1 = last ? L : n,
-                                     .u1 = a->u1 - a->u0, .slots = slots,
-                                     .s = heads ? a->s : 0, .S = heads ? c->in.grid.S : 0 };
+    const int L = c->shape->dims.L, n = a->l1 - a->l0;
+    const struct step_plan plan = { .share = *a, .slots = slots };
+    struct stage_part part = stage_part_of(&plan, &c->in.grid, &c->o);
+
+    if (a->l1 < L) part.l0 = 0, part.l1 = n;
+    if (!part.S) part.u0 = 0, part.u1 = a->u1 - a->u0;
     for (int i = 0; i < c->n_known; i++)
         if (same_part(&c->known[i].part, &part)) return c->known[i].bytes;
     if (c->n_known == c->room) {
@@ -173,6 +172,20 @@ static struct pass_bytes bytes_of(struct cost *c, const struct share *a, int slo
     *k = (struct stage_bytes){ .part = part };
     check(stage_plan(&k->bytes, &c->shape->dims, &c->o, &part) == OK);
     return k->bytes;
+}
+
+/* Shares of the state that a rank copies for a save: its own, or those of the group it writes
+ * for. */
+static int copies(const struct cost *c, int rank)
+{
+    const int ranks = grid_ranks(&c->in.grid);
+    const int files = c->writers < ranks ? c->writers : ranks;
+    int file = 0;
+
+    if (!files) return 0;
+    while (part_begin(ranks, files, file + 1) <= rank) file++;
+    const int64_t first = part_begin(ranks, files, file);
+    return rank > first ? 1 : (int)(part_begin(ranks, files, file + 1) - first) - !c->background;
 }
 
 void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k, int rank)
@@ -187,7 +200,8 @@ void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k,
         .sums = k->part * (int64_t)sizeof(int64_t),
         .moments = 2 * k->own * (int64_t)sizeof(real),
         .tape = pass.tape, .logits = pass.logits, .scratch = pass.scratch,
+        .snapshot = copies(c, rank) * 3 * k->own * (int64_t)sizeof(real),
     };
     b->total = b->weights + b->gradients + b->sums + b->moments + b->tape + b->logits +
-               b->scratch;
+               b->scratch + b->snapshot;
 }

@@ -33,6 +33,7 @@ struct cost {
     struct model       *shape;         /* owned; no weights                  */
     struct pass_opts    o;
     enum reduction      mode;
+    int                 writers, background;  /* of checkpoints; 0 writers: none are written */
     struct sim_input    in;            /* for step_sim(), once a grid is set */
     int64_t            *cuts;          /* owned; what in.cut points to       */
     struct stage_bytes *known;         /* owned; (n_known)                   */
@@ -58,7 +59,9 @@ double cost_head_sums(const struct model *m, enum reduction mode, double bytes_p
 /* Bytes of a rank: k as step_sim() left it.  Libraries and buffers of MPI come on top. */
 struct cost_bytes {
     int64_t weights, gradients, sums, moments;  /* sums: runs of others, as they come */
-    int64_t tape, logits, scratch, total;
+    int64_t tape, logits, scratch;
+    int64_t snapshot;                           /* what a save copies, as mpi/saver.h does */
+    int64_t total;
 };
 void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k, int rank);
 

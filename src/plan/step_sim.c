@@ -3,36 +3,8 @@
 #include <math.h>
 
 #include "src/base/mem.h"
-#include "src/base/part.h"
 #include "src/base/status.h"
-
-/* Messages of one kind on their way to a rank: both sides handle them in the same order. */
-struct queue { struct letter { double at; int tag; } *v; int first, count, room; };
-
-struct runner {
-    struct step_plan plan;
-    int              pc, waiting;     /* waiting: for a message, outside the list of ready ranks */
-    double           now, wire;       /* wire: when the last message has left                    */
-    double           net;             /* when our last sum has ended                             */
-    struct queue     in[OP_KINDS];    /* by kind of receive                                      */
-};
-
-/* The ranks of a sequence while they come to a layer of theirs (heads mode). */
-struct meeting { int come; double begin_s; };
-
-/* A bucket while ranks come to its OP_REDUCE. */
-struct sum { int begun; double begin_s; };
-
-struct sim {
-    const struct sim_input *in;
-    struct sim_result      *out;
-    struct sim_events      *events;
-    int                     ranks;
-    struct runner          *r;
-    struct sum             *sums;     /* (L + 2)                   */
-    struct meeting         *meetings; /* (D P)                     */
-    int                    *ready, n_ready;
-};
+#include "src/plan/sim_state.h"
 
 const char *sim_name(int kind)
 {
@@ -47,7 +19,7 @@ int64_t sim_bytes(const struct sim_result *r, int cargo, int between)
     return sum;
 }
 
-static void note(struct sim *z, int rank, const struct op *op, double begin_s, double end_s)
+void sim_note(struct sim *z, int rank, const struct op *op, double begin_s, double end_s)
 {
     struct sim_events *t = z->events;
     if (!t) return;
@@ -62,7 +34,7 @@ static void note(struct sim *z, int rank, const struct op *op, double begin_s, d
 static void spend(struct sim *z, int rank, const struct op *op, double seconds)
 {
     struct runner *r = &z->r[rank];
-    note(z, rank, op, r->now, r->now + seconds);
+    sim_note(z, rank, op, r->now, r->now + seconds);
     r->now += seconds;
     z->out->rank[rank].busy_s += seconds;
 }
@@ -74,8 +46,7 @@ static void work(struct sim *z, int rank, int kind, double seconds)
     spend(z, rank, &op, seconds);
 }
 
-/* Sequences times the cost of one, for the unit (if any) of an operation. */
-static double cost(const struct sim_input *in, const struct share *a, const struct op *op,
+double sim_cost_of(const struct sim_input *in, const struct share *a, const struct op *op,
                    const struct sim_cost *c)
 {
     const int left = a->q1 - a->q0 - op->m * in->work.micro_batch;
@@ -106,23 +77,23 @@ static struct letter pop(struct queue *q)
     return x;
 }
 
-static int node_of(const struct sim_input *in, int rank) { return rank / in->ranks_per_node; }
+int sim_node(const struct sim_input *in, int rank) { return rank / in->ranks_per_node; }
 
 static void run_send(struct sim *z, int rank, const struct op *op)
 {
     const struct sim_input *in = z->in;
     struct runner *r = &z->r[rank], *to = &z->r[op->peer];
-    const int far = node_of(in, rank) != node_of(in, op->peer);
+    const int far = sim_node(in, rank) != sim_node(in, op->peer);
     const struct sim_link *link = far ? &in->between : &in->within;
-    const double bytes = cost(in, &r->plan.share, op, &in->bytes[op->kind]);
+    const double bytes = sim_cost_of(in, &r->plan.share, op, &in->bytes[op->kind]);
     const double leaves = r->wire > r->now ? r->wire : r->now;
 
     r->wire = leaves + bytes / link->bytes_per_s;
     push(&to->in[op_partner(op->kind)], r->wire + link->latency_s, op_tag(op, &in->work));
     z->out->rank[rank].bytes[op->l >= 0 ? SIM_CARRIES : SIM_ACTIVATIONS][far] += llround(bytes);
-    note(z, rank, op, r->now, r->now);
-    if (!to->waiting) return;
-    to->waiting = 0;
+    sim_note(z, rank, op, r->now, r->now);
+    if (to->waiting != FOR_MESSAGE) return;
+    to->waiting = NOT;
     z->ready[z->n_ready++] = op->peer;
 }
 
@@ -136,94 +107,8 @@ static int run_recv(struct sim *z, int rank, const struct op *op)
     const struct letter x = pop(q);
     check(x.tag == op_tag(op, &z->in->work));
     const double end = x.at > r->now ? x.at : r->now;
-    note(z, rank, op, r->now, end);
+    sim_note(z, rank, op, r->now, end);
     r->now = end;
-    return 1;
-}
-
-/* --- heads mode ------------------------------------------------------------- */
-
-static double tokens_of(const struct sim_input *in, const struct share *a)
-{
-    const int end = a->u1 * in->unit_tokens;
-    return (end < in->context ? end : in->context) - a->u0 * in->unit_tokens;
-}
-
-/* What rank sends to another along S in a layer of B sequences; bytes. */
-static double heads_bytes(const struct sim *z, const struct share *a, const struct share *to,
-                          int B, int back)
-{
-    const struct sim_heads *h = &z->in->heads;
-    const int S = z->in->grid.S;
-    const double ours = (double)(part_begin(h->H, S, a->s + 1) - part_begin(h->H, S, a->s));
-    const double its = (double)(part_begin(h->H, S, to->s + 1) - part_begin(h->H, S, to->s));
-    const double tokens = tokens_of(z->in, a), others = tokens_of(z->in, to);
-    const double forward = tokens * its * h->in + others * ours * h->out +
-                           (to->s == a->s + 1 ? h->halo : 0);
-    const double backward = tokens * its * h->out + others * ours * h->in +
-                            (to->s == a->s - 1 ? h->halo : 0);
-    return B * (back ? backward + (h->again ? forward : 0) : forward);
-}
-
-/* Seconds in which a rank sends what is its in a layer; counted. */
-static double send_heads(struct sim *z, int rank, const struct op *op, int B)
-{
-    const struct sim_input *in = z->in;
-    const struct share *a = &z->r[rank].plan.share;
-    const int back = op->kind == OP_BACKWARD_SEQ, trips = back && in->heads.again ? 4 : 2;
-    double s = 0, latency = 0;
-    for (int k = 0; k < in->grid.S; k++) {
-        const int to = grid_rank(&in->grid, a->d, a->p, k);
-        if (to == rank) continue;
-        const int far = node_of(in, rank) != node_of(in, to);
-        const struct sim_link *link = far ? &in->between : &in->within;
-        const double bytes = heads_bytes(z, a, &z->r[to].plan.share, B, back);
-        z->out->rank[rank].bytes[SIM_CARRIES][far] += llround(bytes);
-        s += bytes / link->bytes_per_s;
-        latency = fmax(latency, link->latency_s);
-    }
-    return s + trips * latency;
-}
-
-/* Seconds of our units of a layer. */
-static double compute_heads(const struct sim *z, int rank, const struct op *op)
-{
-    const struct share *a = &z->r[rank].plan.share;
-    const int kind = op->kind == OP_FORWARD_SEQ ? OP_FORWARD : OP_BACKWARD;
-    struct op unit = *op;
-    double s = 0;
-    for (unit.u = a->u0; unit.u < a->u1; unit.u++)
-        s += cost(z->in, a, &unit, &z->in->seconds[kind]);
-    return s;
-}
-
-/* A layer of all ranks along S: the last that comes ends it for all; returns 0 to the others. */
-static int run_seq(struct sim *z, int rank, const struct op *op)
-{
-    const struct sim_input *in = z->in;
-    const struct share *a = &z->r[rank].plan.share;
-    struct meeting *m = &z->meetings[a->d * in->grid.P + a->p];
-    const struct sim_cost one = { 1, 0 };
-    double busy = 0, sending = 0;
-
-    if (z->r[rank].now > m->begin_s) m->begin_s = z->r[rank].now;
-    if (++m->come < in->grid.S) return 0;
-    for (int k = 0; k < in->grid.S; k++) {
-        const int i = grid_rank(&in->grid, a->d, a->p, k);
-        const double s = compute_heads(z, i, op);
-        busy = fmax(busy, s);
-        sending = fmax(sending, send_heads(z, i, op, (int)cost(in, a, op, &one)));
-        z->r[i].now = m->begin_s;
-        spend(z, i, op, s);
-    }
-    for (int k = 0; k < in->grid.S; k++) {
-        const int i = grid_rank(&in->grid, a->d, a->p, k);
-        z->r[i].now = m->begin_s + busy + sending;
-        if (i == rank) continue;
-        z->r[i].pc++;
-        z->ready[z->n_ready++] = i;
-    }
-    *m = (struct meeting){ 0, 0 };
     return 1;
 }
 
@@ -270,7 +155,7 @@ static double ring_s(const struct sim *z, int b, double bytes)
         last = h.rank;
     }
     if (h.n < 2) return 0;
-    const int far = node_of(in, first) != node_of(in, last);
+    const int far = sim_node(in, first) != sim_node(in, last);
     const double link = in->between.bytes_per_s / stages_on_node(in);
     const double rate = far && link < in->within.bytes_per_s ? link : in->within.bytes_per_s;
     const double latency = far ? in->between.latency_s : in->within.latency_s;
@@ -290,7 +175,7 @@ static void run_sum(struct sim *z, int b)
     const double end = begin + ring_s(z, b, (double)h.total * z->in->sum_bytes);
     for (h = holders_of(b); next_holder(z, &h);) {
         z->r[h.rank].net = end;
-        note(z, h.rank, &op, begin, end);
+        sim_note(z, h.rank, &op, begin, end);
     }
 }
 
@@ -322,12 +207,12 @@ static void run(struct sim *z, int rank)
         } else if (op_is_send(op->kind)) {
             run_send(z, rank, op);
         } else if (op_is_recv(op->kind)) {
-            r->waiting = !run_recv(z, rank, op);
+            r->waiting = run_recv(z, rank, op) ? NOT : FOR_MESSAGE;
             if (r->waiting) return;
         } else if (op_is_seq(op->kind)) {
-            if (!run_seq(z, rank, op)) return;
+            if (!sim_meet(z, rank, op)) return;
         } else {
-            spend(z, rank, op, cost(z->in, &r->plan.share, op, &z->in->seconds[op->kind]));
+            spend(z, rank, op, sim_cost_of(z->in, &r->plan.share, op, &z->in->seconds[op->kind]));
         }
     }
 }
@@ -349,7 +234,7 @@ static void count_elements(struct sim *z)
                 next = holders_of(b);
                 next_holder(z, &next);
             }
-            const int far = node_of(in, h.rank) != node_of(in, next.rank);
+            const int far = sim_node(in, h.rank) != sim_node(in, next.rank);
             const double others = (double)(h.total - h.own);
             k->held += h.total;
             k->own += h.own;
@@ -374,7 +259,7 @@ static void update(struct sim *z)
 {
     const struct sim_input *in = z->in;
     const double hops = ceil(log2(z->ranks));
-    const int nodes = node_of(in, z->ranks - 1) + 1;
+    const int nodes = sim_node(in, z->ranks - 1) + 1;
 
     for (int i = 0; i < z->ranks; i++) {
         struct runner *r = &z->r[i];
@@ -401,7 +286,7 @@ static void update(struct sim *z)
         if (h.n < 2) continue;
         const double end = begin + ring_s(z, b, (double)h.total * in->weight_bytes);
         for (h = holders_of(b); next_holder(z, &h);) {
-            note(z, h.rank, &op, z->r[h.rank].now, end);
+            sim_note(z, h.rank, &op, z->r[h.rank].now, end);
             z->r[h.rank].now = end;
         }
     }
@@ -416,7 +301,7 @@ void step_sim(struct sim_result *out, const struct sim_input *in, struct sim_eve
     out->rank = mem_new(z.ranks, sizeof *out->rank, "prediction");
     z.r = mem_new(z.ranks, sizeof *z.r, "ranks");
     z.sums = mem_new(in->work.L + 2, sizeof *z.sums, "sums");
-    z.meetings = mem_new((int64_t)in->grid.D * in->grid.P, sizeof *z.meetings, "meetings");
+    z.meetings = mem_new(in->grid.D * in->grid.P, sizeof *z.meetings, "ranks");
     z.ready = mem_new(z.ranks, sizeof *z.ready, "ranks");
     for (int i = 0; i < z.ranks; i++)
         step_plan_init(&z.r[i].plan, &in->grid, &in->work, in->tied, i);

@@ -11,32 +11,30 @@
  *   - A bucket is summed in a ring over the n ranks that hold it, beside the computing, from when
  *     the last of them begins: (n-1) latency + (n-1)/n bytes / bandwidth of the slowest link.
  *     Sums of one rank follow each other.  Adding up is work of the rank, at its OP_REDUCE.
- *   - In heads mode the ranks of a sequence begin a layer together and end it together: the slowest
- *     one's units, then the slowest one's messages to and from heads.
  *   - After the list: wait for sums, part of the gradient norm, one all-reduce over all ranks,
  *     update of the own share, weights gathered bucket by bucket in rings.
+ *   - A layer in heads mode begins when the last rank of the sequence comes to it and takes what
+ *     the slowest computes for its own units, then the exchange; in truth they overlap.
  * Ranks fill nodes in order.  A ring crosses from node to node once, and rings of other stages
- * share the node's link with it; messages between single ranks are not slowed by others.
+ * share the node's link with it, as all ranks of a node do in an exchange of heads; messages
+ * between single ranks are not slowed by others.
  */
 #ifndef STEP_SIM_H
 #define STEP_SIM_H
 
 #include <stdint.h>
 
+#include "src/plan/exchange.h"
 #include "src/plan/step_plan.h"
 
 /* Beside enum op_kind, in events. */
 enum sim_kind { SIM_CLEAR = OP_KINDS, SIM_SUM, SIM_NORM, SIM_UPDATE, SIM_GATHER, SIM_KINDS };
 
 /* What crosses. */
-enum sim_cargo { SIM_CARRIES, SIM_ACTIVATIONS, SIM_GRADIENTS, SIM_WEIGHTS, SIM_CARGOES };
+enum sim_cargo { SIM_CARRIES, SIM_HEADS, SIM_ACTIVATIONS, SIM_GRADIENTS, SIM_WEIGHTS, SIM_CARGOES };
 
 /* Of one sequence: once a unit, and for each of its tokens. */
 struct sim_cost { double unit, token; };
-
-/* What crosses in heads mode: bytes of a head and token into and out of the inner loop, of one
- * sequence's halos.  again: blocks are computed twice, so forward's crosses twice. */
-struct sim_heads { int H; double in, out, halo; int again; };
 
 struct sim_link { double latency_s, bytes_per_s; };  /* bytes_per_s may be INFINITY */
 
@@ -47,7 +45,7 @@ struct sim_input {
     int               context, unit_tokens;   /* tokens of a sequence, of a unit            */
     struct sim_cost   seconds[OP_KINDS];      /* computing                                  */
     struct sim_cost   bytes[OP_KINDS];        /* sends                                      */
-    struct sim_heads  heads;                  /* heads mode                                 */
+    struct exchange   exchange;               /* heads mode                                 */
     int               ranks_per_node;
     struct sim_link   within, between;        /* nodes                                      */
     int64_t         **cut;                    /* (L + 2): bucket b's elements over its holders,
