@@ -132,6 +132,7 @@ bench: all
 	$(BUILD)/ttt bench stream
 	$(BUILD)/ttt bench kernels
 	$(BUILD)/ttt bench train config/ttt-linear-125m.yaml
+	@sh tests/bench/grid.sh $(BUILD)/ttt
 
 # Hours of faults, KILLS=1000 and more; a sequence of 262,144 tokens.
 soak: all $(shims:%.c=$(BUILD)/%.so)

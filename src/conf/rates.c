@@ -6,24 +6,23 @@
     #section "." #field, offsetof(struct rates, section.field),  \
     sizeof(((struct rates *)0)->section.field)
 
-/* The presets are one core of the machine in config/rates.yaml, and for the network between nodes
- * 25 Gbit/s Ethernet. */
+/* The presets are config/rates/epyc-2core.yaml. */
 static const struct conf_key keys[] = {
-    { KEY(node, ranks), CONF_INT, "2", 1, 65536, "ranks",
+    { KEY(node, ranks), CONF_INT, "1", 1, 65536, "ranks",
       "that run on one node; ranks fill nodes in order", { 0 } },
-    { KEY(node, memory_gib), CONF_DOUBLE, "23", 1e-3, 1e9, "GiB", "of a node", { 0 } },
+    { KEY(node, memory_gib), CONF_DOUBLE, "23.54", 1e-3, 1e9, "GiB", "of a node", { 0 } },
 
-    { KEY(rank, threads), CONF_INT, "1", 1, 4096, "threads", "of a rank", { 0 } },
-    { KEY(rank, fp32_gflops), CONF_DOUBLE, "104", 1e-6, 1e9, "GFLOP/s",
+    { KEY(rank, threads), CONF_INT, "2", 1, 4096, "threads", "of a rank", { 0 } },
+    { KEY(rank, fp32_gflops), CONF_DOUBLE, "362.1", 1e-6, 1e9, "GFLOP/s",
       "dense matrix products of one rank while all ranks of its node work", { 0 } },
-    { KEY(rank, memory_gbytes), CONF_DOUBLE, "13", 1e-6, 1e9, "GB/s",
+    { KEY(rank, memory_gbytes), CONF_DOUBLE, "37.23", 1e-6, 1e9, "GB/s",
       "memory rate of one rank while all ranks of its node work", { 0 } },
 
-    { KEY(share, forward), CONF_DOUBLE, "0.7", 1e-6, 10, "of fp32_gflops",
+    { KEY(share, forward), CONF_DOUBLE, "0.9044", 1e-6, 10, "of fp32_gflops",
       "that a layer reaches forward", { 0 } },
-    { KEY(share, backward), CONF_DOUBLE, "0.7", 1e-6, 10, "of fp32_gflops",
+    { KEY(share, backward), CONF_DOUBLE, "0.866", 1e-6, 10, "of fp32_gflops",
       "that a layer reaches backward, gradient sums apart", { 0 } },
-    { KEY(share, head), CONF_DOUBLE, "0.9", 1e-6, 10, "of fp32_gflops",
+    { KEY(share, head), CONF_DOUBLE, "0.8802", 1e-6, 10, "of fp32_gflops",
       "that logits, loss and the way back reach, gradient sums apart", { 0 } },
 
     { KEY(network, within_us), CONF_DOUBLE, "1", 0, 1e9, "microseconds",

@@ -24,13 +24,13 @@ s/ //g' >flat
 # --- one grid
 name="one grid" expect_exit 0 $P --grid 2x1x2
 expect_text "it says how long" 'step  *[0-9.e+]* s: forward and backward' out
-expect_text "it fits" 'on a node of 23 GiB: fits' out
+expect_text "it fits" 'on a node of 23.5 GiB: fits' out
 name="JSON" expect_exit 0 $P --grid 2x1x2 --json
 cp out a.json
 check "JSON is well-formed" json a.json
 # 2 (S - 1) L (state + 2 (w - 1) d) floats of 4 bytes for each of 256 sequences
 expect_text "carries have the published volume" \
-    "\"within_bytes\": $((2 * 12 * (49920 + 2 * 3 * 768) * 4 * 256))" a.json
+    "\"between_bytes\": $((2 * 12 * (49920 + 2 * 3 * 768) * 4 * 256))" a.json
 $P --grid 1x1x1 --json >one.json
 check "one rank has no bubble" is "$(value bubble one.json) < 1e-9"
 check "four ranks are nearly four times as fast" \
@@ -66,6 +66,10 @@ equal "fastest first" "$(sort -g all)" "$(cat all)"
 check "grids differ" is "$(sort -u all | wc -l) > 3"
 printf '[{"a": 1,\n}]\n' >torn.json
 name="what is not well-formed is noticed" expect_exit 1 json torn.json
+# (4 d + heads) floats of a token, twice (reference: scheme E), for 256 sequences of 2048 tokens
+name="heads mode" expect_exit 0 $P --grid 1x1x2 --json --set train.sequence_mode=heads
+expect_text "exchanges have the published volume" \
+    "\"between_bytes\": $((12 * 2 * (4 * 768 + 12) * 4 * 2048 * 256 / 2))" out
 name="1024 ranks" expect_exit 0 $P --ranks 1024
 name="more ranks than work: exit 78" expect_exit 78 $P --ranks 1000000
 expect_text "what there is" '256 sequences of 2 units, the model 12 layers' err
@@ -96,10 +100,10 @@ name="wrong rates: exit 78" expect_exit 78 $P --ranks 2 --rates bad.yaml
 expect_text "with place and nearest key" \
     'bad.yaml:2:3: rank.fp32_gflop: .*did you mean rank.fp32_gflops?' err
 echo 'rank: {fp32_gflops: 1040}' >fast.yaml
-name="ten times the matrix rate" expect_exit 0 $P --grid 1x1x1 --rates fast.yaml --json
+name="thrice the matrix rate" expect_exit 0 $P --grid 1x1x1 --rates fast.yaml --json
 cp out fast.json
 $P --grid 1x1x1 --json >slow.json
-check "is much faster" is "$(value step_s slow.json) / $(value step_s fast.json) > 4"
+check "is much faster" is "$(value step_s slow.json) / $(value step_s fast.json) > 2"
 
 # --- measured on two ranks
 cat >tiny.yaml <<'EOF'
@@ -118,9 +122,12 @@ for g in 1x1x1 2x1x1 1x1x2 1x2x1 2x2x1 1x2x2; do
         mpi "$n" "$TTT" bench grid tiny.yaml --grid $g --steps 1 --trace m.json
 done
 for remat in none block; do
-    check "heads mode, remat $remat: 1x1x2 sends what is planned" \
-        mpi 2 "$TTT" bench grid tiny.yaml --grid 1x1x2 --steps 1 --set train.sequence_mode=heads \
-        --set train.remat=$remat
+    for g in 1x1x2 1x2x2; do
+        n=$(echo $g | awk -Fx '{ print $1 * $2 * $3 }')
+        check "heads on $g, remat $remat, send what is planned" \
+            mpi "$n" "$TTT" bench grid tiny.yaml --grid $g --steps 1 --set train.remat=$remat \
+            --set train.sequence_mode=heads
+    done
 done
 check "the measured trace is well-formed" json m.json
 name="wrong number of ranks: exit 78" expect_exit 78 "$TTT" bench grid tiny.yaml --grid 2x1x1

@@ -156,6 +156,11 @@ static void memory_is_the_budget(void **state)
             assert_int_equal(m.total, b.total);
             assert_int_equal(m.tape, b.tape);
             assert_int_equal(m.sums, 0);
+            c.writers = 8;  /* and a copy of weights and moments while a save is under way */
+            c.background = 1;
+            cost_memory(&m, &c, &s.rank[0], 0);
+            budget_snapshot(&b, b.params + b.moments);
+            assert_int_equal(m.total, b.total);
             sim_result_done(&s);
             cost_done(&c);
         }
@@ -243,6 +248,16 @@ static void rates_files_are_strict(void **state)
     assert_int_equal(rates_read(&b, "/nowhere/rates.yaml"), ERR_MISSING);
 }
 
+/* What is assumed without a file is a file that can be read.  Runs in the repository's root. */
+static void presets_are_a_file(void **state)
+{
+    (void)state;
+    struct rates a, b;
+    assert_int_equal(rates_read(&a, NULL), OK);
+    assert_int_equal(rates_read(&b, "config/rates/epyc-2core.yaml"), OK);
+    assert_memory_equal(&a, &b, sizeof a);
+}
+
 static int balanced(void **state)
 {
     (void)state;
@@ -259,6 +274,7 @@ int main(void)
         cmocka_unit_test(splitting_saves_memory),
         cmocka_unit_test(impossible_work_is_refused),
         cmocka_unit_test(rates_files_are_strict),
+        cmocka_unit_test(presets_are_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, balanced);
 }
