@@ -7,7 +7,6 @@
 
 #include "mpi/grid_eval.h"
 #include "src/base/clock.h"
-#include "src/base/failpoint.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
 #include "src/base/stop.h"
@@ -280,7 +279,6 @@ int train_loop_run(struct train_loop *l)
         }
         if (l->state->step >= steps) break;
 
-        TRY(FAILPOINT("train.step"));
         rc = one_step(l);
         if (rc == ERR_DATA || rc == ERR_IO) save_last(l, "error");  /* of reading a sample */
         if (rc != OK) break;

@@ -94,7 +94,7 @@ static int read_batch(struct stepper *s, int64_t *targets, const struct train_st
     const struct pass_opts *p = &s->o.pass;
     const struct share *a = step_exec_share(s->exec);
     const int n = a->q1 - a->q0;
-    int rc = OK;
+    int rc = FAILPOINT("train.step");
 
     for (int q = 0; s->reads && q < n && rc == OK; q++) {
         int32_t *window = s->windows + q * s->stride;

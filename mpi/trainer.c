@@ -422,7 +422,9 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
     if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
     gemm_start();
     stop_catch();
+    TRY(train_job_agree(c, o->trace != NULL, world));
     TRY(axis_agree(world, train_inputs_open(&t.inputs, c)));
+    TRY(train_inputs_agree(&t.inputs, world));
     TRY(axis_agree(world, choose_grid(&t, world)));
     TRY(axis_agree(world, plan(&t)));
     describe(&t);

@@ -41,9 +41,11 @@ int cmd_train(int argc, char **argv)
     comm_hush();
     if (grid && sets.n < (int)(sizeof sets.v / sizeof *sets.v))
         sets.v[sets.n++] = set = mem_format("run.grid=%s", grid);
-    TRY(conf_read(&conf, rest.v[0], sets.v, sets.n));
+    rc = conf_read(&conf, rest.v[0], sets.v, sets.n);
+    if (rc != OK && !comm_several()) goto out;
     comm_start(&world);
-    rc = trainer_run(&conf, &opts, &world);
+    rc = axis_agree(&world, rc);  /* it may be wrong for one rank only */
+    if (rc == OK) rc = trainer_run(&conf, &opts, &world);
     comm_stop(&world);
 out:
     mem_free(set);

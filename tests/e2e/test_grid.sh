@@ -3,57 +3,10 @@
 #   KILLS=10   how often a random rank is killed (60 for the full proof)
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
-command -v mpirun >/dev/null || { echo "# no mpirun"; finish; }
+. "$(dirname "$0")/grid.sh"
 KILLS=${KILLS:-10}
-OMPI_ALLOW_RUN_AS_ROOT=1; OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; OMPI_MCA_mpi_yield_when_idle=1
-OMP_NUM_THREADS=1
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_mpi_yield_when_idle
-export OMP_NUM_THREADS
 make_data
-
-# 5 sequences of 5 units of 16 tokens, 4 layers: nothing divides by 2 or 3 but the layers.
-cat >"$WORK/run.yaml" <<END
-run: {dir: $WORK/run, seed: 3}
-model: {vocab: 258, layers: 4, width: 32, heads: 2, ffn_width: 64}
-data: {train: $WORK/train, val: $WORK/val}
-train: {steps: 20, context: 80, batch_tokens: 400, micro_batch: 2, slice_tokens: 16}
-eval: {every_steps: 8, max_tokens: 480}
-checkpoint: {every_steps: 4, every_minutes: 0}
-END
-
-# on GRID DIR [key=value ...]: train on a grid; the output as train() has it.  $BEFORE: words in
-# front of the program.
-on() {
-    grid=$1; dir=$2; shift 2
-    sets="--set run.grid=$grid --set run.dir=$WORK/$dir"
-    for s in "$@"; do sets="$sets --set $s"; done
-    # shellcheck disable=SC2086
-    timeout 120 mpirun --oversubscribe -n "$(echo "$grid" | awk -Fx '{ print $1 * $2 * $3 }')" \
-        $BEFORE "$TTT" train "$WORK/run.yaml" $sets >"$WORK/$dir.out" 2>"$WORK/$dir.err" </dev/null
-}
-
-# ranks_of DIR: the processes of that run.
-ranks_of() {
-    for p in $(pgrep -f "run.dir=$WORK/$1( |\$)"); do
-        [ "$(readlink "/proc/$p/exe")" = "$(readlink -f "$TTT")" ] && echo "$p"
-    done
-}
-
-# went NAME GRID DIR [key=value ...]: a check that it ends well.
-went() {
-    went_name=$1; shift
-    on "$@"
-    code=$?
-    [ $code = 0 ] && return 0
-    failed "$went_name" "exit $code"; tail -n 20 "$WORK/$2.err" >&2
-    return 1
-}
-
-# All numbers of a run but times.
-numbers() {
-    grep '"kind":"\(step\|eval\)"' "$WORK/$1/metrics.jsonl" |
-        sed 's/,"\(step_s\|tok_per_s\|eval_s\)":[^,}]*//g'
-}
+make_grid_config "$WORK/run.yaml"
 
 went "1x1x1" 1x1x1 base && ok "1x1x1"
 root=$(root_of base)
@@ -112,23 +65,7 @@ went "init_from, 1x1x1" 1x1x1 i1 train.init_from="$WORK/base" train.steps=2
 went "init_from, 1x2x2" 1x2x2 i4 train.init_from="$WORK/base" train.steps=2 &&
     equal "init_from: same root" "$(root_of i4)" "$(root_of i1)"
 
-# --- failing together ----------------------------------------------------------------
-# One rank of three can't write: the save is given up by all, and the run goes on.
-cat >"$WORK/third.sh" <<'END'
-[ "$OMPI_COMM_WORLD_RANK" = 2 ] && export TTT_FAIL="ckpt.tile#100=err"
-exec "$@"
-END
-BEFORE="sh $WORK/third.sh"
-on 1x1x3 third
-equal "a rank that can't write: exit code" "$?" 0
-BEFORE=
-expect_text "the rank is named" "error: rank 2: failpoint ckpt.tile" "$WORK/third.err"
-equal "and only once" "$(grep -c 'failpoint ckpt.tile' "$WORK/third.err")" 1
-equal "one save is given up" "$(grep -c 'was given up; training goes on' "$WORK/third.err")" 1
-equal "same root" "$(root_of third)" "$root"
-equal "the last two checkpoints are there" "$(ls "$WORK/third/ckpt" | cut -c1-17 | tr '\n' ' ')" \
-    "step-000000000016 step-000000000020 "
-
+# --- damage, and a signal -----------------------------------------------------------
 # A flipped bit in the second file: found by the rank that reads it, and all take the one before.
 cp -r "$WORK/g2x2x2" "$WORK/hurt"
 file=$(ls "$WORK"/hurt/ckpt/*20.a0001/w001.ttc)

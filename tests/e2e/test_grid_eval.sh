@@ -1,11 +1,7 @@
 # ttt eval and ttt probe under mpirun: one answer, that of one process.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
-command -v mpirun >/dev/null || { echo "# no mpirun"; finish; }
-OMPI_ALLOW_RUN_AS_ROOT=1; OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; OMPI_MCA_mpi_yield_when_idle=1
-OMP_NUM_THREADS=1
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_mpi_yield_when_idle
-export OMP_NUM_THREADS
+. "$(dirname "$0")/grid.sh"
 
 M=$ROOT/tests/golden/ttt_linear_m
 IN=$M/inputs.safetensors

@@ -4,12 +4,8 @@
 #   LONG=65536   tokens of the longer sequence (262144 for the full proof)
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
-command -v mpirun >/dev/null || { echo "# no mpirun"; finish; }
+. "$(dirname "$0")/grid.sh"
 LONG=${LONG:-65536}
-OMPI_ALLOW_RUN_AS_ROOT=1; OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; OMPI_MCA_mpi_yield_when_idle=1
-OMP_NUM_THREADS=1
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_mpi_yield_when_idle
-export OMP_NUM_THREADS
 
 make_text $((LONG / 40)) 3 >"$WORK/train.jsonl"
 check "data" "$TTT" prep --tokenizer bytes --out "$WORK/train" "$WORK/train.jsonl"

@@ -1,9 +1,8 @@
 # ttt plan: predictions of grids, from outside; ttt bench rates and grid on two ranks.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/grid.sh"
 
 cd "$WORK" || exit 1
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
-export OMP_NUM_THREADS=1
 mpi() { n=$1; shift; timeout 300 mpirun --oversubscribe -n "$n" "$@" </dev/null; }
 P="$TTT plan $ROOT/config/ttt-linear-125m.yaml"
 # value NAME [FILE] -- the number behind a name in JSON.
