@@ -40,11 +40,11 @@ double clip_factor(const struct optim_opts *o, double norm)
 struct rates {
     real b1, b2, c1, c2;  /* averages, and 1 - them                     */
     real m, v;            /* bias corrections 1 / (1 - b^t)             */
-    real lr, eps, decay, factor;
+    real lr, eps, factor;
 };
 
 CLONES
-static void update(struct rates a, const real *restrict g, real *restrict w, real *restrict m,
+static void update(struct rates a, real decay, const real *restrict g, real *restrict w, real *restrict m,
                    real *restrict v, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -52,8 +52,21 @@ static void update(struct rates a, const real *restrict g, real *restrict w, rea
         m[i] = vfma(a.b1, m[i], a.c1 * g_i);                                     /* [E30] */
         v[i] = vfma(a.b2, v[i], a.c2 * g_i * g_i);
         const real step = m[i] * a.m / (vsqrt(v[i] * a.v) + a.eps);
-        w[i] = vfma(-a.lr, vfma(a.decay, w[i], step), w[i]);
+        w[i] = vfma(-a.lr, vfma(decay, w[i], step), w[i]);
     }
+}
+
+/* How many of n elements from offset on have the same decay: those of one parameter, at least. */
+static int one_decay(real *decay, const struct optim_opts *o, const struct param_table *t,
+                     int64_t offset, int n)
+{
+    int k = param_at(t, offset);
+    const int no_decay = t->p[k].no_decay;
+
+    *decay = no_decay ? 0 : (real)o->weight_decay;
+    while (++k < t->count && t->p[k].offset < offset + n)
+        if (t->p[k].no_decay != no_decay) return (int)(t->p[k].offset - offset);
+    return n;
 }
 
 void adamw_update(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
@@ -65,14 +78,18 @@ void adamw_update(const struct optim_opts *o, int64_t t, double factor, const st
         .b1 = (real)o->beta1, .b2 = (real)o->beta2,
         .c1 = (real)(1 - o->beta1), .c2 = (real)(1 - o->beta2),
         .m = (real)(1 / (1 - pow(o->beta1, n))), .v = (real)(1 / (1 - pow(o->beta2, n))),
-        .lr = (real)sched_lr(o, t), .eps = (real)o->eps, .decay = (real)o->weight_decay,
-        .factor = (real)factor,
+        .lr = (real)sched_lr(o, t), .eps = (real)o->eps, .factor = (real)factor,
     };
     #pragma omp parallel for schedule(static)
     for (int64_t i = begin; i < end; i += BLOCK) {
         _Alignas(ALIGN_BYTES) real mean[BLOCK];
         const int count = end - i < BLOCK ? (int)(end - i) : BLOCK;
         grad_read(g, mean, i, count);
-        update(a, mean, w + i, m + (i - begin), v + (i - begin), count);
+        for (int at = 0, same; at < count; at += same) {
+            real decay;
+            same = one_decay(&decay, o, g->table, i + at, count - at);
+            update(a, decay, mean + at, w + i + at, m + (i - begin) + at, v + (i - begin) + at,
+                   same);
+        }
     }
 }

@@ -4,7 +4,7 @@
  *     w -= lr ( mhat / (sqrt(vhat) + eps) + wd w )                  [E30]
  *
  * mhat = m / (1 - b1^t), vhat = v / (1 - b2^t); t counts from 1.  Decay acts
- * on every parameter.  Source: ttt-lm-jax 6f529b1 optimizers.py (optax adamw),
+ * on every parameter but those marked no_decay (param.h).  Source: ttt-lm-jax 6f529b1 optimizers.py (optax adamw),
  * golden/ttt_linear_m/optimizer.safetensors.
  */
 #ifndef ADAMW_H

@@ -1,5 +1,6 @@
 #include "src/param/param.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,6 +52,13 @@ void param_done(struct param_table *t)
     *t = (struct param_table){ 0 };
 }
 
+/* b with softplus(b) = exp(u between log 1e-3 and log 0.1). */
+static double step_bias(double u)
+{
+    const double step = exp(log(1e-3) + u * (log(0.1) - log(1e-3)));
+    return step + log(-expm1(-step));
+}
+
 void param_init_one(real *w, const struct param *p, uint64_t seed)
 {
     const uint64_t key = rng_key(seed, p->name);
@@ -65,6 +73,8 @@ void param_init_one(real *w, const struct param *p, uint64_t seed)
         case INIT_UNIFORM:
             v[i] = (real)(p->init_arg * (2 * rng_uniform(key, (uint64_t)i) - 1));
             break;
+        case INIT_LOG_COUNT: v[i] = (real)log((double)(i % p->shape[p->ndim - 1] + 1)); break;
+        case INIT_STEP: v[i] = (real)step_bias(rng_uniform(key, (uint64_t)i)); break;
         }
     }
 }

@@ -23,7 +23,9 @@ enum init_kind {
     INIT_ZERO,
     INIT_ONE,
     INIT_NORMAL,   /* mean 0, standard deviation arg                     */
-    INIT_UNIFORM   /* in (-arg, arg)                                     */
+    INIT_UNIFORM,  /* in (-arg, arg)                                     */
+    INIT_LOG_COUNT,  /* log(1), log(2), ... along the last dimension     */
+    INIT_STEP      /* softplus of it is log-uniform in (1e-3, 0.1)       */
 };
 
 struct param {
@@ -34,6 +36,7 @@ struct param {
     int64_t        offset;    /* of its first element in a flat array      */
     enum init_kind init;
     double         init_arg;
+    int            no_decay;  /* weight decay leaves it alone              */
 };
 
 struct param_table {

@@ -150,6 +150,41 @@ static void pieces_and_threads_change_no_bit(void **state)
     release();
 }
 
+/* Three parameters, the middle one without decay: it moves as with a decay of zero, the others as
+ * before; blocks of an update reach over all of them. */
+static void decay_spares_what_says_so(void **state)
+{
+    (void)state;
+    struct optim_opts none = opts;
+    none.weight_decay = 0;
+    real *w[3];
+    int64_t from = 0, to = 0, total = 0;
+
+    for (int k = 0; k < 3; k++) {     /* all decay, none does, all but one */
+        struct param_table t = { 0 };
+        struct grad g;
+        param_add(&t, "a", INIT_NORMAL, 1, 1, 100, 0, 0, 0);
+        const int one = param_add(&t, "b", INIT_NORMAL, 1, 1, 4500, 0, 0, 0);
+        param_add(&t, "c", INIT_NORMAL, 1, 1, 77, 0, 0, 0);
+        t.p[one].no_decay = k == 2;
+        from = t.p[one].offset, to = from + 4500, total = t.total;
+        real *m = zeros(total), *v = zeros(total);
+        w[k] = zeros(total);
+        param_init(w[k], &t, 3);
+        grad_init(&g, &t, REDUCE_EXACT);
+        grad_begin(&g, 1);
+        grad_add(&g, 0, w[k], total);
+        adamw_update(k == 1 ? &none : &opts, 7, 1, &g, w[k], m, v, 0, total);
+        grad_done(&g);
+        param_done(&t);
+    }
+    assert_same(w[2], w[0], from);
+    assert_same(w[2] + from, w[1] + from, to - from);
+    assert_same(w[2] + to, w[0] + to, total - to);
+    assert_other(w[2] + from, w[0] + from, to - from);
+    release();
+}
+
 /* (0.01 + min(1, t/warm) 0.09) / 0.1 in bfloat16, the reference's numbers for warm = 480. */
 static void inner_warm_up(void **state)
 {
@@ -176,6 +211,7 @@ int main(void)
         cmocka_unit_test(six_updates),
         cmocka_unit_test(first_update_moves_moments_only),
         cmocka_unit_test(pieces_and_threads_change_no_bit),
+        cmocka_unit_test(decay_spares_what_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,32 @@ static void distributions(void **state)
     release();
 }
 
+/* Mamba's: log 1..N in every row, and steps log-uniform in (1e-3, 0.1) behind softplus. */
+static void state_space_starts(void **state)
+{
+    (void)state;
+    struct param_table t = { 0 };
+    const int n = 20000;
+    param_add(&t, "A_log", INIT_LOG_COUNT, 0, 2, 7, 16, 0, 0);
+    param_add(&t, "dt_proj.bias", INIT_STEP, 0, 1, n, 0, 0, 0);
+    real *w = zeros(t.total);
+    param_init(w, &t, 5);
+    for (int i = 0; i < 7 * 16; i++)
+        assert_true(fabs(exp((double)w[i]) - (i % 16 + 1)) < 1e-5);
+    double mean = 0, var = 0;
+    for (int i = 0; i < n; i++) {
+        const double step = log(log1p(exp((double)w[t.p[1].offset + i])));
+        assert_true(step > log(1e-3) - 1e-3 && step < log(0.1) + 1e-3);
+        mean += step / n;
+        var += step * step / n;
+    }
+    const double span = log(0.1) - log(1e-3), middle = (log(0.1) + log(1e-3)) / 2;
+    assert_true(fabs(mean - middle) < 5 * span / sqrt(12.0 * n));
+    assert_true(fabs((var - mean * mean) / (span * span / 12) - 1) < 5 * sqrt(0.8 / n));
+    param_done(&t);
+    release();
+}
+
 /* A parameter's values depend on seed and name: not on what stands before it, nor on
  * threads. */
 static void values_follow_the_name(void **state)
@@ -103,6 +129,7 @@ int main(void)
         cmocka_unit_test(layout),
         cmocka_unit_test(many_parameters),
         cmocka_unit_test(distributions),
+        cmocka_unit_test(state_space_starts),
         cmocka_unit_test(values_follow_the_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
