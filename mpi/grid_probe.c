@@ -220,7 +220,8 @@ static int32_t *make_windows(const struct probing *z, int64_t *stride)
 static void run(struct probing *z)
 {
     const struct model *m = z->in.m;
-    const struct pass_tap tap = { .ctx = z, .inner = z->o->inner ? tell_inner : NULL };
+    const int inner = z->o->inner && model_has_inner(m);
+    const struct pass_tap tap = { .ctx = z, .inner = inner ? tell_inner : NULL };
     struct pass_sums sums = { .tap = &tap };
     struct reducer *red = reducer_new(z->g, m);
     struct grad g;
@@ -229,7 +230,7 @@ static void run(struct probing *z)
     z->exec = step_exec_new(z->g, m, &z->pass, z->in.B);
     z->a = step_exec_share(z->exec);
     const int64_t stats = (int64_t)m->dims.L * z->in.B * m->dims.H * (z->in.L / m->dims.K) * 3;
-    if (z->o->inner) z->stats = mem_new(stats, sizeof *z->stats, "inner losses");
+    if (inner) z->stats = mem_new(stats, sizeof *z->stats, "inner losses");
     int32_t *windows = make_windows(z, &stride);
     int64_t *valid = mem_new(z->in.B, sizeof *valid, "probe windows");
     for (int b = 0; b < z->in.B; b++) valid[b] = z->in.L - 1;
@@ -243,7 +244,7 @@ static void run(struct probing *z)
     if (z->o->grads) reducer_end(red);
 
     put_forward(z);
-    if (z->o->inner) put_inner(z);
+    if (inner) put_inner(z);
     if (z->o->states) put_states(z);
     if (z->o->grads) {
         put_grads(z, &g, red);

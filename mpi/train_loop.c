@@ -239,7 +239,7 @@ static void print_line(struct train_loop *l, const struct step_result *r)
 static int one_step(struct train_loop *l)
 {
     const struct conf *c = l->conf;
-    const int every = c->train.inner_stats_every;
+    const int every = model_has_inner(l->state->model) ? c->train.inner_stats_every : 0;
     const double begin = clock_s();
     struct step_result r;
 

@@ -124,6 +124,8 @@ static int prepare(struct work *w, const struct eval_command *c)
     TRY(check_tokenizer(&w->info, w->m, w->d));
     if (!c->score_bos) w->o.mask_token = dataset_index(w->d)->bos;
     if (!w->o.context) w->o.context = w->info.context ? w->info.context : DEFAULT_CONTEXT;
+    if (c->inner && !model_has_inner(w->m))
+        TRY(fail(ERR_USAGE, "--inner: layer %s has no inner loop", w->m->dims.layer));
     if (c->inner && w->o.context < w->m->dims.K)
         TRY(fail(ERR_USAGE, "--inner needs a context of at least one mini-batch, %d tokens",
                  w->m->dims.K));

@@ -197,6 +197,10 @@ void conf_dims(const struct conf *c, struct dims *d)
     d->ln_eps = c->model.ln_eps;
     d->init_std = c->model.init_std;
     d->inner_lr = c->model.inner_lr;
+    d->state = c->model.state;
+    d->expand = c->model.expand;
+    d->dt_rank = c->model.dt_rank;
+    layer_trim(layers_find(d->layer), d);
 }
 
 void conf_pass(const struct conf *c, struct pass_opts *o, int bos)

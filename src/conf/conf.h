@@ -33,6 +33,7 @@ struct conf {
         int gate, share_qk, pre_conv;   /* 0, 1, or -1: as the backbone has it */
         int tied;
         double rope_theta, rms_eps, ln_eps, init_std, inner_lr;
+        int state, expand, dt_rank;     /* Mamba; dt_rank -1: width / 16 */
     } model;
     struct { char train[CONF_PATH], val[CONF_PATH]; int mask_bos; } data;
     struct {

@@ -5,6 +5,7 @@
 
 #include "src/base/status.h"
 #include "src/conf/conf_reader.h"
+#include "src/layers/layer.h"
 
 /* A pebibyte: beyond it nothing is meant, and below it no product overflows. */
 #define MOST_BYTES 0x1p50
@@ -63,8 +64,13 @@ static void check_required(struct reader *r)
 static void check_model(struct reader *r)
 {
     const struct conf *c = r->values;
+    const struct layer *layer = layers_find(c->model.layer);
     const int C = c->model.width, H = c->model.heads;
 
+    must(r, KEYS("model.ffn_width", "model.layer"),
+         !layer || layer->family->ffn_norm || c->model.ffn_width <= 0,
+         "expected 0 for layer %s, found %d", c->model.layer, c->model.ffn_width);
+    if (!layer || !(layer->has & HAS_HEADS)) return;
     must(r, KEYS("model.heads", "model.width"), C % H == 0,
          "expected a divisor of model.width (%d), found %d", C, H);
     must(r, KEYS("model.heads", "model.width"), C % H != 0 || C / H % 2 == 0,
@@ -75,7 +81,7 @@ static void check_model(struct reader *r)
 static void check_sizes(struct reader *r)
 {
     const struct conf *c = r->values;
-    const double C = c->model.width, E = c->model.ffn_width, L = c->model.layers;
+    const double C = c->model.width, E = c->model.ffn_width > 0 ? c->model.ffn_width : 2048, L = c->model.layers;
     const double weights = (double)c->model.vocab * C * (c->model.tied ? 1 : 2) +
                            L * C * (5 * C + 3 * E);
     const double rows = (double)c->train.micro_batch * c->train.context;
@@ -89,10 +95,16 @@ static void check_sizes(struct reader *r)
          "layers", rows, C, L);
 }
 
+static int mini_batch(const struct conf *c)
+{
+    const struct layer *layer = layers_find(c->model.layer);
+    return layer && layer->has & HAS_INNER ? c->model.mini_batch : 1;
+}
+
 static void check_train(struct reader *r)
 {
     const struct conf *c = r->values;
-    const int K = c->model.mini_batch, T = c->train.context, S = c->train.slice_tokens;
+    const int T = c->train.context, S = c->train.slice_tokens, K = mini_batch(c);
 
     must(r, KEYS("train.batch_tokens", "train.context"), c->train.batch_tokens % T == 0,
          "expected a multiple of train.context (%d), found %lld", T,
@@ -161,9 +173,13 @@ static void check_run(struct reader *r)
 
 static void resolve(struct conf *c)
 {
-    const int mamba = c->model.backbone == BACKBONE_MAMBA;
-    const int K = c->model.mini_batch, T = c->train.context;
+    const struct layer *layer = layers_find(c->model.layer);
+    const int mamba = layer->has & HAS_INNER && c->model.backbone == BACKBONE_MAMBA;
+    const int K = mini_batch(c), T = c->train.context;
 
+    if (c->model.ffn_width < 0) c->model.ffn_width = layer->family->ffn_norm ? 2048 : 0;
+    if (c->model.rms_eps < 0) c->model.rms_eps = layer->family->rms_eps;
+    if (c->model.dt_rank < 0) c->model.dt_rank = (c->model.width + 15) / 16;
     if (c->model.gate < 0) c->model.gate = mamba;
     if (c->model.share_qk < 0) c->model.share_qk = mamba;
     if (c->model.pre_conv < 0) c->model.pre_conv = mamba;

@@ -83,7 +83,8 @@ int conf_store(void *values, const struct conf_key *k, const char *text, int pla
     }
     if (!plain) return 0;
     if (conf_takes_auto(k) && !strcmp(text, "auto")) {
-        put_int(at, k->size, CONF_AUTO);
+        if (k->type == CONF_DOUBLE) *(double *)at = CONF_AUTO;
+        else put_int(at, k->size, CONF_AUTO);
         return 1;
     }
     if (k->type == CONF_DOUBLE) {
@@ -128,8 +129,9 @@ const char *conf_show(char *out, size_t room, const void *values, const struct c
         return out;
     }
     if (k->type == CONF_DOUBLE) {
-        text_of_double(number, *(const double *)at);
-        snprintf(out, room, "%s", number);
+        const double x = *(const double *)at;
+        text_of_double(number, x);
+        snprintf(out, room, "%s", x == CONF_AUTO && conf_takes_auto(k) ? "auto" : number);
         return out;
     }
     const int64_t n = get_int(at, k->size);

@@ -11,14 +11,16 @@
 static const struct {
     const char *key;
     size_t at;
-    int is_int;
+    int is_int, is_new;  /* new: not in every checkpoint, 0 where it is absent */
 } fields[] = {
-#define INT(name) { #name, offsetof(struct dims, name), 1 }
-#define NUM(name) { #name, offsetof(struct dims, name), 0 }
+#define INT(name) { #name, offsetof(struct dims, name), 1, 0 }
+#define NEW(name) { #name, offsetof(struct dims, name), 1, 1 }
+#define NUM(name) { #name, offsetof(struct dims, name), 0, 0 }
     INT(V), INT(L), INT(C), INT(H), INT(E), INT(K), INT(conv_width), INT(gate), INT(share_qk),
     INT(pre_conv), INT(tied), NUM(rope_theta), NUM(rms_eps), NUM(ln_eps), NUM(init_std),
-    NUM(inner_lr),
+    NUM(inner_lr), NEW(state), NEW(expand), NEW(dt_rank),
 #undef INT
+#undef NEW
 #undef NUM
 };
 #define FIELDS (int)(sizeof fields / sizeof *fields)
@@ -73,6 +75,7 @@ int load_dims(struct dims *d, const json_t *info, const char *source)
         void *v = (char *)d + fields[i].at;
         const json_t *j = json_object_get(model, fields[i].key);
         const json_int_t n = json_integer_value(j);
+        if (!j && fields[i].is_new) continue;
         if (fields[i].is_int) {
             if (!json_is_integer(j) || n < 0 || n > INT_MAX)
                 return fail(ERR_DATA, "%s: model.%s must be an integer from 0 to %d", source,

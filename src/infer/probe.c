@@ -88,14 +88,15 @@ static void forward(struct run *r)
         for (int i = 0; i <= layers; i++) r->hidden[i] = probe_put(r->p, 3, hidden, "hidden.%d", i);
         norm = probe_put(r->p, 3, hidden, "hidden.norm");
     }
-    if (r->o->inner) {
+    const int inner = r->o->inner && model_has_inner(in->m);
+    if (inner) {
         r->inner_cap = in->L / in->m->dims.K + in->L / r->slice + 2;
         r->inner = mem_new(3 * (int64_t)layers * r->inner_cap, sizeof *r->inner, "inner losses");
         r->inner_n = mem_new(layers, sizeof *r->inner_n, "inner losses");
     }
     read_slices(r, s, logits, nll, norm);
     probe_put_losses(r->p, in, nll);
-    if (r->o->inner) probe_put_inner(r->p, in, r->inner, r->inner_n[0], r->inner_cap);
+    if (inner) probe_put_inner(r->p, in, r->inner, r->inner_n[0], r->inner_cap);
     for (int l = 0; r->o->states && l < layers; l++)
         for (int i = 0; probe_put_state(r->p, in, l, i, stream_carry(s, l), 0, in->B); i++) ;
     if (r->o->states) probe_put_tails(r->p, in);

@@ -13,11 +13,11 @@
 enum { CONV_NORM, CONV_W, CONV_B };
 enum { FFN_NORM, FFN_GATE, FFN_UP, FFN_DOWN };
 
-static int add(struct param_table *t, int l, const char *name, enum init_kind init, double arg,
-               int ndim, int64_t d0, int64_t d1, int64_t d2)
+static int add(struct param_table *t, const char *prefix, const char *name, enum init_kind init,
+               double arg, int ndim, int64_t d0, int64_t d1, int64_t d2)
 {
     char full[PARAM_NAME];
-    snprintf(full, sizeof full, "model.layers.%d.%s", l, name);
+    snprintf(full, sizeof full, "%s%s", prefix, name);
     return param_add(t, full, init, arg, ndim, d0, d1, d2, 0);
 }
 
@@ -26,23 +26,25 @@ void block_params(struct block *b, struct param_table *t, const struct dims *d,
 {
     const int C = d->C, E = d->E;
     const double taps = 1 / sqrt(d->conv_width);
-    char prefix[PARAM_NAME];
+    const struct family *f = layer->family;
+    char prefix[FAMILY_PREFIX];
 
+    family_block(f, prefix, l);
     b->layer = layer;
-    b->i_conv = -1;
+    b->i_conv = b->i_ffn = -1;
     if (d->pre_conv) {
-        b->i_conv = add(t, l, "conv.norm.weight", INIT_ONE, 0, 1, C, 0, 0);
-        add(t, l, "conv.conv.weight", INIT_UNIFORM, taps, 3, C, 1, d->conv_width);
-        add(t, l, "conv.conv.bias", INIT_UNIFORM, taps, 1, C, 0, 0);
+        b->i_conv = add(t, prefix, "conv.norm.weight", INIT_ONE, 0, 1, C, 0, 0);
+        add(t, prefix, "conv.conv.weight", INIT_UNIFORM, taps, 3, C, 1, d->conv_width);
+        add(t, prefix, "conv.conv.bias", INIT_UNIFORM, taps, 1, C, 0, 0);
     }
-    add(t, l, "seq_norm.weight", INIT_ONE, 0, 1, C, 0, 0);
+    add(t, prefix, f->seq_norm, INIT_ONE, 0, 1, C, 0, 0);
     b->i_layer = t->count;
-    snprintf(prefix, sizeof prefix, "model.layers.%d.", l);
     layer->params(t, d, prefix);
-    b->i_ffn = add(t, l, "ffn_norm.weight", INIT_ONE, 0, 1, C, 0, 0);
-    add(t, l, "mlp.gate_proj.weight", INIT_NORMAL, d->init_std, 2, E, C, 0);
-    add(t, l, "mlp.up_proj.weight", INIT_NORMAL, d->init_std, 2, E, C, 0);
-    add(t, l, "mlp.down_proj.weight", INIT_NORMAL, d->init_std, 2, C, E, 0);
+    if (!E) return;
+    b->i_ffn = add(t, prefix, f->ffn_norm, INIT_ONE, 0, 1, C, 0, 0);
+    add(t, prefix, f->gate, INIT_NORMAL, d->init_std, 2, E, C, 0);
+    add(t, prefix, f->up, INIT_NORMAL, d->init_std, 2, E, C, 0);
+    add(t, prefix, f->down, INIT_NORMAL, d->init_std, 2, C, E, 0);
 }
 
 int block_first(const struct block *b) { return b->i_conv >= 0 ? b->i_conv : b->i_layer - 1; }
@@ -122,10 +124,10 @@ enum { W_DW, W_DN, W_DA, W_DG, W_DS, W_DHALO };
 
 static void own_tape(struct block_tape *t, struct arena *a, const struct dims *d, int B, int T)
 {
-    const int64_t N = (int64_t)B * T, NC = N * d->C, NE = N * d->E;
+    const int64_t N = (int64_t)B * T, NC = N * d->C, NE = N * d->E, ffn = d->E ? 1 : 0;
     const struct { int i; int64_t n; } arrays[] = {
         { T_XN, d->pre_conv ? NC : 0 }, { T_R1, N }, { T_X1, d->pre_conv ? NC : 0 },
-        { T_H, NC }, { T_R2, N }, { T_X2, NC }, { T_N, NC }, { T_R3, N },
+        { T_H, NC }, { T_R2, N }, { T_R3, ffn * N }, { T_X2, ffn * NC }, { T_N, ffn * NC },
         { T_A, NE }, { T_G, NE }, { T_S, NE }, { T_HALO, B * halo_reals(d) },
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
@@ -221,14 +223,21 @@ static void layer_input(const struct block *b, struct layer_call *c, const real 
     c->first = b->i_layer;
 }
 
-/* The layer's output, in X2, is added to its stream; then the feed-forward. */
+/* Where the layer's output goes, and then the stream it is added to. */
+static real *stream2(const struct dims *d, real *y, struct tape *t)
+{
+    return d->E ? t->v[T_X2] : y;
+}
+
+/* The layer's output is added to its stream; then the feed-forward. */
 static void feed_forward(const struct block *b, struct layer_call *c, real *y, const real *x,
                          struct tape *t)
 {
     const struct dims *d = c->d;
     const int64_t NC = (int64_t)c->B * c->T * d->C, NE = (int64_t)c->B * c->T * d->E;
 
-    vec_add(t->v[T_X2], d->pre_conv ? t->v[T_X1] : x, NC);
+    vec_add(stream2(d, y, t), d->pre_conv ? t->v[T_X1] : x, NC);
+    if (!d->E) return;
     norm_forward(c, b->i_ffn + FFN_NORM, t->v[T_N], t->v[T_R3], t->v[T_X2]);
     c->first = b->i_ffn;
     linear_forward(c, FFN_GATE, t->v[T_A], t->v[T_N], d->E, d->C);
@@ -243,7 +252,7 @@ void block_forward(const struct block *b, struct layer_call *c, real *y, const r
 {
     block_normalise(b, c, x, t);
     layer_input(b, c, x, carry, &t->own);
-    b->layer->forward(c, t->own.v[T_X2], t->own.v[T_H], layer_carry(c, carry), &t->layer,
+    b->layer->forward(c, stream2(c->d, y, &t->own), t->own.v[T_H], layer_carry(c, carry), &t->layer,
                       &w->layer);
     feed_forward(b, c, y, x, &t->own);
 }
@@ -272,7 +281,7 @@ void block_finish(const struct block *b, struct layer_call *c, real *y, const re
                   struct block_tape *t)
 {
     c->first = b->i_layer;
-    b->layer->split->finish(c, t->own.v[T_X2], &t->layer);
+    b->layer->split->finish(c, stream2(c->d, y, &t->own), &t->layer);
     feed_forward(b, c, y, x, &t->own);
 }
 
@@ -286,6 +295,8 @@ static void feed_forward_backward(const struct block *b, struct layer_call *c, r
     const int64_t NE = (int64_t)c->B * c->T * d->E;
     real *dn = w->v[W_DN];
 
+    c->first = b->i_layer;
+    if (!d->E) return;
     c->first = b->i_ffn;
     linear_backward(c, FFN_DOWN, w->v[W_DS], dx, t->v[T_S], d->C, d->E, 0);
     swiglu_backward(w->v[W_DA], w->v[W_DG], w->v[W_DS], t->v[T_A], t->v[T_G], NE);

@@ -6,7 +6,7 @@
  *     y  = x2 + W2 (silu(W1 n) * W3 n),  n = RMSNorm(x2)              [E6]
  *
  * The carry of a block is the convolution's halo (the last conv_width - 1
- * normalised inputs), then the sequence layer's carry.
+ * normalised inputs), then the sequence layer's carry.  Without a feed-forward (E = 0) y is x2.
  */
 #ifndef BLOCK_H
 #define BLOCK_H
@@ -15,7 +15,7 @@
 
 struct block {
     const struct layer *layer;
-    int i_conv, i_layer, i_ffn;   /* first parameter of each part, in the table */
+    int i_conv, i_layer, i_ffn;   /* first parameter of each part, in the table; -1: not there */
 };
 
 /* Append the parameters of block l; b [out]. */

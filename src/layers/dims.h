@@ -26,6 +26,9 @@ struct dims {
     double ln_eps;       /* inner LayerNorm and post_norm                  */
     double init_std;
     double inner_lr;     /* base inner learning rate                       */
+    int    state;        /* Mamba: numbers of a channel's state            */
+    int    expand;       /* Mamba: channels are expand * C                 */
+    int    dt_rank;      /* Mamba: width that step sizes are projected from */
 };
 
 static inline int head_width(const struct dims *d) { return d->C / d->H; }

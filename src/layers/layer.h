@@ -19,6 +19,7 @@
 #include "src/base/arena.h"
 #include "src/base/real.h"
 #include "src/layers/dims.h"
+#include "src/layers/family.h"
 #include "src/param/grad.h"
 #include "src/param/param.h"
 
@@ -111,8 +112,15 @@ struct layer_split {
                              struct tape *w);
 };
 
+/* Which dims a layer uses; layer_trim() sets those of the others to what means "none". */
+enum { HAS_HEADS = 1,   /* H                                                        */
+       HAS_INNER = 2,   /* an inner loop: K, inner_lr, inner losses, the backbones' switches  */
+       HAS_STATE = 4 }; /* state, expand, dt_rank                                    */
+
 struct layer {
-    const char *name;
+    const char          *name;
+    const struct family *family;  /* names of the parameters around it */
+    int                  has;     /* of HAS_                            */
 
     /* Are these dims possible?  OK or ERR_CONFIG, said. */
     int (*fits)(const struct dims *d);
@@ -164,6 +172,10 @@ struct layer {
 /* The table. */
 const struct layer *layers_find(const char *name);  /* NULL if there is none */
 const struct layer *layers_row(int i);              /* NULL past the last    */
+
+/* Without heads H is 1, without an inner loop K is 1 and there is no gate, shared Q/K or
+ * convolution in front, without a state its sizes are 0. */
+void layer_trim(const struct layer *layer, struct dims *d);
 
 /* Parameter k of this layer: its weights and its place in the gradient. */
 static inline const real *call_w(const struct layer_call *c, int k)

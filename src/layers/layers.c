@@ -11,6 +11,13 @@ const struct layer *layers_row(int i)
     return i >= 0 && i < (int)(sizeof table / sizeof *table) ? table[i] : NULL;
 }
 
+void layer_trim(const struct layer *layer, struct dims *d)
+{
+    if (!(layer->has & HAS_HEADS)) d->H = 1;
+    if (!(layer->has & HAS_INNER)) d->K = 1, d->gate = d->share_qk = d->pre_conv = 0;
+    if (!(layer->has & HAS_STATE)) d->state = d->expand = d->dt_rank = 0;
+}
+
 const struct layer *layers_find(const char *name)
 {
     for (int i = 0; layers_row(i); i++)

@@ -383,7 +383,8 @@ static const struct layer_split split = {
 
 #define TTT_LAYER(called)                                                                      \
     {                                                                                          \
-        .name = (called), .fits = ttt_fits, .params = ttt_params,                              \
+        .name = (called), .family = &family_ttt, .has = HAS_HEADS | HAS_INNER,                 \
+        .fits = ttt_fits, .params = ttt_params,                                                \
         .carry_reals = ttt_carry_reals, .carry_part = ttt_carry_part,                          \
         .carry_start = ttt_carry_start, .carry_start_backward = ttt_carry_start_backward,      \
         .tape = tape, .work = work, .forward = forward, .backward = backward,                  \

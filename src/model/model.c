@@ -11,7 +11,7 @@ static int check_dims(const struct dims *d, const struct layer **layer)
 {
     const struct { const char *name; int v; } sizes[] = {
         { "vocab", d->V }, { "layers", d->L }, { "width", d->C }, { "heads", d->H },
-        { "ffn_width", d->E }, { "mini_batch", d->K }, { "conv_width", d->conv_width },
+        { "mini_batch", d->K }, { "conv_width", d->conv_width },
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         if (sizes[i].v < 1)
@@ -19,21 +19,23 @@ static int check_dims(const struct dims *d, const struct layer **layer)
                         sizes[i].v);
     *layer = layers_find(d->layer);
     if (!*layer) return fail(ERR_CONFIG, "model.layer: there is no sequence layer '%s'", d->layer);
+    if (d->E < 0 || (d->E > 0 && !(*layer)->family->ffn_norm))
+        return fail(ERR_CONFIG, "model.ffn_width is %d, but blocks of layer %s have no feed-forward",
+                    d->E, d->layer);
     return (*layer)->fits(d);
 }
 
 static void lay_out(struct model *m, const struct layer *layer)
 {
     const struct dims *d = &m->dims;
+    const struct family *f = layer->family;
     struct param_table *t = &m->params;
 
-    m->i_embed = param_add(t, "model.embed_tokens.weight", INIT_NORMAL, d->init_std, 2, d->V,
-                           d->C, 0, 0);
+    m->i_embed = param_add(t, f->embed, INIT_NORMAL, d->init_std, 2, d->V, d->C, 0, 0);
     for (int l = 0; l < d->L; l++) block_params(&m->blocks[l], t, d, layer, l);
-    m->i_norm = param_add(t, "model.norm.weight", INIT_ONE, 0, 1, d->C, 0, 0, 0);
+    m->i_norm = param_add(t, f->norm, INIT_ONE, 0, 1, d->C, 0, 0, 0);
     m->i_head = d->tied ? m->i_embed
-                        : param_add(t, "lm_head.weight", INIT_NORMAL, d->init_std, 2, d->V, d->C,
-                                    0, 0);
+                        : param_add(t, f->head, INIT_NORMAL, d->init_std, 2, d->V, d->C, 0, 0);
 }
 
 int model_shape(struct model **out, const struct dims *d)

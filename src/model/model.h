@@ -26,6 +26,12 @@ struct model {
     struct block       *blocks;  /* (L); owned                                */
 };
 
+/* Does its sequence layer have inner losses? */
+static inline int model_has_inner(const struct model *m)
+{
+    return (m->blocks[0].layer->has & HAS_INNER) != 0;
+}
+
 /* Check dims and lay out the parameters.  w is allocated, zero.
  * returns OK or ERR_CONFIG with a message; *out is NULL then */
 int model_new(struct model **out, const struct dims *dims);

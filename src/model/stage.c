@@ -311,7 +311,8 @@ void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *s
     if (z->carry[i])
         memcpy(z->carry[i], carry, (size_t)st->carry_reals * sizeof *carry);
     const struct pass_tap *tap = sums->tap;
-    const int batches = sums->inner_w0 || (tap && tap->inner) ? c.T / st->d->K : 0;
+    const int wanted = model_has_inner(st->m) && (sums->inner_w0 || (tap && tap->inner));
+    const int batches = wanted ? c.T / st->d->K : 0;
     c.stats = batches ? st->stats : NULL;
     block_forward(&st->m->blocks[l], &c, z->x[i + 1], z->x[i], carry, &z->tape[i], &st->work);
     if (batches && sums->inner_w0) stage_add_inner(st, sums, l, c.B, st->d->H, c.T);

@@ -285,7 +285,8 @@ void stage_heads_inner(struct stage *st, int slot, int l, int u, struct pass_sum
     const struct head_share s = share_of_heads(st, slot, l, u);
 
     if (h->H == 0) return;
-    c.stats = sums && sums->inner_w0 && c.T >= st->d->K ? st->stats : NULL;
+    const int wanted = sums && sums->inner_w0 && model_has_inner(st->m);
+    c.stats = wanted && c.T >= st->d->K ? st->stats : NULL;
     block_inner(block_of(st, l), &c, &s, h->carry, &st->work);
     if (c.stats) stage_add_inner(st, sums, l, c.B, h->H, c.T);
 }

@@ -101,7 +101,7 @@ void stream_read(struct stream *s, real *out, const int32_t *tok, int T,
     real *x, *y, *r;
 
     check(T > 0 && T <= s->T_max);
-    const int inner = tap && tap->inner && s->pos % d->K == 0 ? T / d->K : 0;
+    const int inner = tap && tap->inner && model_has_inner(m) && s->pos % d->K == 0 ? T / d->K : 0;
     arena_reset(&s->arena, 0);
     lay_out(m, &s->arena, s->B, T, &t, &w, &x, &y, &r);
     embed_forward(x, m->w + m->params.p[m->i_embed].offset, tok, s->B * T, d->C);

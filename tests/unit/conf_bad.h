@@ -60,7 +60,7 @@ static const struct { const char *text, *says; } bad[] = {
     { "model: {layers: 0}\n", "2:17: model.layers: expected" },
     { "model: {layers: 1025}\n", "2:17: model.layers: expected" },
     { "model: {heads: 0}\n", "2:16: model.heads: expected" },
-    { "model: {ffn_width: 0}\n", "2:20: model.ffn_width: expected" },
+    { "model: {ffn_width: -1}\n", "2:20: model.ffn_width: expected" },
     { "model: {mini_batch: 0}\n", "2:21: model.mini_batch: expected" },
     { "model: {mini_batch: -16}\n", "2:21: model.mini_batch: expected" },
     { "model: {conv_width: 0}\n", "2:21: model.conv_width: expected a whole number from 1 to 64, found '0'" },

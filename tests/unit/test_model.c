@@ -106,15 +106,16 @@ static void check_gradients(const struct dims *d, const struct pass_opts *o)
 
 static void check_layer(const char *layer)
 {
-    struct dims m = tiny(1), t = tiny(0), wide = tiny(1), one = tiny(1);
+    struct dims m = tiny(1), t = tiny(0), wide = tiny(1), one = tiny(1), bare = tiny(1);
     struct pass_opts whole = opts(16, 16, 2, REMAT_NONE), cut = opts(24, 8, 2, REMAT_BLOCK),
                      ragged = opts(22, 8, 2, REMAT_NONE), shorter = opts(3, 8, 2, REMAT_NONE);
     wide.C = 36;       /* head width 18: more than a vector and a remainder */
     wide.tied = 0;
     wide.gate = 0;
     one.K = 1;
-    struct dims *const all[] = { &m, &t, &wide, &one };
-    for (int i = 0; i < 4; i++) strcpy(all[i]->layer, layer);
+    bare.E = 0;        /* no feed-forward */
+    struct dims *const all[] = { &m, &t, &wide, &one, &bare };
+    for (int i = 0; i < 5; i++) strcpy(all[i]->layer, layer);
     check_gradients(&m, &whole);
     check_gradients(&m, &cut);
     check_gradients(&m, &ragged);
@@ -123,6 +124,7 @@ static void check_layer(const char *layer)
     check_gradients(&t, &ragged);
     check_gradients(&wide, &cut);
     check_gradients(&one, &cut);
+    check_gradients(&bare, &cut);
 }
 
 static void gradients_are_derivatives(void **state)
