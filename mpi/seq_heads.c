@@ -236,7 +236,7 @@ void seq_heads_backward(struct seq_heads *x, int slot, int l, struct grad *g)
 
     if (x->again) forward(x, slot, l, NULL, 1);
     begin(x, &in);
-    stage_heads_back(st, slot);
+    stage_heads_back(st, slot, l);
     for (int j = own - 1; j >= 0; j--) {
         stage_heads_finish_backward(st, slot, l, j, g);
         give_tokens(x, &in, j);

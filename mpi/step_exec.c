@@ -22,24 +22,24 @@ struct step_exec {
     struct seq_heads  *heads;      /* heads mode, else NULL                          */
     MPI_Request       *recv;       /* (plan.count)                                   */
     struct slot_requests *slots;   /* (plan.slots)                                   */
-    MPI_Datatype      *carry;      /* (micro_batch + 1) the reals of B carries that cross */
-    int64_t            carry_bytes_each;
+    MPI_Datatype      *carry[2];   /* (micro_batch + 1) the reals of B carries that cross, at the
+                                    * beginning of our chunk and at its end          */
     struct exec_bytes  bytes;
     struct watch      *watch;
 };
 
-/* The carries of B sequences: only what crosses, where it lies. */
-static MPI_Datatype carry_type(const struct model *m, int B)
+/* The carries of B sequences before unit u: only what crosses, where it lies. */
+static MPI_Datatype carry_type(const struct stage *st, int B, int u)
 {
     MPI_Datatype type;
     int64_t offset, n;
     int parts = 0;
 
-    while (block_carry_part(&m->blocks[0], &m->dims, B, parts, &offset, &n)) parts++;
+    while (stage_carry_part(st, B, u, parts, &offset, &n)) parts++;
     int *lengths = mem_new(parts, sizeof *lengths, "carry type");
     MPI_Aint *at = mem_new(parts, sizeof *at, "carry type");
     for (int i = 0; i < parts; i++) {
-        block_carry_part(&m->blocks[0], &m->dims, B, i, &offset, &n);
+        stage_carry_part(st, B, u, i, &offset, &n);
         lengths[i] = mpi_count(n);
         at[i] = (MPI_Aint)(offset * (int64_t)sizeof(real));
     }
@@ -91,8 +91,11 @@ static struct step_exec *make(const struct grid *g, const struct model *m,
         z->room = 2 * (a->l1 - a->l0) + 2 * (a->u1 - a->u0);
         z->send = mem_new(z->room, sizeof *z->send, "requests");
     }
-    e->carry = mem_new(o->micro_batch + 1, sizeof *e->carry, "carry types");
-    for (int B = 1; B <= o->micro_batch; B++) e->carry[B] = carry_type(m, B);
+    for (int end = 0; end < 2; end++) {
+        e->carry[end] = mem_new(o->micro_batch + 1, sizeof *e->carry[end], "carry types");
+        for (int B = 1; B <= o->micro_batch; B++)
+            e->carry[end][B] = carry_type(e->stage, B, end ? a->u1 : a->u0);
+    }
     return e;
 }
 
@@ -121,8 +124,10 @@ void step_exec_free(struct step_exec *e)
         wait_sends(&e->slots[i]);
         mem_free(e->slots[i].send);
     }
-    for (int B = 1; B <= e->o.micro_batch; B++) mpi_do(MPI_Type_free(&e->carry[B]));
-    mem_free(e->carry);
+    for (int end = 0; end < 2; end++) {
+        for (int B = 1; B <= e->o.micro_batch; B++) mpi_do(MPI_Type_free(&e->carry[end][B]));
+        mem_free(e->carry[end]);
+    }
     mem_free(e->slots);
     mem_free(e->recv);
     seq_heads_free(e->heads);
@@ -164,13 +169,14 @@ static struct cargo cargo_of(const struct step_exec *e, const struct op *op)
     const int B = micro_size(e, op->m);
     const struct share *a = &e->plan.share;
     struct cargo c = { .count = 1 };
-    int size;
+    MPI_Count size;
 
     if (op->l >= 0) {  /* a carry or its gradient */
         const int back = op->kind == OP_SEND_DCARRY || op->kind == OP_RECV_DCARRY;
+        const int end = op->kind == OP_SEND_CARRY || op->kind == OP_RECV_DCARRY;
         c.data = back ? stage_dcarry(e->stage, op->slot, op->l)
                       : stage_carry(e->stage, op->slot, op->l);
-        c.type = e->carry[B];
+        c.type = e->carry[end][B];
     } else {
         const int back = op->kind == OP_SEND_DX || op->kind == OP_RECV_DX;
         c.data = back ? stage_dx(e->stage, op->slot, op->u)
@@ -178,7 +184,7 @@ static struct cargo cargo_of(const struct step_exec *e, const struct op *op)
         c.count = mpi_count((int64_t)B * stage_tokens(e->stage, op->u) * stage_width(e->stage));
         c.type = REAL_MPI;
     }
-    mpi_do(MPI_Type_size(c.type, &size));
+    mpi_do(MPI_Type_size_x(c.type, &size));
     c.bytes = (int64_t)c.count * size;
     return c;
 }

@@ -127,7 +127,7 @@ int bench_layers(const struct bench_opts *o, const struct conf *c, struct rates 
     const double tokens = (double)t.o.micro_batch * t.o.context, L = t.m->dims.L;
     const double units = (double)t.o.micro_batch * pass_units(&t.o);
     const double gflops = 1e9 * r->rank.fp32_gflops, bytes = 1e9 * r->rank.memory_gbytes;
-    const double layer = L * tokens * cost_layer_flops(t.m) / gflops;
+    const double layer = L * tokens * cost_layer_flops(t.m, t.o.context) / gflops;
     const double head = tokens * cost_head_flops(t.m) / gflops;
     const double layer_sums = L * units * cost_layer_sums(t.m, t.grad.mode, bytes);
     const double head_sums = tokens * cost_head_sums(t.m, t.grad.mode, bytes);

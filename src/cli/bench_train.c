@@ -158,7 +158,8 @@ out:
 static void print(const struct job *j, const struct bench_opts *o, const struct result *r,
                   const struct budget *b)
 {
-    const double tokens = (double)j->po.context * j->po.micro_batch, flops = model_flops(j->m);
+    const double tokens = (double)j->po.context * j->po.micro_batch;
+    const double flops = model_flops(j->m, j->po.context);
     const double rate = tokens / r->step_s, share = rate * flops * 1e-9 / r->gflops;
     const int64_t peak = mem_peak_resident();
     char had[HUMAN_TEXT], planned[HUMAN_TEXT];
@@ -180,7 +181,7 @@ static void print(const struct job *j, const struct bench_opts *o, const struct 
            j->m->dims.layer, 1e-6 * (double)j->m->params.n, j->po.context, j->po.slice_tokens,
            j->po.micro_batch, o->threads, REAL_DTYPE);
     printf("  limit     %9.1f GFLOP/s in dense products, measured before and after\n", r->gflops);
-    printf("  work      %9.4f GFLOP a token: 6 per parameter in a product, 3 x the inner loop\n",
+    printf("  work      %9.4f GFLOP a token: 6 per parameter in a product, 3 x the layers' own\n",
            1e-9 * flops);
     printf("  step      %9.3f s: forward and backward %.3f, optimizer %.3f\n", r->step_s,
            r->pass_s, r->update_s);

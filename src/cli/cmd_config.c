@@ -30,7 +30,7 @@ static int plan(struct budget *b, double *flops, const struct conf *c)
     TRY(budget_plan(b, &d, &o, (enum reduction)c->train.reduction));
     if (c->checkpoint.background) budget_snapshot(b, b->params + b->moments);
     TRY(model_shape(&m, &d));
-    *flops = model_flops(m);
+    *flops = model_flops(m, c->train.context);
 out:
     model_free(m);
     return rc;

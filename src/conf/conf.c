@@ -186,6 +186,7 @@ void conf_dims(const struct conf *c, struct dims *d)
     d->C = c->model.width;
     d->H = c->model.heads;
     d->E = c->model.ffn_width;
+    d->Hkv = c->model.kv_heads;
     d->K = c->model.mini_batch;
     d->conv_width = c->model.conv_width;
     d->gate = c->model.gate;

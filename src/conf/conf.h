@@ -29,7 +29,7 @@ struct conf {
     struct {
         char layer[16];
         int backbone;             /* enum backbone: sets gate, share_qk, pre_conv when they are auto */
-        int vocab, layers, width, heads, ffn_width, mini_batch, conv_width;
+        int vocab, layers, width, heads, kv_heads, ffn_width, mini_batch, conv_width;
         int gate, share_qk, pre_conv;   /* 0, 1, or -1: as the backbone has it */
         int tied;
         double rope_theta, rms_eps, ln_eps, init_std, inner_lr;

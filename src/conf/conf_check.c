@@ -76,6 +76,8 @@ static void check_model(struct reader *r)
     must(r, KEYS("model.heads", "model.width"), C % H != 0 || C / H % 2 == 0,
          "expected an even head width, model.width / model.heads, found %d / %d = %d", C, H,
          C / H);
+    must(r, KEYS("model.kv_heads", "model.heads"), c->model.kv_heads < 0 || H % c->model.kv_heads == 0,
+         "expected a divisor of model.heads (%d), found %d", H, c->model.kv_heads);
 }
 
 static void check_sizes(struct reader *r)
@@ -177,6 +179,7 @@ static void resolve(struct conf *c)
     const int mamba = layer->has & HAS_INNER && c->model.backbone == BACKBONE_MAMBA;
     const int K = mini_batch(c), T = c->train.context;
 
+    if (c->model.kv_heads < 0) c->model.kv_heads = c->model.heads;
     if (c->model.ffn_width < 0) c->model.ffn_width = layer->family->ffn_norm ? 2048 : 0;
     if (c->model.rms_eps < 0) c->model.rms_eps = layer->family->rms_eps;
     if (c->model.dt_rank < 0) c->model.dt_rank = (c->model.width + 15) / 16;

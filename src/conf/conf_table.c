@@ -27,7 +27,8 @@ const struct conf_key conf_keys[] = {
     { KEY(model, layer), CONF_LAYER, "ttt_linear", NO_RANGE, "sequence layer of every block",
       { 0 } },
     { KEY(model, backbone), CONF_ENUM, "mamba", NO_RANGE,
-      "mamba: convolutions, shared Q/K projection and gate; transformer: none of them",
+      "of TTT layers: mamba: convolutions, shared Q/K projection and gate; transformer: none of "
+      "them",
       { "mamba", "transformer" } },
     { KEY(model, vocab), CONF_INT, "32000", 2, 1 << 24, "pieces",
       "size of the vocabulary: at least the tokenizer's", { 0 } },
@@ -36,6 +37,9 @@ const struct conf_key conf_keys[] = {
       "of the residual stream; a multiple of heads", { 0 } },
     { KEY(model, heads), CONF_INT, "12", 1, 4096, "",
       "heads of the sequence layer, where it has any; width / heads must be even", { 0 } },
+    { KEY(model, kv_heads), CONF_INT, "auto", 1, 4096, "",
+      "groups of heads with common keys and values (attention only), a divisor of heads; auto: "
+      "every head has its own", { 0 } },
     { KEY(model, ffn_width), CONF_INT, "auto", 0, 1 << 20, "",
       "hidden width of the SwiGLU feed-forward; 0: none; auto: 0 for mamba, 2048 for the others",
       { 0 } },
@@ -52,7 +56,8 @@ const struct conf_key conf_keys[] = {
     { KEY(model, tied), CONF_BOOL, "true", NO_RANGE, "the head is the embedding, transposed",
       { 0 } },
     { KEY(model, rope_theta), CONF_DOUBLE, "10000", 1, 1e12, "",
-      "base of the rotary angles; positions count inside the mini-batch", { 0 } },
+      "base of the rotary angles; positions count inside the mini-batch, in attention from the "
+      "start of the sequence", { 0 } },
     { KEY(model, rms_eps), CONF_DOUBLE, "auto", 1e-30, 1, "",
       "epsilon of RMSNorm; auto: 1e-5 for mamba, 1e-6 for the others", { 0 } },
     { KEY(model, ln_eps), CONF_DOUBLE, "1e-6", 1e-30, 1, "",

@@ -59,6 +59,11 @@ int64_t block_carry_reals(const struct block *b, const struct dims *d)
     return halo_reals(d) + b->layer->carry_reals(d);
 }
 
+int64_t block_past_reals(const struct block *b, const struct dims *d)
+{
+    return b->layer->past_reals ? (int64_t)head_groups(d) * b->layer->past_reals(d) : 0;
+}
+
 int block_carry_part(const struct block *b, const struct dims *d, int B, int i, int64_t *offset,
                      int64_t *n)
 {
@@ -268,6 +273,11 @@ void block_mix(const struct block *b, struct layer_call *c, real *carry, struct 
 {
     c->first = b->i_layer;
     b->layer->split->mix(c, t->own.v[T_H], layer_carry(c, carry), &t->layer);
+}
+
+void block_append(const struct block *b, struct layer_call *c, const struct head_share *s)
+{
+    if (b->layer->split->append) b->layer->split->append(c, s);
 }
 
 void block_inner(const struct block *b, struct layer_call *c, const struct head_share *s,

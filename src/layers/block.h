@@ -28,6 +28,9 @@ int block_first(const struct block *b);
 /* Reals of one sequence's carry. */
 int64_t block_carry_reals(const struct block *b, const struct dims *d);
 
+/* Reals of one sequence's past, a token: of all groups of heads. */
+int64_t block_past_reals(const struct block *b, const struct dims *d);
+
 /* What crosses to the next rank of the carries (B, carry_reals) of B sequences, as in struct
  * layer. */
 int block_carry_part(const struct block *b, const struct dims *d, int B, int i, int64_t *offset,
@@ -77,6 +80,7 @@ void block_normalise(const struct block *b, struct layer_call *c, const real *x,
 void block_project(const struct block *b, struct layer_call *c, const real *x, real *carry,
                    struct block_tape *t);
 void block_mix(const struct block *b, struct layer_call *c, real *carry, struct block_tape *t);
+void block_append(const struct block *b, struct layer_call *c, const struct head_share *s);
 void block_inner(const struct block *b, struct layer_call *c, const struct head_share *s,
                  real *carry, struct block_tape *w);
 void block_finish(const struct block *b, struct layer_call *c, real *y, const real *x,

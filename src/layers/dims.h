@@ -16,6 +16,7 @@
 struct dims {
     char   layer[16];    /* sequence layer: "ttt_linear", ...              */
     int    V, L, C, H, E, K;
+    int    Hkv;          /* groups of heads that share keys and values; 0: each has its own */
     int    conv_width;   /* taps of every causal convolution               */
     int    gate;         /* 0/1 output gate             (M) 1, (T) 0       */
     int    share_qk;     /* 0/1 Q and K from one projection + convolutions */
@@ -32,5 +33,8 @@ struct dims {
 };
 
 static inline int head_width(const struct dims *d) { return d->C / d->H; }
+
+/* Heads come in groups that stay together: those with the same keys and values. */
+static inline int head_groups(const struct dims *d) { return d->Hkv > 0 ? d->Hkv : d->H; }
 
 #endif

@@ -7,6 +7,16 @@
  * lines give training, sequence parallelism, evaluation in constant memory and
  * generation (slices of length 1).
  *
+ * It has two parts.  What has a fixed size moves with every slice (fast weights, halos, the state
+ * of a scan) and is called the carry below.  What grows with the tokens (keys and values) is the
+ * past: a row for every token and group of heads, appended by forward and never changed, so it
+ * stays where it is until the backward of its slice:
+ *
+ *     past (B, groups, room, past_reals)    rows 0 .. pos + T - 1 are there behind a slice
+ *
+ * Of its gradient a slice adds to the rows of all tokens that it looked at, and then takes those of
+ * its own tokens: slices come backwards, so nobody else will add to them.
+ *
  * To add a layer, write its pair of files here, add its row to layers.c, and
  * nothing else: parameters, checkpoints, export names, memory prediction, exact
  * reduction and the grid follow from the row.
@@ -36,6 +46,9 @@ struct layer_call {
     int                       first;    /* index of the layer's first parameter    */
     int                       B, T;
     int64_t                   pos;      /* tokens before the slice                 */
+    real                     *past;     /* (B, groups, room, past_reals), or NULL  */
+    real                     *dpast;    /* backward only                           */
+    int64_t                   room;     /* tokens that past has room for           */
     double                    inner_lr; /* base inner learning rate of this step        */
     int                       group;    /* mini-batches between kept inner states  */
     double                   *stats;    /* (B,H,T/K,3) inner losses at the initial state,
@@ -56,19 +69,23 @@ struct layer_call {
  * comes the halo of the rank before: the last conv_width - 1 rows of one array, at the start of
  * a carry.  forward() and backward() of the layer are these parts, on one slice.
  *
- * Attention has in[] = q, k, v, out = o and no halo. */
+ * Attention has in[] = q, k, v, out = o and no halo.  There H counts groups of heads (dims.h). */
 
-/* An array (N, H * reals) that crosses: where it is on the tape, its gradient in the scratch. */
-struct head_array { int tape, grad, wide; };  /* reals of a head and token: wide ? C/H : 1 */
+/* An array (N, H * reals) that crosses: where it is on the tape, its gradient in the scratch, and
+ * how many reals of it each head (group) and token has: 1, those of a head, those of all heads of a
+ * group. */
+enum head_wide { WIDE_ONE, WIDE_HEAD, WIDE_GROUP };
+struct head_array { int tape, grad; enum head_wide wide; };
 
 #define SPLIT_ARRAYS 6
 static inline int head_reals(const struct head_array *a, const struct dims *d)
 {
-    return a->wide ? head_width(d) : 1;
+    if (a->wide == WIDE_ONE) return 1;
+    return a->wide == WIDE_HEAD ? head_width(d) : d->C / head_groups(d);
 }
 
 /* The middle of a slice for heads [h0, h0 + H): arrays (N, H * reals).  Forward takes in[], gives
- * out; backward takes in[], dout, gives din[]. */
+ * out; backward takes in[], dout, gives din[].  The past has these heads only. */
 struct head_share {
     int   h0, H;
     real *in[SPLIT_ARRAYS], *din[SPLIT_ARRAYS], *out, *dout;
@@ -96,6 +113,8 @@ struct layer_split {
      * moves the halo and inner its heads' part. */
     void (*project)(const struct layer_call *c, const real *h, struct tape *t);
     void (*mix)(const struct layer_call *c, const real *h, real *carry, struct tape *t);
+    /* The slice's rows of the past, as inner appends them, a second time.  NULL: no past. */
+    void (*append)(const struct layer_call *c, const struct head_share *s);
     void (*inner)(const struct layer_call *c, const struct head_share *s, real *carry,
                   struct tape *w);
     void (*finish)(const struct layer_call *c, real *y, struct tape *t);
@@ -131,6 +150,9 @@ struct layer {
     /* Reals of one sequence's carry. */
     int64_t (*carry_reals)(const struct dims *d);
 
+    /* Reals of a row of the past: of a token and group of heads.  NULL: nothing grows. */
+    int (*past_reals)(const struct dims *d);
+
     /* What of a sequence's carry crosses to the next rank, when the slice ends on a boundary of
      * the layer's own (mini-batches): reals [offset, offset + n), part i.  returns 0 past the
      * last */
@@ -163,8 +185,9 @@ struct layer {
     int (*state)(const struct dims *d, int i, const char **name, int shape[3], int64_t *offset,
                  int64_t *stride);
 
-    /* Model FLOPs of a token in forward beside its parameters' products. */
-    double (*flops)(const struct dims *d);
+    /* Model FLOPs of a token in forward beside its parameters' products, when it looks at `keys`
+     * tokens (itself and earlier ones), which matters only to what has a past. */
+    double (*flops)(const struct dims *d, double keys);
 
     const struct layer_split *split;  /* NULL: not for heads mode */
 };

@@ -366,14 +366,16 @@ static void backward(const struct layer_call *c, real *dh, const real *dy, const
     project_backward(c, dh, h, t, w);
 }
 
-static double flops(const struct dims *d)
+static double flops(const struct dims *d, double keys)
 {
+    (void)keys;
     return d->H * ttt_inner(d)->flops(d->K, head_width(d));
 }
 
 static const struct layer_split split = {
-    .in = { { T_Q, W_DQ, 1 }, { T_K, W_DK, 1 }, { T_V, W_DV, 1 }, { T_SIG, W_DSIG, 0 } },
-    .n_in = 4, .out = { T_O, W_DO, 1 }, .halo_reals = ttt_halo_reals, .halo = T_U,
+    .in = { { T_Q, W_DQ, WIDE_HEAD }, { T_K, W_DK, WIDE_HEAD }, { T_V, W_DV, WIDE_HEAD },
+            { T_SIG, W_DSIG, WIDE_ONE } },
+    .n_in = 4, .out = { T_O, W_DO, WIDE_HEAD }, .halo_reals = ttt_halo_reals, .halo = T_U,
     .dhalo = W_DHALO, .passing = passing, .tape = tape_tokens, .held = held,
     .kept_reals = kept_reals, .project = project, .mix = mix, .inner = inner, .finish = finish,
     .finish_backward = finish_backward, .inner_backward = inner_backward,

@@ -48,6 +48,9 @@ int ttt_fits(const struct dims *d)
 {
     if (d->C % d->H)
         return fail(ERR_CONFIG, "model.heads %d does not divide model.width %d", d->H, d->C);
+    if (head_groups(d) != d->H)
+        return fail(ERR_CONFIG, "model.kv_heads %d: in a TTT layer every head has its own keys and "
+                    "values", d->Hkv);
     if (head_width(d) % 2)
         return fail(ERR_CONFIG, "head width %d (model.width / model.heads) must be even for RoPE",
                     head_width(d));

@@ -16,9 +16,16 @@ static double sum_bytes(enum reduction mode)
 
 double cost_head_flops(const struct model *m) { return 2.0 * m->dims.V * m->dims.C; }
 
-double cost_layer_flops(const struct model *m)
+double cost_layer_flops(const struct model *m, int context)
 {
-    return (model_flops(m) / 3 - cost_head_flops(m)) / m->dims.L;
+    return (model_flops(m, context) / 3 - cost_head_flops(m)) / m->dims.L;
+}
+
+/* Of a token and one that it looks at. */
+static double pair_flops(const struct model *m)
+{
+    const struct layer *layer = m->blocks[0].layer;
+    return layer->flops(&m->dims, 1) - layer->flops(&m->dims, 0);
 }
 
 double cost_layer_sums(const struct model *m, enum reduction mode, double bytes_per_s)
@@ -50,12 +57,18 @@ static void computing(struct cost *c, const struct rates *r)
     const double state = (double)block_carry_reals(&m->blocks[0], &m->dims) / bytes;
 
     s[OP_EMBED].token = 2 * REAL * row;
-    s[OP_FORWARD].token = cost_layer_flops(m) / (flops * r->share.forward);
+    const double alone = cost_layer_flops(m, 1) - pair_flops(m);  /* but for pairs */
+    s[OP_FORWARD].token = alone / (flops * r->share.forward);
+    s[OP_FORWARD].pair = pair_flops(m) / (flops * r->share.forward);
     s[OP_HEAD].token = 3 * cost_head_flops(m) / (flops * r->share.head) +
                        cost_head_sums(m, c->mode, bytes);
-    s[OP_BACKWARD].token = 2 * cost_layer_flops(m) / (flops * r->share.backward);
+    s[OP_BACKWARD].token = 2 * alone / (flops * r->share.backward);
+    s[OP_BACKWARD].pair = 2 * pair_flops(m) / (flops * r->share.backward);
     s[OP_BACKWARD].unit = cost_layer_sums(m, c->mode, bytes);
-    if (c->o.remat == REMAT_BLOCK) s[OP_BACKWARD].token += s[OP_FORWARD].token;
+    if (c->o.remat == REMAT_BLOCK) {
+        s[OP_BACKWARD].token += s[OP_FORWARD].token;
+        s[OP_BACKWARD].pair += s[OP_FORWARD].pair;
+    }
     s[OP_EMBED_BACKWARD].token = (REAL + 2 * sum) * row;
     s[OP_START_BACKWARD].unit = (REAL + 2 * sum) * state;
 
@@ -71,13 +84,15 @@ static void crossing(struct cost *c, const struct rates *r)
     struct sim_cost *b = c->in.bytes;
 
     b[OP_SEND_CARRY].unit = b[OP_SEND_DCARRY].unit = carry_bytes(c->shape);
+    b[OP_SEND_CARRY].before = b[OP_SEND_DCARRY].before =
+        REAL * (double)block_past_reals(&c->shape->blocks[0], d);
     b[OP_SEND_X].token = b[OP_SEND_DX].token = REAL * d->C;
     if (split) {
         const int halos = (d->pre_conv != 0) + (split->halo_reals && split->halo_reals(d) > 0);
         int64_t in = 0;
         for (int i = 0; i < split->n_in; i++) in += head_reals(&split->in[i], d);
         c->in.exchange = (struct exchange){
-            .heads = d->H, .in_bytes = REAL * (double)in,
+            .heads = head_groups(d), .in_bytes = REAL * (double)in,
             .out_bytes = REAL * (double)head_reals(&split->out, d),
             .halo_bytes = REAL * halos * (d->conv_width - 1) * d->C,
             .again = c->o.remat == REMAT_BLOCK,
@@ -161,7 +176,9 @@ static struct pass_bytes bytes_of(struct cost *c, const struct share *a, int slo
     struct stage_part part = stage_part_of(&plan, &c->in.grid, &c->o);
 
     if (a->l1 < L) part.l0 = 0, part.l1 = n;
-    if (!part.S) part.u0 = 0, part.u1 = a->u1 - a->u0;
+    /* A past has room for all that is before, too. */
+    if (!part.S && !block_past_reals(&c->shape->blocks[0], &c->shape->dims))
+        part.u0 = 0, part.u1 = a->u1 - a->u0;
     for (int i = 0; i < c->n_known; i++)
         if (same_part(&c->known[i].part, &part)) return c->known[i].bytes;
     if (c->n_known == c->room) {

@@ -5,6 +5,7 @@
  *   FORWARD          T flops / (gflops forward)                                 flops: products of
  *   BACKWARD         2 T flops / (gflops backward) + gradient sums of a layer   one token, forward
  *                    (+ FORWARD where blocks are computed twice)
+ *                    of a layer with a past: more for tokens further on
  *   HEAD             3 T flops / (gflops head) + gradient sums of the head every HEAD_ROWS tokens
  *   the others       bytes / memory rate
  *
@@ -48,8 +49,8 @@ void cost_done(struct cost *c);
 /* The grid.  returns OK or ERR_CONFIG as share_check() says it */
 int cost_grid(struct cost *c, const struct grid_shape *g);
 
-/* Forward FLOPs of a token in products: of a layer, of the head. */
-double cost_layer_flops(const struct model *m);
+/* Forward FLOPs of a token in products: of a layer, mean over a context; of the head. */
+double cost_layer_flops(const struct model *m, int context);
 double cost_head_flops(const struct model *m);
 
 /* Seconds of reading and writing gradient sums: of a unit in one layer, of a token in the head. */

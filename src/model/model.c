@@ -85,7 +85,7 @@ void model_free(struct model *m)
 
 void model_init(struct model *m, uint64_t seed) { param_init(m->w, &m->params, seed); }
 
-double model_flops(const struct model *m)
+double model_flops(const struct model *m, int context)
 {
     double params = (double)m->dims.V * m->dims.C;
     for (int i = 0; i < m->params.count; i++) {
@@ -94,7 +94,7 @@ double model_flops(const struct model *m)
         const int product = p->ndim >= 2 && n > 12 && !strcmp(p->name + n - 12, "_proj.weight");
         if (product || strstr(p->name, "learnable_ttt_lr_weight")) params += (double)p->n;
     }
-    return 6 * params + 3 * m->dims.L * m->blocks[0].layer->flops(&m->dims);
+    return 6 * params + 3 * m->dims.L * m->blocks[0].layer->flops(&m->dims, 0.5 * (context + 1.0));
 }
 
 /* Rows of logits that are held at once, and one: a product of one row may round differently. */

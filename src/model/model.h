@@ -46,8 +46,9 @@ int model_layout(struct param_table *t, const struct dims *dims);
 
 /* Model FLOPs of a token, forward and backward: 6 per parameter that enters a
  * matrix product (the head once, tied or not; no look-up), and three times the
- * products of the sequence layer.  No credit for recomputation. */
-double model_flops(const struct model *m);
+ * products of the sequence layer.  A mean over sequences of `context` tokens, of which each sees
+ * those before it.  No credit for recomputation. */
+double model_flops(const struct model *m, int context);
 
 /* Initial weights. */
 void model_init(struct model *m, uint64_t seed);

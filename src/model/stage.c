@@ -30,14 +30,38 @@ real *stage_x(struct stage *st, int slot, int l, int u)
 
 real *stage_dx(struct stage *st, int slot, int u) { return stage_unit(st, slot, u)->dx; }
 
+/* Of one layer, with the past. */
+static int64_t carry_stride(const struct stage *st) { return st->carry_reals + st->past_reals; }
+
 real *stage_carry(struct stage *st, int slot, int l)
 {
-    return st->slots[slot].carry + (l - st->part.l0) * st->carry_reals;
+    return st->slots[slot].carry + (l - st->part.l0) * carry_stride(st);
 }
 
 real *stage_dcarry(struct stage *st, int slot, int l)
 {
-    return st->slots[slot].dcarry + (l - st->part.l0) * st->carry_reals;
+    return st->slots[slot].dcarry + (l - st->part.l0) * carry_stride(st);
+}
+
+/* Tokens before unit u. */
+static int64_t tokens_before(const struct stage *st, int u)
+{
+    const int64_t n = (int64_t)u * st->T;
+    return n < st->o.context ? n : st->o.context;
+}
+
+int stage_carry_part(const struct stage *st, int B, int u, int i, int64_t *offset, int64_t *n)
+{
+    const struct block *b = &st->m->blocks[0];
+    const int64_t row = stage_row(st);
+    int parts = 0;
+
+    if (block_carry_part(b, st->d, B, i, offset, n)) return 1;
+    if (!row) return 0;
+    while (block_carry_part(b, st->d, B, parts, offset, n)) parts++;
+    *offset = st->carry_reals + (i - parts) * st->room * row;
+    *n = tokens_before(st, u) * row;
+    return i - parts < B * head_groups(st->d);
 }
 
 /* --- memory --------------------------------------------------------------- */
@@ -62,8 +86,8 @@ static void lay_out_slot(struct stage *st, struct slot *slot, const struct block
         }
     }
     if (st->heads) return;
-    slot->carry = arena_reals(a, st->layers * st->carry_reals);
-    if (back) slot->dcarry = arena_reals(a, st->layers * st->carry_reals);
+    slot->carry = arena_reals(a, st->layers * carry_stride(st));
+    if (back) slot->dcarry = arena_reals(a, st->layers * carry_stride(st));
 }
 
 /* Lay everything out in st->arena; runs once to count and once for real. */
@@ -104,7 +128,7 @@ static int check_opts(const struct dims *d, const struct pass_opts *o)
     if (o->context < 1 || o->micro_batch < 1 || o->slice_tokens < 1 || o->inner_group < 1)
         return fail(ERR_CONFIG, "train.context, micro_batch, slice_tokens and inner_group must be "
                                 "at least 1");
-    if (o->slice_tokens < o->context && o->slice_tokens % d->K)
+    if (layer && layer->has & HAS_INNER && o->slice_tokens < o->context && o->slice_tokens % d->K)
         return fail(ERR_CONFIG, "train.slice_tokens %d must be a multiple of model.mini_batch %d",
                     o->slice_tokens, d->K);
     if (o->sequence_mode == SEQ_HEADS && layer && !layer->split)
@@ -127,6 +151,8 @@ static struct stage *make(const struct model *m, const struct pass_opts *o,
     st->T = o->slice_tokens < o->context ? o->slice_tokens : o->context;
     st->layers = part->l1 - part->l0;
     st->carry_reals = stage_carry_reals(st, o->micro_batch);
+    st->room = tokens_before(st, part->u1);
+    st->past_reals = align_reals(o->micro_batch * head_groups(st->d) * st->room * stage_row(st));
     st->slots = mem_new(part->slots, sizeof *st->slots, "slots");
     for (int i = 0; i < part->slots; i++) {
         const int units = part->u1 - part->u0;
@@ -217,7 +243,8 @@ void stage_begin(struct stage *st, int slot, const int32_t *windows, int64_t str
     z->first = first;
     z->B = B;
     memcpy(z->valid, valid, (size_t)B * sizeof *valid);
-    if (z->dcarry) memset(z->dcarry, 0, (size_t)(st->layers * st->carry_reals) * sizeof *z->dcarry);
+    if (z->dcarry)
+        memset(z->dcarry, 0, (size_t)(st->layers * carry_stride(st)) * sizeof *z->dcarry);
 }
 
 /* Input ids of unit u of sequence b; its targets are one further. */
@@ -232,6 +259,17 @@ struct layer_call stage_call(const struct stage *st, const struct slot *z, struc
                                 .B = z->B, .T = stage_tokens(st, u), .pos = (int64_t)u * st->T,
                                 .inner_lr = st->d->inner_lr * st->inner_factor,
                                 .group = st->o.inner_group };
+}
+
+/* The same on layer l, with its past. */
+static struct layer_call layer_call_of(struct stage *st, int slot, struct grad *g, int l, int u)
+{
+    struct layer_call c = stage_call(st, &st->slots[slot], g, u);
+    if (!st->past_reals) return c;
+    c.room = st->room;
+    c.past = stage_carry(st, slot, l) + st->carry_reals;
+    if (g) c.dpast = stage_dcarry(st, slot, l) + st->carry_reals;
+    return c;
 }
 
 void stage_start(struct stage *st, int slot)
@@ -305,7 +343,7 @@ void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *s
 {
     const int i = l - st->part.l0;
     struct unit *z = stage_unit(st, slot, u);
-    struct layer_call c = stage_call(st, &st->slots[slot], NULL, u);
+    struct layer_call c = layer_call_of(st, slot, NULL, l, u);
     real *carry = stage_carry(st, slot, l);
 
     if (z->carry[i])
@@ -321,11 +359,12 @@ void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *s
                    st->stats + (int64_t)b * st->d->H * batches * 3, batches);
 }
 
+/* A block that is computed again appends the rows to the past that are there already. */
 void stage_backward(struct stage *st, int slot, int l, int u, struct grad *g)
 {
     const int i = l - st->part.l0;
     struct unit *z = stage_unit(st, slot, u);
-    struct layer_call c = stage_call(st, &st->slots[slot], g, u);
+    struct layer_call c = layer_call_of(st, slot, g, l, u);
 
     if (st->o.remat == REMAT_BLOCK) {
         memcpy(st->redo, z->carry[i], (size_t)st->carry_reals * sizeof *st->redo);

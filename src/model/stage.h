@@ -81,13 +81,18 @@ void stage_head(struct stage *st, int slot, int u, struct grad *g, struct pass_s
 
 /* What crosses to other ranks.  x: input of layer l (l1: output of the last), and dx: its
  * gradient as far as backward has come, each (B,T,C) with stage_tokens(u) tokens;
- * carry and dcarry of layer l: stage_carry_reals(B) reals. */
+ * carry and dcarry of layer l: the parts that stage_carry_part() names. */
 real *stage_x(struct stage *st, int slot, int l, int u);
 real *stage_dx(struct stage *st, int slot, int u);
 real *stage_carry(struct stage *st, int slot, int l);
 real *stage_dcarry(struct stage *st, int slot, int l);
 int stage_tokens(const struct stage *st, int u);
 int stage_width(const struct stage *st);  /* C */
-int64_t stage_carry_reals(const struct stage *st, int B);
+int64_t stage_carry_reals(const struct stage *st, int B);  /* without the past */
+
+/* Part i of what crosses of the carries of B sequences at the boundary before unit u: the carry,
+ * then the rows of the past.  n reals from `offset` on in stage_carry(), and in stage_dcarry().
+ * returns 0 past the last */
+int stage_carry_part(const struct stage *st, int B, int u, int i, int64_t *offset, int64_t *n);
 
 #endif

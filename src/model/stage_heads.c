@@ -17,13 +17,16 @@ struct layer_tape {
 
 struct stage_heads {
     const struct layer_split *split;
-    int                s, S, U, own, rounds, h0, H;  /* own: units; h0, H: our heads   */
+    int                s, S, U, own, rounds, h0, H;  /* own: units; h0, H: our heads, or
+                                                      * groups of them (dims.h)        */
     int64_t            in_each, out_each;   /* reals that cross for a head and token  */
     int64_t            kept;                /* reals of a unit                        */
     int                n_tapes;             /* slots x layers, or one that all share  */
     struct layer_tape *tapes;
     struct block_tape *work;                /* (own) sharing all but what is held     */
     real              *carry, *dcarry;      /* of one layer                           */
+    int64_t            past_reals;          /* (B, H, context, row) of one layer      */
+    real              *past, *dpast;
     real              *leaves;              /* (B, halo)                              */
     real              *tokens;              /* (own, B T each C/F) our tokens         */
     real              *out, *din;           /* (U, B T each H) our heads              */
@@ -45,8 +48,9 @@ struct stage_heads *stage_heads_new(const struct stage *st)
     *h = (struct stage_heads){ .split = st->m->blocks[0].layer->split, .s = p->s, .S = p->S,
                                .U = st->U, .own = p->u1 - p->u0 };
     h->rounds = (st->U + p->S - 1) / p->S;
-    h->h0 = (int)part_begin(d->H, p->S, p->s);
-    h->H = (int)part_begin(d->H, p->S, p->s + 1) - h->h0;
+    h->h0 = (int)part_begin(head_groups(d), p->S, p->s);
+    h->H = (int)part_begin(head_groups(d), p->S, p->s + 1) - h->h0;
+    h->past_reals = (int64_t)st->o.micro_batch * h->H * st->o.context * stage_row(st);
     h->in_each = all_reals(h->split, d);
     h->out_each = head_reals(&h->split->out, d);
     h->kept = h->split->kept_reals(d, st->o.micro_batch, st->T, h->H, st->o.inner_group);
@@ -102,8 +106,10 @@ void stage_heads_work(struct stage *st)
     }
     h->carry = arena_reals(a, st->carry_reals);
     h->dcarry = arena_reals(a, st->carry_reals);
+    h->past = arena_reals(a, h->past_reals);
+    h->dpast = arena_reals(a, h->past_reals);
     h->leaves = arena_reals(a, (int64_t)B * (d->conv_width - 1) * d->C);
-    h->tokens = arena_reals(a, h->own * widest * d->H * N);
+    h->tokens = arena_reals(a, h->own * widest * head_groups(d) * N);
     h->out = arena_reals(a, h->U * h->out_each * h->H * N);
     h->din = arena_reals(a, h->U * h->in_each * h->H * N);
 }
@@ -123,6 +129,17 @@ static struct block_tape *unit_tape(const struct stage *st, int slot, int l, int
 
 static const struct block *block_of(const struct stage *st, int l) { return &st->m->blocks[l]; }
 
+/* A call on unit u, of our heads. */
+static struct layer_call heads_call(const struct stage *st, int slot, struct grad *g, int u)
+{
+    struct layer_call c = stage_call(st, &st->slots[slot], g, u);
+    if (!st->heads->past_reals) return c;
+    c.room = st->o.context;
+    c.past = st->heads->past;
+    c.dpast = st->heads->dpast;
+    return c;
+}
+
 /* A call on own unit j. */
 static struct layer_call own_call(const struct stage *st, int slot, struct grad *g, int j)
 {
@@ -139,7 +156,7 @@ static int units_of(const struct stage_heads *h, int r)
 
 static int first_head(const struct stage *st, int r)
 {
-    return (int)part_begin(st->d->H, st->heads->S, r);
+    return (int)part_begin(head_groups(st->d), st->heads->S, r);
 }
 
 /* Where unit u lies among all units: round after round, in a round rank after rank.  The last
@@ -178,7 +195,7 @@ void stage_heads_part(struct cross_part *out, const struct stage *st, int slot, 
 real *stage_heads_tokens(struct stage *st, int slot, enum cross what, int j)
 {
     struct stage_heads *h = st->heads;
-    return h->tokens + j * each_of(h, what) * st->d->H * st->slots[slot].B * st->T;
+    return h->tokens + j * each_of(h, what) * head_groups(st->d) * st->slots[slot].B * st->T;
 }
 
 static real *heads_at(struct stage *st, int slot, int l, enum cross what, int back, int place)
@@ -200,7 +217,7 @@ static void regroup(struct stage *st, int slot, enum cross what, int j, const st
 {
     const struct stage_heads *h = st->heads;
     const struct head_array *list = what == CROSS_IN ? h->split->in : &h->split->out;
-    const int n_list = what == CROSS_IN ? h->split->n_in : 1;
+    const int n_list = what == CROSS_IN ? h->split->n_in : 1, groups = head_groups(st->d);
     const int64_t N = (int64_t)st->slots[slot].B * stage_tokens(st, st->part.u0 + j);
     const int64_t all = each_of(h, what);
     real *flat = stage_heads_tokens(st, slot, what, j);
@@ -210,7 +227,7 @@ static void regroup(struct stage *st, int slot, enum cross what, int j, const st
         int64_t before = 0;  /* reals of a head in the arrays so far */
         for (int i = 0; i < n_list; i++) {
             const int each = head_reals(&list[i], st->d);
-            real *row = arrays->v[grad ? list[i].grad : list[i].tape] + n * st->d->H * each;
+            real *row = arrays->v[grad ? list[i].grad : list[i].tape] + n * groups * each;
             for (int r = 0; r < h->S; r++) {
                 const int64_t h0 = first_head(st, r), H = first_head(st, r + 1) - h0;
                 real *piece = flat + N * (h0 * all + H * before) + n * H * each;
@@ -281,7 +298,7 @@ void stage_heads_mix(struct stage *st, int slot, int l, int j)
 void stage_heads_inner(struct stage *st, int slot, int l, int u, struct pass_sums *sums)
 {
     const struct stage_heads *h = st->heads;
-    struct layer_call c = stage_call(st, &st->slots[slot], NULL, u);
+    struct layer_call c = heads_call(st, slot, NULL, u);
     const struct head_share s = share_of_heads(st, slot, l, u);
 
     if (h->H == 0) return;
@@ -304,10 +321,19 @@ void stage_heads_finish(struct stage *st, int slot, int l, int j, int again)
 
 /* --- backward ------------------------------------------------------------- */
 
-void stage_heads_back(struct stage *st, int slot)
+/* What crossed to our heads is on the tape, so the past is not. */
+void stage_heads_back(struct stage *st, int slot, int l)
 {
+    const struct stage_heads *h = st->heads;
     const size_t n = (size_t)stage_carry_reals(st, st->slots[slot].B);
-    memset(st->heads->dcarry, 0, n * sizeof(real));
+
+    memset(h->dcarry, 0, n * sizeof(real));
+    memset(h->dpast, 0, (size_t)h->past_reals * sizeof(real));
+    for (int u = 0; h->past_reals && u < h->U; u++) {
+        struct layer_call c = heads_call(st, slot, NULL, u);
+        const struct head_share s = share_of_heads(st, slot, l, u);
+        block_append(block_of(st, l), &c, &s);
+    }
 }
 
 void stage_heads_finish_backward(struct stage *st, int slot, int l, int j, struct grad *g)
@@ -321,7 +347,7 @@ void stage_heads_finish_backward(struct stage *st, int slot, int l, int j, struc
 
 void stage_heads_inner_backward(struct stage *st, int slot, int l, int u, struct grad *g)
 {
-    struct layer_call c = stage_call(st, &st->slots[slot], g, u);
+    struct layer_call c = heads_call(st, slot, g, u);
     const struct head_share s = share_of_heads(st, slot, l, u);
     if (s.H > 0) block_inner_backward(block_of(st, l), &c, &s, st->heads->dcarry, &st->work);
 }

@@ -38,10 +38,10 @@ void stage_heads_mix_backward(struct stage *st, int slot, int l, int j, struct g
 void stage_heads_project_backward(struct stage *st, int slot, int l, int j, struct grad *g);
 void stage_heads_normalise_backward(struct stage *st, int slot, int l, struct grad *g);
 
-/* Carries at the start of a layer's forward and backward; at the end of backward, the gradient of
+/* Carries at the start of a layer's forward and backward (the past as forward left it); at the end of backward, the gradient of
  * the initial states of our heads. */
 void stage_heads_start(struct stage *st, int slot, int l);
-void stage_heads_back(struct stage *st, int slot);
+void stage_heads_back(struct stage *st, int slot, int l);
 void stage_heads_end(struct stage *st, int slot, int l, struct grad *g);
 
 /* --- halos ---------------------------------------------------------------- */

@@ -15,7 +15,7 @@ struct unit {
 
 struct slot {
     struct unit   *units;
-    real          *carry, *dcarry;  /* (layers, carry_reals)    */
+    real          *carry, *dcarry;  /* (layers): carry_reals, then past_reals */
     const int32_t *windows;
     int64_t        stride;
     int64_t       *valid;           /* (micro_batch)            */
@@ -30,6 +30,8 @@ struct stage {
     struct stage_part   part;
     int                 U, T, layers;  /* units of a sequence, tokens of a unit, ours */
     int64_t             carry_reals;   /* of one layer, micro_batch sequences         */
+    int64_t             past_reals;    /* the same: (micro_batch, groups, room, row)  */
+    int64_t             room;          /* tokens that a past has room for             */
     double              inner_factor;  /* of the base inner learning rate               */
     struct arena        arena;
     struct slot        *slots;
@@ -47,7 +49,13 @@ static inline struct unit *stage_unit(struct stage *st, int slot, int u)
     return &st->slots[slot].units[u - st->part.u0];
 }
 
-/* A call of a layer on unit u. */
+/* Reals of a row of the past: of a token and group of heads; 0: nothing grows. */
+static inline int64_t stage_row(const struct stage *st)
+{
+    return st->m->blocks[0].layer->past_reals ? st->m->blocks[0].layer->past_reals(st->d) : 0;
+}
+
+/* A call of a layer on unit u, without a past. */
 struct layer_call stage_call(const struct stage *st, const struct slot *z, struct grad *g, int u);
 
 /* A unit's share of its sequence's inner losses, for H heads, head by head: it does not matter

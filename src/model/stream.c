@@ -13,6 +13,8 @@ struct stream {
     int64_t      pos;
     int64_t      carry_reals;   /* of one layer, all sequences            */
     real        *carry;         /* (L, carry_reals)                       */
+    int64_t      room, row;     /* tokens that the past has room for; reals of its rows, 0: none */
+    real        *past;          /* (L, B, groups, room, row)              */
     struct arena arena;         /* x, y, tape and scratch of one block    */
     double      *stats;         /* (B,H,T/K,3)                            */
     double      *losses;        /* (3, T/K)                               */
@@ -21,7 +23,26 @@ struct stream {
 static struct layer_call call_of(const struct stream *s, int T)
 {
     return (struct layer_call){ .d = &s->m->dims, .t = &s->m->params, .w = s->m->w, .B = s->B,
-                                .T = T, .pos = s->pos, .inner_lr = s->m->dims.inner_lr };
+                                .T = T, .pos = s->pos, .inner_lr = s->m->dims.inner_lr,
+                                .room = s->room };
+}
+
+/* Sequences of rows that grow, of one layer. */
+static int64_t columns(const struct stream *s) { return (int64_t)s->B * head_groups(&s->m->dims); }
+
+/* Room for `tokens` in all: doubled, so that reading n tokens moves fewer than 2 n. */
+static void make_room(struct stream *s, int64_t tokens)
+{
+    if (!s->row || tokens <= s->room) return;
+    const int64_t room = 2 * s->room > tokens ? 2 * s->room : tokens;
+    const int64_t all = s->m->dims.L * columns(s);
+    real *past = mem_new(all * room * s->row, sizeof *past, "keys and values");
+    for (int64_t i = 0; s->pos > 0 && i < all; i++)
+        memcpy(past + i * room * s->row, s->past + i * s->room * s->row,
+               (size_t)(s->pos * s->row) * sizeof *past);
+    mem_free(s->past);
+    s->past = past;
+    s->room = room;
 }
 
 /* The arrays of a slice of T tokens, laid out in a. */
@@ -49,6 +70,7 @@ struct stream *stream_new(const struct model *m, int B, int T_max)
     *s = (struct stream){ .m = m, .B = B, .T_max = T_max };
     s->carry_reals = B * block_carry_reals(&m->blocks[0], d);
     s->carry = mem_new(d->L * s->carry_reals, sizeof(real), "carries");
+    if (m->blocks[0].layer->past_reals) s->row = m->blocks[0].layer->past_reals(d);
     arena_plan(&plan);
     lay_out(m, &plan, B, T_max, &t, &w, &x, &y, &r);
     arena_init(&s->arena, plan.peak, "activations of a slice");
@@ -62,6 +84,7 @@ void stream_free(struct stream *s)
 {
     if (!s) return;
     mem_free(s->carry);
+    mem_free(s->past);
     arena_done(&s->arena);
     mem_free(s->stats);
     mem_free(s->losses);
@@ -96,18 +119,21 @@ void stream_read(struct stream *s, real *out, const int32_t *tok, int T,
 {
     const struct model *m = s->m;
     const struct dims *d = &m->dims;
-    struct layer_call c = call_of(s, T);
     struct block_tape t, w;
     real *x, *y, *r;
 
     check(T > 0 && T <= s->T_max);
-    const int inner = tap && tap->inner && model_has_inner(m) && s->pos % d->K == 0 ? T / d->K : 0;
+    const int wanted = tap && tap->inner && model_has_inner(m);
+    const int inner = wanted && s->pos % d->K == 0 ? T / d->K : 0;
+    make_room(s, s->pos + T);
+    struct layer_call c = call_of(s, T);
     arena_reset(&s->arena, 0);
     lay_out(m, &s->arena, s->B, T, &t, &w, &x, &y, &r);
     embed_forward(x, m->w + m->params.p[m->i_embed].offset, tok, s->B * T, d->C);
     if (tap && tap->hidden) tap->hidden(tap->ctx, 0, x, s->B, T);
     for (int l = 0; l < d->L; l++) {
         c.stats = inner ? s->stats : NULL;
+        if (s->row) c.past = s->past + l * columns(s) * s->room * s->row;
         block_forward(&m->blocks[l], &c, y, x, s->carry + l * s->carry_reals, &t, &w);
         if (inner) report_inner(s, tap, l, inner);
         real *swap = x;

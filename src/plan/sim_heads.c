@@ -1,18 +1,27 @@
 /* Heads mode in the simulator: operations of all ranks of a sequence. */
 #include <math.h>
 
+#include "src/base/part.h"
 #include "src/base/status.h"
 #include "src/plan/sim_state.h"
 
-/* What a rank computes of a layer: its own units. */
+/* What a rank computes of a layer: its own units, and of pairs of tokens its share of heads. */
 static double own_units_s(const struct sim *z, int rank, const struct op *op)
 {
+    const struct sim_input *in = z->in;
     const struct share *a = &z->r[rank].plan.share;
     const int kind = op->kind == OP_FORWARD_SEQ ? OP_FORWARD : OP_BACKWARD;
-    double s = 0;
+    struct sim_cost own = in->seconds[kind], all = { .pair = own.pair };
+    const int heads = in->exchange.heads;
+    double s = 0, pairs = 0;
+
+    own.pair = 0;
     for (struct op unit = { .m = op->m, .u = a->u0 }; unit.u < a->u1; unit.u++)
-        s += sim_cost_of(z->in, a, &unit, &z->in->seconds[kind]);
-    return s;
+        s += sim_cost_of(in, a, &unit, &own);
+    for (struct op unit = { .m = op->m }; all.pair > 0 && unit.u < in->work.U; unit.u++)
+        pairs += sim_cost_of(in, a, &unit, &all);
+    return s + pairs * (double)(part_begin(heads, in->grid.S, a->s + 1) -
+                                part_begin(heads, in->grid.S, a->s)) / (heads ? heads : 1);
 }
 
 /* Count what a rank sends to the others of its sequence; returns the seconds that takes. */
@@ -20,7 +29,7 @@ static double exchange_s(struct sim *z, int rank, const struct op *op)
 {
     const struct sim_input *in = z->in;
     const struct grid_shape *g = &in->grid;
-    const struct sim_cost one = { 1, 0 };
+    const struct sim_cost one = { .unit = 1 };
     const int s = rank % g->S, first = rank - s, backward = op->kind == OP_BACKWARD_SEQ;
     const int sharing = in->ranks_per_node < z->ranks ? in->ranks_per_node : z->ranks;
     const double B = sim_cost_of(in, &z->r[rank].plan.share, op, &one);

@@ -51,9 +51,11 @@ double sim_cost_of(const struct sim_input *in, const struct share *a, const stru
 {
     const int left = a->q1 - a->q0 - op->m * in->work.micro_batch;
     const int B = left < in->work.micro_batch ? left : in->work.micro_batch;
-    const int rest = in->context - op->u * in->unit_tokens;
-    const int T = op->u < 0 ? 0 : rest < in->unit_tokens ? rest : in->unit_tokens;
-    return B * (c->unit + c->token * T);
+    const double begin = (double)op->u * in->unit_tokens, rest = in->context - begin;
+    const double T = op->u < 0 ? 0 : rest < in->unit_tokens ? rest : in->unit_tokens;
+    /* A carry goes over the end of its chunk, its gradient over the beginning. */
+    const double edge = (double)in->unit_tokens * (op->kind == OP_SEND_CARRY ? a->u1 : a->u0);
+    return B * (c->unit + c->token * T + c->pair * T * (begin + (T + 1) / 2) + c->before * edge);
 }
 
 /* --- messages ------------------------------------------------------------- */

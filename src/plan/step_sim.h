@@ -5,7 +5,8 @@
  *   rank 1  | CLEAR |   wait   | F F F | B B B |
  *
  * The operations are those that the trainer executes, of all ranks; only their seconds are given.
- *   - Computing takes  B (unit + token T)  seconds for B sequences and a unit of T tokens.
+ *   - Computing takes  B (unit + token T + pair T (t + (T+1)/2))  seconds for B sequences and a
+ *     unit of T tokens with t before it.
  *   - A send costs its rank nothing.  Messages leave a rank one after another; a message is there
  *     latency + bytes / bandwidth after it left, and is received when the receiver comes to it.
  *   - A bucket is summed in a ring over the n ranks that hold it, beside the computing, from when
@@ -33,8 +34,9 @@ enum sim_kind { SIM_CLEAR = OP_KINDS, SIM_SUM, SIM_NORM, SIM_UPDATE, SIM_GATHER,
 /* What crosses. */
 enum sim_cargo { SIM_CARRIES, SIM_HEADS, SIM_ACTIVATIONS, SIM_GRADIENTS, SIM_WEIGHTS, SIM_CARGOES };
 
-/* Of one sequence: once a unit, and for each of its tokens. */
-struct sim_cost { double unit, token; };
+/* Of one sequence: once a unit, for each of its tokens, for each pair of a token and one that it can
+ * look at (itself, those before it); of a carry: for each token before its boundary. */
+struct sim_cost { double unit, token, pair, before; };
 
 struct sim_link { double latency_s, bytes_per_s; };  /* bytes_per_s may be INFINITY */
 

@@ -57,8 +57,8 @@ static void products_are_the_models(void **state)
         assert_int_equal(cost_init(&c, &d, &o, REDUCE_EXACT, 7, &r), OK);
         assert_int_equal(cost_grid(&c, &one), OK);
         step_sim(&s, &c.in, NULL);
-        const double again = remat ? d.L * cost_layer_flops(c.shape) : 0;
-        assert_near(s.step_s, 1e-9 * 7 * o.context * (model_flops(c.shape) + again));
+        const double again = remat ? d.L * cost_layer_flops(c.shape, o.context) : 0;
+        assert_near(s.step_s, 1e-9 * 7 * o.context * (model_flops(c.shape, o.context) + again));
         sim_result_done(&s);
         cost_done(&c);
     }

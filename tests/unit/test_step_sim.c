@@ -75,7 +75,7 @@ static void one_rank_is_a_sum(void **state)
     const int each_unit[] = { OP_EMBED, OP_HEAD, OP_EMBED_BACKWARD };
     const int each_layer[] = { OP_FORWARD, OP_BACKWARD };
     double want = 0;
-    for (int k = 0; k < OP_KINDS; k++) c.in.seconds[k] = (struct sim_cost){ 0.25 * k, 0.5 + k };
+    for (int k = 0; k < OP_KINDS; k++) c.in.seconds[k] = (struct sim_cost){ .unit = 0.25 * k, .token = 0.5 + k };
     for (int i = 0; i < 3; i++)
         want += 3 * c.in.seconds[each_unit[i]].unit + 20 * c.in.seconds[each_unit[i]].token;
     for (int i = 0; i < 2; i++)
@@ -105,9 +105,9 @@ static void wavefront_has_its_efficiency(void **state)
                 const struct step_shape w = { .L = L, .U = 2 * S, .sequences = M,
                                               .micro_batch = 1 };
                 case_init(&c, (struct grid_shape){ 1, 1, S }, w, 1);
-                c.in.seconds[OP_FORWARD] = (struct sim_cost){ 1, 0.25 };
+                c.in.seconds[OP_FORWARD] = (struct sim_cost){ .unit = 1, .token = 0.25 };
                 for (int both = 0; both < 2; both++) {
-                    c.in.seconds[OP_BACKWARD] = (struct sim_cost){ 2.5 * both, 0.625 * both };
+                    c.in.seconds[OP_BACKWARD] = (struct sim_cost){ .unit = 2.5 * both, .token = 0.625 * both };
                     step_of(&c, &bubble);
                     assert_near(1 - bubble, (double)M * L / (M * L + S - 1));
                 }
@@ -242,8 +242,8 @@ static void heads_work_together(void **state)
         const struct step_shape w = { .L = 3, .U = 2 * S, .sequences = 4, .micro_batch = 2,
                                       .mode = SEQ_HEADS };
         case_init(&c, (struct grid_shape){ 1, 1, S }, w, 1);
-        c.in.seconds[OP_FORWARD] = (struct sim_cost){ 1, 0.25 };
-        c.in.seconds[OP_BACKWARD] = (struct sim_cost){ 2, 0.5 };
+        c.in.seconds[OP_FORWARD] = (struct sim_cost){ .unit = 1, .token = 0.25 };
+        c.in.seconds[OP_BACKWARD] = (struct sim_cost){ .unit = 2, .token = 0.5 };
         c.in.exchange = (struct exchange){ .heads = 12, .in_bytes = 10, .out_bytes = 3,
                                            .halo_bytes = 7 };
         step_sim(&r, &c.in, NULL);
