@@ -34,6 +34,8 @@ DNNL_CFLAGS    ?=
 DNNL_LIBS      ?= -ldnnl
 XSMM_CFLAGS    ?=
 XSMM_LIBS      ?= -lxsmm
+HWLOC_CFLAGS   ?= $(call pkg,--cflags,hwloc)
+HWLOC_LIBS     ?= $(or $(call pkg,--libs,hwloc),-lhwloc)
 CMOCKA_CFLAGS  ?= $(call pkg,--cflags,cmocka)
 CMOCKA_LIBS    ?= $(or $(call pkg,--libs,cmocka),-lcmocka)
 
@@ -44,10 +46,10 @@ WARN    += $(if $(SAN),-Wno-format-overflow -Wno-format-truncation -Wno-stringop
 # Nobody reads errno after a square root, and a loop with one vectorises only without it.
 OPT     := -O3 -g -fopenmp -fno-math-errno $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -DTTT_NO_CLONES)
 CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(if $(CHECK),-DCHECK_AGREE) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
-            $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(DNNL_CFLAGS) $(XSMM_CFLAGS)
+            $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(DNNL_CFLAGS) $(XSMM_CFLAGS) $(HWLOC_CFLAGS)
 CFLAGS  += -std=c11 $(OPT) $(WARN)
 LDLIBS  := $(DNNL_LIBS) $(XSMM_LIBS) $(BLAS_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(XXHASH_LIBS) \
-           $(JANSSON_LIBS) $(SPM_LIBS) -lstdc++ -ldl -lpthread -lm $(LDLIBS_EXTRA)
+           $(JANSSON_LIBS) $(HWLOC_LIBS) $(SPM_LIBS) -lstdc++ -ldl -lpthread -lm $(LDLIBS_EXTRA)
 
 local := $(sort $(wildcard src/*/*.c)) $(sort $(wildcard src/*/*.cc)) \
          $(sort $(wildcard data_prep/*.c)) $(sort $(wildcard jobs/*.c))

@@ -14,7 +14,7 @@
 #define TRAIN_LOOP_H
 
 #include "mpi/saver.h"
-#include "mpi/train_inputs.h"
+#include "src/infer/train_inputs.h"
 #include "mpi/train_state.h"
 #include "mpi/train_step.h"
 #include "src/conf/conf.h"

@@ -9,6 +9,7 @@
 #include "mpi/ckpt_search.h"
 #include "mpi/reduce.h"
 #include "mpi/trace.h"
+#include "mpi/train_agree.h"
 #include "mpi/train_loop.h"
 #include "src/base/build_info.h"
 #include "src/base/clock.h"

@@ -16,6 +16,7 @@ static const struct {
     { "data", cmd_data, "what is in a data set, is it intact, print its text" },
     { "config", cmd_config, "check a configuration, show it with its memory" },
     { "train", cmd_train, "train a model, or go on with it" },
+    { "launch", cmd_launch, "start training on processes, and again after crashes" },
     { "plan", cmd_plan, "predict step time, bubble, traffic and memory of process grids" },
     { "bench rates", cmd_bench_rates, "measure what ttt plan has to know of a machine" },
     { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },

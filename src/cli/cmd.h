@@ -14,6 +14,7 @@ int cmd_export(int argc, char **argv);    /* src/cli/cmd_hf.c       */
 int cmd_generate(int argc, char **argv);  /* src/cli/cmd_generate.c */
 int cmd_import(int argc, char **argv);    /* src/cli/cmd_hf.c       */
 int cmd_bench(int argc, char **argv);     /* src/cli/cmd_bench.c    */
+int cmd_launch(int argc, char **argv);    /* jobs/cmd_launch.c      */
 int cmd_plan(int argc, char **argv);      /* src/cli/cmd_plan.c     */
 int cmd_prep(int argc, char **argv);      /* data_prep/cmd_prep.c   */
 int cmd_train(int argc, char **argv);     /* mpi/app/cmd_train.c    */

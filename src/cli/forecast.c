@@ -77,6 +77,19 @@ int forecast_all(struct forecast **list, int *count, struct cost *c, int ranks,
     return OK;
 }
 
+int forecast_ranks(const struct cost *c, int ranks)
+{
+    const struct step_shape *w = &c->in.work;
+    int most = 1;
+
+    for (int P = 1; P <= w->L && P <= ranks; P++)
+        for (int S = 1; S <= w->U && S <= ranks / P; S++) {
+            const int D = ranks / (P * S) < w->sequences ? ranks / (P * S) : w->sequences;
+            if (D * P * S > most) most = D * P * S;
+        }
+    return most;
+}
+
 void forecasts_free(struct forecast *list, int count)
 {
     for (int i = 0; i < count; i++) forecast_done(&list[i]);

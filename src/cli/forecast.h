@@ -27,6 +27,9 @@ void forecast_done(struct forecast *f);
  * returns  OK, or ERR_CONFIG when there is none, said */
 int forecast_all(struct forecast **list, int *count, struct cost *c, int ranks,
                  const struct rates *r);
+/* The most ranks, at most `ranks`, that some grid gives work to, each of them.  Local. */
+int forecast_ranks(const struct cost *c, int ranks);
+
 void forecasts_free(struct forecast *list, int count);
 
 #endif

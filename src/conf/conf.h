@@ -58,6 +58,10 @@ struct conf {
         int writers, background;
     } checkpoint;
     struct { int every_steps; } log;
+    struct {
+        int ranks, bind, kill_wait_s;
+        char hosts[CONF_PATH], mpirun[CONF_PATH], mpirun_args[CONF_PATH];
+    } launch;
 };
 
 /* Read FILE, then overrides ("key.path=value", in order), check everything.

@@ -15,7 +15,8 @@ static int is_free(const char *path)
         "train.micro_batch", "train.remat", "train.sequence_mode", "train.inner_group",
         "train.inner_stats_every", "train.max_bad_steps", "train.init_from",
     };
-    static const char *const free_sections[] = { "eval.", "checkpoint.", "log." };
+    static const char *const free_sections[] = { "eval.", "checkpoint.", "log.", "launch.",
+                                                 "watchdog." };
 
     for (size_t i = 0; i < sizeof free_keys / sizeof *free_keys; i++)
         if (!strcmp(path, free_keys[i])) return 1;

@@ -151,12 +151,28 @@ const struct conf_key conf_keys[] = {
       "write while training goes on, from a copy of the state in memory", { 0 } },
 
     { KEY(log, every_steps), CONF_INT, "1", 1, 1e9, "steps", "between progress lines", { 0 } },
+
+    { KEY(launch, ranks), CONF_INT, "0", 0, 1 << 20, "processes",
+      "that ttt launch starts; 0: those of the grid, else all slots of the hosts, else one for each "
+      "NUMA node", { 0 } },
+    { KEY(launch, hosts), CONF_TEXT, "", NO_RANGE,
+      "where: NAME[:SLOTS],...; empty: this machine", { 0 } },
+    { KEY(launch, bind), CONF_BOOL, "true", NO_RANGE,
+      "bind processes to cores; not where they are more than cores", { 0 } },
+    { KEY(launch, kill_wait_s), CONF_INT, "5", 1, 3600, "seconds",
+      "between SIGTERM and SIGKILL when mpirun ends a job; Open MPI spends it twice after every "
+      "crash, so it delays restarts", { 0 } },
+    { KEY(launch, mpirun), CONF_TEXT, "", NO_RANGE,
+      "program; empty: the environment's MPIRUN, else mpirun", { 0 } },
+    { KEY(launch, mpirun_args), CONF_TEXT, "", NO_RANGE,
+      "more arguments for mpirun, separated by blanks", { 0 } },
 };
 const int conf_key_count = sizeof conf_keys / sizeof *conf_keys;
 
 const struct conf_schema conf_run = {
     .keys = conf_keys, .count = sizeof conf_keys / sizeof *conf_keys,
-    .sections = { "run", "model", "data", "train", "optim", "eval", "checkpoint", "log" },
+    .sections = { "run", "model", "data", "train", "optim", "eval", "checkpoint", "log",
+                  "launch" },
     .size = sizeof(struct conf), .lists = "ttt config reference", .between = conf_check,
 };
 

@@ -6,7 +6,6 @@
 #ifndef TRAIN_INPUTS_H
 #define TRAIN_INPUTS_H
 
-#include "mpi/comm.h"
 #include "src/base/hash.h"
 #include "src/conf/conf.h"
 #include "src/data/dataset.h"
@@ -18,18 +17,8 @@ struct train_inputs {
     int             bos;            /* its <s>                                  */
 };
 
-/* Is it the same job on every rank?  Build and configuration, but for keys that belong to a place:
- * run.dir, run.threads, and where the data lies, since its fingerprint is compared.
- *
- * Collective on world; traced: is a timeline wanted?
- * returns OK, or ERR_CONFIG on all ranks, said once */
-int train_job_agree(const struct conf *c, int traced, const struct axis *world);
-
 /* returns OK; ERR_MISSING, ERR_DATA from opening; ERR_CONFIG if things do not fit */
 int train_inputs_open(struct train_inputs *in, const struct conf *c);
-/* Is it the same data on every rank?  Collective on world; as train_job_agree(). */
-int train_inputs_agree(const struct train_inputs *in, const struct axis *world);
-
 void train_inputs_close(struct train_inputs *in);
 
 #endif

@@ -1,0 +1,53 @@
+/* ttt launch: check everything, then train, through crashes. */
+#include <stdio.h>
+
+#include "jobs/launch.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/cli/args.h"
+#include "src/cli/cmd.h"
+
+static const char usage[] = "ttt launch RUN.yaml [-n N] [--grid auto|DxPxS] [--set key=value ...]";
+static const char about[] =
+    "Check configuration, data, memory and disk, choose a grid, start ttt train with mpirun,\n"
+    "and start it again after a crash as long as there are new checkpoints. SIGTERM, SIGINT\n"
+    "and SIGUSR1 save and end it with exit code 85: the same command goes on.";
+
+static void print(const struct launch *l)
+{
+    char **words = launch_command(l);
+    for (int i = 0; words[i]; i++) printf("%s%s", i ? " " : "", words[i]);
+    printf("\n");
+    mem_free(words);
+}
+
+int cmd_launch(int argc, char **argv)
+{
+    static struct launch_opts o;
+    struct launch l = { .o = NULL };
+    struct arg_rest rest;
+    int rc = OK, dry = 0;
+    const struct arg args[] = {
+        { "n", ARG_INT, &o.ranks, "N", "processes: launch.ranks" },
+        { "grid", ARG_TEXT, &o.grid, "DxPxS", "of processes, or auto, the fastest: run.grid" },
+        { "hosts", ARG_TEXT, &o.hosts, "A:4,B:4", "where, with slots: launch.hosts" },
+        { "hostfile", ARG_TEXT, &o.hostfile, "FILE", "the same, one 'NAME slots=N' a line" },
+        { "rates", ARG_TEXT, &o.rates, "FILE", "the machine, from ttt bench rates" },
+        { "set", ARG_LIST, &o.sets, "KEY=VALUE", "override a key of the configuration" },
+        { "allow-config-change", ARG_FLAG, &o.allow_config_change, NULL, "as in ttt train" },
+        { "allow-data-change", ARG_FLAG, &o.allow_data_change, NULL, "as in ttt train" },
+        { "dry-run", ARG_FLAG, &dry, NULL, "print mpirun's command line and start nothing" },
+    };
+
+    TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
+    if (rest.n < 0) return OK;
+    if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
+    o.file = rest.v[0];
+    TRY(launch_open(&l, &o));
+    TRY(launch_plan(&l));
+    if (dry) print(&l);
+    else rc = launch_run(&l);
+out:
+    launch_close(&l);
+    return rc;
+}

@@ -1,0 +1,60 @@
+/* What a launcher leaves in a run's folder, and reads there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "jobs/launch.h"
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/store/run_folder.h"
+
+void launch_note(const char *dir, const char *kind, json_t *event)
+{
+    char *path = mem_format("%s/launch.jsonl", dir), *line = NULL, *text;
+    const char *job = getenv("SLURM_JOB_ID");
+    json_t *o = json_pack("{s:s,s:f}", "kind", kind, "time", (double)time(NULL));
+
+    if (o && job) json_object_set_new(o, "job", json_string(job));
+    if (o && event) json_object_update(o, event);
+    json_decref(event);
+    text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+    check(text);
+    line = mem_format("%s\n", text);
+    int rc = dir_make(dir);
+    const int fd = rc == OK ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666) : -1;
+    if (fd < 0 || write(fd, line, strlen(line)) != (ssize_t)strlen(line))
+        log_warn("%s: can't write: %s", path, strerror(errno));
+    file_close(fd);
+    free(text);
+    json_decref(o);
+    mem_free(line);
+    mem_free(path);
+}
+
+struct commit launch_newest(const char *dir)
+{
+    char *ckpt = mem_format("%s/ckpt", dir);
+    struct ckpt_entry *list = NULL;
+    struct commit newest = { -1, 0 };
+    int count = 0;
+
+    if (ckpt_list(&list, &count, ckpt) == OK)
+        for (int i = count - 1; i >= 0; i--)
+            if (list[i].committed) newest = (struct commit){ list[i].step, list[i].attempt };
+    mem_free(list);
+    mem_free(ckpt);
+    return newest;
+}
+
+int launch_stopped(const char *dir)
+{
+    char *path = mem_format("%s/STOP", dir);
+    const int yes = path_exists(path);
+    mem_free(path);
+    return yes;
+}

@@ -1,0 +1,94 @@
+/* What is asked for, and is it all there? */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "jobs/launch.h"
+#include "src/base/hash.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/data/dataset.h"
+#include "src/infer/train_inputs.h"
+#include "src/store/ckpt_parts.h"
+
+/* INDEX, every shard's header and index, tokenizer, vocabulary. */
+static int check_data(const struct conf *c)
+{
+    struct train_inputs in;
+    const int rc = train_inputs_open(&in, c);
+
+    if (rc != OK) return rc;
+    log_phase("data: %s, %lld tokens%s%s", c->data.train, (long long)dataset_tokens(in.train),
+              in.val ? "; evaluation on " : "", in.val ? c->data.val : "");
+    train_inputs_close(&in);
+    return OK;
+}
+
+static int any(struct ckpt *c, void *arg)
+{
+    (void)c;
+    (void)arg;
+    return OK;
+}
+
+/* Which checkpoint will be taken?  Only its MANIFEST is read: the processes prove its tiles, and
+ * take the one before if they can't. */
+static int say_checkpoint(const struct conf *c)
+{
+    char *dir = mem_format("%s/ckpt", c->run.dir);
+    struct ckpt *newest = NULL;
+    char hex[HASH_HEX];
+    const int rc = ckpt_pick(&newest, dir, NULL, any, NULL);
+
+    if (rc == OK) {
+        hash_hex(hex, ckpt_root(newest));
+        log_phase("goes on from %s: step %lld root %s", ckpt_path(newest),
+                  (long long)ckpt_step(newest), hex);
+    } else if (rc == ERR_MISSING)
+        log_phase("%s: no checkpoint, the run begins at step 0", c->run.dir);
+    ckpt_close(newest);
+    mem_free(dir);
+    return rc == ERR_MISSING ? OK : rc;
+}
+
+static int read_hosts(struct launch *l)
+{
+    const struct launch_opts *o = l->o;
+
+    if (o->hosts && o->hostfile)
+        return fail(ERR_USAGE, "--hosts or --hostfile, not both");
+    if (o->hostfile) return hosts_read(&l->hosts, &l->n_hosts, o->hostfile);
+    const char *list = o->hosts ? o->hosts : l->conf->launch.hosts;
+    return list[0] ? hosts_parse(&l->hosts, &l->n_hosts, list) : OK;
+}
+
+static void make_token(char token[33])
+{
+    unsigned char bytes[16];
+    if (getentropy(bytes, sizeof bytes) != 0) die("the system has no random numbers");
+    for (int i = 0; i < 16; i++) sprintf(token + 2 * i, "%02x", bytes[i]);
+}
+
+int launch_open(struct launch *l, const struct launch_opts *o)
+{
+    int rc = OK;
+
+    *l = (struct launch){ .o = o };
+    make_token(l->token);
+    l->conf = mem_new(1, sizeof *l->conf, "configuration");
+    TRY(conf_read(l->conf, o->file, o->sets.v, o->sets.n));
+    TRY(read_hosts(l));
+    machine_read(&l->machine);
+    TRY(check_data(l->conf));
+    TRY(say_checkpoint(l->conf));
+out:
+    return rc;
+}
+
+void launch_close(struct launch *l)
+{
+    mem_free(l->conf);
+    mem_free(l->hosts);
+    *l = (struct launch){ .o = NULL };
+}

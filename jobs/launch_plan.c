@@ -1,0 +1,206 @@
+/* How many processes, on which grid, with how many threads; and does it fit? */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "jobs/launch.h"
+#include "src/base/file.h"
+#include "src/base/human.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/cli/forecast.h"
+#include "src/conf/rates.h"
+
+/* The fullest host. */
+static int most_slots(const struct launch *l)
+{
+    int most = l->hosts ? 0 : l->ranks;
+    for (int i = 0; i < l->n_hosts; i++)
+        if (!l->hosts[i].lost && l->hosts[i].slots > most) most = l->hosts[i].slots;
+    return most < l->ranks ? most : l->ranks;
+}
+
+/* -1: no limit but the user's wish. */
+static int all_slots(const struct launch *l)
+{
+    int n = 0;
+    if (!l->hosts) return -1;
+    for (int i = 0; i < l->n_hosts; i++)
+        if (!l->hosts[i].lost) n += l->hosts[i].slots;
+    return n;
+}
+
+static const char *grid_text(const struct launch *l)
+{
+    return l->o->grid ? l->o->grid : l->conf->run.grid;
+}
+
+/* How many processes are wanted, before there is a grid. */
+static int wanted(int *ranks, const struct launch *l)
+{
+    const int slots = all_slots(l);
+    int64_t n = l->o->ranks ? l->o->ranks : l->conf->launch.ranks;
+
+    if (n < 0 || n > GRID_RANKS) return fail(ERR_USAGE, "-n %lld is out of range", (long long)n);
+    if (slots == 0) return fail(ERR_CONFIG, "no host is left to run on");
+    if (!n) n = slots > 0 ? slots : l->machine.numa;
+    if (slots > 0 && n > slots) {
+        log_warn("%lld processes are wanted, the hosts have %d slots: taking %d", (long long)n,
+                 slots, slots);
+        n = slots;
+    }
+    *ranks = (int)n;
+    return OK;
+}
+
+/* A grid that was given says how many processes there are. */
+static int given_grid(struct launch *l)
+{
+    const int64_t asked = l->o->ranks ? l->o->ranks : l->conf->launch.ranks;
+    const int slots = all_slots(l), rc = grid_parse(&l->grid, grid_text(l));
+
+    if (rc != OK) return rc;
+    l->ranks = grid_ranks(&l->grid);
+    if (asked && asked != l->ranks)
+        return fail(ERR_CONFIG, "grid %s has %d processes, %lld were asked for", grid_text(l),
+                    l->ranks, (long long)asked);
+    if (slots >= 0 && l->ranks > slots)
+        return fail(ERR_CONFIG, "grid %s has %d processes, the hosts have %d slots; grid auto takes "
+                    "what is there", grid_text(l), l->ranks, slots);
+    return OK;
+}
+
+static int no_memory(const struct forecast *f, const struct rates *r)
+{
+    char want[HUMAN_TEXT], have[HUMAN_TEXT];
+    return fail(ERR_MEMORY, "grid %dx%dx%d wants %s of memory on a machine of %s; train.remat, "
+                "train.micro_batch, train.slice_tokens and more machines change that", f->grid.D,
+                f->grid.P, f->grid.S, human_bytes(want, f->node_bytes),
+                human_bytes(have, (int64_t)(r->node.memory_gib * 0x1p30)));
+}
+
+static int fastest(struct launch *l, struct cost *c, struct rates *r)
+{
+    struct forecast *list = NULL;
+    int count = 0, n = 0, rc;
+
+    TRY(wanted(&n, l));
+    l->ranks = forecast_ranks(c, n);
+    if (l->ranks < n)
+        log_warn("%d processes: no grid gives all of them work, taking %d", n, l->ranks);
+    r->node.ranks = c->in.ranks_per_node = most_slots(l);
+    TRY(forecast_all(&list, &count, c, l->ranks, r));
+    if (!list->fits) TRY(no_memory(list, r));
+    l->grid = list->grid;
+out:
+    forecasts_free(list, count);
+    return rc;
+}
+
+static int fits(struct launch *l, struct cost *c, struct rates *r)
+{
+    struct forecast f = { .nodes = 0 };
+    char a[HUMAN_TEXT], b[HUMAN_TEXT];
+
+    r->node.ranks = c->in.ranks_per_node = most_slots(l);
+    int rc = forecast_init(&f, c, &l->grid, r, 0);
+    if (rc == OK && !f.fits) rc = no_memory(&f, r);
+    if (rc == OK)
+        log_phase("memory: %s a process, %s a machine, predicted",
+                  human_bytes(a, f.most.total), human_bytes(b, f.node_bytes));
+    forecast_done(&f);
+    return rc;
+}
+
+/* Free space where the run's folder is, or will be; -1: the system does not say. */
+static double free_bytes(const char *dir)
+{
+    struct statvfs fs;
+    char *path = mem_string(dir);
+
+    while (statvfs(path, &fs) != 0) {
+        char *slash = strrchr(path, '/');
+        if (errno != ENOENT || !strcmp(path, ".") || !strcmp(path, "/")) {
+            mem_free(path);
+            return -1;
+        }
+        if (!slash) strcpy(path, ".");
+        else slash[slash == path] = '\0';
+    }
+    mem_free(path);
+    return (double)fs.f_bavail * (double)fs.f_frsize;
+}
+
+/* Room for all checkpoints that are kept and the one being written, less those that are there. */
+static int check_disk(const struct launch *l, const struct cost *c)
+{
+    const double one = 3.0 * sizeof(real) * (double)c->shape->params.total * 1.01 + 65536;
+    char *dir = mem_format("%s/ckpt", l->conf->run.dir);
+    struct ckpt_entry *list = NULL;
+    char a[HUMAN_TEXT], b[HUMAN_TEXT];
+    int count = 0, there = 0;
+
+    if (ckpt_list(&list, &count, dir) == OK)
+        for (int i = 0; i < count; i++) there += list[i].committed;
+    mem_free(list);
+    mem_free(dir);
+    const int keep = l->conf->checkpoint.keep + 1;
+    const double need = one * (there < keep ? keep - there : 1);
+    const double have = free_bytes(l->conf->run.dir);
+    if (have < 0 || have >= need) return OK;
+    return fail(ERR_IO, "%s: %s are free, %d checkpoints to come may need %s", l->conf->run.dir,
+                human_bytes(a, (int64_t)have), there < keep ? keep - there : 1,
+                human_bytes(b, (int64_t)need));
+}
+
+static int cost_of(struct cost *cost, const struct conf *c, const struct rates *r)
+{
+    struct dims d;
+    struct pass_opts o;
+
+    conf_dims(c, &d);
+    conf_pass(c, &o, -1);
+    const int rc = cost_init(cost, &d, &o, (enum reduction)c->train.reduction,
+                             c->train.batch_tokens / c->train.context, r);
+    cost->writers = c->checkpoint.writers;
+    cost->background = c->checkpoint.background;
+    return rc;
+}
+
+static void choose_threads(struct launch *l)
+{
+    const int here = most_slots(l), given = l->conf->run.threads;
+    const struct machine *m = &l->machine;
+
+    l->threads = given ? given : machine_threads(m, here);
+    l->oversubscribed = here > m->cores;
+    l->bound = l->conf->launch.bind && (int64_t)here * l->threads <= m->cores;
+    log_phase("grid %dx%dx%d: %d process%s of %d thread%s on %d machine%s; this one has %d core%s "
+              "in %d NUMA node%s; %s%s", l->grid.D, l->grid.P, l->grid.S, l->ranks,
+              &"es"[2 * (l->ranks == 1)], l->threads, &"s"[l->threads == 1],
+              (l->ranks + here - 1) / here, &"s"[(l->ranks + here - 1) / here == 1], m->cores,
+              &"s"[m->cores == 1], m->numa, &"s"[m->numa == 1],
+              l->bound ? "each process bound to its cores" : "not bound",
+              l->oversubscribed ? "; more processes than cores" : "");
+}
+
+int launch_plan(struct launch *l)
+{
+    struct cost cost = { 0 };
+    struct rates r;
+    int rc;
+
+    TRY(rates_read(&r, l->o->rates));
+    r.node.memory_gib = (double)l->machine.memory / 0x1p30;
+    TRY(cost_of(&cost, l->conf, &r));
+    if (!strcmp(grid_text(l), "auto")) TRY(fastest(l, &cost, &r));
+    else TRY(given_grid(l));
+    TRY(fits(l, &cost, &r));
+    TRY(check_disk(l, &cost));
+    choose_threads(l);
+out:
+    cost_done(&cost);
+    return rc;
+}

@@ -1,0 +1,233 @@
+/* Start mpirun, forward signals, wait; and again after a crash.
+ *
+ * mpirun has a session of its own, so that Ctrl-C reaches us alone, and is told when we die.  On
+ * TERM it would give the processes a second; on USR1 it passes USR1 on, and they save and leave.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "jobs/launch.h"
+#include "src/base/clock.h"
+#include "src/base/human.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+
+enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run */
+#define ORPHANS_S 60       /* for processes whose mpirun is gone to save         */
+#define AGAIN_S 2          /* between signals to a job that was asked to stop    */
+
+struct job {
+    sigset_t caught, before;
+    pid_t    mpirun;
+    int      status;       /* of mpirun, as waitpid() has it    */
+    int      stop;         /* the signal that asked for the end */
+};
+
+static void catch(struct job *j)
+{
+    static const int all[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
+    sigemptyset(&j->caught);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) sigaddset(&j->caught, all[i]);
+    sigprocmask(SIG_BLOCK, &j->caught, &j->before);
+    /* Processes whose mpirun was killed become ours. */
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+static void child(const struct job *j, char **words)
+{
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGUSR1);
+    /* Until mpirun has a handler: a signal must not kill it half-way. */
+    signal(SIGUSR1, SIG_IGN);
+    sigprocmask(SIG_SETMASK, &j->before, NULL);
+    execvp(words[0], words);
+    dprintf(STDERR_FILENO, "ttt: error: %s: %s\n", words[0], strerror(errno));
+    _exit(-ERR_MISSING);
+}
+
+static int start(struct job *j, const struct launch *l)
+{
+    char **words = launch_command(l);
+
+    fflush(NULL);
+    j->mpirun = fork();
+    if (j->mpirun == 0) child(j, words);
+    const int e = errno;
+    mem_free(words);
+    return j->mpirun > 0 ? OK : fail(ERR_IO, "can't start a process: %s", strerror(e));
+}
+
+/* Wait for a signal, at most so long.  returns 1 if it asks for the end. */
+static int nap(struct job *j, double seconds)
+{
+    const struct timespec t = { (time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds)) };
+    const int sig = sigtimedwait(&j->caught, NULL, &t);
+
+    if (sig < 0 || sig == SIGCHLD) return 0;
+    if (!j->stop) {
+        j->stop = sig;
+        log_phase("signal %d (%s): asking for a checkpoint and the end", sig, strsignal(sig));
+    }
+    return 1;
+}
+
+/* Everything that has ended.  returns how many children are left, 0 or 1 (some) */
+static int reap(struct job *j, int *mpirun_ended)
+{
+    for (;;) {
+        int status;
+        const pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid == 0) return 1;
+        if (pid < 0 && errno != EINTR) return 0;
+        if (pid != j->mpirun) continue;
+        j->status = status;
+        *mpirun_ended = 1;
+    }
+}
+
+static void kill_children(void)
+{
+    int pid;
+    char *path = mem_format("/proc/self/task/%ld/children", (long)getpid());
+    FILE *f = fopen(path, "re");
+
+    while (f && fscanf(f, "%d", &pid) == 1) kill(pid, SIGKILL);
+    if (f) fclose(f);
+    mem_free(path);
+}
+
+/* To the end of mpirun and of whatever it left behind. */
+static void wait_for(struct job *j)
+{
+    double asked = 0, ended = 0;
+    int gone = 0;
+
+    while (reap(j, &gone)) {
+        const double now = clock_s();
+        if (gone && !ended) ended = now;
+        if (gone && now - ended > ORPHANS_S) kill_children();
+        if (!gone && j->stop && now - asked >= AGAIN_S) {
+            kill(j->mpirun, SIGUSR1);
+            asked = now;
+        }
+        if (nap(j, 0.5) && !asked) asked = -AGAIN_S;
+    }
+}
+
+/* What mpirun's end means: OK, a status of ours, or 1: a crash. */
+static int meaning(int status)
+{
+    int code;
+
+    if (!WIFEXITED(status)) return 1;
+    for (int i = 0; status_row(i, &code); i++)
+        if (WEXITSTATUS(status) == code) return -code;
+    return 1;
+}
+
+static int is_final(int rc)
+{
+    return rc == OK || rc == ERR_SAVED || rc == ERR_USAGE || rc == ERR_DATA || rc == ERR_MISSING ||
+           rc == ERR_OWNER || rc == ERR_CONFIG || rc == ERR_DIVERGED;
+}
+
+static void describe(char text[64], int status)
+{
+    if (WIFSIGNALED(status))
+        snprintf(text, 64, "mpirun ended by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else if (WEXITSTATUS(status) > 128 && WEXITSTATUS(status) < 128 + NSIG)
+        snprintf(text, 64, "a process ended by signal %d (%s)", WEXITSTATUS(status) - 128,
+                 strsignal(WEXITSTATUS(status) - 128));
+    else snprintf(text, 64, "exit code %d", WEXITSTATUS(status));
+}
+
+static void note_start(const struct launch *l, int starts)
+{
+    char grid[48], host[256] = "";
+
+    gethostname(host, sizeof host - 1);
+    snprintf(grid, sizeof grid, "%dx%dx%d", l->grid.D, l->grid.P, l->grid.S);
+    json_t *hosts = json_array();
+    for (int i = 0; i < l->n_hosts; i++)
+        if (!l->hosts[i].lost) json_array_append_new(hosts, json_string(l->hosts[i].name));
+    launch_note(l->conf->run.dir, "start",
+                json_pack("{s:i,s:s,s:i,s:i,s:s,s:o,s:i}", "restarts", starts, "grid", grid,
+                          "ranks", l->ranks, "threads", l->threads, "launcher", host, "hosts",
+                          hosts, "pid", (int)getpid()));
+}
+
+/* Wait before another try; 0 if we are asked to stop meanwhile. */
+static int pause_for(struct job *j, double seconds)
+{
+    const double until = clock_s() + seconds;
+    while (!j->stop && clock_s() < until) nap(j, until - clock_s() > 0 ? until - clock_s() : 0);
+    return !j->stop;
+}
+
+/* One start and its end.  rc [out] as meaning() has it; returns OK or why it could not be */
+static int once(struct job *j, const struct launch *l, int starts, int *rc)
+{
+    char why[64], time[HUMAN_TEXT];
+    const double begin = clock_s();
+
+    note_start(l, starts);
+    const int started = start(j, l);
+    if (started != OK) return started;
+    wait_for(j);
+    *rc = meaning(j->status);
+    describe(why, j->status);
+    if (*rc == 1 && j->stop) *rc = ERR_SAVED;  /* gone before it could save: start me again */
+    const struct commit newest = launch_newest(l->conf->run.dir);
+    launch_note(l->conf->run.dir, "exit",
+                json_pack("{s:i,s:s,s:I,s:f}", "status", *rc == 1 ? 1 : -*rc, "why", why,
+                          "committed", newest.step, "seconds", clock_s() - begin));
+    if (*rc != OK && *rc != ERR_SAVED)
+        log_warn("%s after %s; the newest checkpoint is of step %lld", why,
+                 human_duration(time, clock_s() - begin), (long long)newest.step);
+    return OK;
+}
+
+static int is_newer(struct commit a, struct commit b)
+{
+    return a.step > b.step || (a.step == b.step && a.attempt > b.attempt);
+}
+
+int launch_run(struct launch *l)
+{
+    const char *dir = l->conf->run.dir;
+    struct job j = { .mpirun = -1 };
+    int rc = OK, end = OK, fruitless = 0;
+
+    catch(&j);
+    for (int starts = 0;; starts++) {
+        const struct commit before = launch_newest(dir);
+        TRY(once(&j, l, starts, &end));
+        rc = end;
+        if (is_final(rc)) break;
+        fruitless = is_newer(launch_newest(dir), before) ? 0 : fruitless + 1;
+        if (fruitless > FRUITLESS) {
+            rc = rc == ERR_HANG ? rc
+               : fail(ERR_NO_PROGRESS, "%d restarts brought no new checkpoint: giving up",
+                      FRUITLESS);
+            break;
+        }
+        const double wait = fruitless > 0 ? (double)(1 << fruitless) : 1;
+        log_phase("starting again in %.0f s", wait);
+        if (!pause_for(&j, wait)) {
+            rc = ERR_SAVED;
+            break;
+        }
+    }
+out:
+    launch_note(dir, "end", json_pack("{s:i}", "status", -rc));
+    sigprocmask(SIG_SETMASK, &j.before, NULL);
+    return rc;
+}

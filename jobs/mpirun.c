@@ -1,0 +1,155 @@
+/* mpirun's command line.
+ *
+ * What differs from mpirun's defaults, and why (Open MPI 4.1):
+ *   odls_base_sigkill_timeout  launch.kill_wait_s, not 1 s
+ *   oob_tcp_keepalive_*        a node that is silently gone is noticed after 19 s, not 480 s
+ *   OMP_NUM_THREADS            mpirun binds, it does not count threads
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "jobs/launch.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+
+/* Words are counted first, then stored: one block holds pointers and text. */
+struct words { char **v; char *text; int n; size_t bytes; };
+
+static void word(struct words *w, const char *s)
+{
+    const size_t n = strlen(s) + 1;
+    if (w->v) w->v[w->n] = memcpy(w->text + w->bytes, s, n);
+    w->n++;
+    w->bytes += n;
+}
+
+static void pair(struct words *w, const char *a, const char *b)
+{
+    word(w, a);
+    word(w, b);
+}
+
+__attribute__((format(printf, 2, 3)))
+static void formatted(struct words *w, const char *format, ...)
+{
+    char text[CONF_PATH + 64];
+    va_list ap;
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    word(w, text);
+}
+
+static void settings(struct words *w, const struct conf *c)
+{
+    static const char *const mca[][2] = {
+        { "oob_tcp_keepalive_time", "10" }, { "oob_tcp_keepalive_intvl", "3" },
+        { "oob_tcp_keepalive_probes", "3" },
+    };
+    word(w, "--mca");
+    word(w, "odls_base_sigkill_timeout");
+    formatted(w, "%d", c->launch.kill_wait_s);
+    for (size_t i = 0; i < sizeof mca / sizeof *mca; i++) {
+        word(w, "--mca");
+        pair(w, mca[i][0], mca[i][1]);
+    }
+}
+
+static void hosts(struct words *w, const struct launch *l)
+{
+    char *list = mem_string("");
+
+    if (!l->hosts) {
+        mem_free(list);
+        return;
+    }
+    for (int i = 0; i < l->n_hosts; i++) {
+        if (l->hosts[i].lost) continue;
+        char *longer = mem_format("%s%s%s:%d", list, *list ? "," : "", l->hosts[i].name,
+                                  l->hosts[i].slots);
+        mem_free(list);
+        list = longer;
+    }
+    pair(w, "--host", list);
+    mem_free(list);
+}
+
+static void placement(struct words *w, const struct launch *l)
+{
+    if (l->bound) {
+        word(w, "--map-by");
+        formatted(w, "slot:PE=%d", l->threads);
+        pair(w, "--bind-to", "core");
+    } else pair(w, "--bind-to", "none");
+    /* Slots of this machine are its cores, whatever a process has of them; those of hosts were
+     * counted. */
+    if (!l->hosts) word(w, "--oversubscribe");
+}
+
+static void variables(struct words *w, const struct launch *l)
+{
+    static const char *const passed[] = { "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "TTT_FAIL" };
+
+    if (!l->conf->run.threads) {
+        word(w, "-x");
+        formatted(w, "OMP_NUM_THREADS=%d", l->threads);
+    }
+    word(w, "-x");
+    formatted(w, "TTT_LAUNCH=%s", l->token);
+    for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
+        if (getenv(passed[i])) pair(w, "-x", passed[i]);
+}
+
+static void more_arguments(struct words *w, const char *text)
+{
+    char *copy = mem_string(text), *rest = copy;
+    for (char *s; (s = strsep(&rest, " \t")) != NULL;)
+        if (*s) word(w, s);
+    mem_free(copy);
+}
+
+static void program(struct words *w, const struct launch *l)
+{
+    const struct launch_opts *o = l->o;
+    char path[CONF_PATH] = "";
+
+    if (readlink("/proc/self/exe", path, sizeof path - 1) < 0) die("/proc is not there");
+    pair(w, path, "train");
+    word(w, o->file);
+    for (int i = 0; i < o->sets.n; i++) pair(w, "--set", o->sets.v[i]);
+    word(w, "--grid");
+    formatted(w, "%dx%dx%d", l->grid.D, l->grid.P, l->grid.S);
+    if (o->allow_config_change) word(w, "--allow-config-change");
+    if (o->allow_data_change) word(w, "--allow-data-change");
+}
+
+static void all(struct words *w, const struct launch *l)
+{
+    const struct conf *c = l->conf;
+    const char *given = getenv("MPIRUN");
+
+    word(w, c->launch.mpirun[0] ? c->launch.mpirun : given && *given ? given : "mpirun");
+    if (geteuid() == 0) word(w, "--allow-run-as-root");
+    settings(w, c);
+    hosts(w, l);
+    word(w, "-n");
+    formatted(w, "%d", l->ranks);
+    placement(w, l);
+    variables(w, l);
+    more_arguments(w, c->launch.mpirun_args);
+    program(w, l);
+}
+
+char **launch_command(const struct launch *l)
+{
+    struct words w = { .n = 0 };
+
+    all(&w, l);
+    const size_t table = ((size_t)w.n + 1) * sizeof *w.v;
+    char **v = mem_new((int64_t)(table + w.bytes), 1, "command line");
+    w = (struct words){ .v = v, .text = (char *)v + table };
+    all(&w, l);
+    return v;
+}
