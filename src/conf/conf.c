@@ -36,7 +36,7 @@ void conf_unknown(struct reader *r, struct place at, const char *path)
     if (r->errors < MAX_ERRORS)  /* else it is only counted */
         for (int i = 0; i < s->count; i++) nearest_try(&n, s->keys[i].path);
     for (int i = s->count - 1; i >= 0; i--)  /* right name, wrong section */
-        if (!strcmp(strchr(s->keys[i].path, '.') + 1, leaf)) n.best = s->keys[i].path;
+        if (!strcmp(strrchr(s->keys[i].path, '.') + 1, leaf)) n.best = s->keys[i].path;
     conf_complain(r, at, path, "expected a known key, found an unknown one%s%s%s",
                   n.best ? " (did you mean " : "; ", n.best ? n.best : s->lists,
                   n.best ? "?)" : " lists them");
@@ -94,7 +94,9 @@ static void override(struct reader *r, const char *set, int i)
     }
     at.column = (size_t)(equals - set) + 2;
     /* Nothing behind the sign is the empty text, not YAML's null. */
-    const int plain = equals[1] != '\0' || r->schema->keys[key].type != CONF_TEXT;
+    const int plain = equals[1] != '\0' || !conf_is_text(&r->schema->keys[key]);
+    if (r->schema->keys[key].type == CONF_LIST)  /* it replaces the list */
+        memset(conf_at(r->values, &r->schema->keys[key]), 0, r->schema->keys[key].size);
     conf_give(r, key, equals + 1, plain, at);
 }
 
@@ -133,7 +135,7 @@ int schema_parse(const struct conf_schema *s, void *values, const char *text, si
     memset(values, 0, s->size);
     for (int i = 0; i < s->count; i++) {
         const struct conf_key *k = &s->keys[i];
-        if (k->preset) check(conf_store(values, k, k->preset, k->type != CONF_TEXT));
+        if (k->preset) check(conf_store(values, k, k->preset, !conf_is_text(k)));
     }
     if (n > MAX_FILE)
         return fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %zu", name, MAX_FILE,

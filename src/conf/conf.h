@@ -18,8 +18,12 @@
 
 #define CONF_PATH 1024
 
+/* Bytes of a list: shown with quotes, it fits where a path does. */
+#define CONF_LIST_SIZE 1000
+
 enum precision { PRECISION_FP32 };
 enum backbone { BACKBONE_MAMBA, BACKBONE_TRANSFORMER };
+enum slurm_start { START_MPIRUN, START_SRUN };
 
 struct conf {
     struct {
@@ -61,6 +65,16 @@ struct conf {
     struct {
         int ranks, bind, kill_wait_s;
         char hosts[CONF_PATH], mpirun[CONF_PATH], mpirun_args[CONF_PATH];
+        struct {                  /* of a SLURM job, jobs/slurm.h                   */
+            int  nodes, min_nodes, tasks_per_node, cpus_per_task;
+            char time[32], partition[128], account[128], qos[128], constraint[256], memory[32];
+            int  start;           /* enum slurm_start                               */
+            char mpi[32];         /* of srun                                        */
+            int  signal_s;        /* before the end of the time; auto: from the run */
+            int  chain;           /* jobs behind each other instead of one requeued */
+            char modules[CONF_LIST_SIZE], source[CONF_LIST_SIZE], environment[CONF_LIST_SIZE],
+                 options[CONF_LIST_SIZE];
+        } slurm;
     } launch;
 };
 
@@ -79,6 +93,9 @@ char *conf_text(const struct conf *c);
 
 /* config/README.md, from the table. */
 void conf_reference(FILE *out);
+
+/* A time as SLURM reads it ("30", "12:00:00", "2-00", ...) in seconds; -1 if it is none. */
+int64_t conf_slurm_time(const char *text);
 
 /* What the modules see. */
 void conf_dims(const struct conf *c, struct dims *d);

@@ -53,7 +53,7 @@ static void check_required(struct reader *r)
     for (int i = 0; i < conf_key_count; i++) {
         const struct conf_key *k = &conf_keys[i];
         if (k->preset || r->bad[i]) continue;
-        if (r->where[i].line && (k->type != CONF_TEXT || *(char *)conf_at(r->values, k))) continue;
+        if (r->where[i].line && (!conf_is_text(k) || *(char *)conf_at(r->values, k))) continue;
         const struct place top = { r->name, 1, 1 };
         conf_complain(r, r->where[i].line ? r->where[i] : top, k->path,
                       "expected %s, found nothing: it has no default",
@@ -189,6 +189,7 @@ static void resolve(struct conf *c)
     if (c->train.slice_tokens <= 0)
         c->train.slice_tokens = T <= 1024 ? T : K <= 1024 ? 1024 / K * K : K;
     if (c->optim.warmup_steps < 0) c->optim.warmup_steps = c->train.steps / 10;
+    if (c->launch.slurm.min_nodes < 0) c->launch.slurm.min_nodes = c->launch.slurm.nodes;
     if (c->optim.decay_steps <= 0) c->optim.decay_steps = c->train.steps;
 }
 
@@ -200,5 +201,6 @@ void conf_check(struct reader *r)
     check_sizes(r);
     check_train(r);
     check_optim(r);
+    conf_check_launch(r);
     if (!r->errors) resolve(r->values);
 }

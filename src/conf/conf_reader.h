@@ -40,4 +40,7 @@ void conf_yaml(struct reader *r, const char *text, size_t n);
 /* Checks between keys of a run, and values for "auto" (conf_check.c). */
 void conf_check(struct reader *r);
 
+/* Its part about SLURM (conf_launch.c): nothing may be in a script that is not what it says. */
+void conf_check_launch(struct reader *r);
+
 #endif

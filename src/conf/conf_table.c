@@ -166,13 +166,45 @@ const struct conf_key conf_keys[] = {
       "program; empty: the environment's MPIRUN, else mpirun", { 0 } },
     { KEY(launch, mpirun_args), CONF_TEXT, "", NO_RANGE,
       "more arguments for mpirun, separated by blanks", { 0 } },
+
+    { KEY(launch.slurm, nodes), CONF_INT, "1", 1, 65536, "nodes", "of the job", { 0 } },
+    { KEY(launch.slurm, min_nodes), CONF_INT, "auto", 1, 65536, "nodes",
+      "that it goes on with when others fail or are not free, on another grid; auto: all", { 0 } },
+    { KEY(launch.slurm, tasks_per_node), CONF_INT, "1", 1, 4096, "processes", "on a node", { 0 } },
+    { KEY(launch.slurm, cpus_per_task), CONF_INT, "1", 1, 4096, "CPUs",
+      "of a process, one for each of its threads", { 0 } },
+    { KEY(launch.slurm, time), CONF_WORD, "1-00:00:00", NO_RANGE,
+      "limit of one job, as SLURM writes it: MINUTES, HOURS:MINUTES:SECONDS, "
+      "DAYS-HOURS:MINUTES:SECONDS; the run goes on in the next", { 0 } },
+    { KEY(launch.slurm, partition), CONF_WORD, "", NO_RANGE, "empty: the default one", { 0 } },
+    { KEY(launch.slurm, account), CONF_WORD, "", NO_RANGE, "that pays; empty: the user's", { 0 } },
+    { KEY(launch.slurm, qos), CONF_WORD, "", NO_RANGE, "quality of service; empty: the default",
+      { 0 } },
+    { KEY(launch.slurm, constraint), CONF_WORD, "", NO_RANGE, "features that nodes must have",
+      { 0 } },
+    { KEY(launch.slurm, memory), CONF_WORD, "", NO_RANGE,
+      "of a node, as `64G`; 0: all; empty: the partition's default", { 0 } },
+    { KEY(launch.slurm, start), CONF_ENUM, "mpirun", NO_RANGE,
+      "what starts the processes inside the job", { "mpirun", "srun" } },
+    { KEY(launch.slurm, mpi), CONF_WORD, "pmix", NO_RANGE, "`srun --mpi`", { 0 } },
+    { KEY(launch.slurm, signal_s), CONF_INT, "auto", 30, 65535, "seconds",
+      "before the end of the time limit that the run saves; auto: twice the time of a save and that "
+      "of a step, measured, and 30, at least 120", { 0 } },
+    { KEY(launch.slurm, chain), CONF_BOOL, "false", NO_RANGE,
+      "each job submits the next one, where jobs may not be requeued", { 0 } },
+    { KEY(launch.slurm, modules), CONF_LIST, "", NO_RANGE, "`module load` of each", { 0 } },
+    { KEY(launch.slurm, source), CONF_LIST, "", NO_RANGE, "shell files that the job reads first",
+      { 0 } },
+    { KEY(launch.slurm, environment), CONF_LIST, "", NO_RANGE, "NAME=VALUE of each variable", { 0 } },
+    { KEY(launch.slurm, options), CONF_LIST, "", NO_RANGE,
+      "more options of sbatch, as `--mail-type=END`", { 0 } },
 };
 const int conf_key_count = sizeof conf_keys / sizeof *conf_keys;
 
 const struct conf_schema conf_run = {
     .keys = conf_keys, .count = sizeof conf_keys / sizeof *conf_keys,
     .sections = { "run", "model", "data", "train", "optim", "eval", "checkpoint", "log",
-                  "launch" },
+                  "launch", "launch.slurm" },
     .size = sizeof(struct conf), .lists = "ttt config reference", .between = conf_check,
 };
 

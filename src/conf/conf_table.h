@@ -12,6 +12,8 @@ enum conf_type {
     CONF_BOOL,    /* int 0 or 1                                    */
     CONF_ENUM,    /* int, an index into names                      */
     CONF_TEXT,    /* char[], UTF-8 without control characters      */
+    CONF_WORD,    /* char[], harmless ASCII characters             */
+    CONF_LIST,    /* char[], texts of a YAML list, with \n between */
     CONF_LAYER    /* char[], the name of a sequence layer          */
 };
 
@@ -39,7 +41,7 @@ struct reader;
 struct conf_schema {
     const struct conf_key *keys;
     int                    count;
-    const char            *sections[CONF_MAX_SECTIONS + 1];  /* parts of paths before the dot */
+    const char            *sections[CONF_MAX_SECTIONS + 1];  /* parts of paths before the last dot */
     size_t                 size;                             /* of the struct                 */
     const char            *lists;                            /* command that prints all keys  */
     void                 (*between)(struct reader *r);       /* checks, NULL: none            */
@@ -62,6 +64,9 @@ char *schema_text(const struct conf_schema *s, const void *values, int help);
 const char *conf_layer(int i);
 
 int conf_takes_auto(const struct conf_key *k);
+
+/* Is its value text, so that an empty one is a value? */
+int conf_is_text(const struct conf_key *k);
 
 /* Field of a row. */
 static inline void *conf_at(void *values, const struct conf_key *k)

@@ -8,16 +8,28 @@
 #include "src/base/text.h"
 #include "src/conf/conf_table.h"
 
+static const char *leaf(const struct conf_key *k) { return strrchr(k->path, '.') + 1; }
+
 /* Does row i begin a section?  Its name goes to `section`. */
 static int begins(char section[32], const struct conf_key *keys, int i)
 {
-    const char *path = keys[i].path;
-    const size_t n = strcspn(path, ".") + 1;
-    snprintf(section, 32, "%.*s", (int)n - 1, path);
-    return i == 0 || strncmp(path, keys[i - 1].path, n) != 0;
+    const size_t n = (size_t)(leaf(&keys[i]) - keys[i].path);
+    snprintf(section, 32, "%.*s", (int)n - 1, keys[i].path);
+    return i == 0 || (size_t)(leaf(&keys[i - 1]) - keys[i - 1].path) != n ||
+           strncmp(keys[i].path, keys[i - 1].path, n) != 0;
 }
 
-static const char *leaf(const struct conf_key *k) { return strchr(k->path, '.') + 1; }
+/* "section:", or "section:" and below it "part:"; what stands open already is not said again. */
+static void heading(FILE *out, const char *section, const struct conf_key *before)
+{
+    const char *part = strchr(section, '.');
+    const int n = (int)strcspn(section, ".");
+
+    if (before) fputs("\n", out);
+    if (!before || strncmp(before->path, section, (size_t)n + !!part) != 0)
+        fprintf(out, "%.*s:\n", n, section);
+    if (part) fprintf(out, "  %s:\n", part + 1);
+}
 
 char *schema_text(const struct conf_schema *s, const void *values, int help)
 {
@@ -28,10 +40,11 @@ char *schema_text(const struct conf_schema *s, const void *values, int help)
     check(out);
     for (int i = 0; i < s->count; i++) {
         const struct conf_key *k = &s->keys[i];
-        if (begins(section, s->keys, i)) fprintf(out, "%s%s:\n", i ? "\n" : "", section);
+        if (begins(section, s->keys, i)) heading(out, section, i ? &s->keys[i - 1] : NULL);
+        const char *indent = strchr(section, '.') ? "    " : "  ";
         conf_show(value, sizeof value, values, k);
-        if (help) fprintf(out, "  # %s%s%s\n", k->help, k->unit[0] ? ", " : "", k->unit);
-        fprintf(out, "  %s: %s\n", leaf(k), value);
+        if (help) fprintf(out, "%s# %s%s%s\n", indent, k->help, k->unit[0] ? ", " : "", k->unit);
+        fprintf(out, "%s%s: %s\n", indent, leaf(k), value);
     }
     if (fclose(out) != 0) leave(fail(ERR_MEMORY, "out of memory: text of the configuration"));
     char *counted = mem_string(text);
@@ -44,13 +57,29 @@ char *conf_text(const struct conf *c) { return schema_text(&conf_run, c, 0); }
 static void preset(FILE *out, const struct conf_key *k)
 {
     if (!k->preset) fprintf(out, "must be given");
-    else if (k->type == CONF_TEXT) fprintf(out, "`\"%s\"`", k->preset);
+    else if (k->type == CONF_LIST) fprintf(out, "`[]`");
+    else if (conf_is_text(k)) fprintf(out, "`\"%s\"`", k->preset);
     else fprintf(out, "`%s`", k->preset);
+}
+
+/* What a value must be, where "|" ends a cell. */
+static const char *cell(char *out, size_t room, const struct conf_key *k)
+{
+    char text[256];
+    size_t n = 0;
+
+    conf_expected(text, sizeof text, k);
+    for (const char *p = text; *p && n + 2 < room; p++) {
+        if (*p == '|') out[n++] = '\\';
+        out[n++] = *p;
+    }
+    out[n] = '\0';
+    return out;
 }
 
 void conf_reference(FILE *out)
 {
-    char section[32], expected[256];
+    char section[32], expected[512];
 
     fprintf(out,
             "# Configuration\n\n"
@@ -69,7 +98,7 @@ void conf_reference(FILE *out)
         if (begins(section, conf_keys, i))
             fprintf(out, "\n## %s\n\n| key | value | default | meaning |\n|---|---|---|---|\n",
                     section);
-        fprintf(out, "| `%s` | %s%s%s | ", k->path, conf_expected(expected, sizeof expected, k),
+        fprintf(out, "| `%s` | %s%s%s | ", k->path, cell(expected, sizeof expected, k),
                 k->unit[0] ? "; " : "", k->unit);
         preset(out, k);
         fprintf(out, " | %s |\n", k->help);

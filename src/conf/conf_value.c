@@ -9,6 +9,11 @@
 
 int conf_takes_auto(const struct conf_key *k) { return k->preset && !strcmp(k->preset, "auto"); }
 
+int conf_is_text(const struct conf_key *k)
+{
+    return k->type == CONF_TEXT || k->type == CONF_WORD || k->type == CONF_LIST;
+}
+
 static void put_int(void *at, size_t size, int64_t x)
 {
     if (size == sizeof(int)) *(int *)at = (int)x;
@@ -40,6 +45,28 @@ static int store_text(char *at, size_t size, const char *text)
     if (strlen(text) >= size || !is_printable(text)) return 0;
     memset(at, 0, size);
     memcpy(at, text, strlen(text));
+    return 1;
+}
+
+/* What neither a shell nor #SBATCH lines give a meaning to. */
+#define WORD_MARKS "_.,:@%+=/&|()[]*!-"
+static int is_word(const char *text)
+{
+    for (; *text; text++)
+        if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+              (*text >= '0' && *text <= '9') || strchr(WORD_MARKS, *text)))
+            return 0;
+    return 1;
+}
+
+/* One more text behind those of a list; an empty one alone is the empty list. */
+static int append_text(char *at, size_t size, const char *text)
+{
+    const size_t used = strlen(at), n = strlen(text);
+
+    if ((used && !n) || used + !!used + n >= size || !is_printable(text)) return 0;
+    if (used) at[used] = '\n';
+    memcpy(at + used + !!used, text, n);
     return 1;
 }
 
@@ -75,6 +102,8 @@ int conf_store(void *values, const struct conf_key *k, const char *text, int pla
 
     if (plain && is_null(text)) return 0;
     if (k->type == CONF_TEXT) return store_text(at, k->size, text);
+    if (k->type == CONF_WORD) return is_word(text) && store_text(at, k->size, text);
+    if (k->type == CONF_LIST) return append_text(at, k->size, text);
     if (k->type == CONF_LAYER) return is_layer(text) && store_text(at, k->size, text);
     if (k->type == CONF_ENUM) {
         n = name_index(k->names, text);
@@ -102,17 +131,33 @@ int conf_store(void *values, const struct conf_key *k, const char *text, int pla
     return 1;
 }
 
-static void quote(char *out, size_t room, const char *text)
+/* The first n bytes of text in quotes.  returns what was written */
+static size_t quote(char *out, size_t room, const char *text, size_t n)
 {
-    size_t n = 0;
-    check(room > 2 * strlen(text) + 2);
-    out[n++] = '"';
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\') out[n++] = '\\';
-        out[n++] = *text;
+    size_t used = 0;
+    check(room > 2 * n + 2);
+    out[used++] = '"';
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '"' || text[i] == '\\') out[used++] = '\\';
+        out[used++] = text[i];
     }
-    out[n++] = '"';
-    out[n] = '\0';
+    out[used++] = '"';
+    out[used] = '\0';
+    return used;
+}
+
+static void show_list(char *out, size_t room, const char *text)
+{
+    size_t used = 1;
+
+    out[0] = '[';
+    while (*text) {
+        const size_t n = strcspn(text, "\n");
+        used += quote(out + used, room - used - 4, text, n);
+        text += n + (text[n] != '\0');
+        if (*text) used += (size_t)sprintf(out + used, ", ");
+    }
+    strcpy(out + used, "]");
 }
 
 const char *conf_show(char *out, size_t room, const void *values, const struct conf_key *k)
@@ -120,8 +165,12 @@ const char *conf_show(char *out, size_t room, const void *values, const struct c
     const void *at = (const char *)values + k->offset;
     char number[TEXT_DOUBLE];
 
-    if (k->type == CONF_TEXT) {
-        quote(out, room, at);
+    if (k->type == CONF_TEXT || k->type == CONF_WORD) {
+        quote(out, room, at, strlen(at));
+        return out;
+    }
+    if (k->type == CONF_LIST) {
+        show_list(out, room, at);
         return out;
     }
     if (k->type == CONF_LAYER) {
@@ -177,6 +226,12 @@ const char *conf_expected(char *out, size_t room, const struct conf_key *k)
         break;
     case CONF_TEXT:
         snprintf(out, room, "printable text of at most %zu bytes", k->size - 1);
+        break;
+    case CONF_WORD:
+        snprintf(out, room, "at most %zu letters, digits and %s", k->size - 1, WORD_MARKS);
+        break;
+    case CONF_LIST:
+        snprintf(out, room, "a list of printable texts, at most %zu bytes", k->size - 1);
         break;
     }
     return out;

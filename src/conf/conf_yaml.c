@@ -116,6 +116,33 @@ static const char *kind(const yaml_event_t *e)
          : e->type == YAML_MAPPING_START_EVENT  ? "keys and values" : "a single value";
 }
 
+/* A list of texts, whose first event is e, to its end. */
+static void read_list(struct yaml *y, int i, yaml_event_t *e)
+{
+    const struct conf_key *k = &y->r->schema->keys[i];
+    const struct place list = place_of(y, e->start_mark);
+    char expected[256];
+    int bad = 0;
+
+    yaml_event_delete(e);
+    while (next(y, e) && e->type != YAML_SEQUENCE_END_EVENT) {
+        const struct place at = place_of(y, e->start_mark);
+        if (e->type == YAML_SCALAR_EVENT && e->data.scalar.length) {
+            conf_give(y->r, i, (const char *)e->data.scalar.value,
+                      e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, at);
+        } else if (e->type != YAML_ALIAS_EVENT) {
+            conf_complain(y->r, at, k->path, "expected %s, found %s in it",
+                          conf_expected(expected, sizeof expected, k),
+                          e->type == YAML_SCALAR_EVENT ? "an empty one" : kind(e));
+            y->r->bad[i] = 1;
+        }
+        bad |= y->r->bad[i];
+        skip(y, e);
+    }
+    y->r->where[i] = list;
+    y->r->bad[i] = bad;
+}
+
 static void read_value(struct yaml *y, const char *path, struct place key, yaml_event_t *e)
 {
     const int i = conf_find(y->r->schema, path);
@@ -129,6 +156,8 @@ static void read_value(struct yaml *y, const char *path, struct place key, yaml_
     } else if (e->type == YAML_SCALAR_EVENT) {
         conf_give(y->r, i, (const char *)e->data.scalar.value,
                   e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, place_of(y, e->start_mark));
+    } else if (e->type == YAML_SEQUENCE_START_EVENT && y->r->schema->keys[i].type == CONF_LIST) {
+        read_list(y, i, e);
     } else {
         y->r->where[i] = place_of(y, e->start_mark);
         y->r->bad[i] = 1;
@@ -140,12 +169,20 @@ static void read_value(struct yaml *y, const char *path, struct place key, yaml_
     skip(y, e);
 }
 
+/* Index of a section, or -1. */
+static int section_number(const struct conf_schema *s, const char *name)
+{
+    for (int i = 0; s->sections[i]; i++)
+        if (!strcmp(s->sections[i], name)) return i;
+    return -1;
+}
+
 static void unknown_section(struct yaml *y, struct place key, const char *name)
 {
     const struct conf_schema *s = y->r->schema;
     struct nearest n = { .to = name };
 
-    if (conf_find(s, name) >= 0) {
+    if (strchr(name, '.') && (conf_find(s, name) >= 0 || section_number(s, name) >= 0)) {
         conf_complain(y->r, key, name, "expected a section, found a path; write '%.*s:' and "
                       "below it, indented, '%s:'", (int)strcspn(name, "."), name,
                       strchr(name, '.') + 1);
@@ -153,21 +190,19 @@ static void unknown_section(struct yaml *y, struct place key, const char *name)
     }
     for (int i = 0; s->sections[i]; i++) nearest_try(&n, s->sections[i]);
     for (int i = 0; !n.best && i < s->count; i++)
-        if (!strcmp(strchr(s->keys[i].path, '.') + 1, name)) n.best = s->keys[i].path;
+        if (!strcmp(strrchr(s->keys[i].path, '.') + 1, name)) n.best = s->keys[i].path;
     conf_complain(y->r, key, name, "expected a section, found an unknown one%s%s%s",
                   n.best ? " (did you mean " : "", n.best ? n.best : "", n.best ? "?)" : "");
 }
 
 static void read_keys(struct yaml *y, const char *section);
 
-/* What follows the key `name` at the top. */
+/* What follows the key of a section. */
 static void read_section(struct yaml *y, const char *name, struct place key, yaml_event_t *e)
 {
-    const char *const *sections = y->r->schema->sections;
-    int number = 0;
+    const int number = section_number(y->r->schema, name);
 
-    while (sections[number] && strcmp(sections[number], name)) number++;
-    if (!sections[number]) {
+    if (number < 0) {
         unknown_section(y, key, name);
     } else if (y->sections[number]) {
         conf_complain(y->r, key, name, "expected once, found again; first in line %zu",
@@ -176,7 +211,7 @@ static void read_section(struct yaml *y, const char *name, struct place key, yam
         y->sections[number] = key.line;
         if (e->type == YAML_MAPPING_START_EVENT) {
             yaml_event_delete(e);
-            read_keys(y, sections[number]);
+            read_keys(y, y->r->schema->sections[number]);
             return;
         }
         if (e->type != YAML_ALIAS_EVENT &&
@@ -204,8 +239,11 @@ static void read_keys(struct yaml *y, const char *section)
         skip(y, &e);
         if (!next(y, &e)) return;
         if (!usable) skip(y, &e);
-        else if (section) read_value(y, path, key, &e);
-        else read_section(y, path, key, &e);
+        else if (section && section_number(y->r->schema, path) < 0) read_value(y, path, key, &e);
+        else if (!section && strchr(path, '.')) {
+            unknown_section(y, key, path);
+            skip(y, &e);
+        } else read_section(y, path, key, &e);
     }
     yaml_event_delete(&e);
 }
