@@ -36,6 +36,7 @@ int cmd_launch(int argc, char **argv)
         { "set", ARG_LIST, &o.sets, "KEY=VALUE", "override a key of the configuration" },
         { "allow-config-change", ARG_FLAG, &o.allow_config_change, NULL, "as in ttt train" },
         { "allow-data-change", ARG_FLAG, &o.allow_data_change, NULL, "as in ttt train" },
+        { "takeover", ARG_FLAG, &o.takeover, NULL, "as in ttt train" },
         { "dry-run", ARG_FLAG, &dry, NULL, "print mpirun's command line and start nothing" },
     };
 

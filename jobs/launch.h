@@ -47,6 +47,7 @@ struct launch {
     int               ranks, threads;   /* processes, threads of each                       */
     int               bound;            /* to cores                                         */
     int               oversubscribed;   /* more processes than cores                        */
+    int               starts;           /* of mpirun so far                                 */
     char              token[33];        /* names this launcher: its restarts may follow it  */
 };
 
@@ -80,7 +81,7 @@ void launch_note(const char *dir, const char *kind, json_t *event);
 struct commit { int64_t step, attempt; };
 struct commit launch_newest(const char *dir);
 
-/* Was the run asked to stop by `ttt stop`?  Then nobody is to start it again by himself. */
+/* Was the run asked to stop by `ttt stop`?  Then nothing is to start it again but its user. */
 int launch_stopped(const char *dir);
 
 #endif

@@ -11,6 +11,7 @@
 #include "src/data/dataset.h"
 #include "src/infer/train_inputs.h"
 #include "src/store/ckpt_parts.h"
+#include "src/store/fence.h"
 
 /* INDEX, every shard's header and index, tokenizer, vocabulary. */
 static int check_data(const struct conf *c)
@@ -79,6 +80,7 @@ int launch_open(struct launch *l, const struct launch_opts *o)
     l->conf = mem_new(1, sizeof *l->conf, "configuration");
     TRY(conf_read(l->conf, o->file, o->sets.v, o->sets.n));
     TRY(read_hosts(l));
+    if (!o->takeover) TRY(fence_ask(l->conf->run.dir));
     machine_read(&l->machine);
     TRY(check_data(l->conf));
     TRY(say_checkpoint(l->conf));

@@ -149,7 +149,7 @@ static void describe(char text[64], int status)
     else snprintf(text, 64, "exit code %d", WEXITSTATUS(status));
 }
 
-static void note_start(const struct launch *l, int starts)
+static void note_start(const struct launch *l)
 {
     char grid[48], host[256] = "";
 
@@ -159,7 +159,7 @@ static void note_start(const struct launch *l, int starts)
     for (int i = 0; i < l->n_hosts; i++)
         if (!l->hosts[i].lost) json_array_append_new(hosts, json_string(l->hosts[i].name));
     launch_note(l->conf->run.dir, "start",
-                json_pack("{s:i,s:s,s:i,s:i,s:s,s:o,s:i}", "restarts", starts, "grid", grid,
+                json_pack("{s:i,s:s,s:i,s:i,s:s,s:o,s:i}", "restarts", l->starts, "grid", grid,
                           "ranks", l->ranks, "threads", l->threads, "launcher", host, "hosts",
                           hosts, "pid", (int)getpid()));
 }
@@ -173,12 +173,12 @@ static int pause_for(struct job *j, double seconds)
 }
 
 /* One start and its end.  rc [out] as meaning() has it; returns OK or why it could not be */
-static int once(struct job *j, const struct launch *l, int starts, int *rc)
+static int once(struct job *j, const struct launch *l, int *rc)
 {
     char why[64], time[HUMAN_TEXT];
     const double begin = clock_s();
 
-    note_start(l, starts);
+    note_start(l);
     const int started = start(j, l);
     if (started != OK) return started;
     wait_for(j);
@@ -200,6 +200,16 @@ static int is_newer(struct commit a, struct commit b)
     return a.step > b.step || (a.step == b.step && a.attempt > b.attempt);
 }
 
+/* A file STOP is for who runs when it is made, not for us. */
+static int unask(const char *dir)
+{
+    char *path = mem_format("%s/STOP", dir);
+    const int rc = unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR
+                       ? OK : fail(ERR_IO, "%s: can't remove: %s", path, strerror(errno));
+    mem_free(path);
+    return rc;
+}
+
 int launch_run(struct launch *l)
 {
     const char *dir = l->conf->run.dir;
@@ -207,9 +217,10 @@ int launch_run(struct launch *l)
     int rc = OK, end = OK, fruitless = 0;
 
     catch(&j);
-    for (int starts = 0;; starts++) {
+    TRY(unask(dir));
+    for (;; l->starts++) {
         const struct commit before = launch_newest(dir);
-        TRY(once(&j, l, starts, &end));
+        TRY(once(&j, l, &end));
         rc = end;
         if (is_final(rc)) break;
         fruitless = is_newer(launch_newest(dir), before) ? 0 : fruitless + 1;
@@ -221,7 +232,7 @@ int launch_run(struct launch *l)
         }
         const double wait = fruitless > 0 ? (double)(1 << fruitless) : 1;
         log_phase("starting again in %.0f s", wait);
-        if (!pause_for(&j, wait)) {
+        if (!pause_for(&j, wait) || launch_stopped(dir)) {
             rc = ERR_SAVED;
             break;
         }

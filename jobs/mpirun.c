@@ -123,6 +123,7 @@ static void program(struct words *w, const struct launch *l)
     formatted(w, "%dx%dx%d", l->grid.D, l->grid.P, l->grid.S);
     if (o->allow_config_change) word(w, "--allow-config-change");
     if (o->allow_data_change) word(w, "--allow-data-change");
+    if (o->takeover && !l->starts) word(w, "--takeover");
 }
 
 static void all(struct words *w, const struct launch *l)

@@ -257,7 +257,7 @@ static int give_up(struct saver *s, int rc)
 {
     if (s->world->rank == 0) (void)save_failed(s->dir, s->name, s->now.step, rc);
     end(s);
-    return rc == ERR_CONFIG ? rc : ERR_IO;
+    return rc == ERR_CONFIG || rc == ERR_OWNER ? rc : ERR_IO;
 }
 
 int saver_begin(struct saver *s, json_t *info)
@@ -325,7 +325,8 @@ static int commit(struct saver *s)
                           .tensors = s->tensors, .n_files = s->files, .files = files,
                           .scalars = s->scalars, .info = s->info };
 
-    int rc = s->world->rank == 0 ? save_commit(&m, s->dir, s->name, leaves, n) : OK;
+    int rc = s->world->rank == 0 && s->o.fence ? fence_check(s->o.fence) : OK;
+    if (rc == OK && s->world->rank == 0) rc = save_commit(&m, s->dir, s->name, leaves, n);
     s->now.root = m.root;
     mpi_do(MPI_Bcast(&s->now.root, 2, MPI_UINT64_T, 0, s->world->comm));
     mem_free(leaves);

@@ -18,11 +18,13 @@
 #define SAVER_H
 
 #include "mpi/train_state.h"
+#include "src/store/fence.h"
 
 struct saver_opts {
     struct ckpt_opts ckpt;
     int              writers;      /* files, at most                              */
     int              background;   /* else every step is done when it is called   */
+    const struct fence *fence;     /* the first rank's right to commit; NULL: nobody asks */
 };
 
 struct saved {

@@ -24,6 +24,8 @@ static int report(struct train_loop *l, int rc)
 
     l->save_s = clock_s();
     if (rc != OK) {
+        l->fenced |= rc == ERR_OWNER;
+        if (l->fenced) return rc;
         metrics_write(l->metrics, json_pack("{s:s,s:I,s:b,s:s}", "kind", "save", "step", step,
                                             "error", 1, "reason", l->reason));
         log_warn("the save of step %lld was given up; training goes on, and older checkpoints are "
@@ -85,13 +87,27 @@ static const char *save_due(const struct train_loop *l)
     return due ? "time" : NULL;
 }
 
-/* What ranks agree on between steps: the signal that any of them got, or 0; and whether any would
- * have to wait for its part of a save. */
+/* Beside signals, what ends a run. */
+enum { STOP_FILE = 1000, STOP_FENCED };
+
+/* The first rank looks into the run's folder, not more often than a file system may be asked. */
+static int folder_says(struct train_loop *l)
+{
+    const double now = clock_s();
+
+    if (l->grid->world.rank > 0 || now - l->folder_s < 0.5) return 0;
+    l->folder_s = now;
+    return fence_lost(&l->run->fence) ? STOP_FENCED : run_stopped(l->run) ? STOP_FILE : 0;
+}
+
+/* What ranks agree on between steps: the signal that any of them got, or what the folder says, or
+ * 0; and whether any would have to wait for its part of a save. */
 struct between { int stop, waits; };
 
-static struct between agree_between(const struct train_loop *l)
+static struct between agree_between(struct train_loop *l)
 {
-    int v[2] = { stop_signal(), saver_waits(l->saver) };
+    const int says = folder_says(l);
+    int v[2] = { says ? says : stop_signal(), saver_waits(l->saver) };
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 2, MPI_INT, MPI_MAX, l->grid->world.comm));
     return (struct between){ v[0], v[1] };
 }
@@ -108,13 +124,14 @@ static const char *newest(const struct train_loop *l)
 /* The state that the process leaves behind: a second try, then it is an error. */
 static int save_last(struct train_loop *l, const char *reason)
 {
-    for (int tries = 0; tries < 2; tries++) {
+    for (int tries = 0; tries < 2 && !l->fenced; tries++) {
         (void)save_finish(l);
         if (l->saved_step == l->state->step) return OK;
         save_begin(l, reason);
     }
     (void)save_finish(l);
     if (l->saved_step == l->state->step) return OK;
+    if (l->fenced) return ERR_OWNER;
     return fail(ERR_IO, "step %lld could not be saved; %s", (long long)l->state->step, newest(l));
 }
 
@@ -259,6 +276,15 @@ static int one_step(struct train_loop *l)
                 (long long)l->state->bad_run, newest(l));
 }
 
+static void say_stop(const struct train_loop *l, int stop)
+{
+    char why[64] = "STOP";
+
+    if (stop != STOP_FILE) snprintf(why, sizeof why, "signal %d (%s)", stop, strsignal(stop));
+    log_run("%s: step %lld is saved; the same command goes on from there", why,
+            (long long)l->state->step);
+}
+
 int train_loop_run(struct train_loop *l)
 {
     const int64_t steps = l->conf->train.steps;
@@ -270,6 +296,8 @@ int train_loop_run(struct train_loop *l)
     for (;;) {
         const struct between now = agree_between(l);
         stop = now.stop;
+        l->fenced |= stop == STOP_FENCED;
+        if (l->fenced) break;
         save_go_on(l, now.waits);
         if (l->state->step >= steps || stop) TRY(save_last(l, stop ? "signal" : "end"));
         if (stop && l->state->step < steps) break;
@@ -285,9 +313,11 @@ int train_loop_run(struct train_loop *l)
         const char *due = l->state->step < steps ? save_due(l) : NULL;
         if (due) save_begin(l, due);
     }
+    if (l->fenced)
+        rc = fail(ERR_OWNER, "%s: another process has taken this run over; step %lld is not saved",
+                  l->run->dir, (long long)l->state->step);
     if (rc == OK && l->state->step < steps) {
-        log_run("signal %d (%s): step %lld is saved; the same command goes on from there",
-                stop, strsignal(stop), (long long)l->state->step);
+        say_stop(l, stop);
         rc = ERR_SAVED;
     }
 out:

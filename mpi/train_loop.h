@@ -37,6 +37,8 @@ struct train_loop {
     int64_t                  saved_step;  /* the state on disk; -1: none                 */
     /* Private. */
     double  start_s, save_s, line_s;      /* clock at the start, last save, last line    */
+    double  folder_s;                     /* of the last look into the run's folder      */
+    int     fenced;                       /* the run was taken away from us              */
     const char *reason;                   /* of the save in flight                       */
     int64_t save_step;
     int64_t start_step, line_step;
@@ -44,8 +46,9 @@ struct train_loop {
 };
 
 /* Train to the end.  Collective on the grid; files are written by its first rank alone.
- * returns OK; ERR_SAVED after a signal; ERR_DIVERGED; ERR_IO if the state that had to be
- * saved last could not be; ERR_DATA, ERR_IO if a sample can't be read */
+ * returns OK; ERR_SAVED after a signal or a file STOP; ERR_OWNER if the run is another's now;
+ * ERR_DIVERGED; ERR_IO if the state that had to be saved last could not be; ERR_DATA, ERR_IO if a
+ * sample can't be read */
 int train_loop_run(struct train_loop *l);
 
 #endif

@@ -280,7 +280,7 @@ static int first_state(struct trainer *t)
 static int open_folder(struct trainer *t)
 {
     int rc = OK;
-    if (t->grid.world.rank == 0) rc = run_open(&t->run, t->conf->run.dir);
+    if (t->grid.world.rank == 0) rc = run_open(&t->run, t->conf->run.dir, t->opts->takeover);
     else run_follow(&t->run, t->conf->run.dir);
     return axis_agree(&t->grid.world, rc);
 }
@@ -373,6 +373,7 @@ static struct saver *new_saver(const struct trainer *t)
         .ckpt = { .level = c->checkpoint.level, .keep = c->checkpoint.keep,
                   .keep_every = c->checkpoint.keep_every },
         .writers = c->checkpoint.writers, .background = c->checkpoint.background,
+        .fence = &t->run.fence,
     };
     return saver_new(&t->state, t->run.ckpt, &o);
 }
@@ -417,7 +418,7 @@ static int train(struct trainer *t)
 
 int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct axis *world)
 {
-    struct trainer t = { .conf = c, .opts = o, .run = { .lock = -1 } };
+    struct trainer t = { .conf = c, .opts = o };
     int rc = OK;
 
     if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
@@ -436,7 +437,7 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
 out:
     metrics_close(t.metrics);
     train_state_done(&t.state);
-    run_close(&t.run);
+    run_close(&t.run, rc);
     json_decref(t.info);
     train_inputs_close(&t.inputs);
     if (t.grid.world.size) grid_done(&t.grid);

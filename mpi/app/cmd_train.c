@@ -32,6 +32,8 @@ int cmd_train(int argc, char **argv)
           "resume although keys changed that change what is computed" },
         { "allow-data-change", ARG_FLAG, &opts.allow_data_change, NULL,
           "resume although the training data changed" },
+        { "takeover", ARG_FLAG, &opts.takeover, NULL,
+          "take the run away from a process that owns it, and may still run" },
     };
     int rc = OK;
 

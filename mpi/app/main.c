@@ -17,6 +17,8 @@ static const struct {
     { "config", cmd_config, "check a configuration, show it with its memory" },
     { "train", cmd_train, "train a model, or go on with it" },
     { "launch", cmd_launch, "start training on processes, and again after crashes" },
+    { "status", cmd_status, "what runs are doing" },
+    { "stop", cmd_stop, "ask a run for a checkpoint and its end" },
     { "plan", cmd_plan, "predict step time, bubble, traffic and memory of process grids" },
     { "bench rates", cmd_bench_rates, "measure what ttt plan has to know of a machine" },
     { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },

@@ -15,6 +15,8 @@ int cmd_generate(int argc, char **argv);  /* src/cli/cmd_generate.c */
 int cmd_import(int argc, char **argv);    /* src/cli/cmd_hf.c       */
 int cmd_bench(int argc, char **argv);     /* src/cli/cmd_bench.c    */
 int cmd_launch(int argc, char **argv);    /* jobs/cmd_launch.c      */
+int cmd_status(int argc, char **argv);    /* jobs/cmd_status.c      */
+int cmd_stop(int argc, char **argv);      /* jobs/cmd_status.c      */
 int cmd_plan(int argc, char **argv);      /* src/cli/cmd_plan.c     */
 int cmd_prep(int argc, char **argv);      /* data_prep/cmd_prep.c   */
 int cmd_train(int argc, char **argv);     /* mpi/app/cmd_train.c    */

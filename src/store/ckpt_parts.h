@@ -28,7 +28,7 @@ int save_verify(const char *dir, const char *name, struct hash root, int file, i
                 int parts);
 
 /* Remove what a failed save made (name: "" if there is no folder yet) and say so.
- * returns what the save returns for rc: ERR_IO, or ERR_CONFIG */
+ * returns what the save returns for rc: ERR_IO, ERR_CONFIG or ERR_OWNER */
 int save_failed(const char *dir, const char *name, int64_t step, int rc);
 
 /* Tiles want[k] (tensor, tile) into want[k].raw, all proved, by all threads. */

@@ -142,7 +142,7 @@ out:
 int save_failed(const char *dir, const char *name, int64_t step, int rc)
 {
     if (*name) ckpt_remove(dir, name);
-    return fail(rc == ERR_CONFIG ? rc : ERR_IO,
+    return fail(rc == ERR_CONFIG || rc == ERR_OWNER ? rc : ERR_IO,
                 "%s: the checkpoint of step %lld could not be saved; older ones are untouched",
                 dir, (long long)step);
 }

@@ -1,11 +1,8 @@
 #include "src/store/run_folder.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 #include <xxhash.h>
 #include <zstd.h>
@@ -26,61 +23,50 @@ static const char *host(void)
     return name;
 }
 
-/* Say in LOCK who we are; only for people, so a failure is no matter. */
-static void sign(int fd)
-{
-    char *text = mem_format("process %ld on %s\n", (long)getpid(), host());
-    const size_t n = strlen(text);
-    if (ftruncate(fd, 0) != 0 || pwrite(fd, text, n, 0) != (ssize_t)n) { }
-    mem_free(text);
-}
-
-static int lock(struct run_folder *r)
-{
-    char *path = mem_format("%s/LOCK", r->dir), who[300] = "";
-    int rc = OK;
-
-    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (r->lock < 0) rc = fail(ERR_IO, "%s: can't open: %s", path, strerror(errno));
-    else if (flock(r->lock, LOCK_EX | LOCK_NB) == 0) sign(r->lock);
-    else if (errno == EWOULDBLOCK) {
-        if (pread(r->lock, who, sizeof who - 1, 0) < 0) who[0] = '\0';
-        who[strcspn(who, "\n")] = '\0';
-        rc = fail(ERR_OWNER, "%s belongs to another process (%s)", r->dir, who);
-    } else log_warn("%s: no lock (%s): make sure that nobody else runs here", path,
-                    strerror(errno));
-    mem_free(path);
-    return rc;
-}
-
 void run_follow(struct run_folder *r, const char *dir)
 {
-    *r = (struct run_folder){ .lock = -1 };
-    r->dir = mem_string(dir);
+    *r = (struct run_folder){ .dir = mem_string(dir) };
     r->ckpt = mem_format("%s/ckpt", dir);
     r->quarantine = mem_format("%s/quarantine", dir);
     r->metrics = mem_format("%s/metrics.jsonl", dir);
 }
 
-int run_open(struct run_folder *r, const char *dir)
+/* A file STOP was for who ran before us. */
+static void unask(const struct run_folder *r)
 {
-    *r = (struct run_folder){ .lock = -1 };
+    char *path = mem_format("%s/STOP", r->dir);
+    unlink(path);
+    mem_free(path);
+}
+
+int run_open(struct run_folder *r, const char *dir, int takeover)
+{
+    *r = (struct run_folder){ .dir = NULL };
     int rc = dir_make(dir);
     if (rc != OK) return rc == ERR_MISSING ? ERR_IO : rc;
     run_follow(r, dir);
-    rc = lock(r);
-    if (rc != OK) run_close(r);
+    rc = fence_take(&r->fence, dir, takeover);
+    if (rc != OK) run_close(r, rc);
+    else if (!getenv("TTT_LAUNCH")) unask(r);  /* else the launcher looks after it */
     return rc;
 }
 
-void run_close(struct run_folder *r)
+void run_close(struct run_folder *r, int rc)
 {
-    file_close(r->lock);
+    fence_end(&r->fence, -rc);
     mem_free(r->dir);
     mem_free(r->ckpt);
     mem_free(r->quarantine);
     mem_free(r->metrics);
-    *r = (struct run_folder){ .lock = -1 };
+    *r = (struct run_folder){ .dir = NULL };
+}
+
+int run_stopped(const struct run_folder *r)
+{
+    char *path = mem_format("%s/STOP", r->dir);
+    const int yes = path_exists(path);
+    mem_free(path);
+    return yes;
 }
 
 int run_put(const struct run_folder *r, const char *name, const char *text)

@@ -1,27 +1,32 @@
 /* run_folder.h -- the folder of a run, and who owns it.
  *
- *     logs/<run>/ LOCK  config.yaml  build.txt  tokenizer.model  metrics.jsonl
- *                 ckpt/  quarantine/
+ *     logs/<run>/ config.yaml  build.txt  tokenizer.model  metrics.jsonl
+ *                 ckpt/  quarantine/  fence/  STOP
  *
- * One process owns a run.  The lock is the kernel's (flock), so it is gone
- * when the process is, however it ended; the text in LOCK only tells who has
- * it.  A file system without locks is warned about, not refused.
+ * One process owns a run (fence.h).  A file STOP asks it to save and end.
  */
 #ifndef RUN_FOLDER_H
 #define RUN_FOLDER_H
 
+#include "src/store/fence.h"
+
 struct run_folder {
-    char *dir, *ckpt, *quarantine, *metrics;   /* paths; owned */
-    int   lock;
+    char *dir, *ckpt, *quarantine, *metrics;   /* paths; owned             */
+    struct fence fence;                        /* number 0: not ours       */
 };
 
-/* Make the folder if needed and own it.
+/* Make the folder if needed and own it; takeover: even if another process does.
  * returns OK; ERR_OWNER if another process does; ERR_IO */
-int run_open(struct run_folder *r, const char *dir);
-void run_close(struct run_folder *r);
+int run_open(struct run_folder *r, const char *dir, int takeover);
+
+/* rc: how the run ended, for those who ask later. */
+void run_close(struct run_folder *r, int rc);
 
 /* Its paths alone, for processes that follow the owner. */
 void run_follow(struct run_folder *r, const char *dir);
+
+/* Is there a file STOP? */
+int run_stopped(const struct run_folder *r);
 
 /* Put a text at DIR/name, unless it is there already. */
 int run_put(const struct run_folder *r, const char *name, const char *text);

@@ -33,7 +33,7 @@ static int other_process(const char *dir, int die)
     assert_true(pid >= 0);
     if (pid == 0) {
         struct run_folder r;
-        const int rc = run_open(&r, dir);
+        const int rc = run_open(&r, dir, 0);
         if (die) raise(SIGKILL);
         _exit(-rc);
     }
@@ -48,13 +48,13 @@ static void one_owner(void **state)
     char *dir = at("run");
 
     assert_int_equal(other_process(dir, 0), OK);       /* makes the folders, and leaves */
-    assert_int_equal(run_open(&r, dir), OK);
+    assert_int_equal(run_open(&r, dir, 0), OK);
     assert_int_equal(other_process(dir, 0), ERR_OWNER);
-    run_close(&r);
+    run_close(&r, OK);
     assert_int_equal(other_process(dir, 1), 1);        /* killed while it owns the run */
-    assert_int_equal(run_open(&r, dir), OK);
-    run_close(&r);
-    run_close(&r);                                     /* closing twice is harmless */
+    assert_int_equal(run_open(&r, dir, 0), OK);
+    run_close(&r, OK);
+    run_close(&r, OK);                                     /* closing twice is harmless */
     mem_free(dir);
 }
 
@@ -72,7 +72,7 @@ static void texts(void **state)
     char *dir = at("texts"), *path = at("texts/config.yaml"), *text;
     size_t n;
 
-    assert_int_equal(run_open(&r, dir), OK);
+    assert_int_equal(run_open(&r, dir, 0), OK);
     assert_int_equal(run_put(&r, "config.yaml", "one\n"), OK);
     const ino_t first = inode(path);
     assert_int_equal(run_put(&r, "config.yaml", "one\n"), OK);
@@ -90,7 +90,7 @@ static void texts(void **state)
     assert_string_equal(text, "two\n");
     mem_free(text);
     assert_int_equal(run_copy(&r, "copy2", "/nowhere/x"), ERR_MISSING);
-    run_close(&r);
+    run_close(&r, OK);
     mem_free(copy);
     mem_free(path);
     mem_free(dir);
@@ -101,8 +101,8 @@ static void no_folder(void **state)
     (void)state;
     struct run_folder r;
     char *file = at("texts/copy"), *under = at("texts/copy/run");
-    assert_int_equal(run_open(&r, file), ERR_IO);
-    assert_int_equal(run_open(&r, under), ERR_IO);
+    assert_int_equal(run_open(&r, file, 0), ERR_IO);
+    assert_int_equal(run_open(&r, under, 0), ERR_IO);
     mem_free(file);
     mem_free(under);
 }

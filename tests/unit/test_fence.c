@@ -1,0 +1,201 @@
+/* One owner of a run: starts that race, owners that died, owners on other machines. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/store/fence.h"
+
+#include <cmocka.h>
+
+static char root[] = "/tmp/ttt-test-fence-XXXXXX";
+
+static char *run_dir(const char *name) { return mem_format("%s/%s", root, name); }
+
+/* A process that takes the fence, tells what it got, and waits to be killed. */
+static pid_t owner(const char *dir, int takeover, int *rc)
+{
+    int tell[2];
+    assert_int_equal(pipe(tell), 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        struct fence f;
+        int got = fence_take(&f, dir, takeover);
+        if (write(tell[1], &got, sizeof got) != sizeof got) _exit(1);
+        for (;;) pause();
+    }
+    assert_int_equal(read(tell[0], rc, sizeof *rc), sizeof *rc);
+    close(tell[0]);
+    close(tell[1]);
+    return pid;
+}
+
+static void end(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static void alive_dead_ended(void **state)
+{
+    (void)state;
+    char *dir = run_dir("a");
+    struct fence f;
+    struct fence_owner o;
+    int rc;
+
+    assert_int_equal(fence_look(&o, dir), OK);
+    assert_int_equal(o.life, FENCE_NONE);
+    const pid_t pid = owner(dir, 0, &rc);
+    assert_int_equal(rc, OK);
+    assert_int_equal(fence_look(&o, dir), OK);
+    assert_true(o.life == FENCE_ALIVE && o.pid == pid && o.number == 1);
+    assert_int_equal(fence_take(&f, dir, 0), ERR_OWNER);
+    assert_non_null(strstr(log_last_error(), "--takeover"));
+    kill(pid, SIGKILL);
+    assert_int_equal(waitid(P_PID, (id_t)pid, NULL, WEXITED | WNOWAIT), 0);
+    assert_int_equal(fence_look(&o, dir), OK);      /* what is left of it does not count */
+    assert_int_equal(o.life, FENCE_DEAD);
+    waitpid(pid, NULL, 0);
+    assert_int_equal(fence_take(&f, dir, 0), OK);
+    assert_int_equal(f.number, 2);
+    assert_int_equal(fence_check(&f), OK);
+    assert_false(fence_lost(&f));
+    fence_end(&f, 85);
+    assert_int_equal(fence_look(&o, dir), OK);
+    assert_true(o.life == FENCE_ENDED && o.status == 85);
+    mem_free(dir);
+}
+
+static void taken_over(void **state)
+{
+    (void)state;
+    char *dir = run_dir("b");
+    struct fence f;
+    int rc;
+
+    assert_int_equal(fence_take(&f, dir, 0), OK);
+    const pid_t pid = owner(dir, 1, &rc);
+    assert_int_equal(rc, OK);
+    assert_true(fence_lost(&f));
+    assert_int_equal(fence_check(&f), ERR_OWNER);
+    fence_end(&f, 75);                              /* and that changes nothing for the other */
+    assert_int_equal(fence_take(&f, dir, 0), ERR_OWNER);
+    end(pid);
+    assert_int_equal(fence_take(&f, dir, 0), OK);
+    fence_end(&f, 0);
+    mem_free(dir);
+}
+
+/* Another machine's owner, as text: key replaced. */
+static int take_after(const char *dir, const char *text, const char *variable, const char *value)
+{
+    char *path = mem_format("%s/fence", dir), *file = mem_format("%s/fence/000001", dir);
+    struct fence f;
+
+    assert_int_equal(dir_make(path), OK);
+    assert_int_equal(file_replace(file, text, strlen(text)), OK);
+    if (variable) setenv(variable, value, 1);
+    const int rc = fence_take(&f, dir, 0);
+    if (rc == OK) fence_end(&f, 0);
+    if (variable) unsetenv(variable);
+    mem_free(path);
+    mem_free(file);
+    return rc;
+}
+
+static void elsewhere(void **state)
+{
+    (void)state;
+    char *dir[9];
+    static const char there[] = "{\"pid\":1,\"host\":\"elsewhere\",\"boot\":\"b\",\"launch\":\"abc\","
+                                "\"job\":\"17\",\"job_restarts\":0,\"seen\":1}";
+    for (int i = 0; i < 9; i++) dir[i] = mem_format("%s/c%d", root, i);
+
+    assert_int_equal(take_after(dir[0], there, NULL, NULL), ERR_OWNER);
+    assert_non_null(strstr(log_last_error(), "nobody can tell"));
+    assert_int_equal(take_after(dir[1], there, "TTT_LAUNCH", "abcd"), ERR_OWNER);
+    assert_int_equal(take_after(dir[2], there, "TTT_LAUNCH", "abc"), OK);
+    assert_int_equal(take_after(dir[3], there, "SLURM_JOB_ID", "17"), ERR_OWNER);
+    setenv("SLURM_RESTART_COUNT", "1", 1);
+    assert_int_equal(take_after(dir[4], there, "SLURM_JOB_ID", "18"), ERR_OWNER);
+    assert_int_equal(take_after(dir[5], there, "SLURM_JOB_ID", "17"), OK);
+    unsetenv("SLURM_RESTART_COUNT");
+    assert_int_equal(take_after(dir[6], "{\"host\":\"elsewhere\",\"status\":0}", NULL, NULL), OK);
+    /* A file that nobody finished is nobody's: after two seconds. */
+    assert_int_equal(take_after(dir[7], "", NULL, NULL), OK);
+    assert_int_equal(take_after(dir[8], "{\"pid\":", NULL, NULL), OK);
+    for (int i = 0; i < 9; i++) mem_free(dir[i]);
+}
+
+/* Many starts at the same moment: one owner. */
+static void race(void **state)
+{
+    (void)state;
+    enum { N = 20 };
+
+    for (int round = 0; round < 20; round++) {
+        char *dir = mem_format("%s/r%d", root, round);
+        pid_t pid[N];
+        int go[2], tell[2], winners = 0, rc;
+
+        assert_int_equal(pipe(go) | pipe(tell), 0);
+        for (int i = 0; i < N; i++)
+            if ((pid[i] = fork()) == 0) {
+                struct fence f;
+                char c;
+                log_speaker(0);
+                close(go[1]);
+                if (read(go[0], &c, 1) != 0) _exit(1);
+                rc = fence_take(&f, dir, 0);
+                if (write(tell[1], &rc, sizeof rc) != sizeof rc) _exit(1);
+                for (;;) pause();
+            }
+        close(go[0]);
+        close(go[1]);
+        for (int i = 0; i < N; i++) {
+            assert_int_equal(read(tell[0], &rc, sizeof rc), sizeof rc);
+            assert_true(rc == OK || rc == ERR_OWNER);
+            winners += rc == OK;
+        }
+        assert_int_equal(winners, 1);
+        for (int i = 0; i < N; i++) end(pid[i]);
+        close(tell[0]);
+        close(tell[1]);
+        mem_free(dir);
+    }
+}
+
+static int make_root(void **state)
+{
+    (void)state;
+    return mkdtemp(root) == NULL;
+}
+
+static int remove_root(void **state)
+{
+    (void)state;
+    char *command = mem_format("rm -rf %s", root);
+    const int rc = system(command);
+    mem_free(command);
+    return rc != 0 || mem_live_blocks() != 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alive_dead_ended), cmocka_unit_test(taken_over),
+        cmocka_unit_test(elsewhere), cmocka_unit_test(race),
+    };
+    return cmocka_run_group_tests(tests, make_root, remove_root);
+}
