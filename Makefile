@@ -137,7 +137,7 @@ bench: all
 	@sh tests/bench/grid.sh $(BUILD)/ttt
 
 # Hours of faults, KILLS=1000 and more; a sequence of 262,144 tokens.
-soak: all $(shims:%.c=$(BUILD)/%.so)
+soak: all $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
 	@KILLS=$(or $(KILLS),1000) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_kill.sh
 	@LONG=262144 TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_long.sh
 
@@ -157,7 +157,7 @@ $(BUILD)/tests/fault/%.so: tests/fault/%.c
 	@mkdir -p $(@D)
 	$(call say,SO)$(CC) -I. -MMD -MP -MF $(@:.so=.d) -D_GNU_SOURCE -std=c11 -O2 -g $(WARN) -shared -fPIC -o $@ $< -ldl
 
-test-e2e: all f64 $(shims:%.c=$(BUILD)/%.so)
+test-e2e: all f64 $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
 	@sh tests/run_e2e.sh
 
 test-layers:

@@ -35,6 +35,17 @@ same 1x2x2 e1 checkpoint.every_steps=1
 equal "every one of these saves" "$(values e1 step save | tr '\n' ' ')" "$(seq 20 | tr '\n' ' ')"
 equal "8 ranks write 8 files" "$(find "$WORK"/g2x2x2/ckpt/*20.a0001 -name 'w*.ttc' | wc -l)" 8
 equal "or 3" "$(find "$WORK"/w3/ckpt/*20.a0001 -name 'w*.ttc' | wc -l)" 3
+# With the checker of MPI use (tests/mpicheck) before it: training, saving, evaluating, resuming.
+BEFORE="env LD_PRELOAD=$BUILD/tests/mpicheck.so"
+same 2x2x2 c8 checkpoint.writers=3
+same 1x2x3 c6 train.sequence_mode=heads checkpoint.background=false
+TTT_FAIL="train.step#11=err"; export TTT_FAIL
+on 3x1x1 c3 && failed "an error in step 11" "exit 0"
+unset TTT_FAIL
+same 1x1x2 c3
+BEFORE=
+[ "$(cat "$WORK"/c?.err | grep -c mpicheck)" = 0 ] && ok "MPI is used as it should be" ||
+    failed "mpicheck" "$(grep mpicheck "$WORK"/c?.err | head)"
 went "another seed" 1x2x2 seed run.seed=4 && differ "another seed, another root" "$(root_of seed)" "$root"
 name="ttt ckpt verify reads them" expect_exit 0 "$TTT" ckpt verify "$WORK/g1x4x2"
 

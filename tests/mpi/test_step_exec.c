@@ -14,12 +14,13 @@
 
 enum { CONTEXT = 44, SLICE = 8, SEQUENCES = 5, MASK = 1 };
 
-static struct dims dims_of(int mamba, int heads, int taps)
+static struct dims dims_of(const char *layer, int mamba, int heads, int taps)
 {
-    struct dims d = { .layer = "ttt_linear", .V = 37, .L = 5, .C = 12, .H = heads, .E = 10, .K = 4,
+    struct dims d = { .V = 37, .L = 5, .C = 12, .H = heads, .E = 10, .K = 4,
                       .conv_width = taps, .gate = mamba, .share_qk = mamba, .pre_conv = mamba,
                       .tied = mamba, .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1e-6,
                       .init_std = 0.3, .inner_lr = 1 };
+    snprintf(d.layer, sizeof d.layer, "%s", layer);
     return d;
 }
 
@@ -94,11 +95,11 @@ static int own_equal(const struct reducer *red, const struct grad *a, const stru
     return good;
 }
 
-static void compare(const struct grid *g, int mamba, int heads, int taps, int micro,
+static void compare(const struct grid *g, const char *layer, int mamba, int heads, int taps, int micro,
                     enum remat remat, enum sequence_mode mode)
 {
     int32_t windows[SEQUENCES * (CONTEXT + 1)];
-    const struct dims d = dims_of(mamba, heads, taps);
+    const struct dims d = dims_of(layer, mamba, heads, taps);
     const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = micro,
                                   .inner_group = 2, .remat = remat, .mask_token = MASK,
                                   .sequence_mode = mode };
@@ -147,10 +148,10 @@ static void compare(const struct grid *g, int mamba, int heads, int taps, int mi
 /* Heads that S divides and does not, fewer heads than ranks, units shorter than a halo. */
 static void compare_heads(const struct grid *g)
 {
-    compare(g, 1, 2, 4, 1, REMAT_NONE, SEQ_HEADS);
-    compare(g, 0, 3, 4, 2, REMAT_BLOCK, SEQ_HEADS);
-    compare(g, 1, 3, SLICE + 3, 2, REMAT_BLOCK, SEQ_HEADS);
-    compare(g, 1, 1, SLICE + 1, 2, REMAT_NONE, SEQ_HEADS);
+    compare(g, "ttt_linear", 1, 2, 4, 1, REMAT_NONE, SEQ_HEADS);
+    compare(g, "ttt_linear", 0, 3, 4, 2, REMAT_BLOCK, SEQ_HEADS);
+    compare(g, "ttt_mlp", 1, 3, SLICE + 3, 2, REMAT_BLOCK, SEQ_HEADS);
+    compare(g, "ttt_linear", 1, 1, SLICE + 1, 2, REMAT_NONE, SEQ_HEADS);
 }
 
 static void every_grid_is_one_rank_bitwise(void **state)
@@ -162,8 +163,11 @@ static void every_grid_is_one_rank_bitwise(void **state)
             const struct grid_shape shape = { world.size / (P * S), P, S };
             struct grid g;
             all_true(&world, grid_init(&g, &world, &shape) == OK);
-            compare(&g, 1, 2, 4, 1, REMAT_NONE, SEQ_WAVEFRONT);
-            compare(&g, 0, 2, 4, 2, REMAT_BLOCK, SEQ_WAVEFRONT);
+            for (int i = 0; i < 2; i++) {
+                const char *layer = i ? "ttt_mlp" : "ttt_linear";
+                compare(&g, layer, 1, 2, 4, 1, REMAT_NONE, SEQ_WAVEFRONT);
+                compare(&g, layer, 0, 2, 4, 2, REMAT_BLOCK, SEQ_WAVEFRONT);
+            }
             if (S > 1) compare_heads(&g);
             grid_done(&g);
         }
@@ -207,18 +211,20 @@ static struct exec_bytes bytes_of_step(const struct dims *d, enum sequence_mode 
 
 /* What one rank sends along S in forward and backward of one sequence: twice
  *     (S - 1) L (state + 2 (w - 1) d) floats over all ranks,
- * state = H (F F + F): reference volume of the hand-off. */
+ * state = H (F F + F) of TTT-Linear, H (8 F F + 5 F) of TTT-MLP: reference volume of the hand-off. */
 static void carries_have_the_promised_volume(void **state)
 {
     (void)state;
-    const struct dims d = dims_of(1, 2, 4);
-    const int64_t F = head_width(&d), each = d.H * (F * F + F) + 2 * (d.conv_width - 1) * d.C;
-
     if (world.size > 6) return;
-    const struct exec_bytes b = bytes_of_step(&d, SEQ_WAVEFRONT, REMAT_NONE);
-    all_true(&world, b.carries == 2 * SEQUENCES * (world.size - 1) * d.L * each *
-                                  (int64_t)sizeof(real));
-    all_true(&world, b.heads == 0);
+    for (int mlp = 0; mlp < 2; mlp++) {
+        const struct dims d = dims_of(mlp ? "ttt_mlp" : "ttt_linear", 1, 2, 4);
+        const int64_t F = head_width(&d), fast = mlp ? 8 * F * F + 5 * F : F * F + F;
+        const int64_t each = d.H * fast + 2 * (d.conv_width - 1) * d.C;
+        const struct exec_bytes b = bytes_of_step(&d, SEQ_WAVEFRONT, REMAT_NONE);
+        all_true(&world, b.carries == 2 * SEQUENCES * (world.size - 1) * d.L * each *
+                                      (int64_t)sizeof(real));
+        all_true(&world, b.heads == 0);
+    }
 }
 
 /* Heads mode: forward and backward of one sequence each  L (4 C + H) N (S - 1) / S  over all ranks,
@@ -230,7 +236,7 @@ static void heads_have_the_promised_volume(void **state)
     const int S = world.size;
 
     if (S < 2 || S > 6) return;
-    struct dims d = dims_of(1, S, 4);
+    struct dims d = dims_of("ttt_linear", 1, S, 4);
     d.C = 4 * S;
     const int64_t layer = (4 * d.C + d.H) * (int64_t)CONTEXT * (S - 1) / S;
     const int64_t halos = 2 * (d.conv_width - 1) * d.C * (S - 1);
@@ -247,7 +253,7 @@ static void gathered_weights_are_the_owners(void **state)
 {
     (void)state;
     const struct grid_shape shape = { world.size, 1, 1 };
-    const struct dims d = dims_of(1, 2, 4);
+    const struct dims d = dims_of("ttt_linear", 1, 2, 4);
     const struct span *own, *held;
     struct grid g;
     struct model *m;
