@@ -102,7 +102,16 @@ int eval_sums_check(const struct eval_sums *s)
                 (long long)s->bad);
 }
 
-/* Bytes that tokens [1, n] decode to; 0 without the tokenizer's file. */
+static int length_of(int64_t *bytes, const struct tokenizer *t, const int32_t *ids, int64_t n)
+{
+    char *text;
+    const int rc = tokenizer_decode_more(t, ids, n, &text, bytes);
+    if (rc == OK) mem_free(text);
+    return rc;
+}
+
+/* Bytes that tokens [1, n] decode to; 0 without the tokenizer's file.  Whether a token begins a
+ * text depends on the one before it, so every part is decoded behind that one. */
 static int decoded_bytes(int64_t *bytes, struct dataset *d, int64_t n)
 {
     struct tokenizer *t = NULL;
@@ -115,14 +124,13 @@ static int decoded_bytes(int64_t *bytes, struct dataset *d, int64_t n)
     if (path && !path_exists(path)) return OK;
     TRY(tokenizer_open(&t, kind, path));
     ids = mem_new(DECODE_TOKENS, sizeof *ids, "tokens to decode");
-    for (int64_t i = 1; i <= n; i += DECODE_TOKENS) {
-        const int64_t count = n + 1 - i < DECODE_TOKENS ? n + 1 - i : DECODE_TOKENS;
-        char *text;
-        int64_t length;
-        TRY(dataset_read(d, ids, i, count));
-        TRY(tokenizer_decode(t, ids, count, &text, &length));
-        mem_free(text);
-        *bytes += length;
+    for (int64_t i = 0; i < n; i += DECODE_TOKENS - 1) {
+        const int64_t count = n - i < DECODE_TOKENS - 1 ? n - i : DECODE_TOKENS - 1;
+        int64_t before, all;
+        TRY(dataset_read(d, ids, i, count + 1));
+        TRY(length_of(&before, t, ids, 1));
+        TRY(length_of(&all, t, ids, count + 1));
+        *bytes += all - before;
     }
 out:
     mem_free(ids);

@@ -4,8 +4,12 @@
 #include <math.h>
 #include <omp.h>
 
+#include "src/data/data_index.h"
 #include "src/data/dataset.h"
+#include "src/data/sentencepiece_c.h"
+#include "src/data/token.h"
 #include "src/infer/eval.h"
+#include "src/infer/eval_sums.h"
 #include "tests/lib/byte_set.h"
 
 enum { V = BYTE_VOCAB, BOS = BYTE_BOS, DOCUMENTS = BYTE_DOCUMENTS };
@@ -243,12 +247,105 @@ static void json_has_null_for_what_is_not_known(void **state)
     json_decref(j);
 }
 
+/* --- bytes of a part --------------------------------------------------------- */
+
+static const char *next_line_of(void *arg, size_t *n)
+{
+    static const char text[] = "the earth and the heaven and the waters of the deep";
+    int *left = arg;
+    *n = sizeof text - 1;
+    return (*left)-- > 0 ? text : NULL;
+}
+
+static void keep_model(void *arg, const void *model, size_t n)
+{
+    put_file(arg, model, n);
+}
+
+/* One document of 100,000 words with a tokenizer as Llama's, which puts a space before every text;
+ * returns its tokens, a counted block. */
+static int32_t *words_write(const char *folder, struct tokenizer **t, int64_t *n)
+{
+    static const char *const options[] = {
+        "model_type", "bpe", "vocab_size", "290", "normalization_rule_name", "identity",
+        "remove_extra_whitespaces", "false", "byte_fallback", "true", "hard_vocab_limit", "false",
+        "minloglevel", "2", NULL,
+    };
+    enum { WORDS = 100000 };
+    char path[600], why[SPM_WHY] = "", *text = mem_new(WORDS, 4, "text");
+    int lines = 40;
+    struct data_index x = { .kind = "sentencepiece", .tokenizer_file = "tokenizer.model" };
+    struct shard_writer *w;
+    struct shard_sums sums;
+    int32_t *words, *ids;
+    int64_t count;
+
+    assert_int_equal(dir_make(folder), OK);
+    snprintf(path, sizeof path, "%s/tokenizer.model", folder);
+    assert_int_equal(spm_train(options, next_line_of, &lines, keep_model, path, why), 0);
+    assert_int_equal(tokenizer_open(t, "sentencepiece", path), OK);
+    x.tokenizer = tokenizer_hash(*t);
+    x.vocab = tokenizer_vocab(*t);
+    x.bos = tokenizer_bos(*t);
+    x.eos = tokenizer_eos(*t);
+
+    for (int i = 0; i < WORDS; i++) memcpy(text + 4 * i, "the ", 4);
+    assert_int_equal(tokenizer_encode(*t, text, 4 * WORDS, &words, &count), OK);
+    *n = count + 2;
+    ids = mem_new(*n, sizeof *ids, "tokens");
+    ids[0] = x.bos;
+    memcpy(ids + 1, words, (size_t)count * sizeof *ids);
+    ids[count + 1] = x.eos;
+
+    const struct shard_spec spec = { x.vocab, 65536, 7, x.tokenizer };
+    snprintf(path, sizeof path, "%s/shard-000000.tts", folder);
+    assert_int_equal(shard_create(&w, path, &spec, 3), OK);
+    assert_int_equal(shard_add(w, ids, *n), OK);
+    shard_end_document(w, 4 * WORDS);
+    assert_int_equal(shard_finish(w, &sums), OK);
+    data_index_add(&x, "shard-000000.tts", &sums);
+    snprintf(path, sizeof path, "%s/INDEX", folder);
+    assert_int_equal(data_index_write(&x, path), OK);
+    data_index_done(&x);
+    mem_free(words);
+    mem_free(text);
+    return ids;
+}
+
+/* However the tokens are cut while they are counted, the bytes are those of the whole text: a
+ * space is lost at its beginning only. */
+static void no_space_is_lost_between_windows(void **state)
+{
+    (void)state;
+    static const int64_t some[] = { 1, 2, 1000, 65535, 65536, 65537, 90000 };
+    struct tokenizer *t;
+    struct dataset *d;
+    char *text;
+    int64_t n, bytes, length;
+    int32_t *ids = words_write(at("words"), &t, &n);
+
+    assert_int_equal(dataset_open(&d, at("words")), OK);
+    assert_true(n > 90000);
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        assert_int_equal(tokenizer_decode(t, ids + 1, some[i], &text, &length), OK);
+        assert_int_equal(eval_bytes(&bytes, d, some[i]), OK);
+        assert_int_equal(bytes, length);
+        mem_free(text);
+    }
+    assert_int_equal(eval_bytes(&bytes, d, n - 1), OK);
+    assert_int_equal(bytes, 400000);
+    dataset_close(d);
+    tokenizer_close(t);
+    mem_free(ids);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_is_the_mean_over_windows),
         cmocka_unit_test(batch_and_threads_change_nothing),
         cmocka_unit_test(a_part_has_its_own_bytes),
+        cmocka_unit_test(no_space_is_lost_between_windows),
         cmocka_unit_test(memory_is_constant),
         cmocka_unit_test(inner_losses_are_means),
         cmocka_unit_test(what_does_not_fit_is_refused),
