@@ -3,6 +3,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "src/base/file.h"
+#include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/store/ckpt_parts.h"
 
@@ -40,7 +42,10 @@ static int try_together(struct ckpt *c, void *arg)
 /* The first rank opened it, so what is not there for us is our file system's. */
 static int open_same(struct ckpt **c, const struct word *w)
 {
-    const int rc = ckpt_open(c, w->path);
+    char *manifest = mem_format("%s/MANIFEST", w->path);
+    int rc = file_await(manifest, FILE_PATIENCE_S);
+    mem_free(manifest);
+    if (rc == OK) rc = ckpt_open(c, w->path);
     if (rc == ERR_MISSING) return ERR_IO;
     if (rc != OK || hash_equal(ckpt_proof(*c), w->proof)) return rc;
     return fail(ERR_IO, "%s: another MANIFEST here than on the first rank; is this folder on a "

@@ -5,15 +5,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "mpi/pieces.h"
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
+#include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/part.h"
 #include "src/base/status.h"
 #include "src/store/ckpt_dir.h"
 #include "src/store/tile.h"
 
-enum phase { IDLE, WRITING, READING };
+enum phase { IDLE, MOVING, WRITING, READING };
 
 struct saver {
     const struct train_state *st;
@@ -34,6 +36,9 @@ struct saver {
     int64_t            n_places;
     char              *copy;       /* of our tiles; NULL: the state itself is read  */
     char              *received;   /* others' tiles, on a writer                    */
+    struct pieces     *moves;      /* (n_moves) leaves and tiles on their way to it */
+    int                n_moves;
+    int64_t           *of_rank;    /* (group.size) their tiles                      */
 
     /* The save in flight. */
     enum phase         phase;
@@ -49,24 +54,8 @@ struct saver {
 
 /* --- tiles of a group ------------------------------------------------------------ */
 
-enum { PIECE = 64 << 20 };  /* of a message */
-
-static void send_all(const struct axis *a, int to, const void *data, int64_t bytes)
-{
-    for (int64_t at = 0; at < bytes; at += PIECE) {
-        const int64_t n = bytes - at < PIECE ? bytes - at : PIECE;
-        mpi_do(MPI_Send((const char *)data + at, mpi_count(n), MPI_BYTE, to, 0, a->comm));
-    }
-}
-
-static void receive_all(const struct axis *a, int from, void *data, int64_t bytes)
-{
-    for (int64_t at = 0; at < bytes; at += PIECE) {
-        const int64_t n = bytes - at < PIECE ? bytes - at : PIECE;
-        mpi_do(MPI_Recv((char *)data + at, mpi_count(n), MPI_BYTE, from, 0, a->comm,
-                        MPI_STATUS_IGNORE));
-    }
-}
+/* Of a message: a few of them are in memory of MPI at worst. */
+enum { PIECE = 16 << 20, TAG_PLACES = 1, TAG_LEAVES, TAG_TILES };
 
 static int64_t raw_bytes(const struct saver *s, const struct place *p)
 {
@@ -77,7 +66,7 @@ static int64_t raw_bytes(const struct saver *s, const struct place *p)
 static void meet_group(struct saver *s)
 {
     const struct axis *g = &s->group;
-    int64_t *n = mem_new(g->size, sizeof *n, "writer group"), others = 0;
+    int64_t *n = s->of_rank = mem_new(g->size, sizeof *n, "writer group"), others = 0;
 
     mpi_do(MPI_Allgather(&s->n_own, 1, MPI_INT64_T, n, 1, MPI_INT64_T, g->comm));
     s->n_places = s->n_own;
@@ -85,17 +74,23 @@ static void meet_group(struct saver *s)
     s->places = mem_new(s->n_places, sizeof *s->places, "tiles of a writer");
     s->leaves = mem_new(s->n_places, sizeof *s->leaves, "tiles of a writer");
     memcpy(s->places, s->own, (size_t)s->n_own * sizeof *s->own);
-    if (g->rank > 0) send_all(g, 0, s->own, s->n_own * (int64_t)sizeof *s->own);
+    struct pieces p;
+    if (g->rank > 0) {
+        pieces_send(&p, g, 0, TAG_PLACES, s->own, s->n_own * (int64_t)sizeof *s->own, PIECE);
+        pieces_wait(&p);
+    }
     struct place *to = s->places + s->n_own;
-    for (int i = 1; g->rank == 0 && i < g->size; to += n[i], i++)
-        receive_all(g, i, to, n[i] * (int64_t)sizeof *to);
+    for (int i = 1; g->rank == 0 && i < g->size; to += n[i], i++) {
+        pieces_receive(&p, g, i, TAG_PLACES, to, n[i] * (int64_t)sizeof *to, PIECE);
+        pieces_wait(&p);
+    }
 
     for (int64_t k = s->n_own; k < s->n_places; k++) others += raw_bytes(s, &s->places[k]);
     if (others) s->received = mem_new(others, 1, "tiles of a writer's group");
     char *raw = s->received;
     for (int64_t k = s->n_own; k < s->n_places; raw += raw_bytes(s, &s->places[k]), k++)
         s->places[k].raw = raw;
-    mem_free(n);
+    s->moves = mem_new(2 * (int64_t)g->size, sizeof *s->moves, "writer group");
 }
 
 /* Ranks -> groups: which file is ours.  size [out] of our group, rank [out] in it. */
@@ -150,6 +145,8 @@ void saver_free(struct saver *s)
     mem_free(s->leaves);
     mem_free(s->copy);
     mem_free(s->received);
+    mem_free(s->moves);
+    mem_free(s->of_rank);
     mem_free(s);
 }
 
@@ -167,37 +164,50 @@ static void snapshot(struct saver *s)
     }
 }
 
-/* A group's tiles to its writer, one rank after another. */
+/* A group's tiles begin to move to its writer, from all of its ranks at once. */
 static void hand_over(struct saver *s)
 {
     const struct axis *g = &s->group;
-    const int64_t mine[2] = { s->n_own, s->at[s->n_own] };
-
-    if (g->rank > 0) {
-        send_all(g, 0, mine, sizeof mine);
-        send_all(g, 0, s->leaves, mine[0] * (int64_t)sizeof *s->leaves);
-        send_all(g, 0, s->copy, mine[1]);
-        return;
-    }
+    const int64_t leaf = sizeof *s->leaves;
     struct hash *leaves = s->leaves + s->n_own;
     char *raw = s->received;
+    struct place *place = s->places + s->n_own;
+
+    s->n_moves = 0;
+    if (g->rank > 0) {
+        pieces_send(&s->moves[s->n_moves++], g, 0, TAG_LEAVES, s->leaves, s->n_own * leaf, PIECE);
+        pieces_send(&s->moves[s->n_moves++], g, 0, TAG_TILES, s->copy, s->at[s->n_own], PIECE);
+        return;
+    }
     for (int i = 1; i < g->size; i++) {
-        int64_t n[2];
-        receive_all(g, i, n, sizeof n);
-        receive_all(g, i, leaves, n[0] * (int64_t)sizeof *leaves);
-        receive_all(g, i, raw, n[1]);
-        leaves += n[0];
-        raw += n[1];
+        int64_t bytes = 0;
+        for (int64_t k = 0; k < s->of_rank[i]; k++) bytes += raw_bytes(s, place++);
+        pieces_receive(&s->moves[s->n_moves++], g, i, TAG_LEAVES, leaves, s->of_rank[i] * leaf,
+                       PIECE);
+        pieces_receive(&s->moves[s->n_moves++], g, i, TAG_TILES, raw, bytes, PIECE);
+        leaves += s->of_rank[i];
+        raw += bytes;
     }
 }
 
 /* --- in the background ----------------------------------------------------------- */
 
+/* What another rank made may be seen here later. */
+static int await(const struct saver *s, const char *file)
+{
+    char *path = mem_format("%s/%s%s%s", s->dir, s->name, file ? "/" : "", file ? file : "");
+    const int rc = s->world->size == 1 ? OK : file_await(path, FILE_PATIENCE_S);
+    mem_free(path);
+    return rc;
+}
+
 static int write_file(struct saver *s)
 {
     char *path = mem_format("%s/%s/%s", s->dir, s->name, s->written.name);
-    int rc = writer_save(&s->written, s->places, s->n_places, path, s->tensors, s->o.ckpt.level);
+    int rc = await(s, NULL);
 
+    if (rc == OK)
+        rc = writer_save(&s->written, s->places, s->n_places, path, s->tensors, s->o.ckpt.level);
     for (int64_t k = 0; rc == OK && k < s->n_places; k++)
         if (!hash_equal(s->places[k].leaf, s->leaves[k]))
             rc = fail(ERR_DATA, "%s: tile %lld of tensor '%s' changed between its snapshot and the "
@@ -207,12 +217,26 @@ static int write_file(struct saver *s)
     return rc;
 }
 
+/* The file of the next group. */
+static int read_back(struct saver *s)
+{
+    const int file = (s->file + 1) % s->files;
+    char name[WRITER_NAME];
+    int rc = OK;
+
+    writer_name(name, file);
+    TRY(await(s, "MANIFEST"));
+    TRY(await(s, name));
+    rc = save_verify(s->dir, s->name, s->now.root, file, s->group.rank, s->group.size);
+out:
+    return rc;
+}
+
 static void work(struct saver *s)
 {
     const double begin = clock_s();
     if (s->phase == READING)
-        s->rc = save_verify(s->dir, s->name, s->now.root, (s->file + 1) % s->files,
-                            s->group.rank, s->group.size);
+        s->rc = read_back(s);
     else if (s->group.rank == 0) s->rc = write_file(s);
     if (s->phase == WRITING) s->now.write_s = clock_s() - begin;
 }
@@ -233,6 +257,13 @@ static void start(struct saver *s, enum phase phase)
     s->done = 0;
     s->threaded = s->o.background && pthread_create(&s->thread, NULL, thread_main, s) == 0;
     if (!s->threaded) work(s);
+}
+
+/* The group's tiles are at their writer: wait for that, and write. */
+static void all_moved(struct saver *s)
+{
+    for (int i = 0; i < s->n_moves; i++) pieces_wait(&s->moves[i]);
+    start(s, WRITING);
 }
 
 static int join(struct saver *s)
@@ -278,8 +309,9 @@ int saver_begin(struct saver *s, json_t *info)
     writer_name(s->written.name, s->file);
     snapshot(s);
     hand_over(s);
+    s->phase = MOVING;
+    if (!s->o.background) all_moved(s);
     s->now.snapshot_s = clock_s() - s->begin_s;
-    start(s, WRITING);
     return OK;
 }
 
@@ -347,13 +379,21 @@ static void conclude(struct saver *s)
 
 int saver_busy(const struct saver *s) { return s->phase != IDLE; }
 
-int saver_waits(const struct saver *s)
+int saver_waits(struct saver *s)
 {
+    int moved = 1;
+
+    if (s->phase == MOVING) {
+        for (int i = 0; i < s->n_moves; i++) moved &= pieces_go_on(&s->moves[i]);
+        if (!moved) return 1;
+        start(s, WRITING);
+    }
     return s->threaded && !__atomic_load_n(&s->done, __ATOMIC_ACQUIRE);
 }
 
 int saver_advance(struct saver *s)
 {
+    if (s->phase == MOVING) all_moved(s);
     int rc = axis_agree(s->world, join(s));
 
     if (rc == OK && s->phase == READING) {

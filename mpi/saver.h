@@ -2,14 +2,17 @@
  *
  *     step boundary   main thread of every rank                    a thread of its own
  *     -------------   -----------------------------------------    --------------------------
- *     save is due     folder; copy of own tiles, their leaves  ->  compress, write, fsync
+ *     save is due     folder; copy of own tiles, their leaves
+ *     the next ones   tiles move to the writer of the group    ->  compress, write, fsync
  *     all written     leaves to rank 0: root, MANIFEST         ->  re-read a share
  *     all read        older ones go; "committed"
  *
- * Ranks are dealt out to writer files in contiguous groups.  Those of a group hand their tiles to
- * its first one, which holds them in memory until they are written; with at least as many writers
- * as ranks, each writes its own and nothing is sent.  The ranks of a group re-read the file of the
- * next group, so that on several nodes another one than the writer's reads it.
+ * Ranks are dealt out to writer files in contiguous groups.  Those of a group send their tiles to
+ * its first one while training goes on (pieces.h), and it holds them in memory until they are
+ * written; with at least as many writers as ranks, each writes its own and nothing is sent.  The
+ * ranks of a group re-read the file of the next group, so that on several nodes another one than
+ * the writer's reads it.  What one rank makes may be seen by others up to a minute later, as on
+ * NFS: they wait for it (file_await).
  *
  * Threads in the background call no MPI.  When anything fails on any rank the save is over on all:
  * its folder is removed, older checkpoints are as they were, and training goes on.
@@ -49,8 +52,9 @@ int saver_begin(struct saver *s, json_t *info);
 /* Is a save in flight?  The same on all ranks. */
 int saver_busy(const struct saver *s);
 
-/* Would saver_advance() have to wait for our thread?  Local. */
-int saver_waits(const struct saver *s);
+/* Would saver_advance() have to wait for tiles on their way, or for our thread?  Local; tiles move
+ * on, so ask once a step. */
+int saver_waits(struct saver *s);
 
 /* Do the next collective part; waits for threads.  Collective, while busy.
  * returns OK; else the save failed, the same on all ranks, and it is over */

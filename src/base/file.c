@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -81,6 +83,30 @@ int file_sync_close(int fd, const char *path)
     if (rc == OK && fsync(fd) != 0) rc = io_error("fsync failed", path);
     if (close(fd) != 0 && rc == OK) rc = io_error("close failed", path);
     return rc;
+}
+
+static int seen(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) return 0;
+    close(fd);
+    return 1;
+}
+
+int file_await(const char *path, double seconds)
+{
+    const double end = clock_s() + seconds;
+    long pause_ms = 1;
+
+    while (!seen(path)) {
+        if (errno != ENOENT && errno != ESTALE) return io_error("can't open", path);
+        if (clock_s() > end)
+            return fail(ERR_IO, "%s: made by another process, and not seen here after %.0f s: is "
+                        "this a file system that all nodes share?", path, seconds);
+        nanosleep(&(struct timespec){ pause_ms / 1000, pause_ms % 1000 * 1000000 }, NULL);
+        if (pause_ms < 1000) pause_ms *= 2;
+    }
+    return OK;
 }
 
 void file_close(int fd)

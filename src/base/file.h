@@ -19,6 +19,12 @@ int file_create(int *fd, const char *path);
  * size [out] bytes, may be NULL. */
 int file_open(int *fd, int64_t *size, const char *path);
 
+/* Wait until a file or folder that another process made, and told us of, can be opened here: a
+ * client of a network file system remembers for up to a minute what was not there (ENOENT), or
+ * holds on to what is gone (ESTALE).  ERR_IO after `seconds`, and at once for other reasons. */
+#define FILE_PATIENCE_S 65.0
+int file_await(const char *path, double seconds);
+
 int file_write(int fd, const void *data, size_t n, const char *path);
 
 /* Exactly n bytes from `offset`; a shorter file is ERR_DATA. */

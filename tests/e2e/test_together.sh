@@ -106,6 +106,22 @@ for rank in 1 2; do
         equal "rank $rank: same root" "$(root_of full$rank)" "$root"
 done
 
+# --- entries of folders that are seen late, as on NFS -----------------------------------------
+# Rank 2 writes the second file of two, into the folder that rank 0 made, and reads back the first;
+# a resumed rank opens what the first one found.
+for do in ENOENT ESTALE; do
+    for n in 1 3 4; do  # the folder, MANIFEST, the file of the others
+        late=late$do$n
+        fault="LD_PRELOAD=$SHIM;IOFAULT_ROOT=$WORK/$late/ckpt;IOFAULT=op=open times=4 do=$do n"
+        one_rank 2 "$fault=$n" 2x1x2 $late checkpoint.writers=2
+        equal "$do, opening $n: exit code" "$?" 0
+        equal "$do, opening $n: nothing is given up" "$(grep -c 'given up\|error' "$WORK/$late.err")" 0
+        equal "$do, opening $n: same root" "$(root_of $late)" "$root"
+        one_rank 1 "$fault=1" 1x1x2 $late
+        expect_text "$do: another grid opens it" "is finished: step 20 root $root" "$WORK/$late.err"
+    done
+done
+
 # --- NaN -----------------------------------------------------------------------------------
 tensor=model.layers.1.mlp.up_proj.weight
 one_rank 0 "TTT_FAIL=nan-grad:$tensor#5=err" 1x1x3 nan_grad

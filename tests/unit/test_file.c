@@ -2,6 +2,7 @@
 #include "tests/unit/store_test.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -103,6 +104,32 @@ static void replacing(void **state)
 }
 
 /* A file may not grow beyond 4096 bytes: like a full disk, in the middle of a write. */
+static void *make_late(void *path)
+{
+    int fd;
+    usleep(300000);
+    if (file_create(&fd, path) == OK) file_close(fd);
+    return NULL;
+}
+
+/* A file that appears while we wait for it, a folder that is there, and one that never comes. */
+static void waiting_for_others(void **state)
+{
+    (void)state;
+    char *path = mem_string(at("late"));
+    pthread_t t;
+
+    assert_int_equal(pthread_create(&t, NULL, make_late, path), 0);
+    assert_int_equal(file_await(path, FILE_PATIENCE_S), OK);
+    pthread_join(t, NULL);
+    assert_int_equal(file_await(work, 0), OK);
+    quiet(1);
+    assert_int_equal(file_await(at("never"), 0.05), ERR_IO);
+    assert_int_equal(file_await(at("late/never"), FILE_PATIENCE_S), ERR_MISSING);  /* at once */
+    quiet(0);
+    mem_free(path);
+}
+
 static void write_beyond_limit(void)
 {
     const struct rlimit limit = { 4096, 4096 };
@@ -193,6 +220,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_read),
         cmocka_unit_test(what_is_no_file),
         cmocka_unit_test(replacing),
+        cmocka_unit_test(waiting_for_others),
         cmocka_unit_test(a_full_disk_keeps_the_old_file),
         cmocka_unit_test(folders),
         cmocka_unit_test(ends_of_the_program),
