@@ -179,6 +179,15 @@ int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets)
     return schema_read(&conf_run, c, file, sets, n_sets);
 }
 
+static int without(const struct conf *c)
+{
+    return (c->model.inner_norm ? 0 : WITHOUT_NORM) |
+           (c->model.inner_residual ? 0 : WITHOUT_RESIDUAL) |
+           (c->model.inner_bias ? 0 : WITHOUT_BIAS) | (c->model.inner_mean ? 0 : WITHOUT_MEAN) |
+           (c->model.learn_init ? 0 : WITHOUT_INIT) | (c->model.learn_gate ? 0 : WITHOUT_GATE) |
+           (c->model.learn_token_idx ? 0 : WITHOUT_TOKEN_IDX);
+}
+
 void conf_dims(const struct conf *c, struct dims *d)
 {
     memset(d, 0, sizeof *d);
@@ -200,6 +209,7 @@ void conf_dims(const struct conf *c, struct dims *d)
     d->ln_eps = c->model.ln_eps;
     d->init_std = c->model.init_std;
     d->inner_lr = c->model.inner_lr;
+    d->without = without(c);
     d->state = c->model.state;
     d->expand = c->model.expand;
     d->dt_rank = c->model.dt_rank;

@@ -36,6 +36,8 @@ struct conf {
         int vocab, layers, width, heads, kv_heads, ffn_width, mini_batch, conv_width;
         int gate, share_qk, pre_conv;   /* 0, 1, or -1: as the backbone has it */
         int tied;
+        int inner_norm, inner_residual, inner_bias, inner_mean;    /* 0: enum without */
+        int learn_init, learn_gate, learn_token_idx;
         double rope_theta, rms_eps, ln_eps, init_std, inner_lr;
         int state, expand, dt_rank;     /* Mamba; dt_rank -1: width / 16 */
     } model;

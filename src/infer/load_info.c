@@ -19,6 +19,7 @@ static const struct {
     INT(V), INT(L), INT(C), INT(H), INT(E), INT(K), INT(conv_width), INT(gate), INT(share_qk),
     INT(pre_conv), INT(tied), NUM(rope_theta), NUM(rms_eps), NUM(ln_eps), NUM(init_std),
     NUM(inner_lr), NEW(Hkv), NEW(state), NEW(expand), NEW(dt_rank),
+    NEW(without),
 #undef INT
 #undef NEW
 #undef NUM

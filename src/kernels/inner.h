@@ -11,18 +11,23 @@
  *
  *     eta_ij = tok_i lr_j,   tok_i = max(0, 1/(i+1) + token_idx_i),
  *     lr_j = inner_lr sigmoid(gate_j) / F.                            [E8]
+ *
+ * What f does behind its last dense layer is in inner_out.h, one dense layer under a mini-batch of
+ * steps in inner_dense.h: most inner models are made of these two.
  */
 #ifndef INNER_H
 #define INNER_H
 
 #include "src/base/real.h"
+#include "src/kernels/without.h"
 
 struct inner_in {
     const real *Q, *X, *V;      /* (r,F) queries and keys after RoPE, values */
     const real *lr;             /* (r)                                       */
     const real *tok;            /* (r)                                       */
-    const real *gamma, *beta;   /* (F) inner LayerNorm                       */
+    const real *gamma, *beta;   /* (F) inner LayerNorm; NULL without it      */
     int         r, F;
+    int         without;        /* set of enum without                       */
     real        eps;
 };
 
@@ -33,6 +38,9 @@ struct inner_grad {
 
 struct inner {
     const char *name;
+
+    /* 1 if a gradient step from the state zero leads away from it. */
+    int learns_from_zero;
 
     /* Part i of the state of a head of width F, in order; returns 0 past the
      * last.  Names are those of the parameters that hold the initial state. */

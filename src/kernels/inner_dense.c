@@ -25,15 +25,6 @@ void inner_step_by(real *y, const real *x, real c, int64_t n)
 }
 
 CLONES
-void inner_output(real *O, const real *Q, const real *h, const real *gamma, const real *beta,
-                  int r, int F)
-{
-    for (int n = 0; n < r; n++)
-        for (int i = 0; i < F; i++)
-            O[n * F + i] = Q[n * F + i] + (gamma[i] * h[n * F + i] + beta[i]);
-}
-
-CLONES
 static void add_row(real *y, const real *b, int r, int O)
 {
     for (int n = 0; n < r; n++)
@@ -87,7 +78,7 @@ static void row_dots(real *out, const real *x, const real *y, int r, int O)
 void inner_affine(real *z, const real *W, const real *b, const real *x, const struct inner_dense *d)
 {
     smm(z, x, W, d->r, d->O, d->I, 0);
-    add_row(z, b, d->r, d->O);
+    if (d->bias) add_row(z, b, d->r, d->O);
 }
 
 void inner_dense_forward(real *y, real *P, const real *W, const real *b, const real *q,
@@ -97,11 +88,11 @@ void inner_dense_forward(real *y, real *P, const real *W, const real *b, const r
     real *M = work;
 
     smm(P, q, xT, r, r, d->I, 0);
-    for (int i = 0; i < r * r; i++) P[i] += 1;
+    for (int i = 0; d->bias && i < r * r; i++) P[i] += 1;
     mix(M, P, d, -1);
     smm(y, q, W, r, d->O, d->I, 0);
     smm(y, M, g, r, d->O, r, 1);
-    add_row(y, b, r, d->O);
+    if (d->bias) add_row(y, b, r, d->O);
 }
 
 void inner_dense_step(real *W, real *b, const real *xT, const real *g, int complete,
@@ -113,7 +104,7 @@ void inner_dense_step(real *W, real *b, const real *xT, const real *g, int compl
         u[j] = complete ? -d->tok[d->r - 1] * d->lr[j] : d->lr[j];
     scale_columns(xTu, xT, u, d->I, d->r);
     smm(W, xTu, g, d->I, d->O, d->r, 1);
-    add_rows(b, g, u, d->r, d->O);
+    if (d->bias) add_rows(b, g, u, d->r, d->O);
 }
 
 /* --- backward --------------------------------------------------------------- */
@@ -214,9 +205,11 @@ void inner_dense_row(real *y, const real *W, const real *b, const real *G, const
                      const real *q, real tok, int I, int O, real *work)
 {
     smm_row(y, q, W, O, I, 0);
-    inner_add(y, b, O);
     smm_row(work, q, G, O, I, 0);
-    inner_add(work, Gb, O);
+    if (b) {
+        inner_add(y, b, O);
+        inner_add(work, Gb, O);
+    }
     inner_step_by(y, work, tok, O);
 }
 
@@ -225,5 +218,5 @@ void inner_dense_row_grad(real *G, real *Gb, const real *x, const real *g, real 
 {
     for (int i = 0; i < I; i++)
         for (int k = 0; k < O; k++) G[i * O + k] += lr * x[i] * g[k];
-    for (int k = 0; k < O; k++) Gb[k] += lr * g[k];
+    for (int k = 0; Gb && k < O; k++) Gb[k] += lr * g[k];
 }

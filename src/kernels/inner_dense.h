@@ -17,7 +17,11 @@
 
 #include "src/kernels/inner.h"
 
-struct inner_dense { int r, I, O; const real *tok, *lr; };
+struct inner_dense {
+    int         r, I, O;
+    int         bias;       /* 0: b stays as it is, zero, and P = q x' */
+    const real *tok, *lr;
+};
 
 /* Reals of work that any of these needs, for up to K rows. */
 int64_t inner_dense_work(int K, int I, int O);
@@ -64,10 +68,6 @@ static inline real *inner_take(real **p, int64_t n)
     *p += align_reals(n);
     return at;
 }
-
-/* O = Q + gamma h + beta, rows of F.                                  [E14] */
-void inner_output(real *O, const real *Q, const real *h, const real *gamma, const real *beta,
-                  int r, int F);
 
 /* y += x;  y -= c x. */
 void inner_add(real *y, const real *x, int64_t n);

@@ -36,9 +36,12 @@ void inner_ln(real *h, real *s, const real *z, int r, int F, real eps)
     }
 }
 
-CLONES
-void inner_ln_grad(real *g, const real *h, const real *s, const real *v, const real *x,
-                   const real *gamma, const real *beta, int r, int F, double *loss)
+/* Two bodies from one text: the target is v - x or, without a residual, v. */
+#define BODY static inline __attribute__((always_inline)) void
+#define TARGET_I (residual ? v_n[i] - x_n[i] : v_n[i])
+
+BODY grad(real *g, const real *h, const real *s, const real *v, const real *x, const real *gamma,
+          const real *beta, int r, int F, double *loss, int residual)
 {
     const real per = (real)1 / (real)F;
     for (int n = 0; n < r; n++) {
@@ -46,7 +49,7 @@ void inner_ln_grad(real *g, const real *h, const real *s, const real *v, const r
         const real *h_n = h + at, *v_n = v + at, *x_n = x + at;
         real *g_n = g + at, mean, along;
         for (int i = 0; i < F; i++)
-            g_n[i] = gamma[i] * h_n[i] + beta[i] - (v_n[i] - x_n[i]);  /* e */
+            g_n[i] = gamma[i] * h_n[i] + beta[i] - TARGET_I;           /* e */
         if (loss) {
             real sum;
             ROW_SUM(sum, F, g_n[i] * g_n[i]);
@@ -60,6 +63,14 @@ void inner_ln_grad(real *g, const real *h, const real *s, const real *v, const r
         const real inverse = 1 / s[n];
         for (int i = 0; i < F; i++) g_n[i] = (g_n[i] - mean - h_n[i] * along) * inverse;
     }
+}
+
+CLONES
+void inner_ln_grad(real *g, const real *h, const real *s, const real *v, const real *x,
+                   const real *gamma, const real *beta, int r, int F, int residual, double *loss)
+{
+    if (residual) grad(g, h, s, v, x, gamma, beta, r, F, loss, 1);
+    else grad(g, h, s, v, x, gamma, beta, r, F, loss, 0);
 }
 
 CLONES
@@ -85,11 +96,9 @@ void inner_ln_backward(real *dz, real *dgamma, real *dbeta, const real *dy, cons
     }
 }
 
-CLONES
-void inner_ln_grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real *dx,
-                            const real *dg, const real *g, const real *h, const real *s,
-                            const real *v, const real *x, const real *gamma, const real *beta,
-                            int r, int F)
+BODY grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real *dx, const real *dg,
+                   const real *g, const real *h, const real *s, const real *v, const real *x,
+                   const real *gamma, const real *beta, int r, int F, int residual)
 {
     const real per = (real)1 / (real)F;
     for (int n = 0; n < r; n++) {
@@ -99,7 +108,7 @@ void inner_ln_grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real 
         real dg_mean, dg_along, p_along, ds, mean, along;
         const real inverse = 1 / s[n];
 
-#define E_I (gamma[i] * h_n[i] + beta[i] - (v_n[i] - x_n[i]))
+#define E_I (gamma[i] * h_n[i] + beta[i] - TARGET_I)
         ROW_SUM(dg_mean, F, dg_n[i]);
         ROW_SUM(dg_along, F, dg_n[i] * h_n[i]);
         ROW_SUM(p_along, F, E_I * gamma[i] * h_n[i]);
@@ -115,7 +124,7 @@ void inner_ln_grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real 
             dgamma[i] += dp * e + de * h_n[i];
             dbeta[i] += de;
             dv_n[i] -= de;
-            dx_n[i] += de;
+            if (residual) dx_n[i] += de;
             dz_n[i] = de * gamma[i] - (dg_n[i] * p_along + p * dg_along) * inverse;  /* dh */
         }
 #undef E_I
@@ -126,4 +135,14 @@ void inner_ln_grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real 
         for (int i = 0; i < F; i++)
             dz_n[i] = (dz_n[i] - mean - h_n[i] * along) * inverse + ds * per * h_n[i];
     }
+}
+
+CLONES
+void inner_ln_grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real *dx,
+                            const real *dg, const real *g, const real *h, const real *s,
+                            const real *v, const real *x, const real *gamma, const real *beta,
+                            int r, int F, int residual)
+{
+    if (residual) grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, F, 1);
+    else grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, F, 0);
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "src/kernels/inner_dense.h"
-#include "src/kernels/inner_ln.h"
+#include "src/kernels/inner_out.h"
 #include "src/kernels/smm.h"
 
 static int part(int i, int F, const char **name, int *rows, int *cols)
@@ -56,7 +56,8 @@ static int64_t work_reals(int K, int F)
 
 static struct inner_dense dense_of(const struct inner_in *in)
 {
-    return (struct inner_dense){ in->r, in->F, in->F, in->tok, in->lr };
+    return (struct inner_dense){ in->r, in->F, in->F, !(in->without & WITHOUT_BIAS), in->tok,
+                                 in->lr };
 }
 
 /* Z = X W + b and what follows from it: [E10], [E11]. */
@@ -65,8 +66,8 @@ static void gradient(const struct saved *s, const real *state, const struct inne
 {
     const struct inner_dense d = dense_of(in);
     inner_affine(Z, state, state + (int64_t)in->F * in->F, in->X, &d);
-    inner_ln(s->h1, s->s1, Z, in->r, in->F, in->eps);
-    inner_ln_grad(s->g, s->h1, s->s1, in->V, in->X, in->gamma, in->beta, in->r, in->F, loss);
+    inner_out(s->h1, s->s1, Z, in);
+    inner_out_grad(s->g, s->h1, s->s1, in, loss);
 }
 
 static void forward(real *O, real *state, real *igrad, const struct inner_in *in, int complete,
@@ -83,8 +84,8 @@ static void forward(real *O, real *state, real *igrad, const struct inner_in *in
     gradient(&s, state, in, Z, loss);
     smm_transpose(s.XT, in->X, r, F);
     inner_dense_forward(Z, s.P, state, state + FF, in->Q, s.XT, s.g, &d, p);
-    inner_ln(s.h2, s.s2, Z, r, F, in->eps);
-    inner_output(O, in->Q, s.h2, in->gamma, in->beta, r, F);
+    inner_out(s.h2, s.s2, Z, in);
+    inner_out_value(O, s.h2, in);
 
     if (!complete && !igrad) return;
     real *to = complete ? state : igrad;
@@ -102,13 +103,10 @@ static void backward(struct inner_grad *o, real *dstate, const real *dO,
     real *p = work, *dZ = inner_take(&p, rF), *dg = inner_take(&p, rF);
     real *dW = dstate, *db = dstate + (int64_t)F * F;
 
-    /* O = Q + LN(Zb) */
-    inner_add(o->dQ, dO, rF);
-    inner_ln_backward(dZ, o->dgamma, o->dbeta, dO, s.h2, s.s2, in->gamma, r, F);
+    inner_out_value_backward(o, dZ, dO, s.h2, s.s2, in);
     inner_dense_backward(o, o->dQ, o->dX, dg, dW, db, dZ, s.P, s.W, in->Q, in->X, s.g, complete,
                          &d, p);
-    inner_ln_grad_backward(dZ, o->dgamma, o->dbeta, o->dV, o->dX, dg, s.g, s.h1, s.s1, in->V,
-                           in->X, in->gamma, in->beta, r, F);
+    inner_out_grad_backward(o, dZ, dg, s.g, s.h1, s.s1, in);
     inner_affine_backward(o->dX, dW, db, dZ, s.W, s.XT, &d, p);
 }
 
@@ -119,12 +117,14 @@ static void step(real *O, real *state, real *igrad, const struct inner_in *in, i
     const int64_t FF = (int64_t)F * F;
     const struct saved s = saved_at(work, 1, F);
     real *p = work + saved_reals(1, F), *z = inner_take(&p, F);
+    const int bias = !(in->without & WITHOUT_BIAS);
+    real *b = bias ? state + FF : NULL, *Gb = bias ? igrad + FF : NULL;
 
     gradient(&s, state, in, z, NULL);
-    inner_dense_row_grad(igrad, igrad + FF, in->X, s.g, in->lr[0], F, F);
-    inner_dense_row(z, state, state + FF, igrad, igrad + FF, in->Q, in->tok[0], F, F, p);
-    inner_ln(s.h2, s.s2, z, 1, F, in->eps);
-    inner_output(O, in->Q, s.h2, in->gamma, in->beta, 1, F);
+    inner_dense_row_grad(igrad, Gb, in->X, s.g, in->lr[0], F, F);
+    inner_dense_row(z, state, b, igrad, Gb, in->Q, in->tok[0], F, F, p);
+    inner_out(s.h2, s.s2, z, in);
+    inner_out_value(O, s.h2, in);
     if (!last) return;
     inner_step_by(state, igrad, in->tok[0], FF + F);
     memset(igrad, 0, (size_t)(FF + F) * sizeof *igrad);
@@ -141,7 +141,7 @@ static double loss_at(const real *state, const struct inner_in *in, real *work)
 static double flops(int K, int F) { return 6.0 * F * F + 4.0 * K * F; }
 
 const struct inner inner_linear = {
-    .name = "linear", .part = part, .state_reals = state_reals, .saved_reals = saved_reals,
+    .name = "linear", .learns_from_zero = 1, .part = part, .state_reals = state_reals, .saved_reals = saved_reals,
     .work_reals = work_reals, .forward = forward, .backward = backward, .step = step,
     .loss = loss_at, .flops = flops,
 };

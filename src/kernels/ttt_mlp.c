@@ -4,7 +4,7 @@
 
 #include "src/kernels/inner_dense.h"
 #include "src/kernels/inner_gelu.h"
-#include "src/kernels/inner_ln.h"
+#include "src/kernels/inner_out.h"
 #include "src/kernels/smm.h"
 
 #define HIDDEN 4  /* hidden width in head widths */
@@ -80,8 +80,9 @@ struct both { struct inner_dense one, two; };
 
 static struct both both_of(const struct inner_in *in)
 {
-    const int F = in->F, M = HIDDEN * F;
-    return (struct both){ { in->r, F, M, in->tok, in->lr }, { in->r, M, F, in->tok, in->lr } };
+    const int F = in->F, M = HIDDEN * F, bias = !(in->without & WITHOUT_BIAS);
+    return (struct both){ { in->r, F, M, bias, in->tok, in->lr },
+                          { in->r, M, F, bias, in->tok, in->lr } };
 }
 
 /* Keys' side: [E16]. */
@@ -98,8 +99,8 @@ static void gradient(const struct saved *s, const real *state, const struct inne
     inner_affine(s->Z1, w.W1, w.b1, in->X, &d.one);
     inner_gelu(s->X2, s->Z1, rM);
     inner_affine(Z2, w.W2, w.b2, s->X2, &d.two);
-    inner_ln(s->h1, s->s1, Z2, r, F, in->eps);
-    inner_ln_grad(s->g2, s->h1, s->s1, in->V, in->X, in->gamma, in->beta, r, F, loss);
+    inner_out(s->h1, s->s1, Z2, in);
+    inner_out_grad(s->g2, s->h1, s->s1, in, loss);
     smm_transpose(g2T, s->g2, r, F);
     smm(AT, w.W2, g2T, M, r, F, 0);
     smm_transpose(s->A, AT, M, r);
@@ -124,8 +125,8 @@ static void forward(real *O, real *state, real *igrad, const struct inner_in *in
     inner_dense_forward(s.Z1b, s.P1, w.W1, w.b1, in->Q, s.XT, s.g1, &d.one, p);
     inner_gelu(s.X2b, s.Z1b, (int64_t)r * M);
     inner_dense_forward(Z2, s.P2, w.W2, w.b2, s.X2b, s.X2T, s.g2, &d.two, p);
-    inner_ln(s.h2, s.s2, Z2, r, F, in->eps);
-    inner_output(O, in->Q, s.h2, in->gamma, in->beta, r, F);
+    inner_out(s.h2, s.s2, Z2, in);
+    inner_out_value(O, s.h2, in);
 
     if (!complete && !igrad) return;
     const struct state to = state_at(complete ? state : igrad, F);
@@ -149,8 +150,7 @@ static void backward(struct inner_grad *o, real *dstate, const real *dO,
     /* Queries' side, from the output down. */
     memset(dX2b, 0, (size_t)rM * sizeof *dX2b);
     memset(dX2, 0, (size_t)rM * sizeof *dX2);
-    inner_add(o->dQ, dO, rF);
-    inner_ln_backward(dZ2, o->dgamma, o->dbeta, dO, s.h2, s.s2, in->gamma, r, F);
+    inner_out_value_backward(o, dZ2, dO, s.h2, s.s2, in);
     inner_dense_backward(o, dX2b, dX2, dg2, dw.W2, dw.b2, dZ2, s.P2, w.W2, s.X2b, s.X2, s.g2,
                          complete, &d.two, p);
     memset(dZ, 0, (size_t)rM * sizeof *dZ);
@@ -166,8 +166,7 @@ static void backward(struct inner_grad *o, real *dstate, const real *dO,
     smm(dw.W2, dX2b, s.g2, M, F, r, 1);
 
     /* g2 and the keys' side. */
-    inner_ln_grad_backward(dZ2, o->dgamma, o->dbeta, o->dV, o->dX, dg2, s.g2, s.h1, s.s1, in->V,
-                           in->X, in->gamma, in->beta, r, F);
+    inner_out_grad_backward(o, dZ2, dg2, s.g2, s.h1, s.s1, in);
     inner_affine_backward(dX2, dw.W2, dw.b2, dZ2, w.W2, s.X2T, &d.two, p);
     inner_gelu_backward(dZ, dX2, s.Z1, rM);
     inner_affine_backward(o->dX, dw.W1, dw.b1, dZ, w.W1, s.XT, &d.one, p);
@@ -178,17 +177,18 @@ static void step(real *O, real *state, real *igrad, const struct inner_in *in, i
 {
     const int F = in->F, M = HIDDEN * F;
     const struct saved s = saved_at(work, 1, F);
-    const struct state w = state_at(state, F), G = state_at(igrad, F);
+    struct state w = state_at(state, F), G = state_at(igrad, F);
     real *p = work + saved_reals(1, F), *z = inner_take(&p, F);
 
+    if (in->without & WITHOUT_BIAS) w.b1 = w.b2 = G.b1 = G.b2 = NULL;
     gradient(&s, state, in, p, NULL);
     inner_dense_row_grad(G.W1, G.b1, in->X, s.g1, in->lr[0], F, M);
     inner_dense_row_grad(G.W2, G.b2, s.X2, s.g2, in->lr[0], M, F);
     inner_dense_row(s.Z1b, w.W1, w.b1, G.W1, G.b1, in->Q, in->tok[0], F, M, p);
     inner_gelu(s.X2b, s.Z1b, M);
     inner_dense_row(z, w.W2, w.b2, G.W2, G.b2, s.X2b, in->tok[0], M, F, p);
-    inner_ln(s.h2, s.s2, z, 1, F, in->eps);
-    inner_output(O, in->Q, s.h2, in->gamma, in->beta, 1, F);
+    inner_out(s.h2, s.s2, z, in);
+    inner_out_value(O, s.h2, in);
     if (!last) return;
     inner_step_by(state, igrad, in->tok[0], state_reals(F));
     memset(igrad, 0, (size_t)state_reals(F) * sizeof *igrad);

@@ -12,6 +12,7 @@
 #define DIMS_H
 
 #include "src/base/real.h"
+#include "src/kernels/without.h"
 
 struct dims {
     char   layer[16];    /* sequence layer: "ttt_linear", ...              */
@@ -27,6 +28,7 @@ struct dims {
     double ln_eps;       /* inner LayerNorm and post_norm                  */
     double init_std;
     double inner_lr;     /* base inner learning rate                       */
+    int    without;      /* parts a TTT layer lacks, a set of enum without */
     int    state;        /* Mamba: numbers of a channel's state            */
     int    expand;       /* Mamba: channels are expand * C                 */
     int    dt_rank;      /* Mamba: width that step sizes are projected from */

@@ -14,7 +14,8 @@ const struct layer *layers_row(int i)
 void layer_trim(const struct layer *layer, struct dims *d)
 {
     if (!(layer->has & HAS_HEADS)) d->H = 1, d->Hkv = 0;
-    if (!(layer->has & HAS_INNER)) d->K = 1, d->gate = d->share_qk = d->pre_conv = 0;
+    if (!(layer->has & HAS_INNER))
+        d->K = 1, d->gate = d->share_qk = d->pre_conv = d->without = 0;
     if (!(layer->has & HAS_STATE)) d->state = d->expand = d->dt_rank = 0;
 }
 

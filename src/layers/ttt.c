@@ -75,7 +75,7 @@ static void work(struct tape *w, struct arena *a, const struct dims *d, int B, i
     w->v[W_ROPE] = arena_reals(a, (int64_t)d->K * F);
     w->v[W_TOK] = arena_reals(a, d->K);
     w->v[W_INIT] = arena_reals(a, d->H * heads_stride(f, F) / 2);
-    w->v[W_LOCAL] = arena_reals(a, threads * heads_scratch(f, d->K, F, group, backward));
+    w->v[W_LOCAL] = arena_reals(a, threads * heads_scratch(f, T, d->K, F, group, backward));
     if (!backward) return;
     for (int i = W_DY; i <= W_DV; i++) w->v[i] = arena_reals(a, NC);
     w->v[W_DSIG] = arena_reals(a, N * d->H);
@@ -94,6 +94,19 @@ static void gate_sigmoid(real *sig, const real *bias, int64_t N, int H)
         for (int h = 0; h < H; h++) sig[n * H + h] = vsigmoid(sig[n * H + h] + bias[h]);
 }
 
+/* The gate of the inner learning rate: [E8]; 1 without it. */
+static void inner_rates(const struct layer_call *c, const real *h, real *sig)
+{
+    const int k = ttt_places(c->d).lr, H = c->d->H, N = c->B * c->T;
+
+    if (k < 0) {
+        for (int64_t i = 0; i < (int64_t)N * H; i++) sig[i] = 1;
+        return;
+    }
+    linear_forward(c, k, sig, h, H, c->d->C);
+    gate_sigmoid(sig, call_w(c, k + 1), N, H);
+}
+
 /* A share of the heads.  The order of s->in is that of the table at the end. */
 static struct heads heads_of(const struct layer_call *c, const struct head_share *s, real *carry,
                              struct tape *w)
@@ -106,12 +119,13 @@ static struct heads heads_of(const struct layer_call *c, const struct head_share
     const int64_t stride = heads_stride(f, F);
 
     heads_rope(w->v[W_ROPE], n, F, d->rope_theta);
-    heads_tok(w->v[W_TOK], call_w(c, p.token_idx), d->K);
+    heads_tok(w->v[W_TOK], p.token_idx < 0 ? NULL : call_w(c, p.token_idx), d->K, d->without);
     if (c->stats) ttt_initial_states(c, w->v[W_INIT], stride / 2);
     return (struct heads){
         .inner = f, .call = c, .H = s->H, .h0 = s->h0, .q = s->in[0], .k = s->in[1], .v = s->in[2],
         .sig = s->in[3], .tok = w->v[W_TOK], .rope = w->v[W_ROPE],
-        .gamma = call_w(c, p.norm) + s->h0 * F, .beta = call_w(c, p.norm + 1) + s->h0 * F,
+        .gamma = p.norm < 0 ? NULL : call_w(c, p.norm) + s->h0 * F,
+        .beta = p.norm < 0 ? NULL : call_w(c, p.norm + 1) + s->h0 * F,
         .init = w->v[W_INIT] + s->h0 * stride / 2, .carry = carry,
         .carry_reals = ttt_carry_reals(d), .offset = ttt_halo_reals(d) + s->h0 * stride,
         .kept = s->kept, .scratch = w->v[W_LOCAL],
@@ -152,8 +166,7 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
 
     linear_forward(c, p.v, t->v[T_V], h, C, C);
     if (d->gate) linear_forward(c, p.g, t->v[T_G], h, C, C);
-    linear_forward(c, p.lr, t->v[T_SIG], h, d->H, C);
-    gate_sigmoid(t->v[T_SIG], call_w(c, p.lr + 1), c->B * c->T, d->H);
+    inner_rates(c, h, t->v[T_SIG]);
     if (d->share_qk) {
         shared_qk(c, carry, t);
     } else {
@@ -226,18 +239,19 @@ static void post_norm_backward(const struct layer_call *c, struct tape *t, struc
 /* The small parameters of H heads from h0 on, sequence by sequence.  Every head is a
  * contribution of its own, so that it does not matter which rank has which. */
 static void small_grads(const struct layer_call *c, const struct ttt_places *p, const real *small,
-                        int h0, int H)
+                        const real *tok, int h0, int H)
 {
     const int F = head_width(c->d), K = c->d->K;
-    const real *token_idx = call_w(c, p->token_idx);
 
     for (int i = 0; i < c->B * H; i++) {
         const real *s = small + i * heads_small(K, F);
         const int64_t at = (int64_t)(h0 + i % H) * F;
-        grad_add(c->grad, call_at(c, p->norm) + at, s, F);
-        grad_add(c->grad, call_at(c, p->norm + 1) + at, s + F, F);
-        for (int k = 0; k < K; k++)
-            if ((real)1 / (real)(k + 1) + token_idx[k] > 0)  /* else clamped, [E8] */
+        if (p->norm >= 0) {
+            grad_add(c->grad, call_at(c, p->norm) + at, s, F);
+            grad_add(c->grad, call_at(c, p->norm + 1) + at, s + F, F);
+        }
+        for (int k = 0; p->token_idx >= 0 && k < K; k++)
+            if (tok[k] > 0)  /* else clamped, [E8] */
                 grad_add(c->grad, call_at(c, p->token_idx) + k, s + 2 * F + k, 1);
     }
 }
@@ -303,7 +317,7 @@ static void inner_backward(const struct layer_call *c, const struct head_share *
     memset(g.small, 0, (size_t)(c->B * s.H * heads_small(d->K, head_width(d))) * sizeof(real));
     poke();
     heads_backward(&s, &g, share->dout);
-    small_grads(c, &p, g.small, s.h0, s.H);
+    small_grads(c, &p, g.small, s.tok, s.h0, s.H);
 }
 
 /* Without the gradient of the halo that the slice left behind. */
@@ -345,8 +359,10 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
     const int C = d->C;
 
     linear_backward(c, p.v, dh, w->v[W_DV], h, C, C, d->gate);
-    gate_backward(c, w->v[W_DSIG], t->v[T_SIG], p.lr + 1);
-    linear_backward(c, p.lr, dh, w->v[W_DSIG], h, d->H, C, 1);
+    if (p.lr >= 0) {
+        gate_backward(c, w->v[W_DSIG], t->v[T_SIG], p.lr + 1);
+        linear_backward(c, p.lr, dh, w->v[W_DSIG], h, d->H, C, 1);
+    }
     if (d->share_qk) {
         linear_backward(c, p.q, dh, w->v[W_DU], h, C, C, 1);
     } else {

@@ -21,21 +21,23 @@ struct local {
     int64_t rows, small, saved_n;     /* strides from mini-batch to mini-batch */
 };
 
-/* Lay the arrays out from p; returns the reals they take.  p may be NULL when
- * only the size is wanted. */
-static int64_t local_at(struct local *l, real *p, const struct inner *in, int K, int F, int n,
-                        int backward)
+/* Lay the arrays out from p; returns the reals they take.  p may be NULL when only the size is
+ * wanted.  No mini-batch has more rows than the slice, no group more mini-batches. */
+static int64_t local_at(struct local *l, real *p, const struct inner *in, int T, int K, int F,
+                        int group, int backward)
 {
+    const int rows = T < K ? T : K, batches = heads_batches(T, K);
+    const int64_t n = !backward ? 1 : group < batches ? group : batches;
     int64_t used = 0;
-    l->rows = align_reals((int64_t)K * F);
-    l->small = align_reals(K);
-    l->saved_n = backward ? in->saved_reals(K, F) : 0;
+    l->rows = align_reals((int64_t)rows * F);
+    l->small = align_reals(rows);
+    l->saved_n = backward ? in->saved_reals(rows, F) : 0;
     const struct { real **to; int64_t n; } arrays[] = {
         { &l->Q, n * l->rows }, { &l->X, n * l->rows }, { &l->V, n * l->rows },
         { &l->lr, n * l->small }, { &l->saved, n * l->saved_n },
         { &l->O, l->rows }, { &l->dQ, l->rows }, { &l->dX, l->rows }, { &l->dV, l->rows },
         { &l->dlr, l->small }, { &l->state, align_reals(in->state_reals(F)) },
-        { &l->work, align_reals(in->work_reals(K, F)) },
+        { &l->work, align_reals(in->work_reals(rows, F)) },
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i].to = p ? p + used : NULL;
@@ -44,10 +46,10 @@ static int64_t local_at(struct local *l, real *p, const struct inner *in, int K,
     return used;
 }
 
-int64_t heads_scratch(const struct inner *in, int K, int F, int group, int backward)
+int64_t heads_scratch(const struct inner *in, int T, int K, int F, int group, int backward)
 {
     struct local l;
-    return local_at(&l, NULL, in, K, F, backward ? group : 1, backward);
+    return local_at(&l, NULL, in, T, K, F, group, backward);
 }
 
 void heads_rope(real *rope, int n, int F, double theta)
@@ -61,10 +63,11 @@ void heads_rope(real *rope, int n, int F, double theta)
         }
 }
 
-void heads_tok(real *tok, const real *token_idx, int K)
+void heads_tok(real *tok, const real *token_idx, int K, int without)
 {
     for (int i = 0; i < K; i++) {
-        const real x = (real)1 / (real)(i + 1) + token_idx[i];
+        const real mean = without & WITHOUT_MEAN ? 1 : (real)1 / (real)(i + 1);
+        const real x = token_idx ? mean + token_idx[i] : mean;
         tok[i] = x > 0 ? x : 0;
     }
 }
@@ -105,9 +108,13 @@ static struct inner_in load(const struct heads *s, struct local *l, int i, int64
     const int64_t from = row * ld + (int64_t)h * F;
     struct inner_in in = {
         .Q = l->Q + i * l->rows, .X = l->X + i * l->rows, .V = l->V + i * l->rows,
-        .lr = l->lr + i * l->small, .tok = s->tok + at, .gamma = s->gamma + (int64_t)h * F,
-        .beta = s->beta + (int64_t)h * F, .r = r, .F = F, .eps = (real)d->ln_eps,
+        .lr = l->lr + i * l->small, .tok = s->tok + at, .r = r, .F = F,
+        .without = d->without, .eps = (real)d->ln_eps,
     };
+    if (s->gamma) {
+        in.gamma = s->gamma + (int64_t)h * F;
+        in.beta = s->beta + (int64_t)h * F;
+    }
     const real scale = (real)(s->call->inner_lr / F);
     turn(l->Q + i * l->rows, s->q + from, s->rope, at, r, F, F, ld, 1);
     turn(l->X + i * l->rows, s->k + from, s->rope, at, r, F, F, ld, 1);
@@ -154,12 +161,13 @@ void heads_forward(const struct heads *s, real *o)
 {
     const struct dims *d = s->call->d;
     const int F = head_width(d), tasks = s->call->B * s->H;
-    const int64_t each = heads_scratch(s->inner, d->K, F, 1, 0);
+    const int64_t each = heads_scratch(s->inner, s->call->T, d->K, F, 1, 0);
 
     #pragma omp parallel for schedule(dynamic)
     for (int i = 0; i < tasks; i++) {
         struct local l;
-        local_at(&l, s->scratch + omp_get_thread_num() * each, s->inner, d->K, F, 1, 0);
+        local_at(&l, s->scratch + omp_get_thread_num() * each, s->inner,
+                 s->call->T, d->K, F, 1, 0);
         forward_head(s, o, &l, i / s->H, i % s->H);
     }
 }
@@ -218,14 +226,15 @@ void heads_backward(const struct heads *s, struct heads_grad *g, const real *dO)
 {
     const struct dims *d = s->call->d;
     const int F = head_width(d), tasks = s->call->B * s->H, group = s->call->group;
-    const int64_t each = heads_scratch(s->inner, d->K, F, group, 1);
+    const int64_t each = heads_scratch(s->inner, s->call->T, d->K, F, group, 1);
     check(s->call->pos % d->K == 0 && group <= HEADS_MAX_GROUP);
 
     #pragma omp parallel for schedule(dynamic)
     for (int i = 0; i < tasks; i++) {
         struct local l;
         struct inner_in in[HEADS_MAX_GROUP];
-        local_at(&l, s->scratch + omp_get_thread_num() * each, s->inner, d->K, F, group, 1);
+        local_at(&l, s->scratch + omp_get_thread_num() * each, s->inner,
+                 s->call->T, d->K, F, group, 1);
         backward_head(s, g, dO, &l, in, i / s->H, i % s->H);
     }
 }

@@ -26,7 +26,7 @@ struct heads {
     const real *sig;              /* (N,H) sigmoid of the gate of [E8]           */
     const real *tok;              /* (K) of [E8]                                 */
     const real *rope;             /* (K,F): cos (F/2), then sin (F/2)            */
-    const real *gamma, *beta;     /* (.,F) of head h0 and on                     */
+    const real *gamma, *beta;     /* (.,F) of head h0 and on; NULL without norm  */
     const real *init;             /* (H,SA) initial states, for stats; or NULL   */
     real       *carry;            /* (B, carry): states at `offset`              */
     int64_t     carry_reals, offset;
@@ -45,13 +45,13 @@ int64_t heads_stride(const struct inner *in, int F);
 int heads_batches(int T, int K);
 int heads_groups(int T, int K, int group);
 
-/* Reals of `small` for one head, and of one thread's scratch. */
+/* Reals of `small` for one head, and of one thread's scratch for slices of up to T tokens. */
 int64_t heads_small(int K, int F);
-int64_t heads_scratch(const struct inner *in, int K, int F, int group, int backward);
+int64_t heads_scratch(const struct inner *in, int T, int K, int F, int group, int backward);
 
-/* Fill rope (K,F) for positions [0, n), and tok (K). */
+/* Fill rope (K,F) for positions [0, n), and tok (K); token_idx NULL: zeros. */
 void heads_rope(real *rope, int n, int F, double theta);
-void heads_tok(real *tok, const real *token_idx, int K);
+void heads_tok(real *tok, const real *token_idx, int K, int without);
 
 /* o (N,H*F) set; carry [in,out]. */
 void heads_forward(const struct heads *s, real *o);

@@ -19,9 +19,18 @@ const struct inner *ttt_inner(const struct dims *d)
     die("no inner model for the layer '%s'", d->layer);
 }
 
+static int has(const struct dims *d, enum without part) { return !(d->without & part); }
+
+/* Is a part of the state learned?  A bias is one row. */
+static int learned(const struct dims *d, int rows)
+{
+    return has(d, WITHOUT_INIT) && (rows > 1 || has(d, WITHOUT_BIAS));
+}
+
 struct ttt_places ttt_places(const struct dims *d)
 {
-    struct ttt_places p = { .k = -1, .g = -1, .conv_q = -1, .conv_k = -1 };
+    struct ttt_places p = { .k = -1, .g = -1, .conv_q = -1, .conv_k = -1, .lr = -1,
+                            .token_idx = -1, .norm = -1 };
     const char *name;
     int n = 0, rows, cols;
 
@@ -34,12 +43,13 @@ struct ttt_places ttt_places(const struct dims *d)
         p.conv_q = n, n += 2;
         p.conv_k = n, n += 2;
     }
-    p.lr = n, n += 2;
-    p.token_idx = n++;
-    p.norm = n, n += 2;
-    p.state = n;
-    while (ttt_inner(d)->part(p.parts, head_width(d), &name, &rows, &cols)) p.parts++;
-    n += p.parts;
+    if (has(d, WITHOUT_GATE)) p.lr = n, n += 2;
+    if (has(d, WITHOUT_TOKEN_IDX)) p.token_idx = n++;
+    if (has(d, WITHOUT_NORM)) p.norm = n, n += 2;
+    for (; ttt_inner(d)->part(p.parts, head_width(d), &name, &rows, &cols); p.parts++) {
+        check(p.parts < TTT_PARTS);
+        p.state[p.parts] = learned(d, rows) ? n++ : -1;
+    }
     p.post = n;
     return p;
 }
@@ -54,6 +64,11 @@ int ttt_fits(const struct dims *d)
     if (head_width(d) % 2)
         return fail(ERR_CONFIG, "head width %d (model.width / model.heads) must be even for RoPE",
                     head_width(d));
+    if (d->without < 0 || d->without >= 2 * WITHOUT_MEAN)
+        return fail(ERR_CONFIG, "this model lacks parts of the TTT layer that are not known here");
+    if (!has(d, WITHOUT_INIT) && !ttt_inner(d)->learns_from_zero)
+        return fail(ERR_CONFIG, "model.learn_init false: the inner model of %s would stay zero",
+                    d->layer);
     return OK;
 }
 
@@ -85,13 +100,19 @@ void ttt_params(struct param_table *t, const struct dims *d, const char *prefix)
         add(t, prefix, "conv_k.weight", INIT_UNIFORM, conv, 3, C, 1, W);
         add(t, prefix, "conv_k.bias", INIT_UNIFORM, conv, 1, C, 0, 0);
     }
-    add(t, prefix, "learnable_ttt_lr_weight", INIT_NORMAL, std, 3, H, 1, C);
-    add(t, prefix, "learnable_ttt_lr_bias", INIT_ZERO, 0, 2, H, 1, 0);
-    add(t, prefix, "learnable_token_idx", INIT_ZERO, 0, 1, d->K, 0, 0);
-    add(t, prefix, "ttt_norm_weight", INIT_ONE, 0, 2, H, F, 0);
-    add(t, prefix, "ttt_norm_bias", INIT_ZERO, 0, 2, H, F, 0);
+    if (has(d, WITHOUT_GATE)) {
+        add(t, prefix, "learnable_ttt_lr_weight", INIT_NORMAL, std, 3, H, 1, C);
+        add(t, prefix, "learnable_ttt_lr_bias", INIT_ZERO, 0, 2, H, 1, 0);
+    }
+    if (has(d, WITHOUT_TOKEN_IDX))
+        add(t, prefix, "learnable_token_idx", INIT_ZERO, 0, 1, d->K, 0, 0);
+    if (has(d, WITHOUT_NORM)) {
+        add(t, prefix, "ttt_norm_weight", INIT_ONE, 0, 2, H, F, 0);
+        add(t, prefix, "ttt_norm_bias", INIT_ZERO, 0, 2, H, F, 0);
+    }
     for (int i = 0; ttt_inner(d)->part(i, F, &name, &rows, &cols); i++)
-        add(t, prefix, name, rows > 1 ? INIT_NORMAL : INIT_ZERO, std, 3, H, rows, cols);
+        if (learned(d, rows))
+            add(t, prefix, name, rows > 1 ? INIT_NORMAL : INIT_ZERO, std, 3, H, rows, cols);
     add(t, prefix, "post_norm.weight", INIT_ONE, 0, 1, C, 0, 0);
     add(t, prefix, "post_norm.bias", INIT_ZERO, 0, 1, C, 0, 0);
 }
@@ -144,7 +165,7 @@ int ttt_state(const struct dims *d, int i, const char **name, int shape[3], int6
         if (!fast_weight(d, part, name, &shape[1], &shape[2], offset, stride)) return 0;
         shape[0] = d->H;
         if (i < parts) return 1;
-        check(part < 4);
+        check(part < TTT_PARTS);
         *name = igrad[part];
         *offset += *stride / 2;
         return 1;
@@ -168,8 +189,11 @@ void ttt_initial_states(const struct layer_call *c, real *out, int64_t stride)
 
     for (int i = 0; ttt_inner(c->d)->part(i, head_width(c->d), &name, &rows, &cols); i++) {
         const int64_t n = (int64_t)rows * cols;
-        for (int h = 0; h < c->d->H; h++)
-            memcpy(out + h * stride + at, call_w(c, p.state + i) + h * n, (size_t)n * sizeof *out);
+        for (int h = 0; h < c->d->H; h++) {
+            real *to = out + h * stride + at;
+            if (p.state[i] < 0) memset(to, 0, (size_t)n * sizeof *to);
+            else memcpy(to, call_w(c, p.state[i]) + h * n, (size_t)n * sizeof *to);
+        }
         at += n;
     }
 }
@@ -193,9 +217,9 @@ void ttt_carry_start_backward(const struct layer_call *c, const real *dcarry)
 
     for (int b = 0; b < c->B; b++)
         for (int i = 0; fast_weight(c->d, i, &name, &rows, &cols, &offset, &stride); i++)
-            for (int h = 0; h < c->d->H; h++) {
+            for (int h = 0; p.state[i] >= 0 && h < c->d->H; h++) {
                 const int64_t n = (int64_t)rows * cols;
-                grad_add(c->grad, call_at(c, p.state + i) + h * n,
+                grad_add(c->grad, call_at(c, p.state[i]) + h * n,
                          dcarry + b * reals + offset + h * stride, n);
             }
 }

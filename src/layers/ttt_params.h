@@ -5,9 +5,12 @@
 #include "src/kernels/inner.h"
 #include "src/layers/layer.h"
 
-/* Places of the parameters after the layer's first one; -1: not there. */
+#define TTT_PARTS 4  /* most that the state of an inner model has */
+
+/* Places of the parameters after the layer's first one; -1: not there.  state[i]: where part i of
+ * the fast weights begins, of `parts`. */
 struct ttt_places {
-    int q, k, v, o, g, conv_q, conv_k, lr, token_idx, norm, state, parts, post;
+    int q, k, v, o, g, conv_q, conv_k, lr, token_idx, norm, state[TTT_PARTS], parts, post;
 };
 
 struct ttt_places ttt_places(const struct dims *d);

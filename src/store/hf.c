@@ -252,6 +252,9 @@ static int can_be_said(const struct dims *d)
     for (size_t i = 0; i < LAYERS; i++) known |= !strcmp(d->layer, layers[i].ours);
     if (!known)
         return fail(ERR_CONFIG, "no Hugging Face model has the sequence layer %s", d->layer);
+    if (d->without)
+        return fail(ERR_CONFIG, "a model without parts of the TTT layer (model.inner_*, "
+                    "model.learn_*) is not one of the public code");
     if (d->ln_eps != LN_EPS)
         return fail(ERR_CONFIG, "model.ln_eps is %g, but the public code fixes it to %g", d->ln_eps,
                     LN_EPS);

@@ -356,6 +356,27 @@ static void files(void **state)
     assert_int_equal(conf_read(&c, "/tmp", NULL, 0), ERR_MISSING);
 }
 
+static void parts_left_out_reach_the_layer(void **state)
+{
+    struct conf c;
+    struct dims d;
+    (void)state;
+
+    static const struct { const char *key; int part; } parts[] = {
+        { "inner_norm", WITHOUT_NORM }, { "inner_residual", WITHOUT_RESIDUAL },
+        { "inner_bias", WITHOUT_BIAS }, { "inner_mean", WITHOUT_MEAN },
+        { "learn_init", WITHOUT_INIT }, { "learn_gate", WITHOUT_GATE },
+        { "learn_token_idx", WITHOUT_TOKEN_IDX },
+    };
+    for (int i = 0; i < 7; i++) {
+        char text[128];
+        snprintf(text, sizeof text, HEAD "model: {%s: false}\n", parts[i].key);
+        assert_int_equal(parse(&c, text), OK);
+        conf_dims(&c, &d);
+        assert_int_equal(d.without, parts[i].part);
+    }
+}
+
 static void modules_see_it(void **state)
 {
     struct conf c;
@@ -374,7 +395,7 @@ static void modules_see_it(void **state)
     assert_true(d.V == 99 && d.L == 3 && d.C == 24 && d.H == 2 && d.E == 7 && d.K == 8);
     assert_true(d.conv_width == 3 && d.gate == 0 && d.share_qk == 1 && d.pre_conv == 1);
     assert_true(d.tied == 1 && d.rope_theta == 5 && d.rms_eps == 1e-3 && d.ln_eps == 1e-4);
-    assert_true(d.init_std == 0.5 && d.inner_lr == 2);
+    assert_true(d.init_std == 0.5 && d.inner_lr == 2 && d.without == 0);
     conf_pass(&c, &o, 1);
     assert_true(o.context == 32 && o.slice_tokens == 16 && o.micro_batch == 2);
     assert_true(o.inner_group == 3 && o.remat == REMAT_BLOCK && o.mask_token == 1);
@@ -443,6 +464,7 @@ static void slurm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_left_out_reach_the_layer),
         cmocka_unit_test(bad_ones),
         cmocka_unit_test(all_at_once),
         cmocka_unit_test(every_key_is_strict),

@@ -16,7 +16,7 @@ static struct dims example(void)
     return (struct dims){ .layer = "ttt_linear", .V = 4097, .L = 3, .C = 96, .H = 2, .E = 352,
                           .K = 16, .conv_width = 4, .gate = 1, .share_qk = 0, .pre_conv = 1,
                           .tied = 1, .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1.0 / 3e6,
-                          .init_std = 0.02, .inner_lr = 0.1 };
+                          .init_std = 0.02, .inner_lr = 0.1, .without = 5 };
 }
 
 static int same(const struct dims *a, const struct dims *b)
@@ -25,7 +25,8 @@ static int same(const struct dims *a, const struct dims *b)
            a->H == b->H && a->E == b->E && a->K == b->K && a->conv_width == b->conv_width &&
            a->gate == b->gate && a->share_qk == b->share_qk && a->pre_conv == b->pre_conv &&
            a->tied == b->tied && a->rope_theta == b->rope_theta && a->rms_eps == b->rms_eps &&
-           a->ln_eps == b->ln_eps && a->init_std == b->init_std && a->inner_lr == b->inner_lr;
+           a->ln_eps == b->ln_eps && a->init_std == b->init_std && a->inner_lr == b->inner_lr &&
+           a->without == b->without;
 }
 
 /* Through text, as a MANIFEST holds it: doubles come back to the same bits. */
@@ -71,6 +72,21 @@ static void a_missing_field_is_named(void **state)
     assert_int_equal(load_dims(&back, NULL, "x"), ERR_DATA);
 }
 
+/* Models of older programs lack what was added since: they are whole. */
+static void an_older_checkpoint_is_whole(void **state)
+{
+    (void)state;
+    const struct dims d = example();
+    struct dims back;
+    json_t *info = json_object();
+
+    load_describe(info, &d, 0, NULL, NULL, (struct hash){ 0, 0 });
+    json_object_del(json_object_get(info, "model"), "without");
+    assert_int_equal(load_dims(&back, info, "x"), OK);
+    assert_int_equal(back.without, 0);
+    json_decref(info);
+}
+
 static void hostile_values_are_refused(void **state)
 {
     (void)state;
@@ -99,6 +115,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_description_comes_back),
         cmocka_unit_test(a_missing_field_is_named),
+        cmocka_unit_test(an_older_checkpoint_is_whole),
         cmocka_unit_test(hostile_values_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
