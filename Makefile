@@ -80,6 +80,8 @@ all: $(BUILD)/ttt
 f64:
 	@$(MAKE) --no-print-directory F64=1 all
 
+$(BUILD)/jobs/slurm_script.o: jobs/slurm.sh  # it is part of the program
+
 $(BUILD)/mpi/%.o: mpi/%.c
 	@mkdir -p $(@D)
 	$(call say,MPICC)$(MPICC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<

@@ -5,7 +5,7 @@
 packages="gcc g++ make pkg-config git
     libopenmpi-dev openmpi-bin libopenblas-dev libdnnl-dev libxsmm-dev
     libzstd-dev libyaml-dev libxxhash-dev libjansson-dev libsentencepiece-dev
-    libhwloc-dev libcmocka-dev bible-kjv procps"
+    libhwloc-dev libcmocka-dev bible-kjv procps slurm-wlm munge"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     echo "deps: this is not a Debian system; README.md lists the libraries that are needed"

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "jobs/launch.h"
+#include "jobs/slurm.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
@@ -12,6 +13,20 @@ static const char about[] =
     "Check configuration, data, memory and disk, choose a grid, start ttt train with mpirun,\n"
     "and start it again after a crash as long as there are new checkpoints. SIGTERM, SIGINT\n"
     "and SIGUSR1 save and end it with exit code 85: the same command goes on.";
+
+/* The only process of a batch script. */
+static int in_job(struct launch *l)
+{
+    int rc = OK;
+
+    TRY(slurm_hosts(l));
+    TRY(slurm_begin(l));
+    rc = launch_plan(l);
+    if (rc == OK) rc = launch_run(l);
+    rc = slurm_end(l, rc);
+out:
+    return rc;
+}
 
 static void print(const struct launch *l)
 {
@@ -26,7 +41,7 @@ int cmd_launch(int argc, char **argv)
     static struct launch_opts o;
     struct launch l = { .o = NULL };
     struct arg_rest rest;
-    int rc = OK, dry = 0;
+    int rc = OK, dry = 0, slurm = 0, inside = 0;
     const struct arg args[] = {
         { "n", ARG_INT, &o.ranks, "N", "processes: launch.ranks" },
         { "grid", ARG_TEXT, &o.grid, "DxPxS", "of processes, or auto, the fastest: run.grid" },
@@ -37,14 +52,25 @@ int cmd_launch(int argc, char **argv)
         { "allow-config-change", ARG_FLAG, &o.allow_config_change, NULL, "as in ttt train" },
         { "allow-data-change", ARG_FLAG, &o.allow_data_change, NULL, "as in ttt train" },
         { "takeover", ARG_FLAG, &o.takeover, NULL, "as in ttt train" },
-        { "dry-run", ARG_FLAG, &dry, NULL, "print mpirun's command line and start nothing" },
+        { "slurm", ARG_FLAG, &slurm, NULL, "submit it as a SLURM job: launch.slurm" },
+        { "inside-slurm", ARG_FLAG, &inside, NULL, "what the job's script does" },
+        { "dry-run", ARG_FLAG, &dry, NULL,
+          "print mpirun's command line, or the script of --slurm, and start nothing" },
     };
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
     if (rest.n < 0) return OK;
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
     o.file = rest.v[0];
+    if (slurm && inside) TRY(fail(ERR_USAGE, "--slurm or --inside-slurm, not both"));
+    if (slurm && (o.ranks || o.hosts || o.hostfile))
+        TRY(fail(ERR_USAGE, "-n and --hosts are for this machine; launch.slurm says what a job has"));
+    if (inside) launch_hold();
     TRY(launch_open(&l, &o));
+    if (slurm || inside) {
+        rc = slurm ? slurm_launch(&l, dry) : in_job(&l);
+        goto out;
+    }
     TRY(launch_plan(&l));
     if (dry) print(&l);
     else rc = launch_run(&l);

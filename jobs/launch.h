@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "jobs/machine.h"
+#include "jobs/words.h"
 #include "src/cli/args.h"
 #include "src/conf/conf.h"
 #include "src/plan/share.h"
@@ -49,6 +50,7 @@ struct launch {
     int               oversubscribed;   /* more processes than cores                        */
     int               starts;           /* of mpirun so far                                 */
     char              token[33];        /* names this launcher: its restarts may follow it  */
+    char              job[32];          /* of SLURM that we are in, or ""                   */
 };
 
 /* Read the configuration and find out what there is.
@@ -61,8 +63,13 @@ void launch_close(struct launch *l);
  * returns OK; ERR_CONFIG if no grid fits; ERR_MEMORY; ERR_IO if the disk is too small */
 int launch_plan(struct launch *l);
 
-/* The words of mpirun's command line, ended by NULL; one counted block. */
+/* The words of mpirun's command line, or srun's, ended by NULL; one counted block. */
 char **launch_command(const struct launch *l);
+void launch_srun(struct words *w, const struct launch *l);     /* srun.c                          */
+void launch_program(struct words *w, const struct launch *l);  /* what it starts, with arguments */
+
+/* From now on signals wait for launch_run(). */
+void launch_hold(void);
 
 /* Run it to its end: signals TERM, INT, HUP and USR1 ask for a checkpoint; crashes are followed by
  * a restart as long as there are new checkpoints.

@@ -23,30 +23,35 @@ enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run
 #define ORPHANS_S 60       /* for processes whose mpirun is gone to save         */
 #define AGAIN_S 2          /* between signals to a job that was asked to stop    */
 
+/* Signals that wait for us, and what was blocked before that. */
+static sigset_t caught, usual;
+static int held;
+
 struct job {
-    sigset_t caught, before;
     pid_t    mpirun;
     int      status;       /* of mpirun, as waitpid() has it    */
     int      stop;         /* the signal that asked for the end */
 };
 
-static void catch(struct job *j)
+void launch_hold(void)
 {
     static const int all[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
-    sigemptyset(&j->caught);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) sigaddset(&j->caught, all[i]);
-    sigprocmask(SIG_BLOCK, &j->caught, &j->before);
+
+    if (held++) return;
+    sigemptyset(&caught);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) sigaddset(&caught, all[i]);
+    sigprocmask(SIG_BLOCK, &caught, &usual);
     /* Processes whose mpirun was killed become ours. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
-static void child(const struct job *j, char **words)
+static void child(char **words)
 {
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGUSR1);
     /* Until mpirun has a handler: a signal must not kill it half-way. */
     signal(SIGUSR1, SIG_IGN);
-    sigprocmask(SIG_SETMASK, &j->before, NULL);
+    sigprocmask(SIG_SETMASK, &usual, NULL);
     execvp(words[0], words);
     dprintf(STDERR_FILENO, "ttt: error: %s: %s\n", words[0], strerror(errno));
     _exit(-ERR_MISSING);
@@ -58,7 +63,7 @@ static int start(struct job *j, const struct launch *l)
 
     fflush(NULL);
     j->mpirun = fork();
-    if (j->mpirun == 0) child(j, words);
+    if (j->mpirun == 0) child(words);
     const int e = errno;
     mem_free(words);
     return j->mpirun > 0 ? OK : fail(ERR_IO, "can't start a process: %s", strerror(e));
@@ -68,7 +73,7 @@ static int start(struct job *j, const struct launch *l)
 static int nap(struct job *j, double seconds)
 {
     const struct timespec t = { (time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds)) };
-    const int sig = sigtimedwait(&j->caught, NULL, &t);
+    const int sig = sigtimedwait(&caught, NULL, &t);
 
     if (sig < 0 || sig == SIGCHLD) return 0;
     if (!j->stop) {
@@ -216,7 +221,7 @@ int launch_run(struct launch *l)
     struct job j = { .mpirun = -1 };
     int rc = OK, end = OK, fruitless = 0;
 
-    catch(&j);
+    launch_hold();
     TRY(unask(dir));
     for (;; l->starts++) {
         const struct commit before = launch_newest(dir);
@@ -239,6 +244,7 @@ int launch_run(struct launch *l)
     }
 out:
     launch_note(dir, "end", json_pack("{s:i}", "status", -rc));
-    sigprocmask(SIG_SETMASK, &j.before, NULL);
+    sigprocmask(SIG_SETMASK, &usual, NULL);
+    held = 0;
     return rc;
 }

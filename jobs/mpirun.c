@@ -5,7 +5,6 @@
  *   oob_tcp_keepalive_*        a node that is silently gone is noticed after 19 s, not 480 s
  *   OMP_NUM_THREADS            mpirun binds, it does not count threads
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,34 +12,6 @@
 #include "jobs/launch.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
-
-/* Words are counted first, then stored: one block holds pointers and text. */
-struct words { char **v; char *text; int n; size_t bytes; };
-
-static void word(struct words *w, const char *s)
-{
-    const size_t n = strlen(s) + 1;
-    if (w->v) w->v[w->n] = memcpy(w->text + w->bytes, s, n);
-    w->n++;
-    w->bytes += n;
-}
-
-static void pair(struct words *w, const char *a, const char *b)
-{
-    word(w, a);
-    word(w, b);
-}
-
-__attribute__((format(printf, 2, 3)))
-static void formatted(struct words *w, const char *format, ...)
-{
-    char text[CONF_PATH + 64];
-    va_list ap;
-    va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
-    va_end(ap);
-    word(w, text);
-}
 
 static void settings(struct words *w, const struct conf *c)
 {
@@ -102,15 +73,7 @@ static void variables(struct words *w, const struct launch *l)
         if (getenv(passed[i])) pair(w, "-x", passed[i]);
 }
 
-static void more_arguments(struct words *w, const char *text)
-{
-    char *copy = mem_string(text), *rest = copy;
-    for (char *s; (s = strsep(&rest, " \t")) != NULL;)
-        if (*s) word(w, s);
-    mem_free(copy);
-}
-
-static void program(struct words *w, const struct launch *l)
+void launch_program(struct words *w, const struct launch *l)
 {
     const struct launch_opts *o = l->o;
     char path[CONF_PATH] = "";
@@ -126,7 +89,7 @@ static void program(struct words *w, const struct launch *l)
     if (o->takeover && !l->starts) word(w, "--takeover");
 }
 
-static void all(struct words *w, const struct launch *l)
+static void mpirun(struct words *w, const struct launch *l)
 {
     const struct conf *c = l->conf;
     const char *given = getenv("MPIRUN");
@@ -139,18 +102,12 @@ static void all(struct words *w, const struct launch *l)
     formatted(w, "%d", l->ranks);
     placement(w, l);
     variables(w, l);
-    more_arguments(w, c->launch.mpirun_args);
-    program(w, l);
+    word_each(w, c->launch.mpirun_args);
+    launch_program(w, l);
 }
 
 char **launch_command(const struct launch *l)
 {
-    struct words w = { .n = 0 };
-
-    all(&w, l);
-    const size_t table = ((size_t)w.n + 1) * sizeof *w.v;
-    char **v = mem_new((int64_t)(table + w.bytes), 1, "command line");
-    w = (struct words){ .v = v, .text = (char *)v + table };
-    all(&w, l);
-    return v;
+    const int by_srun = l->job[0] && l->conf->launch.slurm.start == START_SRUN;
+    return words_made(by_srun ? launch_srun : mpirun, l);
 }

@@ -1,0 +1,71 @@
+/* slurm.h -- runs as SLURM jobs.
+ *
+ *     ttt launch RUN.yaml --slurm           RUN_DIR/slurm/ run.yaml  job.sh  job  123.log
+ *         checks, writes jobs/slurm.sh filled in, and gives it to sbatch
+ *     ttt launch .../run.yaml --inside-slurm
+ *         is what the script becomes: launch.h on the nodes of the job, then the next job
+ *
+ * A job ends by SIGUSR1 some minutes before its time, the run saves (85), and the same job is
+ * requeued, or the next one of a chain starts.  The job's own words are never trusted: numbers
+ * are read strictly, states that are not known are said.
+ */
+#ifndef SLURM_H
+#define SLURM_H
+
+#include "jobs/launch.h"
+
+/* What a script is made of besides launch.slurm. */
+struct slurm_job {
+    const struct conf *conf;
+    const char *name;       /* of the job                                             */
+    const char *dir;        /* of the job's files, absolute                           */
+    const char *log;        /* name of the log in it: sbatch's %j, %A, %a             */
+    const char *array;      /* "0,2-5", or NULL                                       */
+    const char *command;    /* shell words                                            */
+    int         signal_s;
+};
+
+/* The batch script, a counted string; NULL if a path can't stand in it (said: ERR_CONFIG). */
+char *slurm_script(const struct slurm_job *j);
+
+/* A shell word that is the text; a counted string. */
+char *slurm_quote(const char *text);
+
+/* Seconds before the end of the time that a run has to be asked to save: launch.slurm.signal_s, or
+ * from what its metrics say of steps and saves, or 300; at most half of the time limit. */
+int slurm_signal_s(const struct conf *c);
+
+/* Give a script to sbatch.  after: start when that job has ended, or NULL.
+ * returns OK and the job's number; ERR_MISSING, ERR_CONFIG, ERR_IO, said */
+#define SLURM_ID 32
+int slurm_submit(char id[SLURM_ID], const char *script, const char *after);
+
+/* What the partition's settings mean for the run, said as a message. */
+void slurm_say_partition(const struct conf *c);
+
+/* The job that was submitted for a folder is still in the queue: its number, else "". */
+void slurm_queued(char id[SLURM_ID], const char *dir);
+
+/* The number that was kept of it, and keep one. */
+void slurm_known(char id[SLURM_ID], const char *dir);
+int slurm_remember(const char *dir, const char *id);
+
+/* Parts of slurm_launch() that series share: the script of a run; its files run.yaml and job.sh;
+ * the command that it becomes, `file` is a shell word; an absolute path.  Counted strings. */
+char *slurm_run_script(const struct launch *l);
+int slurm_write(const struct launch *l, const char *script);
+char *slurm_command(const struct launch *l, const char *file);
+char *slurm_absolute(const char *path);
+
+/* Write files and submit: ttt launch --slurm.  dry: print the script and do nothing. */
+int slurm_launch(struct launch *l, int dry);
+
+/* In a job: number and nodes of it become those of l.  returns OK or ERR_CONFIG, said */
+int slurm_hosts(struct launch *l);
+
+/* In a job, around launch_run(): is another start of any use; and what follows an end.
+ * returns the launcher's own status */
+int slurm_begin(const struct launch *l);
+int slurm_end(const struct launch *l, int rc);
+
+#endif

@@ -1,0 +1,197 @@
+/* Inside a job: where are we, is another start of any use, and what follows the end. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jobs/slurm.h"
+#include "jobs/tool.h"
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/base/text.h"
+
+enum { FRUITLESS = 3 };  /* jobs that brought the run no step further */
+
+static const char *variable(const char *name)
+{
+    const char *text = getenv(name);
+    return text ? text : "";
+}
+
+/* The name by which SLURM knows this job alone: the number of a member is that of its series. */
+static void own_id(char id[SLURM_ID])
+{
+    const char *array = variable("SLURM_ARRAY_JOB_ID"), *task = variable("SLURM_ARRAY_TASK_ID");
+    if (array[0] && task[0]) snprintf(id, SLURM_ID, "%.10s_%.10s", array, task);
+    else snprintf(id, SLURM_ID, "%.20s", variable("SLURM_JOB_ID"));
+}
+
+/* --- nodes ----------------------------------------------------------------------- */
+
+/* One number of "2(x3),1", and how often it stands there. */
+static int next_count(int *count, int *times, const char **text)
+{
+    int n = 0;
+
+    *times = 1;
+    if (sscanf(*text, "%6d%n", count, &n) != 1 || *count < 1) return 0;
+    *text += n;
+    if (**text == '(') {
+        n = 0;
+        if (sscanf(*text, "(x%6d)%n", times, &n) != 1 || !n || *times < 1) return 0;
+        *text += n;
+    }
+    if (**text == ',') (*text)++;
+    else if (**text) return 0;
+    return 1;
+}
+
+/* "a\nb\n" and "2(x2)" -> "a:2,b:2", a counted string; NULL: they do not fit each other. */
+static char *pairs(char *names, const char *counts)
+{
+    char *list = mem_string(""), *name;
+    int count = 0, times = 0;
+
+    while ((name = strsep(&names, "\n")) != NULL) {
+        if (!name[0]) continue;
+        if (times == 0 && !next_count(&count, &times, &counts)) break;
+        times--;
+        char *longer = mem_format("%s%s%s:%d", list, list[0] ? "," : "", name, count);
+        mem_free(list);
+        list = longer;
+    }
+    if (!name && !times && !counts[0] && list[0]) return list;
+    mem_free(list);
+    return NULL;
+}
+
+int slurm_hosts(struct launch *l)
+{
+    static char names[1 << 20];
+    const char *nodes = variable("SLURM_JOB_NODELIST"), *tasks = variable("SLURM_TASKS_PER_NODE");
+    const char *promised = variable("SLURM_NTASKS");
+    char *list = NULL;
+    int64_t n = 0, sum = 0;
+    int rc = OK;
+
+    own_id(l->job);
+    if (!l->job[0])
+        TRY(fail(ERR_USAGE, "--inside-slurm is for jobs: there is no SLURM_JOB_ID"));
+    if (tool(names, sizeof names, 0, "scontrol", "show", "hostnames", (char *)nodes) == 0)
+        list = pairs(names, tasks);
+    if (!list)
+        TRY(fail(ERR_CONFIG, "job %s: nodes '%.200s' with '%.100s' tasks can't be read", l->job,
+                 nodes, tasks));
+    mem_free(l->hosts);
+    TRY(hosts_parse(&l->hosts, &l->n_hosts, list));
+    for (int i = 0; i < l->n_hosts; i++) sum += l->hosts[i].slots;
+    if (promised[0] && (!text_int(&n, promised) || n != sum))
+        TRY(fail(ERR_CONFIG, "job %s: SLURM promises %.20s tasks (SLURM_NTASKS), its nodes have %lld "
+                 "(%.100s)", l->job, promised, (long long)sum, tasks));
+    log_run("SLURM job %s%s%s on %s: %d node%s, %lld processes", l->job,
+            variable("SLURM_RESTART_COUNT")[0] ? ", restart " : "",
+            variable("SLURM_RESTART_COUNT"), nodes, l->n_hosts, &"s"[l->n_hosts == 1],
+            (long long)sum);
+out:
+    mem_free(list);
+    return rc;
+}
+
+/* --- the next job ------------------------------------------------------------------ */
+
+/* Jobs before this one, in a row, that began at the step that the run is at now. */
+static int fruitless(const char *dir, int64_t step)
+{
+    char *path = mem_format("%s/launch.jsonl", dir), *line = NULL;
+    FILE *f = fopen(path, "re");
+    size_t room = 0;
+    int n = 0;
+
+    while (f && getline(&line, &room, f) > 0) {
+        json_t *o = json_loads(line, 0, NULL);
+        const char *kind = json_string_value(json_object_get(o, "kind"));
+        const json_t *at = json_object_get(o, "committed");
+        if (kind && !strcmp(kind, "submit")) n = 0;  /* somebody wants to try again */
+        if (kind && !strcmp(kind, "job")) n = json_integer_value(at) == step ? n + 1 : 0;
+        json_decref(o);
+    }
+    if (f) fclose(f);
+    free(line);
+    mem_free(path);
+    return n;
+}
+
+/* In a chain the next job waits from the beginning: then nothing that ends this one can break it. */
+static int next_of_chain(const struct launch *l)
+{
+    const char *dir = l->conf->run.dir;
+    char id[SLURM_ID], *script = mem_format("%s/slurm/job.sh", dir);
+    int rc = OK;
+
+    TRY(slurm_submit(id, script, l->job));
+    TRY(slurm_remember(dir, id));
+    log_phase("job %s follows when this one has ended", id);
+out:
+    mem_free(script);
+    return rc;
+}
+
+int slurm_begin(const struct launch *l)
+{
+    const char *dir = l->conf->run.dir;
+    const int64_t step = launch_newest(dir).step;
+    const int before = fruitless(dir, step);
+
+    launch_note(dir, "job", json_pack("{s:s,s:s,s:s,s:I}", "id", l->job, "nodes",
+                                      variable("SLURM_JOB_NODELIST"), "restarts",
+                                      variable("SLURM_RESTART_COUNT"), "committed", step));
+    if (before >= FRUITLESS)
+        return fail(ERR_NO_PROGRESS, "%d jobs began at step %lld and brought no new checkpoint: "
+                    "giving up", before, (long long)(step < 0 ? 0 : step));
+    if (!l->conf->launch.slurm.chain || step >= l->conf->train.steps) return OK;
+    return next_of_chain(l);
+}
+
+/* Was it SLURM or its user who ended the job?  Then what follows is their decision. */
+static int ended_by_slurm(const char *id)
+{
+    static const char *const ours[] = { "RUNNING", "TIMEOUT", "NODE_FAIL" };
+    char text[1 << 16], *state = NULL;
+
+    if (tool(text, sizeof text, 1, "scontrol", "show", "job", "-o", (char *)id) == 0)
+        state = strstr(text, " JobState=");
+    if (!state) return 0;  /* not known: as if it were running */
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (!strncmp(state + 10, ours[i], strlen(ours[i]))) return 0;
+    state[10 + strcspn(state + 10, " \n")] = '\0';
+    log_phase("job %s is %s: it is not put into the queue again from here", id, state + 10);
+    return 1;
+}
+
+/* The run goes on in another job.  returns OK if there is one, else ERR_SAVED */
+static int go_on(const struct launch *l)
+{
+    char out[256];
+
+    if (l->conf->launch.slurm.chain) return OK;
+    if (tool(out, sizeof out, 0, "scontrol", "requeue", (char *)l->job) == 0) {
+        log_phase("job %s is in the queue again", l->job);
+        return OK;
+    }
+    log_warn("job %s can't be requeued; launch.slurm.chain does without: submitting the next job",
+             l->job);
+    return next_of_chain(l) == OK ? OK : ERR_SAVED;
+}
+
+int slurm_end(const struct launch *l, int rc)
+{
+    const char *dir = l->conf->run.dir;
+    char next[SLURM_ID], out[256];
+
+    if (rc == ERR_SAVED && !launch_stopped(dir) && !ended_by_slurm(l->job)) return go_on(l);
+    slurm_known(next, dir);
+    if (l->conf->launch.slurm.chain && next[0] && strcmp(next, l->job) != 0)
+        tool(out, sizeof out, 1, "scancel", next);
+    return rc;
+}

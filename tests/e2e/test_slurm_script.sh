@@ -1,0 +1,212 @@
+# ttt launch --slurm without SLURM: the script that is written, and stand-ins for SLURM's programs
+# that refuse, lie, or are not there.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tiny.sh"
+make_data
+make_config "$WORK/run.yaml"
+mkdir "$WORK/bin" "$WORK/empty" "$WORK/here" && cd "$WORK/here" || exit 1
+PROGRAM=$(readlink -f "$TTT")
+
+# fake NAME TEXT: a stand-in that writes its arguments to $WORK/calls.
+fake() {
+    printf '#!/bin/sh\necho "%s $*" >>"%s/calls"\n%s\n' "$1" "$WORK" "$2" >"$WORK/bin/$1"
+    chmod +x "$WORK/bin/$1"
+}
+fake sbatch 'echo 77'
+fake squeue 'exit 1'
+fake scontrol 'exit 1'
+fake scancel ''
+
+# submit CODE NAME [OPTION ...]
+submit() {
+    want=$1; name=$2; shift 2
+    : >"$WORK/calls"
+    expect_exit "$want" env PATH="$WORK/bin$OTHERS" "$TTT" launch "$WORK/run.yaml" --slurm "$@"
+}
+OTHERS=:$PATH
+
+# same NAME: the script on standard output is $WORK/golden.
+same() {
+    if cmp -s "$WORK/golden" "$WORK/out"; then ok "$1"; else
+        failed "$1" "not as expected"; diff "$WORK/golden" "$WORK/out" >&2
+    fi
+}
+
+# --- the script -----------------------------------------------------------------
+submit 0 "dry run, nothing but defaults" --dry-run
+cat >"$WORK/golden" <<END
+#!/bin/bash
+#SBATCH --job-name=run
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=1
+#SBATCH --time=1-00:00:00
+#SBATCH --chdir="$WORK/here"
+#SBATCH --output="$WORK/run/slurm/%j.log"
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
+# Written by ttt launch --slurm; jobs/README.md tells what happens here. The signal is for this
+# shell, which the launcher replaces: it lets the run save, puts the job into the queue again, and
+# ends.
+trap "" USR1
+exec '$PROGRAM' launch '$WORK/run/slurm/run.yaml' --inside-slurm
+END
+same "defaults: the script"
+equal "dry run: nothing is submitted" "x$(grep -c sbatch "$WORK/calls")" x0
+check "dry run: no folder is made" test ! -e "$WORK/run"
+
+cat >>"$WORK/run.yaml" <<'END'
+launch:
+  slurm:
+    nodes: 4
+    min_nodes: 2
+    tasks_per_node: 8
+    cpus_per_task: 6
+    time: 2-12:00
+    partition: cpu,long
+    account: ttt
+    qos: high
+    constraint: "[rack1|rack2]*2"
+    memory: "0"
+    signal_s: 600
+    chain: true
+    modules: [gcc/12.2, openmpi/4.1]
+    source: [/opt/it's here/env.sh]
+    environment: ["A=$(reboot) `id` \"x\"", "OMPI_MCA_btl=self,tcp"]
+    options: [--mail-type=END, --exclusive]
+END
+submit 0 "dry run, everything" --dry-run --set "run.name=my run; reboot" --set "run.dir=it's 5" \
+    --allow-config-change
+cat >"$WORK/golden" <<END
+#!/bin/bash
+#SBATCH --job-name=my-run--reboot
+#SBATCH --nodes=2-4
+#SBATCH --ntasks-per-node=8
+#SBATCH --cpus-per-task=6
+#SBATCH --time=2-12:00
+#SBATCH --chdir="$WORK/here"
+#SBATCH --output="$WORK/here/it's 5/slurm/%j.log"
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@600
+#SBATCH --no-requeue
+#SBATCH --no-kill
+#SBATCH --partition=cpu,long
+#SBATCH --account=ttt
+#SBATCH --qos=high
+#SBATCH --constraint=[rack1|rack2]*2
+#SBATCH --mem=0
+#SBATCH --mail-type=END
+#SBATCH --exclusive
+# Written by ttt launch --slurm; jobs/README.md tells what happens here. The signal is for this
+# shell, which the launcher replaces: it lets the run save, puts the job into the queue again, and
+# ends.
+trap "" USR1
+command -v module >/dev/null || . /etc/profile
+module load 'gcc/12.2' || exit 78
+module load 'openmpi/4.1' || exit 78
+. '/opt/it'\\''s here/env.sh' || exit 66
+export 'A=\$(reboot) \`id\` "x"'
+export 'OMPI_MCA_btl=self,tcp'
+exec '$PROGRAM' launch '$WORK/here/it'\\''s 5/slurm/run.yaml' --inside-slurm --allow-config-change
+END
+same "everything: the script"
+check "everything: bash takes it" bash -n "$WORK/golden"
+sed -n 's/^export/echo/p' "$WORK/golden" >"$WORK/echo.sh"
+equal "everything: quotes keep what they hold" "$(bash "$WORK/echo.sh" | head -n 1)" \
+    'A=$(reboot) `id` "x"'
+make_config "$WORK/run.yaml"
+
+# --- when is it told to save ---------------------------------------------------------
+mkdir -p "$WORK/measured"
+i=0; while [ $i -lt 100 ]; do
+    i=$((i + 1))
+    echo '{"kind":"step","step":'$i',"step_s":20.5}'
+    [ $((i % 10)) != 0 ] || echo '{"kind":"save","step":'$i',"save_s":100.0}'
+done >"$WORK/measured/metrics.jsonl"
+echo '{"kind":"step","st' >>"$WORK/measured/metrics.jsonl"
+submit 0 "measured" --dry-run --set "run.dir=$WORK/measured"
+expect_text "measured: 2 x 100 + 20.5 + 30" 'signal=B:USR1@251$' "$WORK/out"
+submit 0 "short limit" --dry-run --set launch.slurm.time=4
+expect_text "short limit: half of it" 'signal=B:USR1@120$' "$WORK/out"
+expect_text "short limit: said" "launch.slurm.time 4 is short"
+
+# --- submitting -------------------------------------------------------------------------
+submit 0 "submitted"
+expect_text "submitted: said" "^submitted job 77; its messages: $WORK/run/slurm/77.log" "$WORK/out"
+expect_text "submitted: the script" "^sbatch --parsable $WORK/run/slurm/job.sh$" "$WORK/calls"
+equal "submitted: the number is kept" "$(cat "$WORK/run/slurm/job")" 77
+check "submitted: the run's file is complete" "$TTT" config check "$WORK/run/slurm/run.yaml"
+expect_text "submitted: noted" '"kind":"submit".*"id":"77"' "$WORK/run/launch.jsonl"
+
+fake squeue 'echo PENDING'
+submit 75 "a second time"
+expect_text "a second time: which job" "job 77 of $WORK/run is in the queue"
+fake squeue ''
+submit 0 "again, when it is gone"
+fake squeue 'exit 1'
+
+fake sbatch 'echo "sbatch: error: invalid account" >&2; exit 1'
+submit 78 "sbatch refuses"
+expect_text "sbatch refuses: its words" "sbatch: error: invalid account"
+fake sbatch 'echo "Submitted batch job 77"'
+submit 74 "sbatch talks"
+expect_text "sbatch talks: said" "printed 'Submitted batch job 77'"
+fake sbatch 'head -c 100000 /bin/sh'
+submit 74 "sbatch prints nonsense"
+fake sbatch ''
+submit 74 "sbatch prints nothing"
+fake sbatch 'kill -SEGV $$'
+submit 78 "sbatch crashes"
+fake sbatch 'echo "78;cluster"'
+submit 0 "a name of a cluster"
+equal "a name of a cluster: the number" "$(cat "$WORK/run/slurm/job")" 78
+rm "$WORK/bin/sbatch"
+OTHERS=
+submit 66 "no sbatch"
+OTHERS=:$PATH
+expect_text "no sbatch: said" "sbatch is not there"
+
+name="a path that sbatch would read" expect_exit 78 env PATH="$WORK/bin" "$TTT" launch \
+    "$WORK/run.yaml" --slurm --set 'run.dir=50%'
+name="ranks for a job" expect_exit 64 env "$TTT" launch "$WORK/run.yaml" --slurm -n 4
+name="not in a job" expect_exit 64 env -u SLURM_JOB_ID "$TTT" launch "$WORK/run.yaml" --inside-slurm
+
+# --- partitions -----------------------------------------------------------------------------
+fake sbatch 'echo 79'
+fake scontrol 'cat "$WORK/partitions"'
+export WORK
+cat >"$WORK/partitions" <<'END'
+PartitionName=other AllowGroups=ALL Default=NO GraceTime=0 PreemptMode=OFF State=UP
+PartitionName=scavenge AllowGroups=ALL Default=YES GraceTime=0 MaxTime=1 PreemptMode=REQUEUE State=UP
+PartitionName=kind Default=NO GraceTime=90 PreemptMode=CANCEL
+END
+submit 0 "pre-emption without notice" --dry-run
+expect_text "without notice: said" "partition scavenge: .* without notice (GraceTime 0)"
+submit 0 "pre-emption with notice" --dry-run --set launch.slurm.partition=kind
+expect_text "with notice: said" "partition kind: .* has 90 s to save"
+submit 0 "no pre-emption" --dry-run --set launch.slurm.partition=other
+equal "no pre-emption: silent" "$(grep -c partition "$WORK/err")" 0
+
+# --- inside a job -----------------------------------------------------------------------------
+# job CODE NAME NODES TASKS NTASKS: what the launcher says to a job that can't be.
+job() {
+    name=$2 expect_exit "$1" env PATH="$WORK/bin:$PATH" SLURM_JOB_ID=5 SLURM_JOB_NODELIST="$3" \
+        SLURM_TASKS_PER_NODE="$4" SLURM_NTASKS="$5" "$TTT" launch "$WORK/run.yaml" --inside-slurm
+}
+fake scontrol 'printf "n1\nn2\n"'
+job 78 "tasks of fewer nodes" 'n[1-2]' '2' 4
+job 78 "tasks of more nodes" 'n[1-2]' '2(x3)' 4
+job 78 "tasks that are no numbers" 'n[1-2]' '2(x' 4
+job 78 "no tasks" 'n[1-2]' '' ''
+job 78 "not as many as promised" 'n[1-2]' '2(x2)' 8
+expect_text "not as many: said" "SLURM promises 8 tasks (SLURM_NTASKS), its nodes have 4"
+fake scontrol 'exit 1'
+job 78 "no names of nodes" 'n[1-2]' '2(x2)' 4
+
+# Three jobs that began at the same step.
+fake scontrol 'echo n1'
+for i in 1 2 3; do echo '{"kind":"job","id":"5","committed":-1}'; done >>"$WORK/run/launch.jsonl"
+job 93 "no progress" n1 1 1
+expect_text "no progress: said" "3 jobs began at step 0 and brought no new checkpoint"
+finish
