@@ -10,7 +10,6 @@
 #include "src/base/utf8.h"
 #include "src/conf/conf_reader.h"
 
-#define MAX_FILE ((size_t)1 << 20)
 #define MAX_ERRORS 50  /* said; the rest is counted */
 
 void conf_complain(struct reader *r, struct place at, const char *key, const char *format, ...)
@@ -50,6 +49,12 @@ static void presentable(char out[64], const char *text)
         out[n++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
     while (n > 0 && *text && (*text & 0xc0) == 0x80) n--, text--;  /* no half character */
     strcpy(out + n, *text ? "..." : "");
+}
+
+void conf_forget(struct reader *r, int i)
+{
+    const struct conf_key *k = &r->schema->keys[i];
+    if (k->type == CONF_LIST) memset(conf_at(r->values, k), 0, k->size);
 }
 
 void conf_give(struct reader *r, int i, const char *text, int plain, struct place at)
@@ -95,17 +100,16 @@ static void override(struct reader *r, const char *set, int i)
     at.column = (size_t)(equals - set) + 2;
     /* Nothing behind the sign is the empty text, not YAML's null. */
     const int plain = equals[1] != '\0' || !conf_is_text(&r->schema->keys[key]);
-    if (r->schema->keys[key].type == CONF_LIST)  /* it replaces the list */
-        memset(conf_at(r->values, &r->schema->keys[key]), 0, r->schema->keys[key].size);
+    conf_forget(r, key);
     conf_give(r, key, equals + 1, plain, at);
 }
 
 /* Text must be UTF-8 without control characters: libyaml would guess UTF-16,
  * and a zero byte would end a string early. */
-static int readable(struct reader *r, const char *text, size_t n)
+int conf_readable(struct reader *r, const char *name, const char *text, size_t n)
 {
     const size_t good = (size_t)utf8_valid(text, (int64_t)n);
-    struct place at = { r->name, 1, 1 };
+    struct place at = { name, 1, 1 };
 
     for (size_t i = 0; i < good; i++) {
         const unsigned char b = (unsigned char)text[i];
@@ -126,10 +130,10 @@ static int readable(struct reader *r, const char *text, size_t n)
     return good == n;
 }
 
-int schema_parse(const struct conf_schema *s, void *values, const char *text, size_t n,
-                 const char *name, char *const *sets, int n_sets)
+static int parse(const struct conf_schema *s, void *values, const char *text, size_t n,
+                 const char *name, int is_file, char *const *sets, int n_sets)
 {
-    struct reader r = { .schema = s, .values = values, .name = name };
+    struct reader r = { .schema = s, .values = values, .name = name, .is_file = is_file };
 
     check(s->count <= CONF_MAX_KEYS);
     memset(values, 0, s->size);
@@ -137,15 +141,22 @@ int schema_parse(const struct conf_schema *s, void *values, const char *text, si
         const struct conf_key *k = &s->keys[i];
         if (k->preset) check(conf_store(values, k, k->preset, !conf_is_text(k)));
     }
-    if (n > MAX_FILE)
-        return fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %zu", name, MAX_FILE,
+    if (n > CONF_MAX_FILE)
+        return fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %zu", name, CONF_MAX_FILE,
                     n);
-    if (readable(&r, text, n)) conf_yaml(&r, text, n);
+    if (conf_readable(&r, name, text, n)) conf_yaml(&r, name, text, n);
     else r.stopped = 1;
     for (int i = 0; i < n_sets; i++) override(&r, sets[i], i);
     if (!r.stopped && s->between) s->between(&r);
     if (r.errors > r.said) fail(ERR_CONFIG, "%s: %d more errors", name, r.errors - r.said);
+    conf_bases_done(&r);
     return r.errors ? ERR_CONFIG : OK;
+}
+
+int schema_parse(const struct conf_schema *s, void *values, const char *text, size_t n,
+                 const char *name, char *const *sets, int n_sets)
+{
+    return parse(s, values, text, n, name, 0, sets, n_sets);
 }
 
 int schema_read(const struct conf_schema *s, void *values, const char *file, char *const *sets,
@@ -157,11 +168,11 @@ int schema_read(const struct conf_schema *s, void *values, const char *file, cha
     int fd = -1, rc = OK;
 
     TRY(file_open(&fd, &size, file));
-    if (size > (int64_t)MAX_FILE)
-        TRY(fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %lld", file, MAX_FILE,
+    if (size > (int64_t)CONF_MAX_FILE)
+        TRY(fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %lld", file, CONF_MAX_FILE,
                  (long long)size));
-    TRY(file_slurp(&text, &n, file, MAX_FILE));
-    TRY(schema_parse(s, values, text, n, file, sets, n_sets));
+    TRY(file_slurp(&text, &n, file, CONF_MAX_FILE));
+    TRY(parse(s, values, text, n, file, 1, sets, n_sets));
 out:
     file_close(fd);
     mem_free(text);

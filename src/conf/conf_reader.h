@@ -2,6 +2,9 @@
  *
  *     defaults -> YAML -> overrides -> checks between keys -> values for "auto"
  *
+ * The YAML of a file may begin with "base: FILE" or "base: [FILE, FILE]": these are read before its
+ * own keys, which replace theirs.  A stored configuration is whole and has no base.
+ *
  * Nothing stops at the first error: every complaint is said, and keys that are
  * wrong are left out of later checks.
  */
@@ -11,6 +14,7 @@
 #include "src/conf/conf_table.h"
 
 #define CONF_MAX_KEYS 128
+#define CONF_MAX_BASES 32
 
 struct place { const char *file; size_t line, column; };  /* from 1; line 0: nowhere */
 
@@ -22,6 +26,9 @@ struct reader {
     int          bad[CONF_MAX_KEYS];    /* its value is not usable               */
     int          errors, said;          /* said: those that were printed          */
     int          stopped;               /* the rest of the file was not read     */
+    int          is_file;               /* `name` is a file's path: it may have bases */
+    int          depth, n_bases;        /* bases that are being read, and all so far  */
+    char        *bases[CONF_MAX_BASES]; /* their paths; owned                    */
 };
 
 /* Say what is wrong at a place; `key` may be NULL. */
@@ -31,11 +38,23 @@ void conf_complain(struct reader *r, struct place at, const char *key, const cha
 /* A key that is in no row. */
 void conf_unknown(struct reader *r, struct place at, const char *path);
 
+#define CONF_MAX_FILE ((size_t)1 << 20)
+
+/* Key number i is given anew: a list begins again. */
+void conf_forget(struct reader *r, int i);
+
 /* Give key number i the value `text` found at a place. */
 void conf_give(struct reader *r, int i, const char *text, int plain, struct place at);
 
-/* The YAML part (conf_yaml.c): text is valid UTF-8 without zero bytes. */
-void conf_yaml(struct reader *r, const char *text, size_t n);
+/* The YAML part (conf_yaml.c) of file `name`: text is valid UTF-8 without zero bytes. */
+void conf_yaml(struct reader *r, const char *name, const char *text, size_t n);
+
+/* Is the text UTF-8 without control characters?  Else it is said. */
+int conf_readable(struct reader *r, const char *name, const char *text, size_t n);
+
+/* Read the base `path` of the file that `at` is in (conf_base.c). */
+void conf_base(struct reader *r, const char *path, struct place at);
+void conf_bases_done(struct reader *r);
 
 /* Checks between keys of a run, and values for "auto" (conf_check.c). */
 void conf_check(struct reader *r);

@@ -92,7 +92,12 @@ void conf_reference(FILE *out)
             "parameters. Only `data.train` must be given. An override (`--set`) wins over the\n"
             "file. Unknown and repeated keys, anchors, aliases and tags are mistakes; `true` and\n"
             "`false` are the only truth values; numbers are decimal (`1e-3`), without\n"
-            "underscores.\n");
+            "underscores.\n\n"
+            "A file may begin with other files, whose paths are relative to it: their keys come\n"
+            "first, and its own replace them. `ttt config show` prints the whole, without a base;\n"
+            "so does every run store it.\n\n"
+            "    base: [base/350m.yaml, base/ttt-mlp.yaml]\n"
+            "    data: {train: data/mine/train}\n");
     for (int i = 0; i < conf_key_count; i++) {
         const struct conf_key *k = &conf_keys[i];
         if (begins(section, conf_keys, i))

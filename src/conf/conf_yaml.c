@@ -15,15 +15,15 @@
 struct yaml {
     yaml_parser_t  parser;
     struct reader *r;
-    const char    *text;
+    const char    *name, *text;  /* of the file */
     int            depth, events;
-    int            documents;
+    int            documents, base;
     size_t         sections[CONF_MAX_SECTIONS];  /* line of each; 0: not seen */
 };
 
 static struct place place_of(const struct yaml *y, yaml_mark_t mark)
 {
-    return (struct place){ y->r->name, mark.line + 1, mark.column + 1 };
+    return (struct place){ y->name, mark.line + 1, mark.column + 1 };
 }
 
 /* A limit is passed: nothing more is read. */
@@ -125,6 +125,7 @@ static void read_list(struct yaml *y, int i, yaml_event_t *e)
     int bad = 0;
 
     yaml_event_delete(e);
+    conf_forget(y->r, i);
     while (next(y, e) && e->type != YAML_SEQUENCE_END_EVENT) {
         const struct place at = place_of(y, e->start_mark);
         if (e->type == YAML_SCALAR_EVENT && e->data.scalar.length) {
@@ -150,10 +151,11 @@ static void read_value(struct yaml *y, const char *path, struct place key, yaml_
 
     if (i < 0) {
         conf_unknown(y->r, key, path);
-    } else if (y->r->where[i].line) {
+    } else if (y->r->where[i].file == y->name) {
         conf_complain(y->r, key, path, "expected once, found again; first in line %zu",
                       y->r->where[i].line);
     } else if (e->type == YAML_SCALAR_EVENT) {
+        conf_forget(y->r, i);
         conf_give(y->r, i, (const char *)e->data.scalar.value,
                   e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, place_of(y, e->start_mark));
     } else if (e->type == YAML_SEQUENCE_START_EVENT && y->r->schema->keys[i].type == CONF_LIST) {
@@ -222,6 +224,34 @@ static void read_section(struct yaml *y, const char *name, struct place key, yam
     skip(y, e);
 }
 
+/* The value of `base` whose first event is e: a file, or a list of files. */
+static void read_base(struct yaml *y, struct place key, yaml_event_t *e)
+{
+    const int list = e->type == YAML_SEQUENCE_START_EVENT;
+    int first = 1;
+
+    for (int i = 0; y->r->schema->sections[i]; i++) first &= !y->sections[i];
+    if (y->base++) first = 0;
+    if (!first) {
+        conf_complain(y->r, key, "base", "expected once, in front of all sections");
+        skip(y, e);
+        return;
+    }
+    if (list) yaml_event_delete(e);
+    while (!list || next(y, e)) {
+        const struct place at = place_of(y, e->start_mark);
+        if (e->type == YAML_SEQUENCE_END_EVENT) break;
+        if (e->type == YAML_SCALAR_EVENT && e->data.scalar.length)
+            conf_base(y->r, (const char *)e->data.scalar.value, at);
+        else if (e->type != YAML_ALIAS_EVENT)
+            conf_complain(y->r, at, "base", "expected a file or a list of files, found %s",
+                          e->type == YAML_SCALAR_EVENT ? "nothing" : kind(e));
+        if (!list) break;
+        skip(y, e);
+    }
+    skip(y, e);
+}
+
 /* The inside of a mapping, to its end.  section NULL: the top. */
 static void read_keys(struct yaml *y, const char *section)
 {
@@ -239,6 +269,7 @@ static void read_keys(struct yaml *y, const char *section)
         skip(y, &e);
         if (!next(y, &e)) return;
         if (!usable) skip(y, &e);
+        else if (!section && !strcmp(path, "base")) read_base(y, key, &e);
         else if (section && section_number(y->r->schema, path) < 0) read_value(y, path, key, &e);
         else if (!section && strchr(path, '.')) {
             unknown_section(y, key, path);
@@ -248,9 +279,9 @@ static void read_keys(struct yaml *y, const char *section)
     yaml_event_delete(&e);
 }
 
-void conf_yaml(struct reader *r, const char *text, size_t n)
+void conf_yaml(struct reader *r, const char *name, const char *text, size_t n)
 {
-    struct yaml y = { .r = r, .text = text };
+    struct yaml y = { .r = r, .name = name, .text = text };
     yaml_event_t e;
 
     if (!yaml_parser_initialize(&y.parser)) leave(fail(ERR_MEMORY, "out of memory: YAML parser"));

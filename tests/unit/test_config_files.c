@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#define SYSTEMS "ttt-linear", "ttt-mlp"
+
 static int64_t parameters(const char *file, char *set)
 {
     struct conf c;
@@ -29,43 +31,118 @@ static int64_t parameters(const char *file, char *set)
     return n;
 }
 
+static const char *const sizes[] = { "125m", "350m", "760m", "1.3b" };
+
+static void check_counts(const char *system, char *set, const int64_t want[4])
+{
+    for (int i = 0; i < 4; i++) {
+        char *file = mem_format("config/%s-%s.yaml", system, sizes[i]);
+        assert_int_equal(parameters(file, set), want[i]);
+        mem_free(file);
+    }
+}
+
 /* The authors' code gives these counts (arXiv 2407.04620; ttt-lm-jax 6f529b1). */
 static void sizes_of_the_paper(void **state)
 {
-    static const struct { const char *file; int64_t mamba, transformer; } rows[] = {
-        { "config/ttt-linear-125m.yaml", 110424144, 110276688 },
-        { "config/ttt-linear-350m.yaml", 337684224, 337291008 },
-        { "config/ttt-linear-760m.yaml", 733608192, 733018368 },
-        { "config/ttt-linear-1.3b.yaml", 1285639296, 1284852864 },
-    };
+    static const int64_t linear_m[] = { 110424144, 337684224, 733608192, 1285639296 };
+    static const int64_t linear_t[] = { 110276688, 337291008, 733018368, 1284852864 };
+    static const int64_t mlp_m[] = { 114589776, 348792576, 758528256, 1307856000 };
+    char transformer[] = "model.backbone=transformer", untied[] = "model.tied=false";
     (void)state;
 
-    for (int i = 0; i < 4; i++) {
-        assert_int_equal(parameters(rows[i].file, NULL), rows[i].mamba);
-        assert_int_equal(parameters(rows[i].file, "model.backbone=transformer"),
-                         rows[i].transformer);
-        assert_true(parameters(rows[i].file, "model.tied=false") > rows[i].mamba);
-    }
+    check_counts("ttt-linear", NULL, linear_m);
+    check_counts("ttt-linear", transformer, linear_t);
+    check_counts("ttt-mlp", NULL, mlp_m);
+    assert_true(parameters("config/ttt-linear-125m.yaml", untied) > linear_m[0]);
     assert_int_equal(parameters("config/demo-kjv.yaml", NULL), 5931896);
+}
+
+/* Table 3 of the paper, at its three contexts, for every system. */
+static void recipe_of_the_paper(void **state)
+{
+    static const struct { int blocks, width, heads, ffn; int64_t steps; double lr; } rows[] = {
+        { 12, 768, 12, 2048, 4800, 3e-3 }, { 24, 1024, 16, 2736, 13500, 1.5e-3 },
+        { 24, 1536, 16, 4096, 29000, 1.25e-3 }, { 24, 2048, 32, 5504, 50000, 1e-3 },
+    };
+    static const char *const systems[] = { SYSTEMS };
+    static const char *const contexts[] = { "2048", "8192", "32768" };
+    struct conf c;
+    (void)state;
+
+    for (size_t k = 0; k < 4 * 3 * sizeof systems / sizeof *systems; k++) {
+        const char *system = systems[k / 12];
+        const int i = k / 3 % 4, mlp = !strcmp(system, "ttt-mlp"), mamba = !strcmp(system, "mamba");
+        char *file = mem_format("config/%s-%s.yaml", system, sizes[i]);
+        char *set = mem_format("train.context=%s", contexts[k % 3]);
+        assert_int_equal(conf_read(&c, file, &set, 1), OK);
+        assert_int_equal(c.model.layers, mamba && i ? 48 : mamba ? 24 : rows[i].blocks);
+        assert_true(c.model.width == rows[i].width && c.model.vocab == 32000);
+        assert_true(c.model.heads == rows[i].heads && c.model.ffn_width == rows[i].ffn);
+        assert_true(c.train.steps == rows[i].steps && c.optim.lr == rows[i].lr);
+        assert_true(c.train.batch_tokens == 524288 && c.train.context == atoi(contexts[k % 3]));
+        assert_true(c.optim.warmup_steps == rows[i].steps / 10 && c.optim.min_lr == 1e-5);
+        assert_true(c.optim.decay_steps == rows[i].steps);
+        assert_true(c.optim.beta1 == 0.9 && c.optim.beta2 == 0.95 && c.optim.eps == 1e-8);
+        assert_true(c.optim.weight_decay == 0.1 && c.optim.clip_norm == 1);
+        assert_true(c.model.tied && c.model.mini_batch == 16 && c.model.rope_theta == 1e4);
+        assert_true(c.model.rms_eps == (mamba ? 1e-5 : 1e-6) && c.model.init_std == 0.02);
+        assert_true(c.model.inner_lr == (mlp ? 0.1 : 1) && c.optim.inner_start == (mlp ? 0.1 : 1));
+        mem_free(file);
+        mem_free(set);
+    }
+}
+
+/* Each row of Table 1 changes what its name says; the last is TTT-Linear. */
+static void the_ablation_ends_at_ttt_linear(void **state)
+{
+    static const struct { const char *file; int without, K, mamba; } rows[] = {
+        { "1-linear-attention", 2 * WITHOUT_MEAN - 1, 2048, 0 },
+        { "2-learned-start", 2 * WITHOUT_MEAN - 1 - WITHOUT_INIT, 2048, 0 },
+        { "3-norm-residual", WITHOUT_GATE | WITHOUT_TOKEN_IDX | WITHOUT_MEAN, 2048, 0 },
+        { "4-mini-batch", WITHOUT_GATE | WITHOUT_TOKEN_IDX | WITHOUT_MEAN, 16, 0 },
+        { "5-learned-rate", 0, 16, 0 },
+        { "6-mamba-backbone", 0, 16, 1 },
+    };
+    struct conf c, whole;
+    struct dims d;
+    (void)state;
+
+    for (int i = 0; i < 6; i++) {
+        char *file = mem_format("config/ablation/%s.yaml", rows[i].file);
+        assert_true(parameters(file, NULL) > 0);
+        assert_int_equal(conf_read(&c, file, NULL, 0), OK);
+        conf_dims(&c, &d);
+        assert_true(d.without == rows[i].without && d.K == rows[i].K);
+        assert_true(d.gate == rows[i].mamba && d.share_qk == rows[i].mamba);
+        mem_free(file);
+    }
+    assert_int_equal(conf_read(&whole, "config/ttt-linear-125m.yaml", NULL, 0), OK);
+    memcpy(&whole.run, &c.run, sizeof c.run);
+    assert_memory_equal(&c, &whole, sizeof c);
 }
 
 /* A file that nobody added to a list above is read all the same. */
 static void every_file_is_valid(void **state)
 {
-    char **names;
-    int count, yaml = 0;
+    static const char *const folders[] = { "config", "config/ablation" };
+    int yaml = 0;
     (void)state;
 
-    assert_int_equal(dir_list(&names, &count, "config"), OK);
-    for (int i = 0; i < count; i++) {
-        if (!strstr(names[i], ".yaml")) continue;
-        char *path = mem_format("config/%s", names[i]);
-        assert_true(parameters(path, NULL) > 0);
-        mem_free(path);
-        yaml++;
+    for (int f = 0; f < 2; f++) {
+        char **names;
+        int count;
+        assert_int_equal(dir_list(&names, &count, folders[f]), OK);
+        for (int i = 0; i < count; i++) {
+            if (!strstr(names[i], ".yaml")) continue;
+            char *path = mem_format("%s/%s", folders[f], names[i]);
+            assert_true(parameters(path, NULL) > 0);
+            mem_free(path);
+            yaml++;
+        }
+        mem_free(names);
     }
-    assert_true(yaml >= 5);
-    mem_free(names);
+    assert_true(yaml >= 15);
 }
 
 static void reference_is_current(void **state)
@@ -89,6 +166,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_of_the_paper),
+        cmocka_unit_test(recipe_of_the_paper),
+        cmocka_unit_test(the_ablation_ends_at_ttt_linear),
         cmocka_unit_test(every_file_is_valid),
         cmocka_unit_test(reference_is_current),
     };
