@@ -51,6 +51,46 @@ void smm(real *C, const real *A, const real *B, int M, int N, int K, int add)
     else smm_ref(C, A, B, M, N, K, add);
 }
 
+/* The same for parts of arrays. */
+static kernel find_block(const struct smm_shape *s)
+{
+    static _Thread_local struct { struct smm_shape shape; kernel f; } table[MADE];
+    unsigned at = 0;
+    const int parts[] = { s->M, s->N, s->K, s->ldc, s->lda, s->ldb, s->add, s->turned };
+    for (int i = 0; i < 8; i++) at = at * 31u + (unsigned)parts[i];
+    at = (at ^ at >> 7) % MADE;
+    if (table[at].f && !memcmp(&table[at].shape, s, sizeof *s)) return table[at].f;
+
+    const libxsmm_blasint ldb = s->ldb, lda = s->lda, ldc = s->ldc;
+    const real alpha = 1, beta = (real)s->add;
+    const int flags = s->turned ? LIBXSMM_GEMM_FLAG_TRANS_B : 0, prefetch = 0;
+    kernel f = DISPATCH(s->N, s->M, s->K, &ldb, &lda, &ldc, &alpha, &beta, &flags, &prefetch);
+    table[at].shape = *s;
+    table[at].f = f;
+    return f;
+}
+
+CLONES
+void smm_block_ref(real *C, const real *A, const real *B, const struct smm_shape *s)
+{
+    for (int m = 0; m < s->M; m++) {
+        real *c = C + (int64_t)m * s->ldc;
+        if (!s->add) memset(c, 0, (size_t)s->N * sizeof *c);
+        for (int k = 0; k < s->K; k++) {
+            const real a = s->turned ? A[(int64_t)k * s->lda + m] : A[(int64_t)m * s->lda + k];
+            const real *b = B + (int64_t)k * s->ldb;
+            for (int n = 0; n < s->N; n++) c[n] += a * b[n];
+        }
+    }
+}
+
+void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s)
+{
+    kernel f = find_block(s);
+    if (f) f(B, A, C);
+    else smm_block_ref(C, A, B, s);
+}
+
 CLONES
 void smm_transpose(real *restrict B, const real *restrict A, int M, int N)
 {

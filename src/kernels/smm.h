@@ -1,7 +1,7 @@
 /* smm.h -- products of small matrices that stay in the cache: the inner loop
  * of TTT.
  *
- * All operands are contiguous and row-major.  libxsmm makes code for the
+ * All operands are row-major, and contiguous but for smm_block.  libxsmm makes code for the
  * shape and the processor at run time; where it can't, plain C does the same
  * (smm_ref, also the one that tests compare with).
  */
@@ -13,6 +13,13 @@
 /* C (M,N) = A (M,K) B (K,N), or += when `add`.  Local; one thread. */
 void smm(real *C, const real *A, const real *B, int M, int N, int K, int add);
 void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add);
+
+/* Products of parts of larger arrays, with the distances between their rows. */
+struct smm_shape { int M, N, K, ldc, lda, ldb, add, turned; };
+
+/* C (M,N) = or += A B with B (K,N), and A (M,K) or, when `turned`, A' with A (K,M). */
+void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s);
+void smm_block_ref(real *C, const real *A, const real *B, const struct smm_shape *s);
 
 /* B (N,M) = A' with A (M,N). */
 void smm_transpose(real *B, const real *A, int M, int N);
