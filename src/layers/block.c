@@ -164,7 +164,7 @@ void block_held(const struct block *b, struct block_tape *w, struct arena *a,
                 const struct dims *d, int B, int T)
 {
     own_held(w, a, d, B, T);
-    b->layer->split->held(&w->layer, a, d, B, T);
+    if (b->layer->split->held) b->layer->split->held(&w->layer, a, d, B, T);
 }
 
 void block_work(const struct block *b, struct block_tape *w, struct arena *a,
@@ -266,7 +266,7 @@ void block_project(const struct block *b, struct layer_call *c, const real *x, r
                    struct block_tape *t)
 {
     layer_input(b, c, x, carry, &t->own);
-    b->layer->split->project(c, t->own.v[T_H], &t->layer);
+    if (b->layer->split->project) b->layer->split->project(c, t->own.v[T_H], &t->layer);
 }
 
 void block_mix(const struct block *b, struct layer_call *c, real *carry, struct block_tape *t)
@@ -412,6 +412,7 @@ int block_halo(struct block_halo *h, const struct block *b, const struct dims *d
         h->stride = h->back_stride = own;
         return own > 0;
     }
+    if (!split->halo_reals) return 0;
     h->rows = t->layer.v[split->halo];
     h->back = w->layer.v[split->dhalo];
     h->offset = B * own;

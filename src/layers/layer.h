@@ -69,7 +69,8 @@ struct layer_call {
  * comes the halo of the rank before: the last conv_width - 1 rows of one array, at the start of
  * a carry.  forward() and backward() of the layer are these parts, on one slice.
  *
- * Attention has in[] = q, k, v, out = o and no halo.  There H counts groups of heads (dims.h). */
+ * Attention has in[] = q, k, v, out = o and no halo.  There H counts groups of heads (dims.h), and
+ * inner turns q and k where they are. */
 
 /* An array (N, H * reals) that crosses: where it is on the tape, its gradient in the scratch, and
  * how many reals of it each head (group) and token has: 1, those of a head, those of all heads of a
@@ -97,7 +98,8 @@ struct layer_split {
     int               n_in;
 
     /* The halo: reals of one sequence's (0: none), whose last rows it is on the tape, and where
-     * scratch has its gradient (B, halo_reals) as far as this slice gives it. */
+     * scratch has its gradient (B, halo_reals) as far as this slice gives it.  A layer that never
+     * has one leaves halo_reals, project, held, mix_backward and halo_backward NULL. */
     int64_t (*halo_reals)(const struct dims *d);
     int     halo, dhalo;
 

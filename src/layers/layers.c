@@ -2,9 +2,10 @@
 
 #include <string.h>
 
+#include "src/layers/attention_layer.h"
 #include "src/layers/ttt.h"
 
-static const struct layer *const table[] = { &layer_ttt_linear, &layer_ttt_mlp };
+static const struct layer *const table[] = { &layer_ttt_linear, &layer_ttt_mlp, &layer_attention };
 
 const struct layer *layers_row(int i)
 {

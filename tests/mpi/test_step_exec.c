@@ -7,6 +7,7 @@
 
 #include "mpi/reduce.h"
 #include "mpi/step_exec.h"
+#include "src/base/part.h"
 #include "src/base/rng.h"
 #include "src/kernels/gemm.h"
 #include "src/model/stage.h"
@@ -95,11 +96,20 @@ static int own_equal(const struct reducer *red, const struct grad *a, const stru
     return good;
 }
 
-static void compare(const struct grid *g, const char *layer, int mamba, int heads, int taps, int micro,
-                    enum remat remat, enum sequence_mode mode)
+/* A Transformer: heads in groups with common keys and values. */
+static struct dims attention(int heads, int groups)
+{
+    struct dims d = dims_of("attention", 0, heads, 4);
+    d.C = 4 * heads;
+    d.Hkv = groups;
+    d.K = 1;
+    return d;
+}
+
+static void compare_dims(const struct grid *g, struct dims d, int micro, enum remat remat,
+                         enum sequence_mode mode)
 {
     int32_t windows[SEQUENCES * (CONTEXT + 1)];
-    const struct dims d = dims_of(layer, mamba, heads, taps);
     const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = micro,
                                   .inner_group = 2, .remat = remat, .mask_token = MASK,
                                   .sequence_mode = mode };
@@ -145,9 +155,20 @@ static void compare(const struct grid *g, const char *layer, int mamba, int head
     model_free(m);
 }
 
+static void compare(const struct grid *g, const char *layer, int mamba, int heads, int taps,
+                    int micro, enum remat remat, enum sequence_mode mode)
+{
+    compare_dims(g, dims_of(layer, mamba, heads, taps), micro, remat, mode);
+}
+
 /* Heads that S divides and does not, fewer heads than ranks, units shorter than a halo. */
 static void compare_heads(const struct grid *g)
 {
+    struct dims mixed = attention(4, 2);
+    mixed.pre_conv = 1;
+    compare_dims(g, attention(4, 4), 1, REMAT_NONE, SEQ_HEADS);
+    compare_dims(g, mixed, 2, REMAT_BLOCK, SEQ_HEADS);
+    compare_dims(g, attention(3, 1), 2, REMAT_NONE, SEQ_HEADS);
     compare(g, "ttt_linear", 1, 2, 4, 1, REMAT_NONE, SEQ_HEADS);
     compare(g, "ttt_linear", 0, 3, 4, 2, REMAT_BLOCK, SEQ_HEADS);
     compare(g, "ttt_mlp", 1, 3, SLICE + 3, 2, REMAT_BLOCK, SEQ_HEADS);
@@ -168,6 +189,8 @@ static void every_grid_is_one_rank_bitwise(void **state)
                 compare(&g, layer, 1, 2, 4, 1, REMAT_NONE, SEQ_WAVEFRONT);
                 compare(&g, layer, 0, 2, 4, 2, REMAT_BLOCK, SEQ_WAVEFRONT);
             }
+            compare_dims(&g, attention(4, 2), 1, REMAT_NONE, SEQ_WAVEFRONT);
+            compare_dims(&g, attention(2, 2), 2, REMAT_BLOCK, SEQ_WAVEFRONT);
             if (S > 1) compare_heads(&g);
             grid_done(&g);
         }
@@ -225,6 +248,21 @@ static void carries_have_the_promised_volume(void **state)
                                       (int64_t)sizeof(real));
         all_true(&world, b.heads == 0);
     }
+}
+
+/* Attention: keys and values of all tokens before a boundary, and their gradients back. */
+static void a_past_has_the_promised_volume(void **state)
+{
+    (void)state;
+    const struct dims d = attention(4, 2);
+    const int S = world.size, units = (CONTEXT + SLICE - 1) / SLICE;
+    int64_t tokens = 0;
+
+    if (S > 6) return;
+    for (int s = 1; s < S; s++) tokens += part_begin(units, S, s) * SLICE;
+    const struct exec_bytes b = bytes_of_step(&d, SEQ_WAVEFRONT, REMAT_NONE);
+    all_true(&world, b.carries == 2 * SEQUENCES * d.L * tokens * 2 * d.Hkv * head_width(&d) *
+                                  (int64_t)sizeof(real));
 }
 
 /* Heads mode: forward and backward of one sequence each  L (4 C + H) N (S - 1) / S  over all ranks,
@@ -291,6 +329,7 @@ static void wrong_products_are_refused(void **state)
 static const struct CMUnitTest tests[] = {
     mpi_test(every_grid_is_one_rank_bitwise),
     mpi_test(carries_have_the_promised_volume),
+    mpi_test(a_past_has_the_promised_volume),
     mpi_test(heads_have_the_promised_volume),
     mpi_test(gathered_weights_are_the_owners),
     mpi_test(wrong_products_are_refused),

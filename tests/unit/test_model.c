@@ -14,7 +14,7 @@
 #include "src/kernels/gemm.h"
 #include "src/model/pass.h"
 
-static const char *const layer_names[] = { "ttt_linear", "ttt_mlp" };
+static const char *const layer_names[] = { "ttt_linear", "ttt_mlp", "attention" };
 
 #define EVERYTHING (2 * WITHOUT_MEAN - 1)
 
@@ -24,6 +24,18 @@ static struct dims tiny(int mamba)
                       .conv_width = 4, .gate = mamba, .share_qk = mamba, .pre_conv = mamba,
                       .tied = mamba, .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1e-6,
                       .init_std = 0.3, .inner_lr = 1 };
+    return d;
+}
+
+static struct dims attention(int C, int H, int Hkv)
+{
+    struct dims d = tiny(0);
+    strcpy(d.layer, "attention");
+    d.C = C;
+    d.H = H;
+    d.Hkv = Hkv;
+    d.K = 1;
+    d.tied = 1;
     return d;
 }
 
@@ -137,10 +149,28 @@ static void check_layer(const char *layer)
     check_gradients(&bare, &cut);
 }
 
+static void check_attention(void)
+{
+    struct dims m = attention(12, 2, 0), grouped = attention(24, 4, 2), mixed = attention(12, 2, 1);
+    struct pass_opts whole = opts(16, 16, 2, REMAT_NONE), cut = opts(24, 8, 2, REMAT_BLOCK),
+                     ragged = opts(22, 8, 2, REMAT_NONE), odd = opts(17, 5, 2, REMAT_BLOCK),
+                     single = opts(9, 4, 2, REMAT_NONE);
+    mixed.pre_conv = 1;
+    grouped.tied = 0;
+    check_gradients(&m, &whole);
+    check_gradients(&m, &ragged);
+    check_gradients(&m, &single);   /* the last unit is one token */
+    check_gradients(&grouped, &cut);
+    check_gradients(&grouped, &odd);
+    check_gradients(&mixed, &ragged);
+    check_gradients(&mixed, &cut);
+}
+
 static void gradients_are_derivatives(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) check_layer(layer_names[i]);
+    check_attention();
 }
 
 /* Without each part of the TTT layer, and without all of them. */
@@ -178,7 +208,7 @@ static void slices_are_the_whole_bitwise(void **state)
 {
     (void)state;
     enum { T = 77 };
-    for (int kind = 0; kind < 12; kind++) {
+    for (int kind = 0; kind < 13; kind++) {
         struct dims d = tiny(kind / 2 % 2);
         strcpy(d.layer, layer_names[kind % 2]);
         if (kind >= 4) d.without = kind >= 8 ? EVERYTHING : EVERYTHING & 0x55;
@@ -186,6 +216,7 @@ static void slices_are_the_whole_bitwise(void **state)
         if (d.without) d.inner_lr = 0.02;  /* steps that overshoot would amplify rounding */
         d.K = 16;
         d.C = 64;
+        if (kind == 12) d = attention(64, 4, 2);
         struct model *m = rough_model(&d, 3);
         const size_t n = (size_t)T * 64;
         real *whole = mem_new((int64_t)n, sizeof(real), "test");
@@ -244,6 +275,7 @@ static void check_batches(const char *layer, int without)
     strcpy(d.layer, layer);
     d.without = without;
     d.K = 8;
+    if (!strcmp(layer, "attention")) d = attention(12, 2, 1);
     struct model *m = rough_model(&d, 3);
     struct pass_sums one, other;
     struct grad g = exact_grads(m, 1, REMAT_NONE, 1, &one);
@@ -270,7 +302,7 @@ static void check_batches(const char *layer, int without)
 static void cutting_the_batch_changes_no_bit(void **state)
 {
     (void)state;
-    for (int i = 0; i < 2; i++) check_batches(layer_names[i], 0);
+    for (int i = 0; i < 3; i++) check_batches(layer_names[i], 0);
     check_batches("ttt_linear", EVERYTHING);
     check_batches("ttt_mlp", WITHOUT_NORM | WITHOUT_BIAS | WITHOUT_GATE);
 }
@@ -279,17 +311,17 @@ static void cutting_the_batch_changes_no_bit(void **state)
 static void parameter_counts(void **state)
 {
     (void)state;
-    static const struct { int L, C, H, E; int64_t m, t, mlp; } sizes[] = {
-        { 12, 768, 12, 2048, 110424144, 110276688, 114589776 },
-        { 24, 1024, 16, 2736, 337684224, 337291008, 348792576 },
-        { 24, 1536, 16, 4096, 733608192, 733018368, 758528256 },
-        { 24, 2048, 32, 5504, 1285639296, 1284852864, 1307856000 },
+    static const struct { int L, C, H, E; int64_t m, t, mlp, attention; } sizes[] = {
+        { 12, 768, 12, 2048, 110424144, 110276688, 114589776, 109529856 },
+        { 24, 1024, 16, 2736, 337684224, 337291008, 348792576, 335201280 },
+        { 24, 1536, 16, 4096, 733608192, 733018368, 758528256, 728704512 },
+        { 24, 2048, 32, 5504, 1285639296, 1284852864, 1307856000, 1279887360 },
     };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        for (int kind = 0; kind < 3; kind++) {
-            struct dims d = tiny(kind != 1);
+        for (int kind = 0; kind < 4; kind++) {
+            struct dims d = tiny(kind == 0 || kind == 2);
             struct param_table t;
-            strcpy(d.layer, layer_names[kind == 2]);
+            strcpy(d.layer, layer_names[kind < 2 ? 0 : kind - 1]);
             d.V = 32000;
             d.tied = 1;
             d.K = 16;
@@ -298,7 +330,8 @@ static void parameter_counts(void **state)
             d.H = sizes[i].H;
             d.E = sizes[i].E;
             assert_int_equal(model_layout(&t, &d), 0);
-            assert_int_equal(t.n, kind == 0 ? sizes[i].m : kind == 1 ? sizes[i].t : sizes[i].mlp);
+            const int64_t want[] = { sizes[i].m, sizes[i].t, sizes[i].mlp, sizes[i].attention };
+            assert_int_equal(t.n, want[kind]);
             param_done(&t);
         }
 }

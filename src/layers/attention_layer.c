@@ -1,0 +1,265 @@
+#include "src/layers/attention_layer.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/poke.h"
+#include "src/base/status.h"
+#include "src/kernels/attention.h"
+#include "src/kernels/rope.h"
+#include "src/layers/linear.h"
+
+/* --- parameters -------------------------------------------------------------- */
+
+enum { P_Q, P_K, P_V, P_O };
+
+/* Width of all keys, or all values. */
+static int kv_width(const struct dims *d) { return head_groups(d) * head_width(d); }
+
+static int fits(const struct dims *d)
+{
+    if (d->C % d->H)
+        return fail(ERR_CONFIG, "model.heads %d does not divide model.width %d", d->H, d->C);
+    if (d->H % head_groups(d))
+        return fail(ERR_CONFIG, "model.kv_heads %d does not divide model.heads %d", d->Hkv, d->H);
+    if (head_width(d) % 2)
+        return fail(ERR_CONFIG, "head width %d (model.width / model.heads) must be even for RoPE",
+                    head_width(d));
+    if (d->gate || d->share_qk)
+        return fail(ERR_CONFIG, "model.gate and model.share_qk: attention has neither");
+    return OK;
+}
+
+static void params(struct param_table *t, const struct dims *d, const char *prefix)
+{
+    const int C = d->C, rows[] = { C, kv_width(d), kv_width(d), C };
+    static const char names[] = "qkvo";
+
+    for (int i = P_Q; i <= P_O; i++) {
+        char full[2 * PARAM_NAME];
+        snprintf(full, sizeof full, "%sself_attn.%c_proj.weight", prefix, names[i]);
+        param_add(t, full, INIT_NORMAL, d->init_std, 2, rows[i], C, 0, 0);
+    }
+}
+
+/* --- carry -------------------------------------------------------------------- */
+
+static int64_t carry_reals(const struct dims *d)
+{
+    (void)d;
+    return 0;
+}
+
+static int carry_part(const struct dims *d, int i, int64_t *offset, int64_t *n)
+{
+    (void)d;
+    (void)i;
+    *offset = *n = 0;
+    return 0;
+}
+
+static void carry_start(const struct layer_call *c, real *carry)
+{
+    (void)c;
+    (void)carry;
+}
+
+static void carry_start_backward(const struct layer_call *c, const real *dcarry)
+{
+    (void)c;
+    (void)dcarry;
+}
+
+static int past_reals(const struct dims *d) { return 2 * head_width(d); }
+
+/* --- arrays -------------------------------------------------------------------- */
+
+/* On the tape.  What is kept for backward begins with the output, then has the logarithms of the
+ * softmax's sums.  Keys and values are on it only on their way to other ranks. */
+enum { T_Q, T_K, T_V, T_O, T_KEPT };
+
+/* Scratch.  Forward makes keys and values where backward has their gradients. */
+enum { W_ROPE, W_LOCAL, W_DQ, W_DK, W_DV, W_DO };
+
+/* H: groups. */
+static int64_t outputs(const struct dims *d, int B, int T, int H)
+{
+    return (int64_t)B * T * H * (d->C / head_groups(d));
+}
+
+static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
+{
+    (void)group;
+    return outputs(d, B, T, H) + (int64_t)B * T * H * (d->H / head_groups(d));
+}
+
+static void passing(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+{
+    const int64_t N = (int64_t)B * T;
+    t->v[T_Q] = arena_reals(a, N * d->C);
+    t->v[T_K] = arena_reals(a, N * kv_width(d));
+    t->v[T_V] = arena_reals(a, N * kv_width(d));
+}
+
+static void tape_tokens(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+{
+    t->v[T_O] = arena_reals(a, (int64_t)B * T * d->C);
+}
+
+static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, int T, int group)
+{
+    const int64_t kept = kept_reals(d, B, T, head_groups(d), group);
+    t->v[T_Q] = arena_reals(a, (int64_t)B * T * d->C);
+    t->v[T_K] = t->v[T_V] = NULL;
+    t->v[T_O] = arena_reals(a, group ? kept : (int64_t)B * T * d->C);
+    t->v[T_KEPT] = group ? t->v[T_O] : NULL;
+}
+
+static void work(struct tape *w, struct arena *a, const struct dims *d, int B, int T, int group,
+                 int backward)
+{
+    const int F = head_width(d);
+    const int64_t N = (int64_t)B * T;
+    (void)group;
+    w->v[W_ROPE] = arena_reals(a, (int64_t)T * F);
+    w->v[W_LOCAL] = arena_reals(a, omp_get_max_threads() * attention_scratch(T, F, backward));
+    w->v[W_DK] = arena_reals(a, N * kv_width(d));
+    w->v[W_DV] = arena_reals(a, N * kv_width(d));
+    if (!backward) return;
+    w->v[W_DQ] = arena_reals(a, N * d->C);
+    w->v[W_DO] = arena_reals(a, N * d->C);
+}
+
+/* --- forward -------------------------------------------------------------------- */
+
+static void mix(const struct layer_call *c, const real *h, real *carry, struct tape *t)
+{
+    const struct dims *d = c->d;
+    (void)carry;
+    linear_forward(c, P_Q, t->v[T_Q], h, d->C, d->C);
+    linear_forward(c, P_K, t->v[T_K], h, kv_width(d), d->C);
+    linear_forward(c, P_V, t->v[T_V], h, kv_width(d), d->C);
+}
+
+/* Keys turn where they are, so a second append() finds them turned. */
+static void append(const struct layer_call *c, const struct head_share *s)
+{
+    attention_append(c->past, s->in[1], s->in[2], c->B, c->T, s->H, head_width(c->d), c->pos,
+                     c->room);
+}
+
+/* A share of the groups of heads.  The order of s->in is that of the table at the end. */
+static struct attention attention_of(const struct layer_call *c, const struct head_share *s,
+                                     struct tape *w)
+{
+    const struct dims *d = c->d;
+    const int G = s->H, R = d->H / head_groups(d);
+    return (struct attention){
+        .B = c->B, .T = c->T, .G = G, .R = R, .F = head_width(d), .pos = c->pos, .room = c->room,
+        .q = s->in[0], .past = c->past, .o = s->kept ? s->kept : s->out,
+        .lse = s->kept ? s->kept + outputs(d, c->B, c->T, G) : NULL, .scratch = w->v[W_LOCAL],
+    };
+}
+
+static void inner(const struct layer_call *c, const struct head_share *s, real *carry,
+                  struct tape *w)
+{
+    const struct attention a = attention_of(c, s, w);
+    (void)carry;
+    rope_table(w->v[W_ROPE], c->pos, c->T, a.F, c->d->rope_theta);
+    rope_turn(s->in[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, 1);
+    rope_turn(s->in[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, 1);
+    append(c, s);
+    poke();
+    attention_forward(&a);
+    if (a.o != s->out)
+        memcpy(s->out, a.o, (size_t)outputs(c->d, c->B, c->T, a.G) * sizeof *s->out);
+}
+
+static void finish(const struct layer_call *c, real *y, struct tape *t)
+{
+    linear_forward(c, P_O, y, t->v[T_O], c->d->C, c->d->C);
+}
+
+/* All heads, from tape to tape. */
+static struct head_share all_heads(const struct dims *d, struct tape *t, struct tape *w)
+{
+    return (struct head_share){
+        .H = head_groups(d), .in = { t->v[T_Q], w->v[W_DK], w->v[W_DV] }, .out = t->v[T_O],
+        .din = { w->v[W_DQ], w->v[W_DK], w->v[W_DV] }, .dout = w->v[W_DO], .kept = t->v[T_KEPT],
+    };
+}
+
+static void forward(const struct layer_call *c, real *y, const real *h, real *carry,
+                    struct tape *t, struct tape *w)
+{
+    const struct head_share all = all_heads(c->d, t, w);
+    struct tape own = *t;
+    own.v[T_K] = w->v[W_DK];
+    own.v[T_V] = w->v[W_DV];
+    mix(c, h, carry, &own);
+    inner(c, &all, carry, w);
+    finish(c, y, t);
+}
+
+/* --- backward ------------------------------------------------------------------- */
+
+static void finish_backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
+                            struct tape *t, struct tape *w)
+{
+    (void)dh;
+    (void)h;
+    linear_backward(c, P_O, w->v[W_DO], dy, t->v[T_O], c->d->C, c->d->C, 0);
+}
+
+static void inner_backward(const struct layer_call *c, const struct head_share *s, real *dcarry,
+                           struct tape *w)
+{
+    const struct attention a = attention_of(c, s, w);
+    (void)dcarry;
+    poke();
+    attention_backward(&a, s->din[0], c->dpast, s->dout);
+    attention_take(s->din[1], s->din[2], c->dpast, c->B, c->T, a.G, a.F, c->pos, c->room);
+    rope_table(w->v[W_ROPE], c->pos, c->T, a.F, c->d->rope_theta);
+    rope_turn(s->din[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, -1);
+    rope_turn(s->din[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, -1);
+}
+
+static void project_backward(const struct layer_call *c, real *dh, const real *h, struct tape *t,
+                             struct tape *w)
+{
+    const struct dims *d = c->d;
+    (void)t;
+    linear_backward(c, P_Q, dh, w->v[W_DQ], h, d->C, d->C, 0);
+    linear_backward(c, P_K, dh, w->v[W_DK], h, kv_width(d), d->C, 1);
+    linear_backward(c, P_V, dh, w->v[W_DV], h, kv_width(d), d->C, 1);
+}
+
+static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
+                     real *dcarry, struct tape *t, struct tape *w)
+{
+    const struct head_share all = all_heads(c->d, t, w);
+    finish_backward(c, dh, dy, h, t, w);
+    inner_backward(c, &all, dcarry, w);
+    project_backward(c, dh, h, t, w);
+}
+
+/* q . k and p v. */
+static double flops(const struct dims *d, double keys) { return 4.0 * d->C * keys; }
+
+static const struct layer_split split = {
+    .in = { { T_Q, W_DQ, WIDE_GROUP }, { T_K, W_DK, WIDE_HEAD }, { T_V, W_DV, WIDE_HEAD } },
+    .n_in = 3, .out = { T_O, W_DO, WIDE_GROUP }, .passing = passing, .tape = tape_tokens,
+    .kept_reals = kept_reals, .mix = mix, .append = append, .inner = inner, .finish = finish,
+    .finish_backward = finish_backward, .inner_backward = inner_backward,
+    .project_backward = project_backward,
+};
+
+const struct layer layer_attention = {
+    .name = "attention", .family = &family_llama, .has = HAS_HEADS, .fits = fits,
+    .params = params, .carry_reals = carry_reals, .carry_part = carry_part,
+    .past_reals = past_reals, .carry_start = carry_start,
+    .carry_start_backward = carry_start_backward, .tape = tape, .work = work,
+    .forward = forward, .backward = backward, .flops = flops, .split = &split,
+};
