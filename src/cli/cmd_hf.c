@@ -126,7 +126,8 @@ int cmd_import(int argc, char **argv)
 {
     return run(argc, argv, "ttt import HF_DIR DIR",
                "Reads config.json and model.safetensors (float32, bfloat16, float16, float64)\n"
-               "of a Hugging Face TTT model and writes a checkpoint of its weights into DIR.\n"
+               "of a Hugging Face model (model_type ttt or llama) and writes a checkpoint of its\n"
+               "weights into DIR.\n"
                "train.init_from, ttt eval, generate, probe and export take DIR as a model.",
                import);
 }
@@ -135,7 +136,7 @@ int cmd_export(int argc, char **argv)
 {
     return run(argc, argv, "ttt export MODEL HF_DIR",
                "Writes the weights of a checkpoint, or of the newest one of a run, as config.json\n"
-               "and model.safetensors with the names of the public TTT implementation, and the\n"
+               "and model.safetensors with the names of the public implementation, and the\n"
                "tokenizer if it has a file.  HF_DIR must not hold a model yet.",
                export);
 }

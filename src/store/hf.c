@@ -1,9 +1,6 @@
 #include "src/store/hf.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <math.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,73 +8,11 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/store/hf_config.h"
 #include "src/store/param_tensors.h"
 #include "src/store/safetensors.h"
 
 #define CONFIG_CAP ((size_t)1 << 20)
-#define LN_EPS 1e-6  /* fixed in the public code, so config.json has no key for it */
-
-enum kind { COUNT, SWITCH, POSITIVE };
-
-/* Keys of TTTConfig with the defaults of that class (ttt-lm-pytorch cd831db, ttt.py:88-170). */
-static const struct {
-    const char *key;
-    enum kind   kind;
-    size_t      at;       /* in struct dims */
-    double      def;
-} keys[] = {
-    { "vocab_size", COUNT, offsetof(struct dims, V), 32000 },
-    { "hidden_size", COUNT, offsetof(struct dims, C), 2048 },
-    { "intermediate_size", COUNT, offsetof(struct dims, E), 5504 },
-    { "num_hidden_layers", COUNT, offsetof(struct dims, L), 24 },
-    { "num_attention_heads", COUNT, offsetof(struct dims, H), 32 },
-    { "mini_batch_size", COUNT, offsetof(struct dims, K), 16 },
-    { "conv_kernel", COUNT, offsetof(struct dims, conv_width), 4 },
-    { "use_gate", SWITCH, offsetof(struct dims, gate), 0 },
-    { "share_qk", SWITCH, offsetof(struct dims, share_qk), 0 },
-    { "pre_conv", SWITCH, offsetof(struct dims, pre_conv), 0 },
-    { "tie_word_embeddings", SWITCH, offsetof(struct dims, tied), 1 },
-    { "rms_norm_eps", POSITIVE, offsetof(struct dims, rms_eps), 1e-6 },
-    { "rope_theta", POSITIVE, offsetof(struct dims, rope_theta), 10000 },
-    { "ttt_base_lr", POSITIVE, offsetof(struct dims, inner_lr), 1 },
-    { "initializer_range", POSITIVE, offsetof(struct dims, init_std), 0.02 },
-};
-#define KEYS (sizeof keys / sizeof *keys)
-
-/* What ttt_layer_type says, and what the layer is called here. */
-static const struct { const char *theirs, *ours; } layers[] = {
-    { "linear", "ttt_linear" }, { "mlp", "ttt_mlp" },
-};
-#define LAYERS (sizeof layers / sizeof *layers)
-
-/* One key -> dims.  returns NULL, or what was expected instead. */
-static const char *read_key(struct dims *d, size_t k, const json_t *v)
-{
-    void *to = (char *)d + keys[k].at;
-    const json_int_t n = json_integer_value(v);
-    const double x = json_number_value(v);
-
-    switch (keys[k].kind) {
-    case COUNT:
-        *(int *)to = v ? (int)n : (int)keys[k].def;
-        return !v || (json_is_integer(v) && n >= 1 && n <= INT_MAX) ? NULL : "an integer >= 1";
-    case SWITCH:
-        *(int *)to = v ? json_is_true(v) : (int)keys[k].def;
-        return !v || json_is_boolean(v) ? NULL : "true or false";
-    case POSITIVE:
-        *(double *)to = v ? x : keys[k].def;
-        return !v || (json_is_number(v) && x > 0 && isfinite(x)) ? NULL : "a number > 0";
-    }
-    return NULL;
-}
-
-/* A text key must have this value if it is there at all. */
-static int must_be(const json_t *config, const char *key, const char *value, const char *path)
-{
-    const json_t *v = json_object_get(config, key);
-    if (!v || (json_is_string(v) && !strcmp(json_string_value(v), value))) return OK;
-    return fail(ERR_DATA, "%s: %s must be \"%s\" for this program", path, key, value);
-}
 
 int hf_read_json(json_t **config, const char *folder)
 {
@@ -107,21 +42,9 @@ int hf_read_config(struct dims *d, const char *folder)
     json_t *config = NULL;
     int rc = OK;
 
-    *d = (struct dims){ .ln_eps = LN_EPS };
+    *d = (struct dims){ .V = 0 };
     TRY(hf_read_json(&config, folder));
-    if (must_be(config, "model_type", "ttt", path) != OK) rc = ERR_DATA;
-    if (must_be(config, "hidden_act", "silu", path) != OK) rc = ERR_DATA;
-    for (size_t k = 0; k < KEYS; k++) {
-        const char *want = read_key(d, k, json_object_get(config, keys[k].key));
-        if (want) rc = fail(ERR_DATA, "%s: %s must be %s", path, keys[k].key, want);
-    }
-    const json_t *layer = json_object_get(config, "ttt_layer_type");
-    const char *type = layer ? json_string_value(layer) : "linear";
-    for (size_t i = 0; i < LAYERS; i++)
-        if (type && !strcmp(type, layers[i].theirs))
-            snprintf(d->layer, sizeof d->layer, "%s", layers[i].ours);
-    if (!*d->layer)
-        rc = fail(ERR_DATA, "%s: ttt_layer_type must be \"linear\" or \"mlp\"", path);
+    rc = hf_config_read(d, config, path);
 out:
     json_decref(config);
     mem_free(path);
@@ -129,9 +52,9 @@ out:
 }
 
 /* A file may hold the head of a tied model, too, if it is the embedding. */
-static int check_tied_head(struct safetensors *s, int head, const char *path)
+static int check_tied_head(struct safetensors *s, int head, const char *embedding, const char *path)
 {
-    const int embed = safetensors_find(s, "model.embed_tokens.weight");
+    const int embed = safetensors_find(s, embedding);
     const struct tensor *h = safetensors_tensor(s, head), *e = NULL;
     char *a, *b;
     int rc = ERR_DATA;
@@ -147,8 +70,8 @@ static int check_tied_head(struct safetensors *s, int head, const char *path)
         mem_free(b);
     }
     if (rc != OK)
-        fail(rc, "%s: lm_head.weight differs from model.embed_tokens.weight, but config.json says "
-             "tie_word_embeddings", path);
+        fail(rc, "%s: lm_head.weight differs from %s, but config.json says tie_word_embeddings", path,
+             embedding);
     return rc;
 }
 
@@ -174,7 +97,7 @@ static int check_names(struct safetensors *s, const struct param_table *t, const
         const char *name = safetensors_tensor(s, k)->name;
         int now = OK;
         if (param_find(t, name) >= 0) continue;
-        if (!strcmp(name, "lm_head.weight")) now = check_tied_head(s, k, path);
+        if (!strcmp(name, "lm_head.weight")) now = check_tied_head(s, k, t->p[0].name, path);
         else now = fail(ERR_DATA, "%s: tensor '%s' is unknown to this model", path, name);
         if (now != OK) rc = now;
     }
@@ -202,34 +125,6 @@ out:
     return rc;
 }
 
-/* As save_pretrained of the public code writes it: `base`, else its usual values, with
- * everything that dims say on top. */
-static json_t *make_config(const struct dims *d, const json_t *base, int context)
-{
-    json_t *config = json_pack("{s:[s], s:i, s:i, s:s, s:i, s:s, s:i, s:i, s:b}",
-                               "architectures", "TTTForCausalLM", "bos_token_id", 1,
-                               "eos_token_id", 2, "hidden_act", "silu",
-                               "max_position_embeddings", context > 0 ? context : 2048,
-                               "model_type", "ttt", "pretraining_tp", 1,
-                               "scan_checkpoint_group_size", 0, "use_cache", 0);
-    check(config);
-    if (base) json_object_update(config, (json_t *)base);
-    for (size_t k = 0; k < KEYS; k++) {
-        const void *v = (const char *)d + keys[k].at;
-        json_object_set_new(config, keys[k].key,
-                            keys[k].kind == COUNT    ? json_integer(*(const int *)v)
-                            : keys[k].kind == SWITCH ? json_boolean(*(const int *)v)
-                                                     : json_real(*(const double *)v));
-    }
-    for (size_t i = 0; i < LAYERS; i++)
-        if (!strcmp(d->layer, layers[i].ours))
-            json_object_set_new(config, "ttt_layer_type", json_string(layers[i].theirs));
-    json_object_del(config, "torch_dtype");  /* what older files call it */
-    json_object_set_new(config, "dtype",
-                        json_string(sizeof(real) == sizeof(float) ? "float32" : "float64"));
-    return config;
-}
-
 /* With as few digits as bring every number back: 1e-6, not 9.9999999999999995e-7. */
 static char *config_text(const json_t *config)
 {
@@ -246,21 +141,6 @@ static char *config_text(const json_t *config)
     return lines;
 }
 
-static int can_be_said(const struct dims *d)
-{
-    int known = 0;
-    for (size_t i = 0; i < LAYERS; i++) known |= !strcmp(d->layer, layers[i].ours);
-    if (!known)
-        return fail(ERR_CONFIG, "no Hugging Face model has the sequence layer %s", d->layer);
-    if (d->without)
-        return fail(ERR_CONFIG, "a model without parts of the TTT layer (model.inner_*, "
-                    "model.learn_*) is not one of the public code");
-    if (d->ln_eps != LN_EPS)
-        return fail(ERR_CONFIG, "model.ln_eps is %g, but the public code fixes it to %g", d->ln_eps,
-                    LN_EPS);
-    return OK;
-}
-
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const struct tensor *)a)->name, ((const struct tensor *)b)->name);
@@ -275,14 +155,14 @@ int hf_write(const char *folder, const struct dims *d, const struct param_table 
     json_t *config = NULL;
     int rc = OK;
 
-    TRY(can_be_said(d));
+    TRY(hf_config_can_say(d));
     if (path_exists(config_path) || path_exists(weights_path))
         TRY(fail(ERR_USAGE, "%s: holds a model already; name another folder", folder));
     TRY(dir_make(folder));
     param_tensors(list, t, "", w);
     qsort(list, (size_t)t->count, sizeof *list, by_name);  /* the order of save_pretrained */
     TRY(safetensors_save(weights_path, list, t->count));
-    config = make_config(d, base, context);
+    config = hf_config_make(d, base, context);
     lines = config_text(config);
     TRY(file_replace(config_path, lines, strlen(lines)));
 out:

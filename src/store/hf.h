@@ -12,7 +12,7 @@
 #include "src/layers/dims.h"
 #include "src/param/param.h"
 
-/* config.json of `folder` -> dims.  Keys that are absent have the defaults of the class that
+/* config.json of `folder` -> dims, for the families that store/hf_config.c has.  Keys that are absent have the defaults of the class that
  * model_type names (golden/README.md, traps); wrong types and values are all named, ERR_DATA. */
 int hf_read_config(struct dims *d, const char *folder);
 

@@ -21,6 +21,8 @@ const struct golden_case golden_cases[GOLDEN_CASES] = {
       2.7e-7, 1.5e-6, 2.9e-6, 2.8e-6, 1.3e-6, 1.3e-6, 56, 8, 4, 3 },
     { "MLP T", "tests/golden/ttt_mlp_t", "tests/golden/ttt_mlp_t",
       2.4e-8, 2.0e-6, 3.1e-6, 3.5e-6, 1.1e-6, 1.1e-6, 42, 8, 0, 3 },
+    { "Llama", "tests/golden/llama", "tests/golden/llama",
+      1.2e-7, 4.8e-6, 8.0e-6, 1.0e-5, 3.0e-6, 3.0e-6, 20, 0, 0, 0 },
 };
 
 int32_t *golden_tokens(const struct golden_case *c, int *B, int *L)

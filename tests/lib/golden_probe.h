@@ -15,7 +15,8 @@ struct golden_case {
     int n_grads, n_states, n_convs, n_inner;   /* tensors */
 };
 
-enum { GOLDEN_M, GOLDEN_T, GOLDEN_RAGGED, GOLDEN_MLP_M, GOLDEN_MLP_T, GOLDEN_CASES };
+enum { GOLDEN_M, GOLDEN_T, GOLDEN_RAGGED, GOLDEN_MLP_M, GOLDEN_MLP_T, GOLDEN_LLAMA,
+       GOLDEN_CASES };
 extern const struct golden_case golden_cases[GOLDEN_CASES];
 
 /* The tokens of a case, (B,L); mem_free(). */

@@ -23,7 +23,9 @@ static const struct { const char *folder; int prompts[3]; double tol; } cases[] 
     { "tests/golden/ttt_linear_t", { 32, 41, 0 }, 5 * 2.3e-6 },
     { "tests/golden/ttt_mlp_m", { 32, 41, 0 }, 5 * 2.9e-6 },
     { "tests/golden/ttt_mlp_t", { 32, 41, 0 }, 5 * 3.1e-6 },
+    { "tests/golden/llama", { 32, 41, 0 }, 5 * 8.0e-6 },
 };
+#define CASES (int)(sizeof cases / sizeof *cases)
 
 static struct model *load(const char *folder)
 {
@@ -98,7 +100,7 @@ static void cached_is_full(void **state)
     static const int slices[] = { 64, 16, 7, 1 };
     int64_t bad = 0;
 
-    for (int c = 0; c < 2; c++) {
+    for (int c = 0; c < CASES; c++) {
         char path[128];
         struct golden g;
         struct model *m = load(cases[c].folder);
@@ -144,7 +146,7 @@ static void greedy_tokens_are_equal(void **state)
     (void)state;
     const struct generate_opts o = { .sampler = { .temperature = 0, .top_p = 1 }, .tokens = STEPS,
                                      .slice = 64, .eos = -1 };
-    for (int c = 0; c < 2; c++) {
+    for (int c = 0; c < CASES; c++) {
         char path[128];
         struct golden g;
         struct model *m = load(cases[c].folder);

@@ -9,6 +9,7 @@
 #include "src/store/safetensors.h"
 
 #define GOLDEN "tests/golden/ttt_linear_m"
+#define LLAMA "tests/golden/llama"
 
 static int config_rc(const char *json, struct dims *d)
 {
@@ -42,7 +43,7 @@ static void wrong_configs(void **state)
         "{\"vocab_size\":256,\"vocab_size\":256}", "{\"use_gate\":1}", "{\"use_gate\":\"true\"}",
         "{\"rms_norm_eps\":0}", "{\"rms_norm_eps\":-1e-6}", "{\"rms_norm_eps\":\"1e-6\"}",
         "{\"rope_theta\":1e999}", "{\"rope_theta\":NaN}", "{\"ttt_layer_type\":\"cubic\"}",
-        "{\"ttt_layer_type\":1}", "{\"model_type\":\"llama\"}", "{\"model_type\":1}",
+        "{\"ttt_layer_type\":1}", "{\"model_type\":\"gpt2\"}", "{\"model_type\":1}",
         "{\"hidden_act\":\"gelu\"}", "{} {}", "\xff\xfe{}",
     };
     struct dims d;
@@ -232,7 +233,7 @@ static void untied_and_unsayable(void **state)
     d.ln_eps = 1e-5;
     assert_int_equal(hf_write(at("never"), &d, &t, w, NULL, 0), ERR_CONFIG);
     d.ln_eps = 1e-6;
-    snprintf(d.layer, sizeof d.layer, "mamba");
+    snprintf(d.layer, sizeof d.layer, "cubic");
     assert_int_equal(hf_write(at("never"), &d, &t, w, NULL, 0), ERR_CONFIG);
     quiet(0);
     assert_false(path_exists(at("never")));
@@ -241,9 +242,62 @@ static void untied_and_unsayable(void **state)
     mem_free(v);
 }
 
+/* A Llama: what its class has as defaults, what this program can't do, in and out. */
+static void llamas(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "\"num_key_value_heads\":0", "\"num_key_value_heads\":1.5", "\"hidden_act\":\"gelu\"",
+        "\"attention_bias\":true", "\"mlp_bias\":1", "\"head_dim\":64", "\"head_dim\":\"128\"",
+        "\"rope_scaling\":{\"rope_type\":\"llama3\"}", "\"rope_parameters\":{\"rope_theta\":0}",
+        "\"rope_parameters\":{\"rope_type\":\"yarn\"}",
+    };
+    struct dims d, back;
+    struct param_table t = { 0 };
+    json_t *config = NULL, *written = NULL;
+    char json[256];
+
+    assert_int_equal(config_rc("{\"model_type\":\"llama\",\"head_dim\":128}", &d), OK);
+    assert_string_equal(d.layer, "attention");
+    assert_true(d.V == 32000 && d.L == 32 && d.C == 4096 && d.H == 32 && d.Hkv == 32 &&
+                d.E == 11008 && d.K == 1 && !d.tied && d.rms_eps == 1e-6 && d.rope_theta == 1e4);
+    assert_int_equal(config_rc("{\"model_type\":\"llama\",\"num_key_value_heads\":8,"
+                               "\"rope_parameters\":{\"rope_theta\":5e5}}", &d), OK);
+    assert_true(d.Hkv == 8 && d.rope_theta == 5e5);
+    quiet(1);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(json, sizeof json, "{\"model_type\":\"llama\",%s}", bad[i]);
+        if (config_rc(json, &d) != ERR_DATA) fail_msg("accepted: %s", json);
+    }
+    quiet(0);
+
+    assert_int_equal(hf_read_config(&d, LLAMA), OK);
+    assert_int_equal(model_layout(&t, &d), OK);
+    real *w = mem_new(t.total, sizeof *w, "test"), *v = mem_new(t.total, sizeof *v, "test");
+    assert_int_equal(hf_read_weights(w, &t, LLAMA), OK);
+    assert_int_equal(hf_read_json(&config, LLAMA), OK);
+    assert_int_equal(hf_write(at("llama"), &d, &t, w, config, 0), OK);
+    assert_int_equal(hf_read_json(&written, at("llama")), OK);
+    assert_int_equal(hf_read_config(&back, at("llama")), OK);
+    assert_int_equal(hf_read_weights(v, &t, at("llama")), OK);
+    assert_memory_equal(&back, &d, sizeof d);
+    assert_memory_equal(v, w, (size_t)t.total * sizeof *w);
+    if (sizeof(real) == sizeof(float)) assert_true(json_equal(config, written));
+    quiet(1);
+    d.pre_conv = 1;
+    assert_int_equal(hf_write(at("never"), &d, &t, w, NULL, 0), ERR_CONFIG);
+    quiet(0);
+    json_decref(config);
+    json_decref(written);
+    param_done(&t);
+    mem_free(w);
+    mem_free(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(llamas),
         cmocka_unit_test(config_of_the_authors), cmocka_unit_test(wrong_configs),
         cmocka_unit_test(in_and_out),            cmocka_unit_test(wrong_weights),
         cmocka_unit_test(half_precision_weights), cmocka_unit_test(untied_and_unsayable),

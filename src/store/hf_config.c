@@ -1,0 +1,266 @@
+#include "src/store/hf_config.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "src/base/status.h"
+#include "src/layers/layer.h"
+
+#define LN_EPS 1e-6  /* fixed in the public code, so config.json has no key for it */
+#define DEFAULT_CONTEXT 2048
+
+/* MAYBE: a COUNT that may be null, stored as 0. */
+enum kind { COUNT, MAYBE, SWITCH, POSITIVE };
+
+struct key {
+    const char *key;
+    enum kind   kind;
+    size_t      at;       /* in struct dims */
+    double      def;
+};
+#define AT(field) offsetof(struct dims, field)
+
+/* TTTConfig with the defaults of that class (ttt-lm-pytorch cd831db, ttt.py:88-170). */
+static const struct key ttt_keys[] = {
+    { "vocab_size", COUNT, AT(V), 32000 },
+    { "hidden_size", COUNT, AT(C), 2048 },
+    { "intermediate_size", COUNT, AT(E), 5504 },
+    { "num_hidden_layers", COUNT, AT(L), 24 },
+    { "num_attention_heads", COUNT, AT(H), 32 },
+    { "mini_batch_size", COUNT, AT(K), 16 },
+    { "conv_kernel", COUNT, AT(conv_width), 4 },
+    { "use_gate", SWITCH, AT(gate), 0 },
+    { "share_qk", SWITCH, AT(share_qk), 0 },
+    { "pre_conv", SWITCH, AT(pre_conv), 0 },
+    { "tie_word_embeddings", SWITCH, AT(tied), 1 },
+    { "rms_norm_eps", POSITIVE, AT(rms_eps), 1e-6 },
+    { "rope_theta", POSITIVE, AT(rope_theta), 10000 },
+    { "ttt_base_lr", POSITIVE, AT(inner_lr), 1 },
+    { "initializer_range", POSITIVE, AT(init_std), 0.02 },
+    { NULL, COUNT, 0, 0 },
+};
+
+/* LlamaConfig (transformers 4.57.6, configuration_llama.py). */
+static const struct key llama_keys[] = {
+    { "vocab_size", COUNT, AT(V), 32000 },
+    { "hidden_size", COUNT, AT(C), 4096 },
+    { "intermediate_size", COUNT, AT(E), 11008 },
+    { "num_hidden_layers", COUNT, AT(L), 32 },
+    { "num_attention_heads", COUNT, AT(H), 32 },
+    { "num_key_value_heads", MAYBE, AT(Hkv), 0 },
+    { "tie_word_embeddings", SWITCH, AT(tied), 0 },
+    { "rms_norm_eps", POSITIVE, AT(rms_eps), 1e-6 },
+    { "rope_theta", POSITIVE, AT(rope_theta), 10000 },
+    { "initializer_range", POSITIVE, AT(init_std), 0.02 },
+    { NULL, COUNT, 0, 0 },
+};
+
+/* --- what rows of keys can't say ---------------------------------------------- */
+
+/* A key must have this value if it is there at all. */
+static int must_be(const json_t *config, const char *key, const char *value, const char *path)
+{
+    const json_t *v = json_object_get(config, key);
+    if (!v || (json_is_string(v) && !strcmp(json_string_value(v), value))) return OK;
+    return fail(ERR_DATA, "%s: %s must be \"%s\" for this program", path, key, value);
+}
+
+static int must_be_off(const json_t *config, const char *key, const char *path)
+{
+    const json_t *v = json_object_get(config, key);
+    if (!v || json_is_false(v) || json_is_null(v)) return OK;
+    return fail(ERR_DATA, "%s: %s must be false or null for this program", path, key);
+}
+
+/* What ttt_layer_type says, and what the layer is called here. */
+static const struct { const char *theirs, *ours; } ttt_layers[] = {
+    { "linear", "ttt_linear" }, { "mlp", "ttt_mlp" },
+};
+#define TTT_LAYERS (sizeof ttt_layers / sizeof *ttt_layers)
+
+static int ttt_read(struct dims *d, const json_t *config, const char *path)
+{
+    const json_t *layer = json_object_get(config, "ttt_layer_type");
+    const char *type = layer ? json_string_value(layer) : "linear";
+
+    d->Hkv = d->H;
+    for (size_t i = 0; i < TTT_LAYERS; i++)
+        if (type && !strcmp(type, ttt_layers[i].theirs))
+            snprintf(d->layer, sizeof d->layer, "%s", ttt_layers[i].ours);
+    if (*d->layer) return must_be(config, "hidden_act", "silu", path);
+    return fail(ERR_DATA, "%s: ttt_layer_type must be \"linear\" or \"mlp\"", path);
+}
+
+static void ttt_make(json_t *config, const struct dims *d)
+{
+    for (size_t i = 0; i < TTT_LAYERS; i++)
+        if (!strcmp(d->layer, ttt_layers[i].ours))
+            json_object_set_new(config, "ttt_layer_type", json_string(ttt_layers[i].theirs));
+}
+
+/* Newer files have the angles' base in an object of its own. */
+static int llama_rope(struct dims *d, const json_t *config, const char *path)
+{
+    const json_t *rope = json_object_get(config, "rope_parameters");
+    const json_t *theta = json_object_get(rope, "rope_theta");
+
+    if (!rope || json_is_null(rope)) return must_be_off(config, "rope_scaling", path);
+    if (theta && (!json_is_number(theta) || !(json_number_value(theta) > 0)))
+        return fail(ERR_DATA, "%s: rope_parameters.rope_theta must be a number > 0", path);
+    if (theta) d->rope_theta = json_number_value(theta);
+    return must_be(rope, "rope_type", "default", path);
+}
+
+static int llama_read(struct dims *d, const json_t *config, const char *path)
+{
+    static const char *const off[] = { "attention_bias", "mlp_bias" };
+    const json_t *width = json_object_get(config, "head_dim");
+    int rc = must_be(config, "hidden_act", "silu", path);
+
+    snprintf(d->layer, sizeof d->layer, "attention");
+    if (!d->Hkv) d->Hkv = d->H;
+    for (int i = 0; i < 2; i++)
+        if (must_be_off(config, off[i], path) != OK) rc = ERR_DATA;
+    if (llama_rope(d, config, path) != OK) rc = ERR_DATA;
+    if (width && !json_is_null(width) && d->H > 0 &&
+        (!json_is_integer(width) || json_integer_value(width) * d->H != d->C))
+        rc = fail(ERR_DATA, "%s: head_dim must be hidden_size / num_attention_heads for this "
+                  "program", path);
+    return rc;
+}
+
+static void llama_make(json_t *config, const struct dims *d)
+{
+    json_object_set_new(config, "head_dim", json_integer(d->C / d->H));
+    json_object_del(config, "rope_parameters");  /* newer files: rope_theta says it */
+}
+
+/* --- families ------------------------------------------------------------------ */
+
+static const struct {
+    const struct family *family;
+    const char          *architecture;
+    const struct key    *keys;
+    const char          *others;    /* what new files have beside: JSON               */
+    int  (*read)(struct dims *d, const json_t *config, const char *path);
+    void (*make)(json_t *config, const struct dims *d);
+} kinds[] = {
+    { &family_ttt, "TTTForCausalLM", ttt_keys,
+      "{\"bos_token_id\": 1, \"eos_token_id\": 2, \"hidden_act\": \"silu\", \"pretraining_tp\": 1,"
+      " \"scan_checkpoint_group_size\": 0, \"use_cache\": false}", ttt_read, ttt_make },
+    { &family_llama, "LlamaForCausalLM", llama_keys,
+      "{\"attention_bias\": false, \"attention_dropout\": 0.0, \"bos_token_id\": 1,"
+      " \"eos_token_id\": 2, \"hidden_act\": \"silu\", \"mlp_bias\": false, \"pretraining_tp\": 1,"
+      " \"rope_scaling\": null, \"use_cache\": true}", llama_read, llama_make },
+};
+#define KINDS (sizeof kinds / sizeof *kinds)
+
+/* --- reading --------------------------------------------------------------------- */
+
+/* One key -> dims.  returns NULL, or what was expected instead. */
+static const char *read_key(struct dims *d, const struct key *k, const json_t *v)
+{
+    void *to = (char *)d + k->at;
+    const json_int_t n = json_integer_value(v);
+    const double x = json_number_value(v);
+
+    switch (k->kind) {
+    case MAYBE:
+        if (json_is_null(v)) v = NULL;
+        /* fall through */
+    case COUNT:
+        *(int *)to = v ? (int)n : (int)k->def;
+        return !v || (json_is_integer(v) && n >= 1 && n <= INT_MAX) ? NULL : "an integer >= 1";
+    case SWITCH:
+        *(int *)to = v ? json_is_true(v) : (int)k->def;
+        return !v || json_is_boolean(v) ? NULL : "true or false";
+    case POSITIVE:
+        *(double *)to = v ? x : k->def;
+        return !v || (json_is_number(v) && x > 0 && isfinite(x)) ? NULL : "a number > 0";
+    }
+    return NULL;
+}
+
+static int kind_of(size_t *kind, const json_t *config, const char *path)
+{
+    const json_t *type = json_object_get(config, "model_type");
+    const char *name = type ? json_string_value(type) : family_ttt.type;
+
+    for (*kind = 0; *kind < KINDS; ++*kind)
+        if (name && !strcmp(name, kinds[*kind].family->type)) return OK;
+    return fail(ERR_DATA, "%s: model_type \"%.40s\" is none that this program knows", path,
+                name ? name : "");
+}
+
+int hf_config_read(struct dims *d, const json_t *config, const char *path)
+{
+    size_t kind;
+    int rc;
+
+    *d = (struct dims){ .ln_eps = LN_EPS, .K = 1, .conv_width = 4, .inner_lr = 1 };
+    TRY(kind_of(&kind, config, path));
+    for (const struct key *k = kinds[kind].keys; k->key; k++) {
+        const char *want = read_key(d, k, json_object_get(config, k->key));
+        if (want) rc = fail(ERR_DATA, "%s: %s must be %s", path, k->key, want);
+    }
+    if (kinds[kind].read(d, config, path) != OK) rc = ERR_DATA;
+    if (rc == OK) layer_trim(layers_find(d->layer), d);
+out:
+    return rc;
+}
+
+/* --- writing --------------------------------------------------------------------- */
+
+static size_t kind_of_dims(const struct dims *d)
+{
+    const struct layer *layer = layers_find(d->layer);
+    size_t i = 0;
+    while (i < KINDS && !(layer && layer->family == kinds[i].family)) i++;
+    return i;
+}
+
+int hf_config_can_say(const struct dims *d)
+{
+    const size_t kind = kind_of_dims(d);
+
+    if (kind == KINDS)
+        return fail(ERR_CONFIG, "no Hugging Face model has the sequence layer %s", d->layer);
+    if (d->without)
+        return fail(ERR_CONFIG, "a model without parts of the TTT layer (model.inner_*, "
+                    "model.learn_*) is not one of the public code");
+    if (kinds[kind].family == &family_llama && (d->pre_conv || !d->E))
+        return fail(ERR_CONFIG, "a Llama has no convolution in front of attention and always a "
+                    "feed-forward");
+    if (d->ln_eps != LN_EPS && kinds[kind].family == &family_ttt)
+        return fail(ERR_CONFIG, "model.ln_eps is %g, but the public code fixes it to %g", d->ln_eps,
+                    LN_EPS);
+    return OK;
+}
+
+json_t *hf_config_make(const struct dims *d, const json_t *base, int context)
+{
+    const size_t kind = kind_of_dims(d);
+    json_t *config = json_loads(kinds[kind].others, 0, NULL);
+
+    check(config);
+    json_object_set_new(config, "architectures", json_pack("[s]", kinds[kind].architecture));
+    json_object_set_new(config, "max_position_embeddings",
+                        json_integer(context > 0 ? context : DEFAULT_CONTEXT));
+    if (base) json_object_update(config, (json_t *)base);
+    json_object_set_new(config, "model_type", json_string(kinds[kind].family->type));
+    for (const struct key *k = kinds[kind].keys; k->key; k++) {
+        const void *v = (const char *)d + k->at;
+        json_object_set_new(config, k->key,
+                            k->kind == SWITCH     ? json_boolean(*(const int *)v)
+                            : k->kind == POSITIVE ? json_real(*(const double *)v)
+                                                  : json_integer(*(const int *)v));
+    }
+    kinds[kind].make(config, d);
+    json_object_del(config, "torch_dtype");  /* what older files call it */
+    json_object_set_new(config, "dtype",
+                        json_string(sizeof(real) == sizeof(float) ? "float32" : "float64"));
+    return config;
+}
