@@ -44,6 +44,33 @@ void swiglu_backward(real *da, real *db, const real *dy, const real *a, const re
     FOR_BLOCKS(i, m, n, swiglu_gradient(da + i, db + i, dy + i, a + i, b + i, m));
 }
 
+CLONES
+static void silu(real *y, const real *a, int n)
+{
+    #pragma omp simd
+    for (int i = 0; i < n; i++) y[i] = a[i] * vsigmoid(a[i]);
+}
+
+void silu_forward(real *y, const real *a, int64_t n)
+{
+    FOR_BLOCKS(i, m, n, silu(y + i, a + i, m));
+}
+
+CLONES
+static void silu_gradient(real *da, const real *dy, const real *a, int n)
+{
+    #pragma omp simd
+    for (int i = 0; i < n; i++) {
+        const real a_i = a[i], s = vsigmoid(a_i);
+        da[i] = dy[i] * s * vfma(a_i, 1 - s, 1);
+    }
+}
+
+void silu_backward(real *da, const real *dy, const real *a, int64_t n)
+{
+    FOR_BLOCKS(i, m, n, silu_gradient(da + i, dy + i, a + i, m));
+}
+
 /* 2u = g (K1 + K3 g^2), the argument of sigma. */
 #define K1 ((real)1.5957691216057308)               /* 2 sqrt(2/pi)          */
 #define K3 ((real)(1.5957691216057308 * 0.044715))

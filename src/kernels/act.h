@@ -26,6 +26,12 @@ void gelu_gate_forward(real *y, const real *x, const real *g, int64_t n);
 void gelu_gate_backward(real *dx, real *dg, const real *dy, const real *x, const real *g,
                         int64_t n);
 
+/* y = silu(a).  2 n reals moved. */
+void silu_forward(real *y, const real *a, int64_t n);
+
+/* da = d loss/da, given dy.  3 n reals moved. */
+void silu_backward(real *da, const real *dy, const real *a, int64_t n);
+
 /* y += x.  3 n reals moved. */
 void vec_add(real *y, const real *x, int64_t n);
 

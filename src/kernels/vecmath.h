@@ -24,6 +24,8 @@ INLINE real vexp(real x) { return exp(x); }
 INLINE real vtanh(real x) { return tanh(x); }
 INLINE real vfma(real a, real b, real c) { return fma(a, b, c); }
 INLINE real vsqrt(real x) { return sqrt(x); }
+INLINE real vexp2(real x) { return exp2(x); }
+INLINE real vsoftplus(real x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
 
 #else
 
@@ -54,6 +56,41 @@ INLINE real vexp(real x)
     bits += shift << 23;
     memcpy(&p, &bits, sizeof p);
     return x < -87.33f ? 0.0f : x > 88.72f ? INFINITY : x == x ? p : x;
+}
+
+/* 2^x for x <= 0, 2^-126 below that: for decays.  As vexp(), but the polynomial's constant is 1
+ * and its error 1e-8 of x, so that a decay close to 1 is exact; NaN stays NaN. */
+INLINE real vexp2(real x)
+{
+    const float a = x < -126.0f ? -126.0f : x, t = a + 0x1.8p23f, r = a - (t - 0x1.8p23f);
+    float p = 0x1.44138ap-13f;
+    p = vfma(p, r, 0x1.5f0890p-10f);
+    p = vfma(p, r, 0x1.3b2a54p-7f);
+    p = vfma(p, r, 0x1.c6af6cp-5f);
+    p = vfma(p, r, 0x1.ebfbe0p-3f);
+    p = vfma(p, r, 0x1.62e430p-1f);
+    p = vfma(p, r, 1.0f);
+    uint32_t bits, shift;
+    memcpy(&bits, &p, sizeof bits);
+    memcpy(&shift, &t, sizeof shift);
+    bits += shift << 23;
+    memcpy(&p, &bits, sizeof p);
+    return p;
+}
+
+/* log(1 + e^x) = max(x, 0) + log(1 + y), y = e^-|x|, by 2 artanh(s), s = y / (2 + y) <= 1/3, the
+ * series to s^13. */
+INLINE real vsoftplus(real x)
+{
+    const float y = vexp(-fabsf(x)), s = y / (2 + y), w = s * s;
+    float p = 0x1.3b13b2p-4f;                    /* 1/13 */
+    p = vfma(p, w, 0x1.745d18p-4f);              /* 1/11 */
+    p = vfma(p, w, 0x1.c71c72p-4f);              /* 1/9  */
+    p = vfma(p, w, 0x1.24924ap-3f);              /* 1/7  */
+    p = vfma(p, w, 0x1.99999ap-3f);              /* 1/5  */
+    p = vfma(p, w, 0x1.555556p-2f);              /* 1/3  */
+    const float small = vfma(p * w, 2 * s, 2 * s);
+    return (x > 0 ? x : 0) + small;
 }
 
 /* An odd polynomial (Cephes' tanhf) where 1 - 2/(e^2|x| + 1) would lose

@@ -146,9 +146,28 @@ static void threads_change_no_bit(void **state)
     release();
 }
 
+/* Alone, SiLU is the gate of ones, bit by bit; in place, too. */
+static void silu_is_a_gate_of_ones(void **state)
+{
+    (void)state;
+    enum { n = 5003 };
+    real *a = noise(n, 1), *dy = noise(n, 2), *ones = zeros(n), *y = zeros(n), *want = zeros(n);
+    real *da = zeros(n), *db = zeros(n);
+    for (int i = 0; i < n; i++) ones[i] = 1;
+    swiglu_forward(want, a, ones, n);
+    silu_forward(y, a, n);
+    assert_same(y, want, n);
+    swiglu_backward(da, db, dy, a, ones, n);
+    silu_backward(dy, dy, a, n);
+    assert_same(dy, da, n);
+    assert_other(y, dy, n);
+    release();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(silu_is_a_gate_of_ones),
         cmocka_unit_test(values_and_gradients),
         cmocka_unit_test(tails_keep_their_digits),
         cmocka_unit_test(outputs_may_be_inputs),

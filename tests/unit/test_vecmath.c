@@ -49,6 +49,28 @@ static void relative_errors(void **state)
     assert_true(s < 2 * REAL_EPS);
 }
 
+static real exp2_(real x) { return vexp2(-fabs(x)); }
+static double decay(double x) { return exp2(-fabs(x)); }
+static real softplus_(real x) { return vsoftplus(x); }
+static double soft(double x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
+
+/* What a state space decays by: exact near 1, where errors add up over many tokens. */
+static void decays_and_steps(void **state)
+{
+    (void)state;
+    double where = 0;
+    const double e = worst(exp2_, decay, 126, &where);
+    print_message("exp2     %.3g at %g\n", e, where);
+    assert_true(e < 0.8 * REAL_EPS);
+    assert_true(worst(exp2_, decay, 1e-2f, &where) < 0.51 * REAL_EPS);
+    const double s = worst(softplus_, soft, 87, &where);
+    print_message("softplus %.3g at %g\n", s, where);
+    assert_true(s < 2 * REAL_EPS);
+    assert_true(vexp2(0) == 1 && vexp2((real)-1e30) < 1e-37 && vexp2(-INFINITY) < 1e-37);
+    assert_true(isnan(vexp2((real)NAN)) && isnan(vsoftplus((real)NAN)));
+    assert_true(vsoftplus(1000) == 1000 && vsoftplus(-1000) == 0 && isinf(vsoftplus(INFINITY)));
+}
+
 static void ends_of_the_range(void **state)
 {
     (void)state;
@@ -81,6 +103,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(relative_errors),
+        cmocka_unit_test(decays_and_steps),
         cmocka_unit_test(ends_of_the_range),
         cmocka_unit_test(no_jump_at_the_seam),
     };
