@@ -131,7 +131,8 @@ void probe_put_tails(struct probe *p, const struct probe_input *in)
     for (int l = 0; unfinished && l < in->m->dims.L; l++) put_tail(p, in->m, l, unfinished);
 }
 
-/* Carries are kept as (B, shape), those of a convolution as (B, channels, taps). */
+/* Carries are kept as (B, shape), those of channels, a convolution's or a state space's, as
+ * (B, channels, rows). */
 int probe_put_state(struct probe *p, const struct probe_input *in, int l, int i,
                     const real *carry, int b0, int B)
 {
@@ -143,9 +144,9 @@ int probe_put_state(struct probe *p, const struct probe_input *in, int l, int i,
     if (!block_state(&in->m->blocks[l], &in->m->dims, B, carry, i, &name, shape, &v, stride))
         return 0;
     if (in->L % in->m->dims.K == 0 && !strncmp(name, "igrad.", 6)) return 1;
-    /* "W1" is a state; "igrad.W1" and "conv_state.conv_q" say what they are. */
+    /* "W1" is a state; "igrad.W1", "conv_state.conv_q" and "state.ssm" say what they are. */
     const char *dot = strchr(name, '.');
-    const int conv = !strncmp(name, "conv_state.", 11), rows = shape[1], cols = shape[2];
+    const int conv = dot && strncmp(name, "igrad.", 6), rows = shape[1], cols = shape[2];
     const int64_t full[4] = { in->B, shape[0], rows, cols }, turned[3] = { in->B, cols, rows };
     const int kind = dot ? (int)(dot - name) : 5;
     real *out = probe_put(p, conv ? 3 : 4, conv ? turned : full, "%.*s.%d.%s", kind,

@@ -182,8 +182,8 @@ struct layer {
 
     /* Part i of a sequence's carry, for probes: "W1", ... the inner state, "igrad.W1", ...
      * the inner gradient of an unfinished mini-batch, "conv_state.X" the halo of a
-     * convolution.  Its element (j, row, col), shape[3], is at offset + j * stride +
-     * row * shape[2] + col.  returns 0 past the last. */
+     * convolution and "state.X" a state, both (1, rows, channels).  Its element (j, row, col),
+     * shape[3], is at offset + j * stride + row * shape[2] + col.  returns 0 past the last. */
     int (*state)(const struct dims *d, int i, const char **name, int shape[3], int64_t *offset,
                  int64_t *stride);
 

@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "src/layers/attention_layer.h"
+#include "src/layers/mamba.h"
 #include "src/layers/ttt.h"
 
-static const struct layer *const table[] = { &layer_ttt_linear, &layer_ttt_mlp, &layer_attention };
+static const struct layer *const table[] = { &layer_ttt_linear, &layer_ttt_mlp, &layer_attention,
+                                             &layer_mamba };
 
 const struct layer *layers_row(int i)
 {

@@ -15,4 +15,10 @@ void linear_forward(const struct layer_call *c, int k, real *y, const real *x, i
 void linear_backward(const struct layer_call *c, int k, real *dx, const real *dy, const real *x,
                      int M, int C, int add);
 
+/* The same with rows [row, row + M) of the parameter. */
+void linear_rows_forward(const struct layer_call *c, int k, int row, real *y, const real *x, int M,
+                         int C);
+void linear_rows_backward(const struct layer_call *c, int k, int row, real *dx, const real *dy,
+                          const real *x, int M, int C, int add);
+
 #endif

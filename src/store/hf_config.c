@@ -12,7 +12,7 @@
 #define LN_EPS 1e-6  /* fixed in the public code, so config.json has no key for it */
 #define DEFAULT_CONTEXT 2048
 
-/* MAYBE: a COUNT that may be null, stored as 0. */
+/* MAYBE: a COUNT that may be null or "auto", stored as 0. */
 enum kind { COUNT, MAYBE, SWITCH, POSITIVE };
 
 struct key {
@@ -58,14 +58,41 @@ static const struct key llama_keys[] = {
     { NULL, COUNT, 0, 0 },
 };
 
+/* MambaConfig (transformers 4.57.6, configuration_mamba.py). */
+static const struct key mamba_keys[] = {
+    { "vocab_size", COUNT, AT(V), 50280 },
+    { "hidden_size", COUNT, AT(C), 768 },
+    { "num_hidden_layers", COUNT, AT(L), 32 },
+    { "state_size", COUNT, AT(state), 16 },
+    { "expand", COUNT, AT(expand), 2 },
+    { "time_step_rank", MAYBE, AT(dt_rank), 0 },
+    { "conv_kernel", COUNT, AT(conv_width), 4 },
+    { "tie_word_embeddings", SWITCH, AT(tied), 1 },
+    { "layer_norm_epsilon", POSITIVE, AT(rms_eps), 1e-5 },
+    { "initializer_range", POSITIVE, AT(init_std), 0.1 },
+    { NULL, COUNT, 0, 0 },
+};
+
 /* --- what rows of keys can't say ---------------------------------------------- */
+
+static int is_text(const json_t *v, const char *text)
+{
+    return json_is_string(v) && !strcmp(json_string_value(v), text);
+}
 
 /* A key must have this value if it is there at all. */
 static int must_be(const json_t *config, const char *key, const char *value, const char *path)
 {
     const json_t *v = json_object_get(config, key);
-    if (!v || (json_is_string(v) && !strcmp(json_string_value(v), value))) return OK;
+    if (!v || is_text(v, value)) return OK;
     return fail(ERR_DATA, "%s: %s must be \"%s\" for this program", path, key, value);
+}
+
+static int must_be_on(const json_t *config, const char *key, const char *path)
+{
+    const json_t *v = json_object_get(config, key);
+    if (!v || json_is_true(v)) return OK;
+    return fail(ERR_DATA, "%s: %s must be true for this program", path, key);
 }
 
 static int must_be_off(const json_t *config, const char *key, const char *path)
@@ -138,6 +165,27 @@ static void llama_make(json_t *config, const struct dims *d)
     json_object_del(config, "rope_parameters");  /* newer files: rope_theta says it */
 }
 
+static int mamba_read(struct dims *d, const json_t *config, const char *path)
+{
+    const json_t *inner = json_object_get(config, "intermediate_size");
+    int rc = must_be(config, "hidden_act", "silu", path);
+
+    snprintf(d->layer, sizeof d->layer, "mamba");
+    if (!d->dt_rank) d->dt_rank = (int)(((int64_t)d->C + 15) / 16);
+    if (must_be_off(config, "use_bias", path) != OK) rc = ERR_DATA;
+    if (must_be_on(config, "use_conv_bias", path) != OK) rc = ERR_DATA;
+    if (inner && json_integer_value(inner) != (json_int_t)d->expand * d->C)
+        rc = fail(ERR_DATA, "%s: intermediate_size must be expand * hidden_size for this program",
+                  path);
+    return rc;
+}
+
+static void mamba_make(json_t *config, const struct dims *d)
+{
+    json_object_set_new(config, "intermediate_size", json_integer(d->expand * d->C));
+    json_object_del(config, "max_position_embeddings");  /* there is no limit */
+}
+
 /* --- families ------------------------------------------------------------------ */
 
 static const struct {
@@ -155,6 +203,13 @@ static const struct {
       "{\"attention_bias\": false, \"attention_dropout\": 0.0, \"bos_token_id\": 1,"
       " \"eos_token_id\": 2, \"hidden_act\": \"silu\", \"mlp_bias\": false, \"pretraining_tp\": 1,"
       " \"rope_scaling\": null, \"use_cache\": true}", llama_read, llama_make },
+    { &family_mamba, "MambaForCausalLM", mamba_keys,
+      "{\"bos_token_id\": 0, \"eos_token_id\": 0, \"hidden_act\": \"silu\", \"pad_token_id\": 0,"
+      " \"rescale_prenorm_residual\": false, \"residual_in_fp32\": true,"
+      " \"time_step_floor\": 0.0001, \"time_step_init_scheme\": \"random\","
+      " \"time_step_max\": 0.1, \"time_step_min\": 0.001, \"time_step_scale\": 1.0,"
+      " \"use_bias\": false, \"use_cache\": true, \"use_conv_bias\": true,"
+      " \"use_mambapy\": false}", mamba_read, mamba_make },
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
@@ -169,7 +224,7 @@ static const char *read_key(struct dims *d, const struct key *k, const json_t *v
 
     switch (k->kind) {
     case MAYBE:
-        if (json_is_null(v)) v = NULL;
+        if (json_is_null(v) || is_text(v, "auto")) v = NULL;
         /* fall through */
     case COUNT:
         *(int *)to = v ? (int)n : (int)k->def;
@@ -200,7 +255,8 @@ int hf_config_read(struct dims *d, const json_t *config, const char *path)
     size_t kind;
     int rc;
 
-    *d = (struct dims){ .ln_eps = LN_EPS, .K = 1, .conv_width = 4, .inner_lr = 1 };
+    *d = (struct dims){ .ln_eps = LN_EPS, .H = 1, .K = 1, .conv_width = 4, .rope_theta = 10000,
+                        .inner_lr = 1 };
     TRY(kind_of(&kind, config, path));
     for (const struct key *k = kinds[kind].keys; k->key; k++) {
         const char *want = read_key(d, k, json_object_get(config, k->key));
@@ -234,6 +290,8 @@ int hf_config_can_say(const struct dims *d)
     if (kinds[kind].family == &family_llama && (d->pre_conv || !d->E))
         return fail(ERR_CONFIG, "a Llama has no convolution in front of attention and always a "
                     "feed-forward");
+    if (kinds[kind].family == &family_ttt && !d->E)
+        return fail(ERR_CONFIG, "model.ffn_width is 0, but the public code always has a feed-forward");
     if (d->ln_eps != LN_EPS && kinds[kind].family == &family_ttt)
         return fail(ERR_CONFIG, "model.ln_eps is %g, but the public code fixes it to %g", d->ln_eps,
                     LN_EPS);

@@ -23,6 +23,8 @@ const struct golden_case golden_cases[GOLDEN_CASES] = {
       2.4e-8, 2.0e-6, 3.1e-6, 3.5e-6, 1.1e-6, 1.1e-6, 42, 8, 0, 3 },
     { "Llama", "tests/golden/llama", "tests/golden/llama",
       1.2e-7, 4.8e-6, 8.0e-6, 1.0e-5, 3.0e-6, 3.0e-6, 20, 0, 0, 0 },
+    { "Mamba", "tests/golden/mamba", "tests/golden/mamba",
+      3.7e-8, 1.2e-6, 1.6e-6, 2.7e-6, 1.2e-6, 1.2e-6, 22, 2, 2, 0 },
 };
 
 int32_t *golden_tokens(const struct golden_case *c, int *B, int *L)
