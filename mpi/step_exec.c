@@ -5,6 +5,7 @@
 #include "mpi/reduce.h"
 #include "mpi/seq_heads.h"
 #include "mpi/trace.h"
+#include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/base/poke.h"
 #include "src/base/status.h"
@@ -25,6 +26,7 @@ struct step_exec {
     MPI_Datatype      *carry[2];   /* (micro_batch + 1) the reals of B carries that cross, at the
                                     * beginning of our chunk and at its end          */
     struct exec_bytes  bytes;
+    struct exec_waits  waits;
     struct watch      *watch;
 };
 
@@ -153,6 +155,8 @@ struct exec_bytes step_exec_bytes(const struct step_exec *e)
     return b;
 }
 
+struct exec_waits step_exec_waits(const struct step_exec *e) { return e->waits; }
+
 /* Sequences of micro-batch m. */
 static int micro_size(const struct step_exec *e, int m)
 {
@@ -220,6 +224,19 @@ static void send(struct step_exec *e, const struct op *op)
                      &z->send[z->sends++]));
     if (op->l >= 0) e->bytes.carries += c.bytes;
     else e->bytes.activations += c.bytes;
+}
+
+/* Wait for a message that is needed now. */
+static void receive(struct step_exec *e, MPI_Request *r)
+{
+    const double begin = clock_s();
+    int there;
+
+    mpi_do(MPI_Test(r, &there, MPI_STATUS_IGNORE));
+    if (!there) mpi_do(MPI_Wait(r, MPI_STATUS_IGNORE));
+    e->waits.receives++;
+    e->waits.there += there;
+    e->waits.seconds += clock_s() - begin;
 }
 
 /* What may be under way. */
@@ -302,7 +319,7 @@ void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,
         if (op->kind == OP_BEGIN) begin(e, k, windows, stride, valid, g != NULL);
         else if (op->kind == OP_REDUCE) reducer_begin(red, op->l);
         else if (op_is_send(op->kind)) send(e, op);
-        else if (op_is_recv(op->kind)) mpi_do(MPI_Wait(&e->recv[k], MPI_STATUS_IGNORE));
+        else if (op_is_recv(op->kind)) receive(e, &e->recv[k]);
         else compute(e, op, g, sums);
         trace_end(trace, op);
         poke();

@@ -40,6 +40,11 @@ struct stage *step_exec_stage(const struct step_exec *e);
 struct exec_bytes { int64_t carries, heads, activations; };
 struct exec_bytes step_exec_bytes(const struct step_exec *e);
 
+/* Receives of this rank since the start, those that were complete when they were needed, and the
+ * seconds it stood still for the others. */
+struct exec_waits { int64_t receives, there; double seconds; };
+struct exec_waits step_exec_waits(const struct step_exec *e);
+
 /* stage_inner_factor() of the runs to come.  Local; must agree. */
 void step_exec_inner_factor(struct step_exec *e, double factor);
 

@@ -50,6 +50,7 @@ struct job {
     int32_t          *windows;   /* (q1 - q0, stride) tokens of our units and one more */
     int64_t          *valid;
     double            loss;      /* of the last step, nats                             */
+    double            sums_s, weights_s;  /* this rank stood still for, since the start */
 };
 
 static void fill_windows(struct job *j, uint64_t seed)
@@ -140,7 +141,9 @@ static double step(struct job *j, struct trace *trace)
     const double start = clock_s();
     grad_begin(&j->grad, j->sequences * pass_units(&j->po));
     step_exec_run(j->exec, j->windows, j->stride, j->valid, &j->grad, j->reducer, &sums, trace);
+    double begin = clock_s();
     reducer_end(j->reducer);
+    j->sums_s += clock_s() - begin;
     const double factor = clip_factor(&j->oo, agree(j, &sums));
     for (int i = 0; i < n; i++) {
         adamw_update(&j->oo, j->t, factor, &j->grad, j->m->w, j->mom1 + at, j->mom2 + at,
@@ -148,7 +151,9 @@ static double step(struct job *j, struct trace *trace)
         at += own[i].end - own[i].begin;
     }
     j->t++;
+    begin = clock_s();
     reducer_gather(j->reducer, j->m->w);
+    j->weights_s += clock_s() - begin;
     double s = clock_s() - start;
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, &s, 1, MPI_DOUBLE, MPI_MAX, j->grid.world.comm));
     return s;
@@ -165,6 +170,19 @@ static void sent_so_far(const struct job *j, int64_t sent[SIM_CARGOES])
     sent[SIM_WEIGHTS] = 0;
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, sent, SIM_CARGOES, MPI_INT64_T, MPI_SUM,
                          j->grid.world.comm));
+}
+
+/* What ranks waited for since the start: counts over all ranks, seconds as their mean. */
+struct waits { double receives, there, carries_s, sums_s, weights_s; };
+
+static struct waits waited_so_far(const struct job *j)
+{
+    const struct exec_waits e = step_exec_waits(j->exec);
+    const double n = j->grid.world.size;
+    double v[5] = { (double)e.receives, (double)e.there, e.seconds / n, j->sums_s / n,
+                    j->weights_s / n };
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 5, MPI_DOUBLE, MPI_SUM, j->grid.world.comm));
+    return (struct waits){ v[0], v[1], v[2], v[3], v[4] };
 }
 
 /* The first step: is it the step that was meant, and did it send what ttt plan says? */
@@ -187,8 +205,9 @@ static int verify(const struct job *j, const int64_t sent[SIM_CARGOES], const st
     return OK;
 }
 
-static void print(const struct job *j, const struct request *q, double s,
-                  const int64_t sent[SIM_CARGOES], const struct forecast *f)
+/* w: of all timed steps, which took all_s. */
+static void print(const struct job *j, const struct request *q, double s, double all_s,
+                  const struct waits *w, const int64_t sent[SIM_CARGOES], const struct forecast *f)
 {
     const struct grid_shape *g = &j->grid.shape;
     const double tokens = (double)j->sequences * j->po.context;
@@ -200,8 +219,10 @@ static void print(const struct job *j, const struct request *q, double s,
         printf("{\"bench\": \"grid\", \"grid\": \"%dx%dx%d\", \"threads\": %d, \"step_s\": %.6g, "
                "\"tok_per_s\": %.6g, \"planned_s\": %.6g, \"planned_bubble\": %.6g, "
                "\"carry_bytes\": %lld, \"head_bytes\": %lld, \"activation_bytes\": %lld, "
-               "\"sum_bytes\": %lld}\n", g->D, g->P, g->S, threads, s, tokens / s, f->sim.step_s,
-               f->sim.bubble, bytes[0], bytes[1], bytes[2], bytes[3]);
+               "\"sum_bytes\": %lld, \"receives\": %.0f, \"there\": %.0f, \"wait_carries\": %.4g, "
+               "\"wait_sums\": %.4g, \"wait_weights\": %.4g}\n", g->D, g->P, g->S, threads, s, tokens / s, f->sim.step_s,
+               f->sim.bubble, bytes[0], bytes[1], bytes[2], bytes[3], w->receives, w->there,
+               w->carries_s / all_s, w->sums_s / all_s, w->weights_s / all_s);
         return;
     }
     printf("grid %dx%dx%d  %d thread%s  step %.4f s  %.1f tokens/s  planned %.4f s  measured / "
@@ -209,6 +230,10 @@ static void print(const struct job *j, const struct request *q, double s,
            "activations, %lld of gradients and weights\n", g->D, g->P, g->S, threads,
            threads > 1 ? "s" : "", s, tokens / s, f->sim.step_s, s / f->sim.step_s, bytes[0],
            bytes[1], bytes[2], bytes[3]);
+    printf("  of the time, ranks waited %.1f %% for carries and activations (%.0f of %.0f were there "
+           "before they were needed), %.1f %% for sums, %.1f %% for weights\n",
+           100 * w->carries_s / all_s, w->there, w->receives, 100 * w->sums_s / all_s,
+           100 * w->weights_s / all_s);
 }
 
 static int plan(struct forecast *f, const struct job *j, const struct request *q)
@@ -231,19 +256,27 @@ static int measure(struct job *j, const struct request *q)
     struct trace *trace = NULL;
     double *s = mem_new(q->steps, sizeof *s, "times");
     int64_t sent[SIM_CARGOES];
+    double all_s = 0;
     int rc;
 
     TRY(axis_agree(&j->grid.world, plan(&f, j, q)));
     step(j, NULL);  /* touches all memory */
     sent_so_far(j, sent);
     TRY(verify(j, sent, &f));
+    const struct waits first = waited_so_far(j);
     for (int i = 0; i < q->steps; i++) {
         trace_free(trace);
         trace = q->trace ? trace_new() : NULL;
         s[i] = step(j, trace);
+        all_s += s[i];
     }
     if (q->trace) TRY(trace_write(trace, &j->grid.world, q->trace));
-    if (j->grid.world.rank == 0) print(j, q, bench_median(s, (int)q->steps), sent, &f);
+    struct waits w = waited_so_far(j);
+    w = (struct waits){ w.receives - first.receives, w.there - first.there,
+                        w.carries_s - first.carries_s, w.sums_s - first.sums_s,
+                        w.weights_s - first.weights_s };
+    if (j->grid.world.rank == 0)
+        print(j, q, bench_median(s, (int)q->steps), all_s, &w, sent, &f);
 out:
     trace_free(trace);
     forecast_done(&f);

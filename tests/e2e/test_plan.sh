@@ -128,6 +128,12 @@ for remat in none block; do
             --set train.sequence_mode=heads
     done
 done
+name="receives are counted" expect_exit 0 mpi 2 "$TTT" bench grid tiny.yaml --grid 1x1x2 --steps 2 --json
+cp out waits.json
+# two steps of four sequences, a carry and its gradient in each of four layers
+equal "two steps have 64" "$(value receives waits.json)" 64
+check "some were there before they were needed" is "$(value there waits.json) > 0 && $(value there waits.json) <= 64"
+check "waiting is a part of the time" is "$(value wait_carries waits.json) > 0 && $(value wait_carries waits.json) < 1"
 check "the measured trace is well-formed" json m.json
 name="wrong number of ranks: exit 78" expect_exit 78 "$TTT" bench grid tiny.yaml --grid 2x1x1
 finish
