@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mpi/canary.h"
 #include "mpi/grid_eval.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
@@ -60,7 +61,10 @@ static void save_begin(struct train_loop *l, const char *reason)
     metrics_sync(l->metrics);
     l->reason = reason;
     l->save_step = l->state->step;
-    const int rc = saver_begin(l->saver, l->info);
+    json_t *info = json_copy(l->info);
+    json_object_set_new(info, "probe", canary_sing(l->grid, l->state->model, &l->step->pass));
+    const int rc = saver_begin(l->saver, info);
+    json_decref(info);
     if (rc != OK) (void)report(l, rc);
     else if (!l->conf->checkpoint.background) (void)save_finish(l);
 }

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "mpi/canary.h"
 #include "mpi/ckpt_search.h"
 #include "mpi/reduce.h"
 #include "mpi/trace.h"
@@ -267,6 +268,8 @@ static int first_state(struct trainer *t)
         hash_hex(hex, t->root);
         log_phase("resumed from %s: step %lld root %s", ckpt_path(c), (long long)t->state.step,
                   hex);
+        rc = canary_listen(&t->grid, t->state.model, &t->step.pass, c,
+                           t->opts->allow_config_change || t->opts->allow_numerics_change);
     } else if (rc == ERR_MISSING) rc = fresh(t);
     /* Said; what stays costs only space. */
     if (rc == OK && world->rank == 0) (void)ckpt_clean(t->run.ckpt);

@@ -15,6 +15,7 @@
 struct trainer_opts {
     int allow_data_change;     /* resume on other data than the checkpoint's  */
     int allow_config_change;   /* resume with a configuration that computes something else */
+    int allow_numerics_change; /* resume although this machine computes something else (canary.h) */
     int takeover;              /* take the run away from a process that owns it */
     const char *trace;         /* file for the timeline of the steps; NULL: none          */
 };

@@ -32,6 +32,8 @@ int cmd_train(int argc, char **argv)
           "resume although keys changed that change what is computed" },
         { "allow-data-change", ARG_FLAG, &opts.allow_data_change, NULL,
           "resume although the training data changed" },
+        { "allow-numerics-change", ARG_FLAG, &opts.allow_numerics_change, NULL,
+          "resume although this machine or build computes something else than the one before" },
         { "takeover", ARG_FLAG, &opts.takeover, NULL,
           "take the run away from a process that owns it, and may still run" },
     };
