@@ -212,14 +212,23 @@ static void write_skip(struct train_loop *l, const struct step_result *r)
         if (n < (int)sizeof ids - 32)
             n += snprintf(ids + n, sizeof ids - (size_t)n, " %lld", (long long)r->samples[i]);
     }
-    log_warn("step %lld skipped, nothing was changed: not finite: %s; samples%s; %lld in a row, "
-             "%lld in this run", (long long)l->state->step, r->what, ids,
-             (long long)l->state->bad_run, (long long)l->state->skipped);
+    log_warn("step %lld skipped, nothing was changed: not finite: %s, first on rank %d; "
+             "samples%s; %lld in a row, %lld in this run", (long long)l->state->step, r->what,
+             r->rank, ids, (long long)l->state->bad_run, (long long)l->state->skipped);
     metrics_write(l->metrics,
-                  json_pack("{s:s,s:I,s:s,s:o,s:o,s:I,s:I}", "kind", "skip", "step",
-                            l->state->step, "what", r->what, "samples", samples, "loss_nats",
-                            metrics_real(r->loss), "in_a_row", l->state->bad_run, "skipped",
+                  json_pack("{s:s,s:I,s:s,s:i,s:o,s:o,s:I,s:I}", "kind", "skip", "step",
+                            l->state->step, "what", r->what, "rank", r->rank, "samples", samples,
+                            "loss_nats", metrics_real(r->loss), "in_a_row", l->state->bad_run, "skipped",
                             l->state->skipped));
+}
+
+/* A fault of the moment. */
+static void write_again(struct train_loop *l, const struct step_result *r)
+{
+    log_warn("step %lld was not finite at first, and is when computed again: %s, first on rank %d: "
+             "faulty hardware?", (long long)l->state->step, r->what, r->rank);
+    metrics_write(l->metrics, json_pack("{s:s,s:I,s:s,s:i}", "kind", "again", "step",
+                                        l->state->step, "what", r->what, "rank", r->rank));
 }
 
 /* Mean over layers of the inner loss after a step relative to before it. */
@@ -268,6 +277,7 @@ static int one_step(struct train_loop *l)
                                every > 0 && l->state->step % every == 0, l->trace);
     if (rc != OK) return rc;
     if (r.inner) l->inner = inner_ratio(r.inner, l->state->model->dims.L);
+    if (r.again && !r.bad) write_again(l, &r);
     if (!r.bad) {
         write_step(l, &r, clock_s() - begin);
         if (l->state->step % c->log.every_steps == 0 || l->state->step == c->train.steps)

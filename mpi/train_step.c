@@ -114,7 +114,10 @@ static int read_batch(struct stepper *s, int64_t *targets, const struct train_st
 /* --- faults for tests --------------------------------------------------------
  *
  * TTT_FAIL="nan-weight:NAME#3=err": during step 3 of this process the first element of parameter
- * NAME is NaN; "nan-grad:NAME#*=err": in every step a contribution to its gradient is. */
+ * NAME is NaN; "nan-grad:NAME#*=err": in every step a contribution to its gradient is;
+ * "nan-once:NAME": the same, but not when the step is computed again. */
+
+struct poison { real *weight, was; int64_t grad, once; };  /* flat offsets, -1: none */
 
 static int injected(const char *kind, const char *name)
 {
@@ -123,24 +126,31 @@ static int injected(const char *kind, const char *name)
     return FAILPOINT(place) != OK;
 }
 
-/* The element that was made NaN, and what it was; NULL: none. */
-static real *poison_weight(struct model *m, real *was)
+static struct poison poison_begin(struct model *m)
 {
+    struct poison p = { .grad = -1, .once = -1 };
     for (int i = 0; failpoint_armed && i < m->params.count; i++) {
-        if (!injected("nan-weight", m->params.p[i].name)) continue;
-        real *w = m->w + m->params.p[i].offset;
-        *was = *w;
-        *w = (real)NAN;
-        return w;
+        const struct param *q = &m->params.p[i];
+        if (injected("nan-grad", q->name)) p.grad = q->offset;
+        if (injected("nan-once", q->name)) p.once = q->offset;
+        if (p.weight || !injected("nan-weight", q->name)) continue;
+        p.weight = m->w + q->offset;
+        p.was = *p.weight;
+        *p.weight = (real)NAN;
     }
-    return NULL;
+    return p;
 }
 
-static void poison_gradient(struct grad *g)
+static void poison_gradient(struct grad *g, const struct poison *p, int again)
 {
     const real bad = (real)NAN;
-    for (int i = 0; failpoint_armed && i < g->table->count; i++)
-        if (injected("nan-grad", g->table->p[i].name)) grad_add(g, g->table->p[i].offset, &bad, 1);
+    if (p->grad >= 0) grad_add(g, p->grad, &bad, 1);
+    if (p->once >= 0 && !again) grad_add(g, p->once, &bad, 1);
+}
+
+static void poison_end(const struct poison *p)
+{
+    if (p->weight) *p->weight = p->was;
 }
 
 /* --- where NaN came from ---------------------------------------------------- */
@@ -170,7 +180,7 @@ static int find_source(struct step_result *r, struct stepper *s, const struct tr
 
 /* Fill in what a person needs to find the cause. */
 static void explain(struct step_result *r, struct stepper *s, const struct train_state *st,
-                    const struct dataset *d, int bad_loss)
+                    const struct dataset *d)
 {
     const char *tensor = grad_bad_name(&s->grad);
     const int place = find_source(r, s, st, d);
@@ -179,7 +189,7 @@ static void explain(struct step_result *r, struct stepper *s, const struct train
     else if (place < INT_MAX)
         snprintf(r->what, sizeof r->what, "output of model.layers.%d", place - 1);
     else if (tensor) snprintf(r->what, sizeof r->what, "gradient of %s", tensor);
-    else snprintf(r->what, sizeof r->what, bad_loss ? "loss" : "norm of the gradient");
+    else snprintf(r->what, sizeof r->what, r->bad_loss ? "loss" : "norm of the gradient");
     if (r->n_samples > 0) return;
     for (int64_t k = 0; k < s->o.batch && r->n_samples < STEP_SAMPLES; k++)
         r->samples[r->n_samples++] = sample_id(st, d, s->o.pass.context, st->sample + k);
@@ -199,6 +209,7 @@ static int add_up(struct step_result *r, struct stepper *s, struct pass_sums *su
     struct fixed sq;
 
     reducer_end(s->reducer);
+    const int met = sums->bad || s->grad.bad != INT64_MAX;
     v[V_SQ_BAD] = !grad_sumsq_part(&s->grad, own, n_own, &sq);
     v[V_SQ_HI] = sq.hi;
     v[V_SQ_LO] = sq.lo;
@@ -208,8 +219,11 @@ static int add_up(struct step_result *r, struct stepper *s, struct pass_sums *su
     v[V_TARGETS] = sums->targets;
     memcpy(v + V_INNER, s->sums, 3 * (size_t)s->L * sizeof *s->sums);
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, n, MPI_INT64_T, MPI_SUM, s->grid->world.comm));
-    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &s->grad.bad, 1, MPI_INT64_T, MPI_MIN,
-                         s->grid->world.comm));
+    /* The first bad gradient, and the first rank that met anything. */
+    int64_t first[2] = { s->grad.bad, met ? s->grid->world.rank : s->grid->world.size - 1 };
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, first, 2, MPI_INT64_T, MPI_MIN, s->grid->world.comm));
+    s->grad.bad = first[0];
+    r->rank = (int)first[1];
     memcpy(s->sums, v + V_INNER, 3 * (size_t)s->L * sizeof *s->sums);
     sums->bad = v[V_BAD] > 0;
     r->targets = v[V_TARGETS];
@@ -235,34 +249,58 @@ static void update(struct stepper *s, struct train_state *st, double factor)
     reducer_gather(s->reducer, st->model->w);
 }
 
-int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st,
-                struct dataset *d, int inner, struct trace *trace)
+/* Loss and gradient of the batch that was read, on all ranks.  returns whether they are finite. */
+static int compute(struct step_result *r, struct stepper *s, int64_t targets, int inner,
+                   const struct poison *p, struct trace *trace)
 {
-    struct pass_sums sums = { 0 };
-    real was = 0;
+    struct pass_sums sums = { .targets = targets };
 
-    memset(r, 0, sizeof *r);
     memset(s->sums, 0, 3 * (size_t)s->L * sizeof *s->sums);
     if (inner) {
         sums.inner_w0 = s->sums;
         sums.inner_before = s->sums + s->L;
         sums.inner_after = s->sums + 2 * s->L;
     }
-    const int rc = read_batch(s, &sums.targets, st, d);
-    if (rc != OK) return rc;
     grad_begin(&s->grad, s->o.batch * pass_units(&s->o.pass));
-    step_exec_inner_factor(s->exec, sched_inner(&s->o.optim, st->step));
-    real *poisoned = poison_weight(st->model, &was);
-    poison_gradient(&s->grad);
+    poison_gradient(&s->grad, p, r->again);
     step_exec_run(s->exec, s->reads ? s->windows : NULL, s->stride, s->valid, &s->grad,
                   s->reducer, &sums, trace);
-
-    r->lr = sched_lr(&s->o.optim, st->step);
-    r->bad = !add_up(r, s, &sums);
+    const int good = add_up(r, s, &sums);
     for (int i = 0; i < 3 * s->L; i++) s->inner[i] = fixed_value(s->sums[i]) / (double)s->o.batch;
     if (inner) r->inner = s->inner;
-    if (r->bad) explain(r, s, st, d, sums.bad);
-    if (poisoned) *poisoned = was;
+    r->bad_loss = sums.bad;
+    return good;
+}
+
+/* What is not finite may be a fault of the moment, so it is computed once more. */
+static void compute_twice(struct step_result *r, struct stepper *s, int64_t targets, int inner,
+                          const struct poison *p, struct trace *trace)
+{
+    if (compute(r, s, targets, inner, p, trace)) return;
+    const char *tensor = grad_bad_name(&s->grad);
+    const int rank = r->rank;
+    snprintf(r->what, sizeof r->what, "%s%s", tensor ? "gradient of " : "loss",
+             tensor ? tensor : "");
+    r->again = 1;
+    r->bad = !compute(r, s, targets, inner, p, trace);
+    r->rank = rank;
+}
+
+int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st,
+                struct dataset *d, int inner, struct trace *trace)
+{
+    int64_t targets = 0;
+
+    memset(r, 0, sizeof *r);
+    const int rc = read_batch(s, &targets, st, d);
+    if (rc != OK) return rc;
+    step_exec_inner_factor(s->exec, sched_inner(&s->o.optim, st->step));
+    const struct poison p = poison_begin(st->model);
+    compute_twice(r, s, targets, inner, &p, trace);
+    if (r->bad) explain(r, s, st, d);
+    poison_end(&p);
+
+    r->lr = sched_lr(&s->o.optim, st->step);
     if (r->bad) {
         st->skipped++;
         st->bad_run++;

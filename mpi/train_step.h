@@ -8,7 +8,8 @@
  * Collective on the grid.  Everything that a step reports is the same on every rank, and
  * with exact reduction the same bits on every grid.
  *
- * A step that meets NaN or Inf, in a loss or in a gradient, touches neither
+ * A step that meets NaN or Inf, in a loss or in a gradient, is computed once more: what was a
+ * fault of the moment leaves no trace in the result.  If it stays, the step touches neither
  * weights nor moments.  It is a step all the same: the schedule and the data
  * move on, so that the next one reads other samples.
  */
@@ -41,8 +42,10 @@ struct step_result {
     int64_t targets;              /* scored                            */
     double *inner;                /* (3,L): at W0, before, after the inner step, means over
                                    * everything; borrowed from the stepper; NULL: not asked */
-    /* Of a bad step only. */
-    int     bad;
+    /* Of a step that was not finite at first, and if it was bad, also when computed again. */
+    int     again, bad;
+    int     rank;                 /* the first that met it                               */
+    int     bad_loss;             /* the loss itself was not finite                      */
     char    what[PARAM_NAME + 64];     /* "gradient of model.norm.weight" ...          */
     int64_t samples[STEP_SAMPLES];     /* ids: those that are not finite, else the batch */
     int     n_samples;

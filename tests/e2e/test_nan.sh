@@ -13,8 +13,8 @@ equal "a clean run skips nothing" "$(grep -c '"kind":"skip"' "$WORK/clean/metric
 once() {
     (TTT_FAIL="$2#5=err"; export TTT_FAIL; train "$1" checkpoint.every_steps=1 checkpoint.keep=20)
     equal "$1: the run ends well" "$?" 0
-    expect_text "$1: named" "step 5 skipped, nothing was changed: not finite: $3; samples [0-9 ]*; 1 in a row, 1 in this run" "$WORK/$1.err"
-    expect_text "$1: in metrics.jsonl" '"kind":"skip","step":5,"what":"'"$3"'","samples":\[[0-9,]*\].*"in_a_row":1,"skipped":1' "$WORK/$1/metrics.jsonl"
+    expect_text "$1: named" "step 5 skipped, nothing was changed: not finite: $3, first on rank 0; samples [0-9 ]*; 1 in a row, 1 in this run" "$WORK/$1.err"
+    expect_text "$1: in metrics.jsonl" '"kind":"skip","step":5,"what":"'"$3"'","rank":0,"samples":\[[0-9,]*\].*"in_a_row":1,"skipped":1' "$WORK/$1/metrics.jsonl"
     equal "$1: all other steps" "$(values "$1" step | tr '\n' ' ')" "1 2 3 4 6 7 8 9 10 11 12 "
     equal "$1: no NaN in any other line" "$(grep -v '"kind":"skip"\|"kind":"start"' "$WORK/$1/metrics.jsonl" | grep -c null)" 0
     differ "$1: not the clean run's end" "$(root_of "$1")" "$root"
@@ -25,6 +25,13 @@ once() {
     else ok "$1: weights and moments untouched"; fi
 }
 once gradient nan-grad:$tensor "gradient of $tensor"
+# A fault of the moment: computed again, and no trace of it is left.
+(TTT_FAIL="nan-once:$tensor#5=err"; export TTT_FAIL; train moment)
+equal "a fault of the moment: exit code" "$?" 0
+expect_text "a fault of the moment: said" "step 5 was not finite at first, and is when computed again: gradient of $tensor, first on rank 0" "$WORK/moment.err"
+expect_text "a fault of the moment: in metrics.jsonl" '"kind":"again","step":5' "$WORK/moment/metrics.jsonl"
+equal "a fault of the moment: same root" "$(root_of moment)" "$root"
+equal "a fault of the moment: same losses" "$(values moment loss_nats)" "$(values clean loss_nats)"
 once activation nan-weight:$tensor "output of model.layers.1"
 "$TTT" ckpt diff "$(echo "$WORK"/activation/ckpt/step-000000000005.*)" "$(echo "$WORK"/activation/ckpt/step-000000000006.*)" >"$WORK/diff" 2>&1
 grep -q "$tensor" "$WORK/diff" && ok "a good step does change them" || failed "a good step" "$(cat "$WORK/diff")"

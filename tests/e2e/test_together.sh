@@ -126,7 +126,11 @@ done
 tensor=model.layers.1.mlp.up_proj.weight
 one_rank 0 "TTT_FAIL=nan-grad:$tensor#5=err" 1x1x3 nan_grad
 equal "NaN in the gradient of one rank: exit code" "$?" 0
-expect_text "named" "step 5 skipped, .*not finite: gradient of $tensor; .* 1 in a row, 1 in this run" "$WORK/nan_grad.err"
+expect_text "named" "step 5 skipped, .*not finite: gradient of $tensor, first on rank 0; .* 1 in a row, 1 in this run" "$WORK/nan_grad.err"
+one_rank 2 "TTT_FAIL=nan-once:$tensor#5=err" 1x1x3 moment
+equal "NaN of a moment on one rank: exit code" "$?" 0
+expect_text "named" "step 5 was not finite at first, and is when .* gradient of $tensor, first on rank 2" "$WORK/moment.err"
+equal "no trace is left" "$(root_of moment)" "$root"
 one_rank 1 "TTT_FAIL=nan-weight:$tensor#5=err" 2x1x2 nan_weight
 equal "NaN in a weight of one rank: exit code" "$?" 0
 expect_text "named" "step 5 skipped, .*not finite: output of model.layers.1" "$WORK/nan_weight.err"
