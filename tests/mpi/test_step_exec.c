@@ -106,6 +106,19 @@ static struct dims attention(int heads, int groups)
     return d;
 }
 
+/* A state space: no heads, no mini-batches, no feed-forward. */
+static struct dims mamba(int taps)
+{
+    struct dims d = dims_of("mamba", 0, 1, taps);
+    d.K = 1;
+    d.E = 0;
+    d.tied = 1;
+    d.state = 5;
+    d.expand = 2;
+    d.dt_rank = 3;
+    return d;
+}
+
 static void compare_dims(const struct grid *g, struct dims d, int micro, enum remat remat,
                          enum sequence_mode mode)
 {
@@ -191,6 +204,8 @@ static void every_grid_is_one_rank_bitwise(void **state)
             }
             compare_dims(&g, attention(4, 2), 1, REMAT_NONE, SEQ_WAVEFRONT);
             compare_dims(&g, attention(2, 2), 2, REMAT_BLOCK, SEQ_WAVEFRONT);
+            compare_dims(&g, mamba(4), 1, REMAT_NONE, SEQ_WAVEFRONT);
+            compare_dims(&g, mamba(SLICE + 3), 2, REMAT_BLOCK, SEQ_WAVEFRONT);
             if (S > 1) compare_heads(&g);
             grid_done(&g);
         }
