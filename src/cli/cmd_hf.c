@@ -9,6 +9,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/data/token.h"
@@ -87,21 +88,57 @@ static void copy_tokenizer(const char *path, const char *folder)
     mem_free(to);
 }
 
+/* How an export is written. */
+static const char *dtype_text = NULL, *size_text = NULL;
+
+/* "5GB", "500MB", "100000": bytes, decimal as in save_pretrained. */
+static int read_size(int64_t *bytes, const char *text)
+{
+    static const struct { const char *unit; double bytes; } units[] = {
+        { "GB", 1e9 }, { "MB", 1e6 }, { "KB", 1e3 }, { "", 1 },
+    };
+    char digits[32];
+    double x = 0;
+
+    for (int i = 0; i < 4; i++) {
+        const size_t n = strlen(text), u = strlen(units[i].unit);
+        if (n < u || n - u >= sizeof digits || strcmp(text + n - u, units[i].unit) != 0) continue;
+        snprintf(digits, sizeof digits, "%.*s", (int)(n - u), text);
+        if (!text_double(&x, digits) || !(x * units[i].bytes >= 1 && x * units[i].bytes < 1e18))
+            break;
+        *bytes = (int64_t)(x * units[i].bytes);
+        return OK;
+    }
+    return fail(ERR_USAGE, "--shard-size: expected a size such as 5GB, found '%s'", text);
+}
+
+static int read_dtype(enum dtype *dtype, const char *text)
+{
+    if (!strcmp(text, "f32")) *dtype = DT_F32;
+    else if (!strcmp(text, "bf16")) *dtype = DT_BF16;
+    else return fail(ERR_USAGE, "--dtype: expected f32 or bf16, found '%s'", text);
+    return OK;
+}
+
 static int export(const char *source, const char *folder)
 {
+    enum dtype dtype = DT_REAL;
+    int64_t most = 0;
     struct load_info from = { .step = -1 };
     struct model *m = NULL;
     struct ckpt *c = NULL;
     const json_t *base = NULL;
     int rc = OK;
 
+    if (dtype_text) TRY(read_dtype(&dtype, dtype_text));
+    if (size_text) TRY(read_size(&most, size_text));
     TRY(load_model(&m, &from, source));
     if (from.step >= 0) {
         TRY(ckpt_open(&c, from.source));
         base = json_object_get(ckpt_info(c), HF_CONFIG);
     }
-    TRY(hf_write(folder, &m->dims, &m->params, m->w, json_is_object(base) ? base : NULL,
-                 from.context));
+    TRY(hf_write_as(folder, &m->dims, &m->params, m->w, json_is_object(base) ? base : NULL,
+                    from.context, dtype, most));
     if (from.tokenizer_path) copy_tokenizer(from.tokenizer_path, folder);
     printf("%s: %lld parameters of %s\n", folder, (long long)m->params.n, from.source);
 out:
@@ -111,11 +148,11 @@ out:
     return rc;
 }
 
-static int run(int argc, char **argv, const char *usage, const char *about,
-               int (*act)(const char *from, const char *to))
+static int run(int argc, char **argv, const struct arg *args, int count, const char *usage,
+               const char *about, int (*act)(const char *from, const char *to))
 {
     struct arg_rest rest;
-    const int rc = args_parse(&rest, argc, argv, NULL, 0, usage, about);
+    const int rc = args_parse(&rest, argc, argv, args, count, usage, about);
 
     if (rc != OK || rest.n < 0) return rc;
     if (rest.n != 2) return fail(ERR_USAGE, "usage: %s", usage);
@@ -124,17 +161,23 @@ static int run(int argc, char **argv, const char *usage, const char *about,
 
 int cmd_import(int argc, char **argv)
 {
-    return run(argc, argv, "ttt import HF_DIR DIR",
-               "Reads config.json and model.safetensors (float32, bfloat16, float16, float64)\n"
-               "of a Hugging Face model (model_type ttt or llama) and writes a checkpoint of its\n"
-               "weights into DIR.\n"
+    return run(argc, argv, NULL, 0, "ttt import HF_DIR DIR",
+               "Reads config.json and model.safetensors, or several files of weights with their index\n"
+               "(float32, bfloat16, float16 and float64, converted exactly), of a Hugging Face model\n"
+               "(model_type ttt or llama) and writes a checkpoint of its weights into DIR.\n"
                "train.init_from, ttt eval, generate, probe and export take DIR as a model.",
                import);
 }
 
 int cmd_export(int argc, char **argv)
 {
-    return run(argc, argv, "ttt export MODEL HF_DIR",
+    const struct arg args[] = {
+        { "dtype", ARG_TEXT, &dtype_text, "f32|bf16",
+          "type of the numbers (default: as they are; bf16 rounds)" },
+        { "shard-size", ARG_TEXT, &size_text, "SIZE",
+          "files of at most so many bytes and an index, for example 5GB (default: one file)" },
+    };
+    return run(argc, argv, args, 2, "ttt export MODEL HF_DIR",
                "Writes the weights of a checkpoint, or of the newest one of a run, as config.json\n"
                "and model.safetensors with the names of the public implementation, and the\n"
                "tokenizer if it has a file.  HF_DIR must not hold a model yet.",

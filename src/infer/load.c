@@ -26,6 +26,7 @@ static int context_of(const json_t *j, const char *key)
 
 static int load_hf(struct model **out, struct load_info *info, const char *path)
 {
+    struct param_table table = { 0 };
     struct model *m = NULL;
     json_t *config = NULL;
     struct dims d;
@@ -33,6 +34,8 @@ static int load_hf(struct model **out, struct load_info *info, const char *path)
 
     TRY(hf_read_config(&d, path));
     TRY(hf_read_json(&config, path));
+    TRY(model_layout(&table, &d));
+    TRY(hf_read_weights(NULL, &table, path));  /* before memory is asked for */
     TRY(model_new(&m, &d));
     TRY(hf_read_weights(m->w, &m->params, path));
     info->source = mem_string(path);
@@ -44,6 +47,7 @@ static int load_hf(struct model **out, struct load_info *info, const char *path)
     m = NULL;
 out:
     json_decref(config);
+    param_done(&table);
     model_free(m);
     return rc;
 }

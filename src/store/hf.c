@@ -10,7 +10,7 @@
 #include "src/base/status.h"
 #include "src/store/hf_config.h"
 #include "src/store/param_tensors.h"
-#include "src/store/safetensors.h"
+#include "src/store/weight_files.h"
 
 #define CONFIG_CAP ((size_t)1 << 20)
 
@@ -52,19 +52,19 @@ out:
 }
 
 /* A file may hold the head of a tied model, too, if it is the embedding. */
-static int check_tied_head(struct safetensors *s, int head, const char *embedding, const char *path)
+static int check_tied_head(struct weight_files *s, int head, const char *embedding, const char *path)
 {
-    const int embed = safetensors_find(s, embedding);
-    const struct tensor *h = safetensors_tensor(s, head), *e = NULL;
+    const int embed = weight_files_find(s, embedding);
+    const struct tensor *h = weight_files_tensor(s, head), *e = NULL;
     char *a, *b;
     int rc = ERR_DATA;
 
-    if (embed >= 0) e = safetensors_tensor(s, embed);
+    if (embed >= 0) e = weight_files_tensor(s, embed);
     if (e && tensor_same_shape(h, e) && h->dtype == e->dtype) {
         a = mem_new(tensor_bytes(h), 1, "head");
         b = mem_new(tensor_bytes(e), 1, "embedding");
-        rc = safetensors_read(s, head, a);
-        if (rc == OK) rc = safetensors_read(s, embed, b);
+        rc = weight_files_read(s, head, a);
+        if (rc == OK) rc = weight_files_read(s, embed, b);
         if (rc == OK && memcmp(a, b, (size_t)tensor_bytes(h)) != 0) rc = ERR_DATA;
         mem_free(a);
         mem_free(b);
@@ -76,15 +76,15 @@ static int check_tied_head(struct safetensors *s, int head, const char *embeddin
 }
 
 /* Every tensor of the table is there with its shape, and nothing else is. */
-static int check_names(struct safetensors *s, const struct param_table *t, const char *path)
+static int check_names(struct weight_files *s, const struct param_table *t, const char *path)
 {
     char want[TENSOR_SHAPE_TEXT], have[TENSOR_SHAPE_TEXT];
     int rc = OK;
 
     for (int i = 0; i < t->count; i++) {
         const struct param *p = &t->p[i];
-        const int k = safetensors_find(s, p->name);
-        const struct tensor *x = k < 0 ? NULL : safetensors_tensor(s, k);
+        const int k = weight_files_find(s, p->name);
+        const struct tensor *x = k < 0 ? NULL : weight_files_tensor(s, k);
         if (!x)
             rc = fail(ERR_DATA, "%s: tensor '%s' is missing", path, p->name);
         else if (x->ndim != p->ndim ||
@@ -93,8 +93,8 @@ static int check_names(struct safetensors *s, const struct param_table *t, const
                       p->name, tensor_shape_text(have, x->ndim, x->shape),
                       tensor_shape_text(want, p->ndim, p->shape));
     }
-    for (int k = 0; k < safetensors_count(s); k++) {
-        const char *name = safetensors_tensor(s, k)->name;
+    for (int k = 0; k < weight_files_count(s); k++) {
+        const char *name = weight_files_tensor(s, k)->name;
         int now = OK;
         if (param_find(t, name) >= 0) continue;
         if (!strcmp(name, "lm_head.weight")) now = check_tied_head(s, k, t->p[0].name, path);
@@ -106,22 +106,15 @@ static int check_names(struct safetensors *s, const struct param_table *t, const
 
 int hf_read_weights(real *w, const struct param_table *t, const char *folder)
 {
-    char *path = mem_format("%s/model.safetensors", folder);
-    struct safetensors *s = NULL;
-    char *shards = mem_format("%s.index.json", path);
+    struct weight_files *s = NULL;
     int rc = OK;
 
-    if (!path_exists(path) && path_exists(shards))
-        TRY(fail(ERR_DATA, "%s: the weights are in several files; join them into one "
-                 "model.safetensors first (save_pretrained with a larger max_shard_size)", shards));
-    TRY(safetensors_open(&s, path));
-    TRY(check_names(s, t, path));
-    for (int i = 0; i < t->count; i++)
-        TRY(safetensors_read_real(s, safetensors_find(s, t->p[i].name), w + t->p[i].offset));
+    TRY(weight_files_open(&s, folder));
+    TRY(check_names(s, t, folder));
+    for (int i = 0; w && i < t->count; i++)
+        TRY(weight_files_read_real(s, weight_files_find(s, t->p[i].name), w + t->p[i].offset));
 out:
-    safetensors_close(s);
-    mem_free(path);
-    mem_free(shards);
+    weight_files_close(s);
     return rc;
 }
 
@@ -146,23 +139,35 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct tensor *)a)->name, ((const struct tensor *)b)->name);
 }
 
+/* What config.json calls it. */
+static const char *torch_name(enum dtype dtype)
+{
+    return dtype == DT_BF16 ? "bfloat16" : dtype == DT_F64 ? "float64" : "float32";
+}
+
 int hf_write(const char *folder, const struct dims *d, const struct param_table *t,
              const real *w, const json_t *base, int context)
 {
+    return hf_write_as(folder, d, t, w, base, context, DT_REAL, 0);
+}
+
+int hf_write_as(const char *folder, const struct dims *d, const struct param_table *t,
+                const real *w, const json_t *base, int context, enum dtype dtype, int64_t most)
+{
     char *config_path = mem_format("%s/config.json", folder), *lines = NULL;
-    char *weights_path = mem_format("%s/model.safetensors", folder);
     struct tensor *list = mem_new(t->count, sizeof *list, "list of tensors");
     json_t *config = NULL;
     int rc = OK;
 
     TRY(hf_config_can_say(d));
-    if (path_exists(config_path) || path_exists(weights_path))
+    if (path_exists(config_path) || weight_files_exist(folder))
         TRY(fail(ERR_USAGE, "%s: holds a model already; name another folder", folder));
     TRY(dir_make(folder));
     param_tensors(list, t, "", w);
     qsort(list, (size_t)t->count, sizeof *list, by_name);  /* the order of save_pretrained */
-    TRY(safetensors_save(weights_path, list, t->count));
+    TRY(weight_files_save(folder, list, t->count, dtype, most));
     config = hf_config_make(d, base, context);
+    json_object_set_new(config, "dtype", json_string(torch_name(dtype)));
     lines = config_text(config);
     TRY(file_replace(config_path, lines, strlen(lines)));
 out:
@@ -170,6 +175,5 @@ out:
     mem_free(lines);
     mem_free(list);
     mem_free(config_path);
-    mem_free(weights_path);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* hf.h -- Hugging Face folders: config.json and model.safetensors.
+/* hf.h -- Hugging Face folders: config.json and model.safetensors, or several files of weights.
  *
  * Parameter names of param.h are those of the public implementations, so no
  * renaming happens: a folder is read tensor by tensor, in either direction
@@ -11,17 +11,19 @@
 
 #include "src/layers/dims.h"
 #include "src/param/param.h"
+#include "src/store/tensor.h"
 
-/* config.json of `folder` -> dims, for the families that store/hf_config.c has.  Keys that are absent have the defaults of the class that
- * model_type names (golden/README.md, traps); wrong types and values are all named, ERR_DATA. */
+/* config.json of `folder` -> dims, for the families that store/hf_config.c has.  Keys that are absent
+ * have the defaults of the class that model_type names (golden/README.md, traps); wrong types and
+ * values are all named, ERR_DATA. */
 int hf_read_config(struct dims *d, const char *folder);
 
 /* The whole of config.json, for what dims do not say (token ids, longest context); the
  * caller's reference.  ERR_MISSING, ERR_DATA. */
 int hf_read_json(json_t **config, const char *folder);
 
-/* model.safetensors of `folder` -> w, laid out by t.  Missing, unknown and wrongly shaped
- * tensors are all named; ERR_DATA. */
+/* The weights of `folder` -> w, laid out by t; w NULL: only checked.  Missing, unknown and wrongly
+ * shaped tensors are all named; ERR_DATA.  Types of fewer bits become reals exactly. */
 int hf_read_weights(real *w, const struct param_table *t, const char *folder);
 
 /* Write both into `folder` (made if needed; must not hold a model yet).
@@ -29,5 +31,9 @@ int hf_read_weights(real *w, const struct param_table *t, const char *folder);
  * not say are kept.  context: tokens it was trained on, 0: not known. */
 int hf_write(const char *folder, const struct dims *d, const struct param_table *t,
              const real *w, const json_t *base, int context);
+
+/* Same, with numbers of another type and in files of at most `most` bytes (0: in one). */
+int hf_write_as(const char *folder, const struct dims *d, const struct param_table *t,
+                const real *w, const json_t *base, int context, enum dtype dtype, int64_t most);
 
 #endif

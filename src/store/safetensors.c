@@ -206,8 +206,8 @@ int safetensors_read_i32(struct safetensors *s, int i, int32_t *data)
 
 /* Length and header as they stand in the file: a counted block of *n bytes.  Padded
  * with spaces, so that the data starts on a multiple of 8.  The metadata is what
- * the readers of PyTorch insist on. */
-static char *make_header(size_t *n, const struct tensor *tensors, int count)
+ * the readers of PyTorch insist on.  dtype: of all tensors; DT_COUNT: each its own. */
+static char *make_header(size_t *n, const struct tensor *tensors, int count, enum dtype dtype)
 {
     json_t *root = json_pack("{s:{s:s}}", METADATA, "format", "pt");
     int64_t at = 0;
@@ -216,11 +216,13 @@ static char *make_header(size_t *n, const struct tensor *tensors, int count)
         const struct tensor *t = &tensors[i];
         json_t *shape = json_array();
         for (int d = 0; d < t->ndim; d++) json_array_append_new(shape, json_integer(t->shape[d]));
-        json_t *v = json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_name(t->dtype), "shape", shape,
-                              "data_offsets", (json_int_t)at, (json_int_t)(at + tensor_bytes(t)));
+        const enum dtype type = dtype == DT_COUNT ? t->dtype : dtype;
+        const int64_t end = at + tensor_n(t) * dtype_bytes(type);
+        json_t *v = json_pack("{s:s, s:o, s:[I,I]}", "dtype", dtype_name(type), "shape", shape,
+                              "data_offsets", (json_int_t)at, (json_int_t)end);
         check(v && !json_object_get(root, t->name));
         check(json_object_set_new(root, t->name, v) == 0);
-        at += tensor_bytes(t);
+        at = end;
     }
     char *text = json_dumps(root, JSON_COMPACT);
     check(text);
@@ -233,20 +235,52 @@ static char *make_header(size_t *n, const struct tensor *tensors, int count)
     return block;
 }
 
-int safetensors_save(const char *path, const struct tensor *tensors, int count)
+/* The data of a tensor of reals, converted. */
+static int write_as(int fd, const struct tensor *t, enum dtype dtype, void *buffer,
+                    const char *path)
+{
+    const int64_t n = tensor_n(t);
+    int rc = OK;
+
+    check(t->dtype == DT_REAL);
+    for (int64_t at = 0; at < n && rc == OK; at += CHUNK) {
+        const int64_t k = n - at < CHUNK ? n - at : CHUNK;
+        check(convert_reals(buffer, dtype, (const real *)t->data + at, k) == OK);
+        rc = file_write(fd, buffer, (size_t)(k * dtype_bytes(dtype)), path);
+    }
+    return rc;
+}
+
+/* dtype DT_COUNT: as the tensors are. */
+static int save(const char *path, const struct tensor *tensors, int count, enum dtype dtype)
 {
     char *tmp = mem_format("%s.tmp", path);
+    void *buffer = mem_new(CHUNK, sizeof(double), "safetensors buffer");
     size_t n = 0;
-    char *header = make_header(&n, tensors, count);
+    char *header = make_header(&n, tensors, count, dtype);
     int fd = -1, rc = OK;
 
     TRY(file_temporary(&fd, tmp));
     rc = file_write(fd, header, n, tmp);
     for (int i = 0; i < count && rc == OK; i++)
-        rc = file_write(fd, tensors[i].data, (size_t)tensor_bytes(&tensors[i]), tmp);
+        rc = dtype == DT_COUNT || dtype == tensors[i].dtype
+                 ? file_write(fd, tensors[i].data, (size_t)tensor_bytes(&tensors[i]), tmp)
+                 : write_as(fd, &tensors[i], dtype, buffer, tmp);
     rc = file_commit(fd, rc, tmp, path);
 out:
     mem_free(tmp);
     mem_free(header);
+    mem_free(buffer);
     return rc;
+}
+
+int safetensors_save(const char *path, const struct tensor *tensors, int count)
+{
+    return save(path, tensors, count, DT_COUNT);
+}
+
+int safetensors_save_as(const char *path, const struct tensor *tensors, int count,
+                        enum dtype dtype)
+{
+    return save(path, tensors, count, dtype);
 }

@@ -34,4 +34,8 @@ int safetensors_read_i32(struct safetensors *s, int i, int32_t *data);
 /* Write a file (replaced atomically) in the order given. */
 int safetensors_save(const char *path, const struct tensor *tensors, int count);
 
+/* Same, of tensors of reals, converted to `dtype`. */
+int safetensors_save_as(const char *path, const struct tensor *tensors, int count,
+                        enum dtype dtype);
+
 #endif

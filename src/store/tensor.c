@@ -150,3 +150,23 @@ int convert_to_i32(int32_t *dst, const void *src, enum dtype from, int64_t n)
     default: return ERR_DATA;
     }
 }
+
+/* The upper half of a float, rounded; a NaN stays one. */
+static uint16_t to_bf16(float f)
+{
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    if (f != f) return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+int convert_reals(void *dst, enum dtype to, const real *src, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) switch (to) {
+        case DT_F32: ((float *)dst)[i] = (float)src[i]; break;
+        case DT_F64: ((double *)dst)[i] = (double)src[i]; break;
+        case DT_BF16: ((uint16_t *)dst)[i] = to_bf16((float)src[i]); break;
+        default: return ERR_DATA;
+        }
+    return OK;
+}

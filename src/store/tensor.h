@@ -55,4 +55,8 @@ int convert_to_real(real *dst, const void *src, enum dtype from, int64_t n);
 int convert_to_f64(double *dst, const void *src, enum dtype from, int64_t n);
 int convert_to_i32(int32_t *dst, const void *src, enum dtype from, int64_t n);
 
+/* dst[0, n), of type `to` (F32, F64, BF16), = reals, rounded to nearest, ties to even.  ERR_DATA,
+ * silent, for another type */
+int convert_reals(void *dst, enum dtype to, const real *src, int64_t n);
+
 #endif

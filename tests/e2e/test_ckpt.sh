@@ -16,6 +16,18 @@ second=step-000000000000.a0002
 # In and out again.
 name=import expect_exit 0 "$TTT" import "$golden" model
 name=export expect_exit 0 "$TTT" export model hf
+name="export in several files" expect_exit 0 "$TTT" export model parts --shard-size 400KB
+name="import of several files" expect_exit 0 "$TTT" import parts back
+equal "several files are the same model" \
+    "$(root_of back/$first)" "$(root_of model/$first)"
+name="export as bfloat16" expect_exit 0 "$TTT" export model half --dtype bf16 --shard-size 0.2MB
+name="import of bfloat16" expect_exit 0 "$TTT" import half halved
+differ "rounded numbers are another model" \
+    "$(root_of halved/$first)" "$(root_of model/$first)"
+name="a wrong type" expect_exit 64 "$TTT" export model no --dtype f16
+name="a wrong size" expect_exit 64 "$TTT" export model no --shard-size 0GB
+rm parts/model-00002-of-*
+name="a file is missing" expect_exit 66 "$TTT" import parts other
 check "the exported weights are the same file" \
     cmp hf/model.safetensors "$golden/model.safetensors"
 name='import of the export' expect_exit 0 "$TTT" import hf model

@@ -1,0 +1,214 @@
+/* Weights in several files: written and read back, in every type, and what is wrong with an index
+ * or its files is found before anything is used. */
+#include "tests/unit/store_test.h"
+
+#include <math.h>
+
+#include "src/base/log.h"
+#include "src/base/rng.h"
+#include "src/model/model.h"
+#include "src/store/hf.h"
+#include "src/store/weight_files.h"
+
+#define GOLDEN "tests/golden/ttt_linear_m"
+#define INDEX "model.safetensors.index.json"
+
+static void golden_model(struct dims *d, struct param_table *t, real **w)
+{
+    *t = (struct param_table){ 0 };
+    assert_int_equal(hf_read_config(d, GOLDEN), OK);
+    assert_int_equal(model_layout(t, d), OK);
+    *w = mem_new(t->total, sizeof **w, "test");
+    assert_int_equal(hf_read_weights(*w, t, GOLDEN), OK);
+}
+
+static int files_of(const char *folder)
+{
+    char **names;
+    int count, n = 0;
+    assert_int_equal(dir_list(&names, &count, folder), OK);
+    for (int i = 0; i < count; i++) n += strstr(names[i], "-of-") != NULL;
+    mem_free(names);
+    return n;
+}
+
+static void several_files_and_back(void **state)
+{
+    (void)state;
+    static const struct { enum dtype dtype; int64_t most; } ways[] = {
+        { DT_F32, 0 }, { DT_F32, 400000 }, { DT_F32, 1 }, { DT_BF16, 400000 }, { DT_BF16, 0 },
+        { DT_F64, 400000 },
+    };
+    struct dims d, back;
+    struct param_table t;
+    real *w;
+    golden_model(&d, &t, &w);
+
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        real *v = mem_new(t.total, sizeof *v, "test");
+        json_t *config = NULL;
+        char folder[16];
+        snprintf(folder, sizeof folder, "w%zu", i);
+        assert_int_equal(hf_write_as(at(folder), &d, &t, w, NULL, 0, ways[i].dtype, ways[i].most),
+                         OK);
+        const int n = files_of(at(folder));
+        if (ways[i].most == 1) assert_int_equal(n, t.count);  /* one tensor a file */
+        else if (!ways[i].most) assert_int_equal(n, 0);
+        else assert_true(n >= t.n * dtype_bytes(ways[i].dtype) / ways[i].most && n < t.count);
+        assert_int_equal(hf_read_config(&back, at(folder)), OK);
+        assert_memory_equal(&back, &d, sizeof d);
+        assert_int_equal(hf_read_weights(v, &t, at(folder)), OK);
+        assert_int_equal(hf_read_json(&config, at(folder)), OK);
+        assert_string_equal(json_string_value(json_object_get(config, "dtype")),
+                            ways[i].dtype == DT_BF16 ? "bfloat16" :
+                            ways[i].dtype == DT_F64 ? "float64" : "float32");
+        for (int k = 0; k < t.count; k++)
+            for (int64_t j = t.p[k].offset; j < t.p[k].offset + t.p[k].n; j++) {
+                const double x = (double)w[j], y = (double)v[j];
+                if (ways[i].dtype != DT_BF16) assert_true(x == y);
+                else assert_true(fabs(x - y) <= fabs(x) / 256);  /* 8 bits of mantissa */
+            }
+        json_decref(config);
+        mem_free(v);
+    }
+    quiet(1);  /* that folder has a model, with and without its config.json */
+    assert_int_equal(hf_write(at("w1"), &d, &t, w, NULL, 0), ERR_USAGE);
+    assert_int_equal(remove(at("w1/config.json")), 0);
+    assert_int_equal(hf_write(at("w1"), &d, &t, w, NULL, 0), ERR_USAGE);
+    quiet(0);
+    param_done(&t);
+    mem_free(w);
+}
+
+/* The bfloat16 next to a number, the even one of two that are equally near. */
+static void bfloat16_is_the_nearest(void **state)
+{
+    (void)state;
+    const double tie = 1.0 / 256, up = 1.0 / 128;
+    const real in[] = { 1, (real)(1 + tie), (real)(1 + 3 * tie), (real)(1 + tie * 1.01), -2,
+                        (real)(-1 - tie), (real)3.3895313892515355e38, (real)1e-40, INFINITY };
+    const double want[] = { 1, 1, 1 + 2 * up, 1 + up, -2, -1, 3.3895313892515355e38, 0, INFINITY };
+    uint16_t half[9], nan_half;
+    real out[9];
+    const real nan = NAN;
+
+    assert_int_equal(convert_reals(half, DT_BF16, in, 9), OK);
+    assert_int_equal(convert_to_real(out, half, DT_BF16, 9), OK);
+    for (int i = 0; i < 9; i++)
+        if (i != 7) assert_true((double)out[i] == want[i]);
+        else assert_true(fabs((double)out[i] - 1e-40) < 1e-40);  /* a subnormal stays one */
+    assert_int_equal(convert_reals(&nan_half, DT_BF16, &nan, 1), OK);
+    assert_int_equal(convert_to_real(out, &nan_half, DT_BF16, 1), OK);
+    assert_true(out[0] != out[0]);
+    assert_int_equal(convert_reals(half, DT_I32, in, 1), ERR_DATA);
+
+    /* Against the definition: no other bfloat16 is nearer. */
+    for (uint64_t i = 0; i < 20000; i++) {
+        const real x = (real)(rng_normal(1, i) * exp(8 * rng_normal(2, i)));
+        uint16_t h, near[2];
+        real y, z[2];
+        convert_reals(&h, DT_BF16, &x, 1);
+        convert_to_real(&y, &h, DT_BF16, 1);
+        near[0] = (uint16_t)(h - 1);
+        near[1] = (uint16_t)(h + 1);
+        convert_to_real(z, near, DT_BF16, 2);
+        for (int k = 0; k < 2; k++)
+            assert_true(fabs((double)(x - y)) <= fabs((double)(x - z[k])));
+    }
+}
+
+static void put_text(const char *name, const char *text)
+{
+    put_file(at(name), text, strlen(text));
+}
+
+/* Two files, "a" in one and "b" in the other, and an index. */
+static int two_files_rc(const char *index)
+{
+    static const float one[2] = { 1, 2 }, two[3] = { 3, 4, 5 };
+    const struct tensor a = { "a", DT_F32, 1, { 2 }, (void *)one };
+    const struct tensor b = { "b", DT_F32, 1, { 3 }, (void *)two };
+    struct param_table t = { 0 };
+    real w[64] = { 0 };
+
+    param_add(&t, "a", INIT_ZERO, 0, 1, 2, 0, 0, 0);
+    param_add(&t, "b", INIT_ZERO, 0, 1, 3, 0, 0, 0);
+    assert_int_equal(safetensors_save(at("x.safetensors"), &a, 1), OK);
+    assert_int_equal(safetensors_save(at("y.safetensors"), &b, 1), OK);
+    put_text(INDEX, index);
+    const int rc = hf_read_weights(w, &t, work);
+    if (rc == OK)
+        assert_true(w[t.p[0].offset + 1] == 2 && w[t.p[1].offset + 2] == 5);
+    param_done(&t);
+    return rc;
+}
+
+static void hostile_indexes(void **state)
+{
+    (void)state;
+    static const char good[] = "{\"metadata\": {\"total_size\": 20}, \"weight_map\": "
+                               "{\"a\": \"x.safetensors\", \"b\": \"y.safetensors\"}}";
+    static const struct { const char *index; int rc; } bad[] = {
+        { "", ERR_DATA }, { "[]", ERR_DATA }, { "{", ERR_DATA }, { "{}", ERR_DATA },
+        { "\xff", ERR_DATA }, { "{\"weight_map\": []}", ERR_DATA },
+        { "{\"weight_map\": {}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": 1, \"b\": \"y.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"\", \"b\": \"y.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"../x.safetensors\", \"b\": \"y.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"/etc/passwd\", \"b\": \"y.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"..\", \"b\": \"y.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"x\\ny\", \"b\": \"y.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"z.safetensors\", \"b\": \"y.safetensors\"}}", ERR_MISSING },
+        { "{\"weight_map\": {\"a\": \"y.safetensors\", \"b\": \"x.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"x.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"b\": \"y.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"x.safetensors\", \"b\": \"x.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"x.safetensors\", \"b\": \"y.safetensors\", "
+          "\"c\": \"y.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"x.safetensors\", \"a\": \"y.safetensors\"}}", ERR_DATA },
+        { "{\"weight_map\": {\"a\": \"" INDEX "\", \"b\": \"y.safetensors\"}}", ERR_DATA },
+    };
+
+    assert_int_equal(two_files_rc(good), OK);
+    quiet(1);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const int rc = two_files_rc(bad[i].index);
+        if (rc != bad[i].rc) fail_msg("%s: %d", bad[i].index, rc);
+    }
+    /* 513 files: refused before one is opened. */
+    json_t *index = json_object(), *map = json_object();
+    for (int i = 0; i < 513; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "f%d.safetensors", i);
+        json_object_set_new(map, name, json_string(name));
+    }
+    json_object_set_new(index, "weight_map", map);
+    char *text = json_dumps(index, 0);
+    assert_int_equal(two_files_rc(text), ERR_DATA);
+    assert_non_null(strstr(log_last_error(), "more than 512 files"));
+    free(text);
+    json_decref(index);
+
+    /* Every cut and every flipped byte of a good index is an error or the good one. */
+    char spoilt[sizeof good];
+    for (size_t i = 0; i < sizeof good - 1; i++) {
+        memcpy(spoilt, good, sizeof good);
+        spoilt[i] ^= 1;
+        const int rc = two_files_rc(spoilt);
+        assert_true(rc == OK || rc == ERR_DATA || rc == ERR_MISSING);
+        memcpy(spoilt, good, sizeof good);
+        spoilt[i] = '\0';
+        assert_int_equal(two_files_rc(spoilt), ERR_DATA);
+    }
+    quiet(0);
+    remove(at(INDEX));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(several_files_and_back), cmocka_unit_test(bfloat16_is_the_nearest),
+        cmocka_unit_test(hostile_indexes),
+    };
+    return cmocka_run_group_tests(tests, work_make, work_remove);
+}
