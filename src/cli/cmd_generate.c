@@ -27,9 +27,9 @@ struct options {
 
 static const char about[] =
     "Reads the prompt, then writes token after token; the cost of one does not depend on how\n"
-    "much was read.  The same seed gives the same text.  MODEL is a Hugging Face folder, a\n"
-    "checkpoint or a run folder.  With --ids, prompt and output are token ids, as many as\n"
-    "given and none added, and no tokenizer is needed.";
+    "much was read (with attention, it grows).  The same seed gives the same text.  MODEL is a\n"
+    "Hugging Face folder, a checkpoint or a run folder.  With --ids, prompt and output are\n"
+    "token ids, as many as given and none added, and no tokenizer is needed.";
 
 /* Where tokens go. */
 struct sink { struct detoken *detoken; /* NULL: ids */ };

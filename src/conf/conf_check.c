@@ -70,13 +70,22 @@ static void check_model(struct reader *r)
     must(r, KEYS("model.ffn_width", "model.layer"),
          !layer || layer->family->ffn_norm || c->model.ffn_width <= 0,
          "expected 0 for layer %s, found %d", c->model.layer, c->model.ffn_width);
+    const struct { const char *path; int on; } switches[] = {
+        { "model.gate", c->model.gate }, { "model.share_qk", c->model.share_qk },
+        { "model.pre_conv", c->model.pre_conv },
+    };
+    for (int i = 0; i < 3; i++)
+        must(r, KEYS(switches[i].path, "model.layer"),
+             !layer || layer->has & HAS_INNER || switches[i].on <= 0,
+             "expected false for layer %s, found true", c->model.layer);
     if (!layer || !(layer->has & HAS_HEADS)) return;
     must(r, KEYS("model.heads", "model.width"), C % H == 0,
          "expected a divisor of model.width (%d), found %d", C, H);
     must(r, KEYS("model.heads", "model.width"), C % H != 0 || C / H % 2 == 0,
          "expected an even head width, model.width / model.heads, found %d / %d = %d", C, H,
          C / H);
-    must(r, KEYS("model.kv_heads", "model.heads"), c->model.kv_heads < 0 || H % c->model.kv_heads == 0,
+    must(r, KEYS("model.kv_heads", "model.heads"),
+         c->model.kv_heads < 0 || H % c->model.kv_heads == 0,
          "expected a divisor of model.heads (%d), found %d", H, c->model.kv_heads);
 }
 

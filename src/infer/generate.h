@@ -4,7 +4,8 @@
  *
  * What was read lives in the carries (fast weights and the inner gradient of
  * the unfinished mini-batch), so a token costs the same after ten tokens and
- * after a million.
+ * after a million.  With attention they are the keys and values of all tokens: reading n of them
+ * costs n in memory, and a token's cost grows.
  */
 #ifndef GENERATE_H
 #define GENERATE_H

@@ -64,6 +64,67 @@ static void products_are_the_models(void **state)
     }
 }
 
+static struct dims attention(int groups)
+{
+    struct dims d = dims_of(1);
+    strcpy(d.layer, "attention");
+    d.Hkv = groups;
+    d.K = 1;
+    d.gate = d.share_qk = d.pre_conv = 0;
+    return d;
+}
+
+/* The same where a token's work depends on its place, and the last unit is short. */
+static void pairs_are_the_models(void **state)
+{
+    (void)state;
+    const struct rates r = only_products();
+    for (int S = 1; S <= 5; S += 2)
+        for (int mode = 0; mode < 2; mode++) {
+            const struct grid_shape g = { 1, 1, S };
+            const struct dims d = attention(2);
+            struct pass_opts o = opts;
+            struct cost c;
+            struct sim_result s;
+            double busy = 0;
+            o.context = 290;
+            o.sequence_mode = mode ? SEQ_HEADS : SEQ_WAVEFRONT;
+            assert_int_equal(cost_init(&c, &d, &o, REDUCE_EXACT, 7, &r), OK);
+            assert_int_equal(cost_grid(&c, &g), OK);
+            step_sim(&s, &c.in, NULL);
+            for (int i = 0; i < S; i++) busy += s.rank[i].busy_s;
+            assert_near(busy, 1e-9 * 7 * o.context * model_flops(c.shape, o.context));
+            assert_true(model_flops(c.shape, 2 * o.context) > model_flops(c.shape, o.context));
+            sim_result_done(&s);
+            cost_done(&c);
+        }
+}
+
+/* Keys and values of all tokens before each boundary there, their gradients back. */
+static void a_past_grows_from_rank_to_rank(void **state)
+{
+    (void)state;
+    const struct rates r = only_products();
+    const struct dims d = attention(2);
+    const struct grid_shape g = { 1, 1, 3 };
+    struct cost c;
+    struct sim_result s;
+
+    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 2, &r), OK);
+    assert_int_equal(cost_grid(&c, &g), OK);
+    step_sim(&s, &c.in, NULL);
+    /* 5 units of 64 on 3 ranks: boundaries at 128 and 256 */
+    const int64_t token = 2 * 2 * (96 / 4) * d.L * 2 * (int64_t)sizeof(real);
+    const int64_t want[3] = { 128 * token, (128 + 256) * token, 256 * token };
+    for (int i = 0; i < 3; i++) assert_int_equal(s.rank[i].bytes[SIM_CARRIES][0], want[i]);
+    /* The second has as many units and room for 128 tokens more, of 2 sequences, there and back. */
+    struct cost_bytes m[2];
+    for (int i = 0; i < 2; i++) cost_memory(&m[i], &c, &s.rank[i], i);
+    assert_int_equal(m[1].tape - m[0].tape, 2 * 128 * token);
+    sim_result_done(&s);
+    cost_done(&c);
+}
+
 /* Each rate and share acts on what it should. */
 static void rates_act(void **state)
 {
@@ -268,6 +329,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_the_models),
+        cmocka_unit_test(pairs_are_the_models),
+        cmocka_unit_test(a_past_grows_from_rank_to_rank),
         cmocka_unit_test(rates_act),
         cmocka_unit_test(carries_have_the_published_size),
         cmocka_unit_test(memory_is_the_budget),
