@@ -275,6 +275,7 @@ static int one_step(struct train_loop *l)
 
     const int rc = stepper_run(&r, l->stepper, l->state, l->inputs->train,
                                every > 0 && l->state->step % every == 0, l->trace);
+    l->damaged = r.damaged;
     if (rc != OK) return rc;
     if (r.inner) l->inner = inner_ratio(r.inner, l->state->model->dims.L);
     if (r.again && !r.bad) write_again(l, &r);
@@ -297,6 +298,15 @@ static void say_stop(const struct train_loop *l, int stop)
     if (stop != STOP_FILE) snprintf(why, sizeof why, "signal %d (%s)", stop, strsignal(stop));
     log_run("%s: step %lld is saved; the same command goes on from there", why,
             (long long)l->state->step);
+}
+
+/* A step could not be done: is there something to save? */
+static void leave_behind(struct train_loop *l, int rc)
+{
+    if (l->damaged) {
+        (void)save_finish(l);  /* of a state before */
+        log_run("the state in memory is not saved; %s", newest(l));
+    } else if (rc == ERR_DATA || rc == ERR_IO) (void)save_last(l, "error");  /* of reading */
 }
 
 int train_loop_run(struct train_loop *l)
@@ -322,8 +332,10 @@ int train_loop_run(struct train_loop *l)
         if (l->state->step >= steps) break;
 
         rc = one_step(l);
-        if (rc == ERR_DATA || rc == ERR_IO) save_last(l, "error");  /* of reading a sample */
-        if (rc != OK) break;
+        if (rc != OK) {
+            leave_behind(l, rc);
+            break;
+        }
         const char *due = l->state->step < steps ? save_due(l) : NULL;
         if (due) save_begin(l, due);
     }

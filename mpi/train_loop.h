@@ -43,12 +43,13 @@ struct train_loop {
     int64_t save_step;
     int64_t start_step, line_step;
     double  inner;                        /* last inner-loss ratio                       */
+    int     damaged;                      /* the state in memory: it must not be saved   */
 };
 
 /* Train to the end.  Collective on the grid; files are written by its first rank alone.
  * returns OK; ERR_SAVED after a signal or a file STOP; ERR_OWNER if the run is another's now;
  * ERR_DIVERGED; ERR_IO if the state that had to be saved last could not be; ERR_DATA, ERR_IO if a
- * sample can't be read */
+ * sample can't be read, or memory is faulty */
 int train_loop_run(struct train_loop *l);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mpi/guard.h"
 #include "mpi/reduce.h"
 #include "src/base/failpoint.h"
 #include "src/base/mem.h"
@@ -16,6 +17,7 @@ struct stepper {
     const struct grid *grid;
     struct reducer    *reducer;     /* borrowed from the state                      */
     struct step_exec  *exec;
+    struct guard      *guard;       /* NULL: not wanted                             */
     struct grad        grad;
     int                reads;       /* does our stage look at tokens?               */
     int                tokens;      /* of our units                                 */
@@ -39,6 +41,7 @@ struct stepper *stepper_new(const struct train_state *st, const struct step_opts
     const int n_held = reducer_holds(s->reducer, &held);
     grad_hold(&s->grad, held, n_held);
     reducer_attach(s->reducer, &s->grad);
+    s->guard = o->guard_every ? guard_new(st) : NULL;
     s->exec = step_exec_new(g, st->model, &o->pass, o->batch);
 
     const struct share *a = step_exec_share(s->exec);
@@ -57,6 +60,7 @@ struct stepper *stepper_new(const struct train_state *st, const struct step_opts
 void stepper_free(struct stepper *s)
 {
     if (!s) return;
+    guard_free(s->guard);
     step_exec_free(s->exec);
     grad_done(&s->grad);
     mem_free(s->windows);
@@ -115,7 +119,9 @@ static int read_batch(struct stepper *s, int64_t *targets, const struct train_st
  *
  * TTT_FAIL="nan-weight:NAME#3=err": during step 3 of this process the first element of parameter
  * NAME is NaN; "nan-grad:NAME#*=err": in every step a contribution to its gradient is;
- * "nan-once:NAME": the same, but not when the step is computed again. */
+ * "nan-once:NAME": the same, but not when the step is computed again; "flip-weight:NAME",
+ * "flip-moment:NAME": a bit of it flips in the step, where it is held or owned; "flip-gathered:NAME":
+ * when the step's update is done. */
 
 struct poison { real *weight, was; int64_t grad, once; };  /* flat offsets, -1: none */
 
@@ -151,6 +157,31 @@ static void poison_gradient(struct grad *g, const struct poison *p, int again)
 static void poison_end(const struct poison *p)
 {
     if (p->weight) *p->weight = p->was;
+}
+
+static void flip(real *x) { ((unsigned char *)x)[1] ^= 4; }
+
+static void flip_weights(struct train_state *st, const char *kind)
+{
+    const struct param_table *t = &st->model->params;
+    for (int i = 0; failpoint_armed && i < t->count; i++)
+        if (injected(kind, t->p[i].name)) flip(st->model->w + t->p[i].offset);
+}
+
+static void flip_moments(struct train_state *st)
+{
+    const struct param_table *t = &st->model->params;
+    const struct span *own;
+    const int n = reducer_spans(st->reducer, &own);
+
+    for (int i = 0; failpoint_armed && i < t->count; i++) {
+        const int64_t offset = t->p[i].offset;
+        int64_t at = 0;
+        if (!injected("flip-moment", t->p[i].name)) continue;
+        for (int k = 0; k < n; at += own[k].end - own[k].begin, k++)
+            if (offset >= own[k].begin && offset < own[k].end)
+                flip(st->m + at + offset - own[k].begin);
+    }
 }
 
 /* --- where NaN came from ---------------------------------------------------- */
@@ -299,6 +330,10 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
     compute_twice(r, s, targets, inner, &p, trace);
     if (r->bad) explain(r, s, st, d);
     poison_end(&p);
+    flip_weights(st, "flip-weight");
+    flip_moments(st);
+    r->damaged = s->guard && guard_verify(s->guard) != OK;
+    if (r->damaged) return ERR_IO;
 
     r->lr = sched_lr(&s->o.optim, st->step);
     if (r->bad) {
@@ -312,5 +347,7 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
     st->step++;
     st->sample += s->o.batch;
     st->tokens += s->o.batch * s->o.pass.context;
-    return OK;
+    flip_weights(st, "flip-gathered");
+    r->damaged = s->guard && st->step % s->o.guard_every == 0 && guard_seal(s->guard) != OK;
+    return r->damaged ? ERR_IO : OK;
 }

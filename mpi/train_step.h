@@ -30,6 +30,7 @@ struct step_opts {
     struct optim_opts optim;
     enum reduction    reduction;
     int64_t           batch;      /* sequences an update               */
+    int               guard_every;  /* steps between looks at memory (guard.h); 0: never */
 };
 
 #define STEP_SAMPLES 64
@@ -45,6 +46,7 @@ struct step_result {
     /* Of a step that was not finite at first, and if it was bad, also when computed again. */
     int     again, bad;
     int     rank;                 /* the first that met it                               */
+    int     damaged;              /* the state in memory is not to be trusted (guard.h)   */
     int     bad_loss;             /* the loss itself was not finite                      */
     char    what[PARAM_NAME + 64];     /* "gradient of model.norm.weight" ...          */
     int64_t samples[STEP_SAMPLES];     /* ids: those that are not finite, else the batch */
@@ -68,7 +70,7 @@ int64_t step_samples(const struct dataset *d, int context);
  * inner    whether inner losses are wanted
  * trace    NULL, or where operations are noted
  * returns OK, also after a bad step; ERR_DATA, ERR_IO, the same on all ranks, if a sample
- * can't be read: st is as before then */
+ * can't be read: st is as before then; ERR_IO if st is damaged */
 int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st,
                 struct dataset *d, int inner, struct trace *trace);
 

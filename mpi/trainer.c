@@ -57,6 +57,7 @@ static int choose_grid(struct trainer *t, const struct axis *world)
     conf_pass(c, &t->step.pass, t->inputs.bos);
     t->step.reduction = (enum reduction)c->train.reduction;
     t->step.batch = c->train.batch_tokens / c->train.context;
+    t->step.guard_every = c->train.guard_every;
     const struct step_shape work = { .L = t->dims.L, .U = pass_units(&t->step.pass),
                                      .sequences = (int)t->step.batch,
                                      .micro_batch = t->step.pass.micro_batch,

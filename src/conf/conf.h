@@ -55,6 +55,7 @@ struct conf {
         int inner_group;          /* mini-batches between kept inner states   */
         int inner_stats_every;    /* steps between inner-loss diagnostics; 0: never */
         int max_bad_steps;        /* non-finite steps in a row before exit 87 */
+        int guard_every;          /* steps between looks at memory; 0: never  */
         char init_from[CONF_PATH];   /* MODEL whose weights are the start, or "" */
     } train;
     struct optim_opts optim;      /* decay_steps 0: train.steps; warmup_steps -1: 10 % */

@@ -13,7 +13,8 @@ static int is_free(const char *path)
     static const char *const free_keys[] = {
         "run.name", "run.dir", "run.threads", "run.grid", "data.train", "data.val",
         "train.micro_batch", "train.remat", "train.sequence_mode", "train.inner_group",
-        "train.inner_stats_every", "train.max_bad_steps", "train.init_from",
+        "train.inner_stats_every", "train.max_bad_steps", "train.guard_every",
+        "train.init_from",
     };
     static const char *const free_sections[] = { "eval.", "checkpoint.", "log.", "launch.",
                                                  "watchdog." };

@@ -121,6 +121,9 @@ const struct conf_key conf_keys[] = {
       "between inner-loss diagnostics; 0: never", { 0 } },
     { KEY(train, max_bad_steps), CONF_INT, "10", 1, 1e9, "steps",
       "with NaN or Inf, in a row, that end the run with exit code 87", { 0 } },
+    { KEY(train, guard_every), CONF_INT, "10", 0, 1e9, "steps",
+      "between looks at memory: are weights and moments still what the last update wrote, and "
+      "weights the same on all replicas? 1: no flipped bit is trained on; 0: never", { 0 } },
     { KEY(train, init_from), CONF_TEXT, "", NO_RANGE,
       "model whose weights are the start: a checkpoint, run folder or Hugging Face folder; "
       "empty: random", { 0 } },
