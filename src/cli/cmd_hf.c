@@ -162,9 +162,10 @@ static int run(int argc, char **argv, const struct arg *args, int count, const c
 int cmd_import(int argc, char **argv)
 {
     return run(argc, argv, NULL, 0, "ttt import HF_DIR DIR",
-               "Reads config.json and model.safetensors, or several files of weights with their index\n"
-               "(float32, bfloat16, float16 and float64, converted exactly), of a Hugging Face model\n"
-               "(model_type ttt or llama) and writes a checkpoint of its weights into DIR.\n"
+               "Reads config.json and model.safetensors, or several files of weights with their\n"
+               "index (float32, bfloat16, float16 and float64, converted exactly), of a Hugging\n"
+               "Face model of type ttt, llama or mamba, and writes a checkpoint of its weights\n"
+               "into DIR.\n"
                "train.init_from, ttt eval, generate, probe and export take DIR as a model.",
                import);
 }

@@ -13,9 +13,9 @@
 #include "src/param/param.h"
 #include "src/store/tensor.h"
 
-/* config.json of `folder` -> dims, for the families that store/hf_config.c has.  Keys that are absent
- * have the defaults of the class that model_type names (golden/README.md, traps); wrong types and
- * values are all named, ERR_DATA. */
+/* config.json of `folder` -> dims, for the families that store/hf_config.c has.  Keys that are
+ * absent have the defaults of the class that model_type names (golden/README.md, traps); wrong types
+ * and values are all named, ERR_DATA. */
 int hf_read_config(struct dims *d, const char *folder);
 
 /* The whole of config.json, for what dims do not say (token ids, longest context); the

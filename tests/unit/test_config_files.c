@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define SYSTEMS "ttt-linear", "ttt-mlp"
+#define SYSTEMS "ttt-linear", "ttt-mlp", "transformer", "mamba"
 
 static int64_t parameters(const char *file, char *set)
 {
@@ -48,12 +48,19 @@ static void sizes_of_the_paper(void **state)
     static const int64_t linear_m[] = { 110424144, 337684224, 733608192, 1285639296 };
     static const int64_t linear_t[] = { 110276688, 337291008, 733018368, 1284852864 };
     static const int64_t mlp_m[] = { 114589776, 348792576, 758528256, 1307856000 };
+    static const int64_t attention[] = { 109529856, 335201280, 728704512, 1279887360 };
+    static const int64_t mamba[] = { 115096320, 352797696, 765126144, 1334740992 };
+    static const int64_t neox[] = { 129135360, 371516416, 793204224, 1372178432 };
     char transformer[] = "model.backbone=transformer", untied[] = "model.tied=false";
+    char padded[] = "model.vocab=50280";
     (void)state;
 
     check_counts("ttt-linear", NULL, linear_m);
     check_counts("ttt-linear", transformer, linear_t);
     check_counts("ttt-mlp", NULL, mlp_m);
+    check_counts("transformer", NULL, attention);
+    check_counts("mamba", NULL, mamba);
+    check_counts("mamba", padded, neox);  /* of GPT-NeoX's tokenizer, as Mamba was published */
     assert_true(parameters("config/ttt-linear-125m.yaml", untied) > linear_m[0]);
     assert_int_equal(parameters("config/demo-kjv.yaml", NULL), 5931896);
 }
@@ -78,7 +85,8 @@ static void recipe_of_the_paper(void **state)
         assert_int_equal(conf_read(&c, file, &set, 1), OK);
         assert_int_equal(c.model.layers, mamba && i ? 48 : mamba ? 24 : rows[i].blocks);
         assert_true(c.model.width == rows[i].width && c.model.vocab == 32000);
-        assert_true(c.model.heads == rows[i].heads && c.model.ffn_width == rows[i].ffn);
+        assert_true(c.model.heads == rows[i].heads);
+        assert_int_equal(c.model.ffn_width, mamba ? 0 : rows[i].ffn);
         assert_true(c.train.steps == rows[i].steps && c.optim.lr == rows[i].lr);
         assert_true(c.train.batch_tokens == 524288 && c.train.context == atoi(contexts[k % 3]));
         assert_true(c.optim.warmup_steps == rows[i].steps / 10 && c.optim.min_lr == 1e-5);
@@ -122,6 +130,24 @@ static void the_ablation_ends_at_ttt_linear(void **state)
     assert_memory_equal(&c, &whole, sizeof c);
 }
 
+/* Fine-tuning is its base but for what it says. */
+static void fine_tuning_is_its_base(void **state)
+{
+    struct conf base, c;
+    struct dims a, b;
+    (void)state;
+
+    assert_int_equal(conf_read(&base, "config/transformer-125m.yaml", NULL, 0), OK);
+    assert_int_equal(conf_read(&c, "config/finetune-32k.yaml", NULL, 0), OK);
+    assert_true(c.train.context == 32768 && c.model.rope_theta == 5e5 && c.train.init_from[0]);
+    assert_int_equal(c.train.steps * 5, base.train.steps);  /* a fifth more tokens */
+    assert_true(c.train.batch_tokens == base.train.batch_tokens && c.optim.lr == 1e-4);
+    conf_dims(&base, &a);
+    conf_dims(&c, &b);
+    b.rope_theta = a.rope_theta;
+    assert_memory_equal(&a, &b, sizeof a);
+}
+
 /* A file that nobody added to a list above is read all the same. */
 static void every_file_is_valid(void **state)
 {
@@ -142,7 +168,7 @@ static void every_file_is_valid(void **state)
         }
         mem_free(names);
     }
-    assert_true(yaml >= 15);
+    assert_true(yaml >= 24);
 }
 
 static void reference_is_current(void **state)
@@ -168,6 +194,7 @@ int main(void)
         cmocka_unit_test(sizes_of_the_paper),
         cmocka_unit_test(recipe_of_the_paper),
         cmocka_unit_test(the_ablation_ends_at_ttt_linear),
+        cmocka_unit_test(fine_tuning_is_its_base),
         cmocka_unit_test(every_file_is_valid),
         cmocka_unit_test(reference_is_current),
     };
