@@ -22,6 +22,7 @@ static const struct {
     { "plan", cmd_plan, "predict step time, bubble, traffic and memory of process grids" },
     { "bench rates", cmd_bench_rates, "measure what ttt plan has to know of a machine" },
     { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },
+    { "bench latency", cmd_bench_latency, "measure reading and generating behind long contexts" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
     { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },
     { "generate", cmd_generate, "continue a text" },

@@ -55,7 +55,8 @@ static const char about[] =
     "           gemm rate measured in the same run; RUN.yaml says which model,\n"
     "           without it TTT-Linear 125m\n"
     "  rates    what ttt plan needs; also under mpirun (ttt bench rates --help)\n"
-    "  grid     training steps on a process grid (ttt bench grid --help)\n\n"
+    "  grid     training steps on a process grid (ttt bench grid --help)\n"
+    "  latency  reading and generating behind long contexts (ttt bench latency --help)\n\n"
     "What is timed is verified first. Times are medians.";
 
 int cmd_bench(int argc, char **argv)

@@ -85,6 +85,7 @@ static void print_json(const struct eval_result *r, const struct eval_opts *o,
     json_object_set_new(j, "model", json_string(info->source));
     json_object_set_new(j, "data", json_string(data));
     json_object_set_new(j, "context", json_integer(o->context));
+    json_object_set_new(j, "peak_bytes", json_integer(mem_peak_bytes()));
     if (info->step >= 0) {
         hash_hex(hex, info->root);
         json_object_set_new(j, "step", json_integer(info->step));

@@ -49,6 +49,25 @@ equal "two memory rates and fourteen kernels in two sizes" "$(wc -l < "$WORK/out
 name="products are right"; expect_exit 0 "$TTT" bench gemm --repeat 1 --json
 equal "four shapes" "$(wc -l < "$WORK/out" | tr -d ' ')" 4
 
+# Latency: the four systems by default, files of one's own, and where they cross.
+name="latency of the four systems"
+expect_exit 0 "$TTT" bench latency --from 128 --to 512 --tokens 16 --repeat 1 --threads 1 --json \
+            --set model.width=32 --set model.heads=2 --set model.vocab=96
+for s in ttt_linear ttt_mlp attention mamba; do
+    expect_text "latency of $s" "\"name\":\"$s\"" "$WORK/out"
+done
+equal "three contexts" "$(sed 's/.*"context":\(\[[0-9,]*\]\).*/\1/' "$WORK/out")" "[128,256,512]"
+equal "three numbers each" "$(tr '{' '\n' <"$WORK/out" |
+    grep -cE '"prefill_s_per_token":\[[^,]*,[^,]*,[^,]*\],"decode_s_per_token":\[[^,]*,[^,]*,[^,]*\]')" 4
+expect_text "where TTT-Linear crosses" '"ttt_linear_faster_decode_from"' "$WORK/out"
+sed 's/backbone: transformer/layer: attention/' "$WORK/small.yaml" >"$WORK/other.yaml"
+name="latency of two files"
+expect_exit 0 "$TTT" bench latency "$WORK/small.yaml" "$WORK/other.yaml" --from 64 --to 64 \
+            --tokens 8 --repeat 2
+expect_text "with their names" "^ *context *small *other$" "$WORK/out"
+name="latency: too short a context is 64"; expect_exit 64 "$TTT" bench latency --from 32 --tokens 32
+name="latency: no file is 66"; expect_exit 66 "$TTT" bench latency "$WORK/none.yaml"
+
 name="unknown benchmark is 64"; expect_exit 64 "$TTT" bench speed
 name="no benchmark is 64"; expect_exit 64 "$TTT" bench
 name="no repetition is 64"; expect_exit 64 "$TTT" bench gemm --repeat 0
