@@ -11,7 +11,6 @@
 #ifndef LAUNCH_H
 #define LAUNCH_H
 
-#include <jansson.h>
 #include <stdint.h>
 
 #include "jobs/machine.h"
@@ -80,9 +79,9 @@ int launch_run(struct launch *l);
 int hosts_parse(struct host **out, int *n, const char *list);
 int hosts_read(struct host **out, int *n, const char *file);
 
-/* Append a line to launch.jsonl in the run's folder: `event` gets "kind", "time" and, under SLURM,
- * "job"; the reference is taken.  A failure is a warning. */
-void launch_note(const char *dir, const char *kind, json_t *event);
+/* launch.jsonl as it is now; and whether a watchdog has written into it since. */
+int64_t launch_mark(const char *dir);
+int launch_hung(const char *dir, int64_t mark);
 
 /* The newest committed checkpoint by name; step -1: none. */
 struct commit { int64_t step, attempt; };

@@ -4,6 +4,7 @@
  * TERM it would give the processes a second; on USR1 it passes USR1 on, and they save and leave.
  */
 #include <errno.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,15 +14,17 @@
 #include <unistd.h>
 
 #include "jobs/launch.h"
+#include "src/base/beacon.h"
 #include "src/base/clock.h"
 #include "src/base/human.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/store/run_note.h"
 
 enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run */
 #define ORPHANS_S 60       /* for processes whose mpirun is gone to save         */
-#define AGAIN_S 2          /* between signals to a job that was asked to stop    */
+#define AGAIN_S 5          /* between signals to a job that was asked to stop    */
 
 /* Signals that wait for us, and what was blocked before that. */
 static sigset_t caught, usual;
@@ -163,7 +166,7 @@ static void note_start(const struct launch *l)
     json_t *hosts = json_array();
     for (int i = 0; i < l->n_hosts; i++)
         if (!l->hosts[i].lost) json_array_append_new(hosts, json_string(l->hosts[i].name));
-    launch_note(l->conf->run.dir, "start",
+    run_note(l->conf->run.dir, "start",
                 json_pack("{s:i,s:s,s:i,s:i,s:s,s:o,s:i}", "restarts", l->starts, "grid", grid,
                           "ranks", l->ranks, "threads", l->threads, "launcher", host, "hosts",
                           hosts, "pid", (int)getpid()));
@@ -177,21 +180,42 @@ static int pause_for(struct job *j, double seconds)
     return !j->stop;
 }
 
+/* Pages that killed processes left behind. */
+static void remove_pages(const char *token)
+{
+    char prefix[BEACON_PREFIX];
+    glob_t g;
+
+    char *pattern = mem_format("%s*", beacon_prefix(prefix, token));
+    if (glob(pattern, 0, NULL, &g) == 0) {
+        for (size_t i = 0; i < g.gl_pathc; i++) unlink(g.gl_pathv[i]);
+        globfree(&g);
+    }
+    mem_free(pattern);
+}
+
 /* One start and its end.  rc [out] as meaning() has it; returns OK or why it could not be */
 static int once(struct job *j, const struct launch *l, int *rc)
 {
     char why[64], time[HUMAN_TEXT];
     const double begin = clock_s();
+    const int64_t mark = launch_mark(l->conf->run.dir);
 
     note_start(l);
     const int started = start(j, l);
     if (started != OK) return started;
     wait_for(j);
+    remove_pages(l->token);
     *rc = meaning(j->status);
     describe(why, j->status);
-    if (*rc == 1 && j->stop) *rc = ERR_SAVED;  /* gone before it could save: start me again */
+    if (*rc != OK && launch_hung(l->conf->run.dir, mark)) {
+        *rc = ERR_HANG;
+        snprintf(why, sizeof why, "a process hung");
+    }
+    /* Gone before it could save: start me again. */
+    if ((*rc == 1 || *rc == ERR_HANG) && j->stop) *rc = ERR_SAVED;
     const struct commit newest = launch_newest(l->conf->run.dir);
-    launch_note(l->conf->run.dir, "exit",
+    run_note(l->conf->run.dir, "exit",
                 json_pack("{s:i,s:s,s:I,s:f}", "status", *rc == 1 ? 1 : -*rc, "why", why,
                           "committed", newest.step, "seconds", clock_s() - begin));
     if (*rc != OK && *rc != ERR_SAVED)
@@ -243,7 +267,7 @@ int launch_run(struct launch *l)
         }
     }
 out:
-    launch_note(dir, "end", json_pack("{s:i}", "status", -rc));
+    run_note(dir, "end", json_pack("{s:i}", "status", -rc));
     sigprocmask(SIG_SETMASK, &usual, NULL);
     held = 0;
     return rc;

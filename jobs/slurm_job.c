@@ -10,6 +10,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/store/run_note.h"
 
 enum { FRUITLESS = 3 };  /* jobs that brought the run no step further */
 
@@ -143,7 +144,7 @@ int slurm_begin(const struct launch *l)
     const int64_t step = launch_newest(dir).step;
     const int before = fruitless(dir, step);
 
-    launch_note(dir, "job", json_pack("{s:s,s:s,s:s,s:I}", "id", l->job, "nodes",
+    run_note(dir, "job", json_pack("{s:s,s:s,s:s,s:I}", "id", l->job, "nodes",
                                       variable("SLURM_JOB_NODELIST"), "restarts",
                                       variable("SLURM_RESTART_COUNT"), "committed", step));
     if (before >= FRUITLESS)

@@ -10,6 +10,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/store/run_note.h"
 
 #define ID_CAP 64
 
@@ -209,7 +210,7 @@ int slurm_launch(struct launch *l, int dry)
     TRY(slurm_write(l, script));
     TRY(slurm_submit(id, job, NULL));
     TRY(slurm_remember(dir, id));
-    launch_note(dir, "submit", json_pack("{s:s}", "id", id));
+    run_note(dir, "submit", json_pack("{s:s}", "id", id));
     printf("submitted job %s; its messages: %s/slurm/%s.log\n", id, dir, id);
 out:
     mem_free(script);

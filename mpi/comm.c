@@ -56,6 +56,12 @@ void comm_stop(struct axis *world)
     MPI_Finalize();
 }
 
+void mpi_done(int err, const char *call, const char *file, int line)
+{
+    beacon_leave();
+    mpi_check(err, call, file, line);
+}
+
 void mpi_check(int err, const char *call, const char *file, int line)
 {
     char text[MPI_MAX_ERROR_STRING] = "";

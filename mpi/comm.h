@@ -9,6 +9,8 @@
 #include <mpi.h>
 #include <stdint.h>
 
+#include "src/base/beacon.h"
+
 /* One direction of the process grid. */
 struct axis {
     MPI_Comm comm;  /* owned by whoever made it; never MPI_COMM_WORLD itself */
@@ -36,8 +38,15 @@ void comm_hush(void);
  * Local, before comm_start(). */
 int comm_several(void);
 
-/* Call MPI; a failure is ours, so it ends the job. */
-#define mpi_do(call) mpi_check((call), #call, __FILE__, __LINE__)
+/* Call MPI; a failure is ours, so it ends the job.  A watchdog sees where we are. */
+#define mpi_do(call) mpi_done((beacon_enter(BEACON_MESSAGE, CALL_SITE(#call, __LINE__), NULL), (call)), \
+                              #call, __FILE__, __LINE__)
+#define CALL_SITE(call, line) AT_LINE(call, line)
+#define AT_LINE(call, line) call ", " __FILE__ ":" #line
+
+/* The same for a question that is asked again and again. */
+#define mpi_ask(call) mpi_check((call), #call, __FILE__, __LINE__)
+void mpi_done(int err, const char *call, const char *file, int line);
 void mpi_check(int err, const char *call, const char *file, int line);
 
 /* A count of MPI: the only place where a size is narrowed to int.  Too large is ours (buckets and

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "mpi/pieces.h"
+#include "src/base/beacon.h"
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/file.h"
@@ -244,8 +245,10 @@ static void work(struct saver *s)
 static void *thread_main(void *arg)
 {
     struct saver *s = arg;
+    beacon_use(BEACON_SAVER);
     omp_set_num_threads(1);  /* of this thread: training needs the others */
     work(s);
+    beacon_use(-1);
     __atomic_store_n(&s->done, 1, __ATOMIC_RELEASE);
     return NULL;
 }

@@ -247,7 +247,7 @@ static void move(void *ctx)
 {
     const struct moving *v = ctx;
     int any;
-    mpi_do(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, v->world->comm, &any, MPI_STATUS_IGNORE));
+    mpi_ask(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, v->world->comm, &any, MPI_STATUS_IGNORE));
     if (v->red) reducer_poke(v->red);
 }
 
@@ -316,6 +316,7 @@ void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,
         const struct op *op = &e->plan.ops[k];
         if (!g && is_backward(op->kind)) continue;
         trace_begin(trace);
+        beacon_op(op_name(op->kind), op->l, op->u, op->peer);
         if (op->kind == OP_BEGIN) begin(e, k, windows, stride, valid, g != NULL);
         else if (op->kind == OP_REDUCE) reducer_begin(red, op->l);
         else if (op_is_send(op->kind)) send(e, op);

@@ -34,6 +34,7 @@ static int report(struct train_loop *l, int rc)
         return rc;
     }
     l->saved_step = step;
+    beacon_saved(saved->save_s);
     hash_hex(hex, saved->root);
     if (l->grid->world.rank == 0) printf("committed step %lld root %s\n", (long long)step, hex);
     fflush(stdout);
@@ -50,6 +51,7 @@ static int save_finish(struct train_loop *l)
     int rc = OK;
 
     if (!saver_busy(l->saver)) return OK;
+    beacon_phase(BEACON_SAVE);
     while (rc == OK && saver_busy(l->saver)) rc = saver_advance(l->saver);
     return report(l, rc);
 }
@@ -58,6 +60,7 @@ static int save_finish(struct train_loop *l)
 static void save_begin(struct train_loop *l, const char *reason)
 {
     (void)save_finish(l);
+    beacon_phase(BEACON_SAVE);
     metrics_sync(l->metrics);
     l->reason = reason;
     l->save_step = l->state->step;
@@ -73,6 +76,7 @@ static void save_begin(struct train_loop *l, const char *reason)
 static void save_go_on(struct train_loop *l, int waits)
 {
     if (!saver_busy(l->saver) || waits) return;
+    beacon_phase(BEACON_SAVE);
     const int rc = saver_advance(l->saver);
     if (!saver_busy(l->saver)) (void)report(l, rc);
 }
@@ -277,6 +281,7 @@ static int one_step(struct train_loop *l)
                                every > 0 && l->state->step % every == 0, l->trace);
     l->damaged = r.damaged;
     if (rc != OK) return rc;
+    beacon_step(l->state->step, clock_s() - begin);
     if (r.inner) l->inner = inner_ratio(r.inner, l->state->model->dims.L);
     if (r.again && !r.bad) write_again(l, &r);
     if (!r.bad) {
@@ -327,6 +332,7 @@ int train_loop_run(struct train_loop *l)
         if (stop && l->state->step < steps) break;
         if (eval_due(l)) {
             (void)save_finish(l);  /* a long evaluation must not keep it from being committed */
+            beacon_phase(BEACON_EVAL);
             evaluate(l);
         }
         if (l->state->step >= steps) break;

@@ -323,8 +323,10 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
     int64_t targets = 0;
 
     memset(r, 0, sizeof *r);
+    beacon_phase(BEACON_DATA);
     const int rc = read_batch(s, &targets, st, d);
     if (rc != OK) return rc;
+    beacon_phase(BEACON_STEP);
     step_exec_inner_factor(s->exec, sched_inner(&s->o.optim, st->step));
     const struct poison p = poison_begin(st->model);
     compute_twice(r, s, targets, inner, &p, trace);

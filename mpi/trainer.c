@@ -19,7 +19,6 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/base/stop.h"
 #include "src/conf/conf_diff.h"
 #include "src/infer/load.h"
 #include "src/kernels/gemm.h"
@@ -427,7 +426,6 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
 
     if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
     gemm_start();
-    stop_catch();
     TRY(train_job_agree(c, o->trace != NULL, world));
     TRY(axis_agree(world, train_inputs_open(&t.inputs, c)));
     TRY(train_inputs_agree(&t.inputs, world));
@@ -439,6 +437,7 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
     TRY(open_metrics(&t));
     rc = train(&t);
 out:
+    beacon_phase(BEACON_END);
     metrics_close(t.metrics);
     train_state_done(&t.state);
     run_close(&t.run, rc);

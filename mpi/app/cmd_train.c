@@ -1,8 +1,10 @@
 /* ttt train -- train a model as a configuration says, or go on with it. */
 #include "mpi/comm.h"
 #include "mpi/trainer.h"
+#include "mpi/watchdog.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/stop.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 
@@ -42,15 +44,18 @@ int cmd_train(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
     if (rest.n < 0) return OK;
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
+    stop_catch();
     comm_hush();
     if (grid && sets.n < (int)(sizeof sets.v / sizeof *sets.v))
         sets.v[sets.n++] = set = mem_format("run.grid=%s", grid);
     rc = conf_read(&conf, rest.v[0], sets.v, sets.n);
     if (rc != OK && !comm_several()) goto out;
+    if (rc == OK) watchdog_start(&conf);
     comm_start(&world);
     rc = axis_agree(&world, rc);  /* it may be wrong for one rank only */
     if (rc == OK) rc = trainer_run(&conf, &opts, &world);
     comm_stop(&world);
+    watchdog_stop();
 out:
     mem_free(set);
     return rc;

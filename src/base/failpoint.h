@@ -4,11 +4,13 @@
  *
  *     TTT_FAIL="ckpt.after_data_fsync#2=kill" ttt train run.yaml
  *
- * What happens at hit number 2 (default 1; '*' is every hit) of that place:
+ * "name@1#2=kill" is for rank 1 of several processes alone.  What happens at hit number 2 (default 1; '*' is every hit) of that place:
  *   kill      SIGKILL to the own process
  *   stop      SIGSTOP
  *   err       the place returns ERR_IO, as if a call of the system had failed
  *   sleep:MS  a pause of MS milliseconds
+ *   spin      computes for ever
+ *   read:PATH reads PATH, which blocks for ever if it is a FIFO that nobody writes to
  * Several rules are separated by commas.  They stay in release builds, since
  * that is what users run; switched off, a place costs one relaxed load.
  */

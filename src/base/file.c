@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "src/base/beacon.h"
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/mem.h"
@@ -24,16 +25,23 @@ static int io_error(const char *what, const char *path)
     return fail(rc, "%s: %s: %s", path, what, strerror(e));
 }
 
+/* A call that a file system may never answer. */
+#define WATCHED(result, call, path) do {                                \
+        beacon_enter(BEACON_FILE, #call, path);                         \
+        (result) = (call);                                              \
+        beacon_leave();                                                 \
+    } while (0)
+
 int file_create(int *fd, const char *path)
 {
-    *fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    WATCHED(*fd, open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666), path);
     return *fd < 0 ? io_error("can't create", path) : OK;
 }
 
 int file_open(int *fd, int64_t *size, const char *path)
 {
     struct stat st;
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    WATCHED(*fd, open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), path);
     if (*fd < 0) return io_error("can't open", path);
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         file_close(*fd);
@@ -50,7 +58,8 @@ int file_write(int fd, const void *data, size_t n, const char *path)
     const int rc = FAILPOINT("file.write");
     if (rc != OK) return rc;
     while (n > 0) {
-        const ssize_t k = write(fd, p, n < MAX_CALL ? n : MAX_CALL);
+        ssize_t k;
+        WATCHED(k, write(fd, p, n < MAX_CALL ? n : MAX_CALL), path);
         if (k < 0 && errno == EINTR) continue;
         if (k < 0) return io_error("can't write", path);
         if (k == 0) return fail(ERR_IO, "%s: write accepted no byte", path);
@@ -64,7 +73,8 @@ int file_read_at(int fd, void *data, size_t n, int64_t offset, const char *path)
 {
     char *p = data;
     while (n > 0) {
-        const ssize_t k = pread(fd, p, n < MAX_CALL ? n : MAX_CALL, (off_t)offset);
+        ssize_t k;
+        WATCHED(k, pread(fd, p, n < MAX_CALL ? n : MAX_CALL, (off_t)offset), path);
         if (k < 0 && errno == EINTR) continue;
         if (k < 0) return io_error("can't read", path);
         if (k == 0)
@@ -79,9 +89,11 @@ int file_read_at(int fd, void *data, size_t n, int64_t offset, const char *path)
 
 int file_sync_close(int fd, const char *path)
 {
-    int rc = FAILPOINT("file.fsync");
-    if (rc == OK && fsync(fd) != 0) rc = io_error("fsync failed", path);
-    if (close(fd) != 0 && rc == OK) rc = io_error("close failed", path);
+    int rc = FAILPOINT("file.fsync"), synced = 0, closed;
+    if (rc == OK) WATCHED(synced, fsync(fd), path);
+    if (synced != 0) rc = io_error("fsync failed", path);
+    WATCHED(closed, close(fd), path);
+    if (closed != 0 && rc == OK) rc = io_error("close failed", path);
     return rc;
 }
 
@@ -170,7 +182,9 @@ int file_commit(int fd, int rc, const char *tmp, const char *path)
     const int closed = file_sync_close(fd, tmp);
     if (rc == OK) rc = closed;
     if (rc == OK) rc = FAILPOINT("file.before_rename");
-    if (rc == OK && rename(tmp, path) != 0 && !is_file(path, &ours))
+    int renamed = 0;
+    if (rc == OK) WATCHED(renamed, rename(tmp, path), path);
+    if (renamed != 0 && !is_file(path, &ours))
         rc = io_error("can't rename to it", path);
     if (rc == OK) rc = FAILPOINT("file.after_rename");
     if (rc == OK) rc = dir_sync(dir);
@@ -195,8 +209,10 @@ int dir_sync(const char *path)
 {
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return io_error("can't open folder", path);
+    int synced;
+    WATCHED(synced, fsync(fd), path);
     /* EINVAL: a file system without fsync of folders */
-    const int rc = fsync(fd) != 0 && errno != EINVAL ? io_error("fsync of folder failed", path) : OK;
+    const int rc = synced != 0 && errno != EINVAL ? io_error("fsync of folder failed", path) : OK;
     close(fd);
     return rc;
 }
@@ -288,7 +304,9 @@ out:
 int path_exists(const char *path)
 {
     struct stat st;
-    return stat(path, &st) == 0;
+    int rc;
+    WATCHED(rc, stat(path, &st), path);
+    return rc == 0;
 }
 
 int path_is_dir(const char *path)

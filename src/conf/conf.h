@@ -79,6 +79,7 @@ struct conf {
                  options[CONF_LIST_SIZE];
         } slurm;
     } launch;
+    struct { int enabled; double setup_s, data_s, step_s, save_s; } watchdog;
 };
 
 /* Read FILE, then overrides ("key.path=value", in order), check everything.

@@ -216,13 +216,24 @@ const struct conf_key conf_keys[] = {
     { KEY(launch.slurm, environment), CONF_LIST, "", NO_RANGE, "NAME=VALUE of each variable", { 0 } },
     { KEY(launch.slurm, options), CONF_LIST, "", NO_RANGE,
       "more options of sbatch, as `--mail-type=END`", { 0 } },
+
+    { KEY(watchdog, enabled), CONF_BOOL, "true", NO_RANGE,
+      "under ttt launch, a process of every machine looks whether the others go on; one that does "
+      "not is named and killed", { 0 } },
+    { KEY(watchdog, setup_s), CONF_DOUBLE, "300", 1, 1e9, "seconds",
+      "without progress while a run starts, in its first step, and while it ends", { 0 } },
+    { KEY(watchdog, data_s), CONF_DOUBLE, "60", 1, 1e9, "seconds", "while samples are read", { 0 } },
+    { KEY(watchdog, step_s), CONF_DOUBLE, "10", 1, 1e9, "seconds",
+      "between two operations of a step; at least 5 slow steps of late", { 0 } },
+    { KEY(watchdog, save_s), CONF_DOUBLE, "60", 1, 1e9, "seconds",
+      "between two tiles of a checkpoint; at least 5 slow saves of late", { 0 } },
 };
 const int conf_key_count = sizeof conf_keys / sizeof *conf_keys;
 
 const struct conf_schema conf_run = {
     .keys = conf_keys, .count = sizeof conf_keys / sizeof *conf_keys,
     .sections = { "run", "model", "data", "train", "optim", "eval", "checkpoint", "log",
-                  "launch", "launch.slurm" },
+                  "launch", "launch.slurm", "watchdog" },
     .size = sizeof(struct conf), .lists = "ttt config reference", .between = conf_check,
 };
 

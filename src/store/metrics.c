@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "src/base/beacon.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -136,7 +137,10 @@ void metrics_write(struct metrics *m, json_t *line)
     check(text);
     char *whole = mem_format("%s\n", text);
 
-    if (append(m->fd, whole, strlen(whole)) != 0) {
+    beacon_enter(BEACON_FILE, "write", m->path);
+    const int failed = append(m->fd, whole, strlen(whole)) != 0;
+    beacon_leave();
+    if (failed) {
         if (m->lost++ == 0) log_warn("%s: lines are lost: %s", m->path, strerror(errno));
     } else if (m->lost > 0) {
         log_warn("%s: writable again, %lld lines were lost", m->path, (long long)m->lost);
@@ -149,7 +153,10 @@ void metrics_write(struct metrics *m, json_t *line)
 
 void metrics_sync(struct metrics *m)
 {
-    if (fsync(m->fd) != 0) log_warn("%s: fsync failed: %s", m->path, strerror(errno));
+    beacon_enter(BEACON_FILE, "fsync", m->path);
+    const int failed = fsync(m->fd) != 0;
+    beacon_leave();
+    if (failed) log_warn("%s: fsync failed: %s", m->path, strerror(errno));
 }
 
 void metrics_close(struct metrics *m)

@@ -1,4 +1,5 @@
-/* What a launcher leaves in a run's folder, and reads there. */
+#include "src/store/run_note.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,14 +7,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "jobs/launch.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/store/run_folder.h"
 
-void launch_note(const char *dir, const char *kind, json_t *event)
+void run_note(const char *dir, const char *kind, json_t *event)
 {
     char *path = mem_format("%s/launch.jsonl", dir), *line = NULL, *text;
     const char *job = getenv("SLURM_JOB_ID");
@@ -34,27 +33,4 @@ void launch_note(const char *dir, const char *kind, json_t *event)
     json_decref(o);
     mem_free(line);
     mem_free(path);
-}
-
-struct commit launch_newest(const char *dir)
-{
-    char *ckpt = mem_format("%s/ckpt", dir);
-    struct ckpt_entry *list = NULL;
-    struct commit newest = { -1, 0 };
-    int count = 0;
-
-    if (ckpt_list(&list, &count, ckpt) == OK)
-        for (int i = count - 1; i >= 0; i--)
-            if (list[i].committed) newest = (struct commit){ list[i].step, list[i].attempt };
-    mem_free(list);
-    mem_free(ckpt);
-    return newest;
-}
-
-int launch_stopped(const char *dir)
-{
-    char *path = mem_format("%s/STOP", dir);
-    const int yes = path_exists(path);
-    mem_free(path);
-    return yes;
 }

@@ -1,0 +1,57 @@
+/* What a launcher reads in a run's folder. */
+#include <string.h>
+
+#include "jobs/launch.h"
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+
+struct commit launch_newest(const char *dir)
+{
+    char *ckpt = mem_format("%s/ckpt", dir);
+    struct ckpt_entry *list = NULL;
+    struct commit newest = { -1, 0 };
+    int count = 0;
+
+    if (ckpt_list(&list, &count, ckpt) == OK)
+        for (int i = count - 1; i >= 0; i--)
+            if (list[i].committed) newest = (struct commit){ list[i].step, list[i].attempt };
+    mem_free(list);
+    mem_free(ckpt);
+    return newest;
+}
+
+int launch_stopped(const char *dir)
+{
+    char *path = mem_format("%s/STOP", dir);
+    const int yes = path_exists(path);
+    mem_free(path);
+    return yes;
+}
+
+int64_t launch_mark(const char *dir)
+{
+    char *path = mem_format("%s/launch.jsonl", dir);
+    int64_t size = 0;
+    int fd = -1;
+
+    if (path_exists(path) && file_open(&fd, &size, path) == OK) file_close(fd);
+    mem_free(path);
+    return size;
+}
+
+int launch_hung(const char *dir, int64_t mark)
+{
+    char *path = mem_format("%s/launch.jsonl", dir), *text = NULL, *rest;
+    size_t n = 0;
+    int hung = 0;
+
+    if (path_exists(path) && file_slurp(&text, &n, path, SIZE_MAX / 2) == OK && (int64_t)n > mark) {
+        rest = text + mark;
+        for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+            hung |= strncmp(line, "{\"kind\":\"hang\"", 14) == 0;
+    }
+    mem_free(text);
+    mem_free(path);
+    return hung;
+}

@@ -1,0 +1,292 @@
+#include "mpi/watchdog.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "src/base/clock.h"
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/base/verdict.h"
+#include "src/store/run_note.h"
+
+#define POLL_S 0.5
+#define COMPARE_S 3.0    /* that watchdogs give each other to tell their suspects */
+#define ABORT_S 2.0      /* between SIGABRT and SIGKILL                           */
+#define LET_S 60.0       /* for mpirun to end a job one process of which is dead  */
+
+struct monitor {
+    const char         *job, *run;
+    struct watch_limits limits;
+    char                host[64];
+    pid_t               parent;
+    int                 alone;       /* all processes are on this machine */
+    struct watched     *w;
+    int                 n;
+    double              last_s;
+};
+
+/* --- looking ---------------------------------------------------------------------- */
+
+/* The letter that the system has for a process, 0 if it is gone. */
+static char state_of(int pid)
+{
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "re");
+    if (!f) return 0;
+    const size_t n = fread(line, 1, sizeof line - 1, f);
+    fclose(f);
+    line[n] = '\0';
+    const char *end = strrchr(line, ')');
+    const char state = end && end[1] ? end[2] : 0;
+    return state == 'Z' || state == 'X' ? 0 : state;
+}
+
+/* Main thread's progress; what it waits for in a save is done by another thread. */
+static int64_t progress(const struct beacon *b)
+{
+    return b->progress + b->lane[BEACON_MAIN].calls +
+           (b->phase == BEACON_SAVE ? b->lane[BEACON_SAVER].calls : 0);
+}
+
+static void update(struct watched *w, const struct beacon *b, double dt)
+{
+    const struct beacon_lane *was = &w->now.lane[BEACON_SAVER], *is = &b->lane[BEACON_SAVER];
+
+    w->state = state_of(b->pid);
+    const int other = w->now.pid != b->pid;
+    w->quiet_s = other || progress(b) != progress(&w->now) ? 0 : w->quiet_s + dt;
+    w->beat_quiet_s = other || b->beat != w->now.beat ? 0 : w->beat_quiet_s + dt;
+    w->saver_quiet_s = other || is->kind == BEACON_OUTSIDE || is->calls != was->calls
+                           ? 0 : w->saver_quiet_s + dt;
+    w->now = *b;
+}
+
+static struct watched *of_rank(struct monitor *m, int rank)
+{
+    for (int i = 0; i < m->n; i++)
+        if (m->w[i].now.rank == rank) return &m->w[i];
+    m->w = mem_resize(m->w, m->n + 1, sizeof *m->w, "watched processes");
+    m->w[m->n] = (struct watched){ .now.rank = rank };
+    return &m->w[m->n++];
+}
+
+static int read_page(struct beacon *b, const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    const ssize_t n = fd >= 0 ? read(fd, b, sizeof *b) : -1;
+
+    if (fd >= 0) close(fd);
+    return n == (ssize_t)sizeof *b && !memcmp(b->magic, "ttt-bcn", 8);
+}
+
+/* All pages of our job and machine.  Time that we were kept from running is nobody's fault. */
+static void look(struct monitor *m)
+{
+    char prefix[BEACON_PREFIX];
+    const char *name = strrchr(beacon_prefix(prefix, m->job), '/') + 1;
+    const double now = clock_s(), gone = now - m->last_s;
+    const double dt = gone < 2 * POLL_S ? gone : 2 * POLL_S;
+    DIR *d = opendir("/dev/shm");
+    struct beacon b;
+
+    m->last_s = now;
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
+        if (strncmp(e->d_name, name, strlen(name)) != 0) continue;
+        char *path = mem_format("/dev/shm/%s", e->d_name);
+        if (read_page(&b, path) && !strcmp(b.host, m->host)) update(of_rank(m, b.rank), &b, dt);
+        mem_free(path);
+    }
+    if (d) closedir(d);
+}
+
+/* Sleep; 0 when the job has ended. */
+static int nap(const struct monitor *m, double seconds)
+{
+    sigset_t term;
+    const struct timespec t = { (time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds)) };
+
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    (void)sigtimedwait(&term, NULL, &t);
+    return getppid() == m->parent;
+}
+
+/* --- several machines ------------------------------------------------------------------- */
+
+static char *suspect_path(const struct monitor *m, const char *host)
+{
+    return mem_format("%s/watch/%s", m->run, host);
+}
+
+static void tell_suspect(const struct monitor *m, const struct verdict *v)
+{
+    char *dir = mem_format("%s/watch", m->run), *path = suspect_path(m, m->host);
+    char *text = mem_format("%.32s %d %" PRId64 "\n", m->job, (int)v->rank,
+                            m->w[v->culprit].now.step);
+
+    if (dir_make(dir) == OK) (void)file_replace(path, text, strlen(text));
+    mem_free(text);
+    mem_free(path);
+    mem_free(dir);
+}
+
+/* Smaller is worse: kind of suspicion, then step, then the host's name. */
+static int is_worse(const struct monitor *m, const char *host, int rank, int64_t step,
+                    const struct verdict *v)
+{
+    const int64_t ours = m->w[v->culprit].now.step;
+    if (rank != (int)v->rank) return rank < (int)v->rank;
+    if (step != ours) return step < ours;
+    return strcmp(host, m->host) < 0;
+}
+
+/* Has another machine a worse suspect?  Then its watchdog acts. */
+static int somebody_worse(const struct monitor *m, const struct verdict *v)
+{
+    char *dir = mem_format("%s/watch", m->run), **names = NULL, job[40];
+    int count = 0, worse = 0, rank;
+    int64_t step;
+
+    if (dir_list(&names, &count, dir) == OK)
+        for (int i = 0; i < count; i++) {
+            char *path = suspect_path(m, names[i]);
+            FILE *f = strcmp(names[i], m->host) ? fopen(path, "re") : NULL;
+            if (f && fscanf(f, "%39s %d %" SCNd64, job, &rank, &step) == 3 &&
+                !strncmp(job, m->job, 32) && is_worse(m, names[i], rank, step, v))
+                worse = 1;
+            if (f) fclose(f);
+            mem_free(path);
+        }
+    mem_free(names);
+    mem_free(dir);
+    return worse;
+}
+
+/* --- acting ------------------------------------------------------------------------- */
+
+static void report(const struct monitor *m, const struct verdict *v)
+{
+    const struct beacon *b = &m->w[v->culprit].now;
+    char *text = verdict_text(v, m->w), *path = mem_format("/proc/%d/wchan", b->pid);
+    char kernel[128] = "";
+
+    FILE *f = fopen(path, "re");
+    if (f && !fgets(kernel, sizeof kernel, f)) kernel[0] = '\0';
+    if (f) fclose(f);
+    fail(ERR_HANG, "%s%s%s", text, kernel[0] && kernel[0] != '0' ? "; in the kernel: " : "",
+         kernel[0] != '0' ? kernel : "");
+    run_note(m->run, "hang", json_pack("{s:i,s:i,s:s,s:I,s:s}", "rank", b->rank, "pid", b->pid,
+                                       "host", b->host, "step", b->step, "text", text));
+    mem_free(path);
+    mem_free(text);
+}
+
+static void kill_all(const struct monitor *m)
+{
+    for (int i = 0; i < m->n; i++)
+        if (m->w[i].state) kill(m->w[i].now.pid, SIGKILL);
+}
+
+/* End the job by the death of its culprit.  Does not return before it has ended. */
+static void act(struct monitor *m, const struct verdict *v)
+{
+    const pid_t pid = m->w[v->culprit].now.pid;
+
+    report(m, v);
+    kill(pid, SIGABRT);
+    if (!nap(m, ABORT_S)) return;
+    kill(pid, SIGKILL);
+    const double until = clock_s() + LET_S;
+    while (clock_s() < until)
+        if (!nap(m, POLL_S)) return;
+    look(m);
+    kill_all(m);
+}
+
+static void watch(struct monitor *m)
+{
+    struct verdict v;
+
+    m->last_s = clock_s();
+    while (nap(m, POLL_S)) {
+        look(m);
+        verdict_of(&v, m->w, m->n, &m->limits);
+        if (!v.rank) continue;
+        if (!m->alone) tell_suspect(m, &v);
+        if (!nap(m, m->alone ? POLL_S : COMPARE_S)) return;
+        look(m);
+        verdict_of(&v, m->w, m->n, &m->limits);   /* it may have gone on */
+        if (v.rank && (m->alone || !somebody_worse(m, &v))) {
+            act(m, &v);
+            return;
+        }
+    }
+}
+
+/* --- starting ---------------------------------------------------------------------- */
+
+static int number(const char *a, const char *b)
+{
+    const char *text = getenv(a);
+    if (!text) text = getenv(b);
+    return text ? atoi(text) : 0;
+}
+
+/* In the new process. */
+static void run(const struct conf *c, const char *job, pid_t parent)
+{
+    sigset_t all;
+    struct monitor m = { .job = job, .run = c->run.dir, .parent = parent, .limits = {
+        c->watchdog.setup_s, c->watchdog.data_s, c->watchdog.step_s, c->watchdog.save_s } };
+
+    m.alone = number("OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS") ==
+              number("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS");
+    setpgid(0, 0);   /* mpirun kills groups */
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    prctl(PR_SET_NAME, "ttt-watchdog");
+    gethostname(m.host, sizeof m.host - 1);
+    const int null = open("/dev/null", O_RDWR);
+    if (null >= 0) {
+        dup2(null, STDIN_FILENO);
+        dup2(null, STDOUT_FILENO);
+    }
+    log_speaker(1);
+    watch(&m);
+    char *mine = suspect_path(&m, m.host);
+    unlink(mine);
+    mem_free(mine);
+    _exit(0);
+}
+
+void watchdog_start(const struct conf *c)
+{
+    const char *job = getenv("TTT_LAUNCH");
+    const pid_t parent = getpid();
+
+    if (!job || !*job) return;
+    prctl(PR_SET_PDEATHSIG, SIGUSR1);   /* without mpirun: save and leave */
+    if (!c->watchdog.enabled) return;
+    if (number("OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0) {
+        fflush(NULL);
+        const pid_t pid = fork();
+        if (pid == 0) run(c, job, parent);
+        if (pid < 0) log_warn("no watchdog: %s", strerror(errno));
+    }
+    (void)beacon_open(job, number("PMIX_RANK", "SLURM_PROCID"));
+}
+
+void watchdog_stop(void) { beacon_close(); }

@@ -1,0 +1,11 @@
+/* run_note.h -- launch.jsonl: what happened around a run, beside its numbers. */
+#ifndef RUN_NOTE_H
+#define RUN_NOTE_H
+
+#include <jansson.h>
+
+/* Append a line: `event` gets "kind", "time" and, under SLURM, "job"; the reference is taken.
+ * A failure is a warning. */
+void run_note(const char *dir, const char *kind, json_t *event);
+
+#endif
