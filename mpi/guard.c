@@ -1,66 +1,47 @@
 #include "mpi/guard.h"
 
-#include <string.h>
 #include <unistd.h>
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
-
-/* A part of the state that is one piece of memory. */
-struct region { const void *data; size_t bytes; int param; const char *of; };
+#include "src/store/tile.h"
 
 struct guard {
     const struct train_state *st;
-    struct region *region;   /* (count): weights that we hold, then our moments */
-    struct hash   *seal;     /* (count)                                         */
-    int            count, weights, sealed;
+    struct tensor *tensors;  /* of the state                                     */
+    struct place  *places;   /* (count) tiles in our memory, weights first       */
+    struct hash   *seal;     /* (count)                                          */
+    int64_t        count, weights;
+    int            sealed;
 };
-
-static void add(struct guard *g, const real *data, int64_t n, int param, const char *of)
-{
-    g->region[g->count++] = (struct region){ data, (size_t)n * sizeof *data, param, of };
-}
-
-/* Parameters in spans of the flat array; base holds all of it, or span after span (compact). */
-static void add_spans(struct guard *g, const real *base, const struct span *span, int n,
-                      int compact, const char *of)
-{
-    const struct param_table *t = &g->st->model->params;
-    int64_t before = 0;
-
-    for (int k = 0; k < n; before += span[k].end - span[k].begin, k++)
-        for (int i = 0; i < t->count; i++) {
-            const struct param *p = &t->p[i];
-            const int64_t begin = p->offset > span[k].begin ? p->offset : span[k].begin;
-            const int64_t last = p->offset + p->n, end = last < span[k].end ? last : span[k].end;
-            if (begin < end)
-                add(g, base + (compact ? before + begin - span[k].begin : begin), end - begin, i,
-                    of);
-        }
-}
 
 struct guard *guard_new(const struct train_state *st)
 {
     struct guard *g = mem_new(1, sizeof *g, "guard");
-    const struct span *own, *held;
-    const int n_own = reducer_spans(st->reducer, &own), n_held = reducer_holds(st->reducer, &held);
-    const int64_t room = (n_held + 2 * (int64_t)n_own + 3) * st->model->params.count;
+    int n;
 
-    *g = (struct guard){ .st = st, .region = mem_new(room, sizeof *g->region, "guard"),
-                         .seal = mem_new(room, sizeof *g->seal, "guard") };
-    add_spans(g, st->model->w, held, n_held, 0, "weights");
-    g->weights = g->count;
-    add_spans(g, st->m, own, n_own, 1, "first moments");
-    add_spans(g, st->v, own, n_own, 1, "second moments");
+    *g = (struct guard){ .st = st };
+    g->tensors = train_state_tensors(st, &n);
+    g->places = train_state_places(st, 1, &g->count);
+    g->seal = mem_new(g->count, sizeof *g->seal, "guard");
+    while (g->weights < g->count && g->places[g->weights].tensor < st->model->params.count)
+        g->weights++;
     return g;
 }
 
 void guard_free(struct guard *g)
 {
     if (!g) return;
-    mem_free(g->region);
+    mem_free(g->tensors);
+    mem_free(g->places);
     mem_free(g->seal);
     mem_free(g);
+}
+
+static struct hash hash_of(const struct guard *g, int64_t k)
+{
+    const struct place *p = &g->places[k];
+    return hash_bytes(p->raw, (size_t)tile_at(&g->tensors[p->tensor], p->tile).bytes);
 }
 
 /* The first rank whose weights are not those of most, or of the first where there are no most;
@@ -99,9 +80,8 @@ static int compare_replicas(struct guard *g)
 
 int guard_seal(struct guard *g)
 {
-    #pragma omp parallel for schedule(dynamic, 1)
-    for (int i = 0; i < g->count; i++)
-        g->seal[i] = hash_bytes(g->region[i].data, g->region[i].bytes);
+    #pragma omp parallel for schedule(dynamic, 8)
+    for (int64_t k = 0; k < g->count; k++) g->seal[k] = hash_of(g, k);
     g->sealed = 1;
     return compare_replicas(g);
 }
@@ -109,19 +89,17 @@ int guard_seal(struct guard *g)
 int guard_verify(struct guard *g)
 {
     char host[256] = "";
-    int bad = g->count;
+    int64_t bad = g->count;
 
     if (!g->sealed) return OK;
     g->sealed = 0;
-    #pragma omp parallel for schedule(dynamic, 1) reduction(min : bad)
-    for (int i = 0; i < g->count; i++)
-        if (!hash_equal(g->seal[i], hash_bytes(g->region[i].data, g->region[i].bytes)) && i < bad)
-            bad = i;
+    #pragma omp parallel for schedule(dynamic, 8) reduction(min : bad)
+    for (int64_t k = 0; k < g->count; k++)
+        if (k < bad && !hash_equal(g->seal[k], hash_of(g, k))) bad = k;
     if (bad == g->count) return axis_agree(&g->st->grid->world, OK);
     gethostname(host, sizeof host - 1);
-    const struct region *r = &g->region[bad];
     return axis_agree(&g->st->grid->world,
-                      fail(ERR_IO, "faulty memory on %s: in step %lld the %s of %s changed by "
-                           "themselves", host, (long long)g->st->step + 1, r->of,
-                           g->st->model->params.p[r->param].name));
+                      fail(ERR_IO, "faulty memory on %s: in step %lld %s changed by itself", host,
+                           (long long)g->st->step + 1,
+                           g->tensors[g->places[bad].tensor].name));
 }

@@ -119,15 +119,15 @@ static int read_batch(struct stepper *s, int64_t *targets, const struct train_st
  *
  * TTT_FAIL="nan-weight:NAME#3=err": during step 3 of this process the first element of parameter
  * NAME is NaN; "nan-grad:NAME#*=err": in every step a contribution to its gradient is;
- * "nan-once:NAME": the same, but not when the step is computed again; "flip-weight:NAME",
- * "flip-moment:NAME": a bit of it flips in the step, where it is held or owned; "flip-gathered:NAME":
- * when the step's update is done. */
+ * "nan-once:NAME": the same, but not when the step is computed again; "flip:NAME": a bit of this
+ * tensor of the state flips in the step, where it is held or owned; "flip-gathered:NAME": when the
+ * step's update is done. */
 
 struct poison { real *weight, was; int64_t grad, once; };  /* flat offsets, -1: none */
 
 static int injected(const char *kind, const char *name)
 {
-    char place[PARAM_NAME + 16];
+    char place[TENSOR_NAME + 16];
     snprintf(place, sizeof place, "%s:%s", kind, name);
     return FAILPOINT(place) != OK;
 }
@@ -159,29 +159,21 @@ static void poison_end(const struct poison *p)
     if (p->weight) *p->weight = p->was;
 }
 
-static void flip(real *x) { ((unsigned char *)x)[1] ^= 4; }
-
-static void flip_weights(struct train_state *st, const char *kind)
+static void flip(const struct train_state *st, const char *kind)
 {
-    const struct param_table *t = &st->model->params;
-    for (int i = 0; failpoint_armed && i < t->count; i++)
-        if (injected(kind, t->p[i].name)) flip(st->model->w + t->p[i].offset);
-}
+    int64_t n;
+    int count;
 
-static void flip_moments(struct train_state *st)
-{
-    const struct param_table *t = &st->model->params;
-    const struct span *own;
-    const int n = reducer_spans(st->reducer, &own);
-
-    for (int i = 0; failpoint_armed && i < t->count; i++) {
-        const int64_t offset = t->p[i].offset;
-        int64_t at = 0;
-        if (!injected("flip-moment", t->p[i].name)) continue;
-        for (int k = 0; k < n; at += own[k].end - own[k].begin, k++)
-            if (offset >= own[k].begin && offset < own[k].end)
-                flip(st->m + at + offset - own[k].begin);
+    if (!failpoint_armed) return;
+    struct tensor *t = train_state_tensors(st, &count);
+    struct place *p = train_state_places(st, 1, &n);
+    for (int i = 0; i < count; i++) {
+        if (!injected(kind, t[i].name)) continue;
+        for (int64_t k = 0; k < n; k++)
+            if (p[k].tensor == i && p[k].tile == 0) ((unsigned char *)p[k].raw)[1] ^= 4;
     }
+    mem_free(t);
+    mem_free(p);
 }
 
 /* --- where NaN came from ---------------------------------------------------- */
@@ -332,8 +324,7 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
     compute_twice(r, s, targets, inner, &p, trace);
     if (r->bad) explain(r, s, st, d);
     poison_end(&p);
-    flip_weights(st, "flip-weight");
-    flip_moments(st);
+    flip(st, "flip");
     r->damaged = s->guard && guard_verify(s->guard) != OK;
     if (r->damaged) return ERR_IO;
 
@@ -349,7 +340,7 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
     st->step++;
     st->sample += s->o.batch;
     st->tokens += s->o.batch * s->o.pass.context;
-    flip_weights(st, "flip-gathered");
+    flip(st, "flip-gathered");
     r->damaged = s->guard && st->step % s->o.guard_every == 0 && guard_seal(s->guard) != OK;
     return r->damaged ? ERR_IO : OK;
 }
