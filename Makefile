@@ -43,8 +43,9 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 # Sanitizer checks add branches on NULL that gcc then warns of: it says so itself.
 WARN    += $(if $(SAN),-Wno-format-overflow -Wno-format-truncation -Wno-stringop-overflow)
-# Nobody reads errno after a square root, and a loop with one vectorises only without it.
-OPT     := -O3 -g -fopenmp -fno-math-errno $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -DTTT_NO_CLONES)
+# Nobody reads errno after a square root, nor catches traps of comparisons: loops with them
+# vectorise only without (AVX2 has no masks).
+OPT     := -O3 -g -fopenmp -fno-math-errno -fno-trapping-math $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -DTTT_NO_CLONES)
 CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(if $(CHECK),-DCHECK_AGREE) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
             $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(DNNL_CFLAGS) $(XSMM_CFLAGS) $(HWLOC_CFLAGS)
 CFLAGS  += -std=c11 $(OPT) $(WARN)
