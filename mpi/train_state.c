@@ -18,6 +18,13 @@ int train_state_new(struct train_state *s, const struct dims *d, int64_t seed,
     return OK;
 }
 
+void train_state_changed(struct train_state *s)
+{
+    const struct span *held;
+    const int n = reducer_holds(s->reducer, &held);
+    model_weights_changed(s->model, held, n);
+}
+
 void train_state_init(struct train_state *s, int64_t seed)
 {
     const struct param_table *t = &s->model->params;

@@ -35,6 +35,9 @@ struct train_state {
 int train_state_new(struct train_state *s, const struct dims *d, int64_t seed,
                     const struct grid *g);
 
+/* The weights that we hold are other ones now: model_weights_changed(). */
+void train_state_changed(struct train_state *s);
+
 /* Initial weights of what we hold. */
 void train_state_init(struct train_state *s, int64_t seed);
 void train_state_done(struct train_state *s);

@@ -270,6 +270,7 @@ static void update(struct stepper *s, struct train_state *st, double factor)
         at += own[i].end - own[i].begin;
     }
     reducer_gather(s->reducer, st->model->w);
+    train_state_changed(st);
 }
 
 /* Loss and gradient of the batch that was read, on all ranks.  returns whether they are finite. */
@@ -321,9 +322,11 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
     beacon_phase(BEACON_STEP);
     step_exec_inner_factor(s->exec, sched_inner(&s->o.optim, st->step));
     const struct poison p = poison_begin(st->model);
+    if (p.weight) train_state_changed(st);
     compute_twice(r, s, targets, inner, &p, trace);
     if (r->bad) explain(r, s, st, d);
     poison_end(&p);
+    if (p.weight) train_state_changed(st);
     flip(st, "flip");
     r->damaged = s->guard && guard_verify(s->guard) != OK;
     if (r->damaged) return ERR_IO;

@@ -94,6 +94,8 @@ static void share_budget(struct trainer *t)
     int64_t n = 0;
     for (int i = reducer_holds(r, &held) - 1; i >= 0; i--) n += held[i].end - held[i].begin;
     b->params = n * (int64_t)sizeof(real);
+    if (t->step.pass.bf16)
+        b->params += half_bytes(&m->params, held, reducer_holds(r, &held), 1);
     b->grads = n * each + reducer_own(r) * (int64_t)sizeof(int64_t);
     b->moments = 2 * reducer_own(r) * (int64_t)sizeof(real);
     b->tape = pass.tape;
@@ -262,6 +264,7 @@ static int first_state(struct trainer *t)
     int rc = axis_agree(world, train_state_new(&t->state, &t->dims, t->conf->run.seed, &t->grid));
     if (rc != OK) return rc;
 
+    if (t->step.pass.bf16) model_use_bf16(t->state.model, 1);
     rc = ckpt_search(&c, world, t->run.ckpt, t->run.quarantine, resume, t);
     if (rc == OK) {
         t->resumed = 1;
@@ -271,6 +274,7 @@ static int first_state(struct trainer *t)
         rc = canary_listen(&t->grid, t->state.model, &t->step.pass, c,
                            t->opts->allow_config_change || t->opts->allow_numerics_change);
     } else if (rc == ERR_MISSING) rc = fresh(t);
+    if (rc == OK) train_state_changed(&t->state);
     /* Said; what stays costs only space. */
     if (rc == OK && world->rank == 0) (void)ckpt_clean(t->run.ckpt);
     ckpt_close(c);

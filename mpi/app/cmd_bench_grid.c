@@ -86,10 +86,12 @@ static int job_init(struct job *j, const struct conf *c)
     j->sequences = c->train.batch_tokens / c->train.context;
     TRY(model_new(&j->m, &d));
     model_init(j->m, (uint64_t)c->run.seed);
+    if (j->po.bf16) model_use_bf16(j->m, 1);
     j->reducer = reducer_new(&j->grid, j->m);
     grad_init(&j->grad, &j->m->params, j->mode);
     const int n = reducer_holds(j->reducer, &held);
     grad_hold(&j->grad, held, n);
+    model_weights_changed(j->m, held, n);
     reducer_attach(j->reducer, &j->grad);
     j->exec = step_exec_new(&j->grid, j->m, &j->po, j->sequences);
     j->mom1 = mem_new(reducer_own(j->reducer), sizeof(real), "first moments");
@@ -134,7 +136,8 @@ static double step(struct job *j, struct trace *trace)
 {
     struct pass_sums sums = { 0 };
     const struct span *own;
-    const int n = reducer_spans(j->reducer, &own);
+    const struct span *held;
+    const int n = reducer_spans(j->reducer, &own), n_held = reducer_holds(j->reducer, &held);
     int64_t at = 0;
 
     mpi_do(MPI_Barrier(j->grid.world.comm));
@@ -154,6 +157,7 @@ static double step(struct job *j, struct trace *trace)
     begin = clock_s();
     reducer_gather(j->reducer, j->m->w);
     j->weights_s += clock_s() - begin;
+    model_weights_changed(j->m, held, n_held);
     double s = clock_s() - start;
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, &s, 1, MPI_DOUBLE, MPI_MAX, j->grid.world.comm));
     return s;

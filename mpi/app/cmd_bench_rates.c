@@ -51,7 +51,7 @@ static int measure_ranks(const struct request *q, const struct axis *world, stru
 
     TRY(axis_agree(world, bench_conf(c, q->run, &q->sets, 0)));
     together(world);
-    TRY(axis_agree(world, bench_gemm(&o, 0, &r->rank.fp32_gflops)));
+    TRY(axis_agree(world, bench_gemm(&o, 0, 0, &r->rank.fp32_gflops)));
     together(world);
     TRY(axis_agree(world, bench_stream(&o, 0, &r->rank.memory_gbytes)));
     together(world);

@@ -6,6 +6,7 @@
 #include "src/base/build_info.h"
 #include "src/base/status.h"
 #include "src/cli/cmd.h"
+#include "src/kernels/isa.h"
 
 static const struct {
     const char *name;
@@ -71,6 +72,7 @@ int main(int argc, char **argv)
         puts(build_text());
         return 0;
     }
+    if (isa_check() != OK) return -ERR_USAGE;
     for (int i = 0; commands[i].name; i++) {
         const int n = words(commands[i].name, argc - 1, argv + 1);
         if (n) return -commands[i].run(argc - n, argv + n);

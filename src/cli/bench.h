@@ -29,9 +29,9 @@ double bench_median(double *v, int n);
 /* n reals, uniform in (-1, 1), a function of `name`; mem_free(). */
 real *bench_noise(int64_t n, const char *name);
 
-/* Rate of dense matrix products: the best of a few large shapes, GFLOP/s.  This is
- * the limit that a training step is compared with.  `rows`: print each shape. */
-int bench_gemm(const struct bench_opts *o, int rows, double *gflops);
+/* Rate of dense matrix products, fp32 or, `half`, bf16: the best of a few large shapes, GFLOP/s.
+ * This is the limit that a training step is compared with.  `rows`: print each shape. */
+int bench_gemm(const struct bench_opts *o, int rows, int half, double *gflops);
 
 /* Memory: triad (a = b + 3 c, three streams counted) and read, GB/s. */
 int bench_stream(const struct bench_opts *o, int rows, double *gbytes);

@@ -155,14 +155,14 @@ static double prefill_to(struct reading *r, int64_t to)
         seconds += read_tokens(r, T);
     }
     const double start = clock_s();
-    model_logits(r->m, r->logits, r->x + (int64_t)(T - 1) * r->m->dims.C, 1);
+    model_logits(r->m, r->logits, r->x + (int64_t)(T - 1) * r->m->dims.C, 1, NULL);
     return seconds + clock_s() - start;
 }
 
 static double decode_one(struct reading *r)
 {
     const double seconds = read_tokens(r, 1), start = clock_s();
-    model_logits(r->m, r->logits, r->x, 1);
+    model_logits(r->m, r->logits, r->x, 1, NULL);
     return seconds + clock_s() - start;
 }
 

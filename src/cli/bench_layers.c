@@ -38,6 +38,8 @@ static int trial_init(struct trial *t, const struct conf *c)
     t->o.remat = REMAT_NONE;
     TRY(model_new(&t->m, &d));
     model_init(t->m, (uint64_t)c->run.seed);
+    if (t->o.bf16) model_use_bf16(t->m, 1);
+    model_all_weights_changed(t->m);
     grad_init(&t->grad, &t->m->params, (enum reduction)c->train.reduction);
 
     const int B = t->o.micro_batch;

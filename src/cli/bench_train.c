@@ -63,6 +63,8 @@ static int job_init(struct job *j, const struct conf *c)
     j->oo.warmup_steps = 0;  /* all steps move the weights */
     TRY(model_new(&j->m, &d));
     model_init(j->m, (uint64_t)c->run.seed);
+    if (j->po.bf16) model_use_bf16(j->m, 1);
+    model_all_weights_changed(j->m);
     grad_init(&j->grad, &j->m->params, (enum reduction)c->train.reduction);
     j->pass = pass_new(j->m, &j->po);
     j->mom1 = mem_new(j->m->params.total, sizeof(real), "first moments");
@@ -103,15 +105,16 @@ static double update_once(struct job *j)
     const double norm = sqrt(grad_sumsq(&j->grad));
     adamw_update(&j->oo, j->t++, clip_factor(&j->oo, norm), &j->grad, j->m->w, j->mom1, j->mom2,
                  0, j->m->params.total);
+    model_all_weights_changed(j->m);
     return clock_s() - start;
 }
 
 /* The limit again, so that a busy neighbour slows both alike; the best counts. */
-static int limit(const struct bench_opts *o, double *best)
+static int limit(const struct bench_opts *o, int half, double *best)
 {
     const struct bench_opts few = { .repeat = 3, .threads = o->threads };
     double now;
-    const int rc = bench_gemm(&few, 0, &now);
+    const int rc = bench_gemm(&few, 0, half, &now);
     if (rc == OK && now > *best) *best = now;
     return rc;
 }
@@ -133,7 +136,7 @@ static int measure(struct job *j, const struct bench_opts *o, int steps, struct 
     double *f = both + steps;
     int rc;
 
-    TRY(limit(o, &r->gflops));
+    TRY(limit(o, j->po.bf16, &r->gflops));
     pass_once(j, &j->grad);        /* touches all memory */
     r->first = j->loss;
     update_once(j);
@@ -142,7 +145,7 @@ static int measure(struct job *j, const struct bench_opts *o, int steps, struct 
         u[i] = update_once(j);
         both[i] = s[i] + u[i];
     }
-    TRY(limit(o, &r->gflops));
+    TRY(limit(o, j->po.bf16, &r->gflops));
     for (int i = 0; i < steps; i++) f[i] = pass_once(j, NULL);
     r->last = j->loss;
     r->pass_s = bench_median(s, steps);
@@ -165,21 +168,22 @@ static void print(const struct job *j, const struct bench_opts *o, const struct 
     char had[HUMAN_TEXT], planned[HUMAN_TEXT];
 
     if (o->json) {
-        printf("{\"bench\": \"train\", \"layer\": \"%s\", \"parameters\": %lld, \"context\": %d, "
+        printf("{\"bench\": \"train\", \"layer\": \"%s\", \"precision\": \"%s\", \"parameters\": %lld, \"context\": %d, "
                "\"slice_tokens\": %d, \"micro_batch\": %d, \"threads\": %d, \"steps_per_s\": %.6g, "
                "\"tok_per_s\": %.6g, \"forward_tok_per_s\": %.6g, \"pass_s\": %.6g, \"update_s\": "
                "%.6g, \"flops_per_token\": %.6g, \"gemm_gflops\": %.6g, \"share_of_gemm\": %.5g, "
                "\"peak_bytes\": %lld, \"planned_bytes\": %lld, \"loss_first\": %.6g, "
                "\"loss_last\": %.6g}\n",
-               j->m->dims.layer, (long long)j->m->params.n, j->po.context, j->po.slice_tokens,
+               j->m->dims.layer, j->po.bf16 ? "bf16" : "fp32", (long long)j->m->params.n,
+               j->po.context, j->po.slice_tokens,
                j->po.micro_batch, o->threads, 1 / r->step_s, rate, tokens / r->forward_s,
                r->pass_s, r->update_s, flops, r->gflops, share, (long long)peak,
                (long long)b->total, r->first, r->last);
         return;
     }
-    printf("%s, %.1f M parameters, %d tokens in units of %d, %d at once, %d threads, real %s\n",
+    printf("%s, %.1f M parameters, %d tokens in units of %d, %d at once, %d threads, %s\n",
            j->m->dims.layer, 1e-6 * (double)j->m->params.n, j->po.context, j->po.slice_tokens,
-           j->po.micro_batch, o->threads, REAL_DTYPE);
+           j->po.micro_batch, o->threads, j->po.bf16 ? "bf16" : REAL_DTYPE);
     printf("  limit     %9.1f GFLOP/s in dense products, measured before and after\n", r->gflops);
     printf("  work      %9.4f GFLOP a token: 6 per parameter in a product, 3 x the layers' own\n",
            1e-9 * flops);

@@ -90,7 +90,10 @@ int cmd_bench(int argc, char **argv)
     o.repeat = (int)repeat;
     gemm_start();
 
-    if (!strcmp(rest.v[0], "gemm")) rc = bench_gemm(&o, 1, &best);
+    if (!strcmp(rest.v[0], "gemm")) {
+        rc = bench_gemm(&o, 1, 0, &best);
+        if (rc == OK) rc = bench_gemm(&o, 1, 1, &best);
+    }
     else if (!strcmp(rest.v[0], "stream")) rc = bench_stream(&o, 1, &best);
     else if (!strcmp(rest.v[0], "kernels")) rc = bench_kernels(&o);
     else if (!strcmp(rest.v[0], "train"))

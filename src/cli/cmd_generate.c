@@ -20,7 +20,7 @@
 #define PROMPT_BYTES (1 << 30)
 
 struct options {
-    const char *prompt, *prompt_file, *tokenizer;
+    const char *prompt, *prompt_file, *tokenizer, *precision;
     int         ids, ignore_eos;
     struct generate_opts g;
 };
@@ -136,6 +136,7 @@ static int generate(const char *model, struct options *o)
     if (strlen(text) != n)
         TRY(fail(ERR_DATA, "%s: a zero byte at offset %zu", o->prompt_file, strlen(text)));
     TRY(load_model(&m, &info, model));
+    TRY(load_precision(m, o->precision, 0));
     if (!o->ids) {
         TRY(load_tokenizer(&t, &info, m, o->tokenizer));
         if (!o->ignore_eos) o->g.eos = tokenizer_eos(t);
@@ -170,6 +171,7 @@ int cmd_generate(int argc, char **argv)
         { "tokenizer", ARG_TEXT, &o.tokenizer, "FILE",
           "SentencePiece model, or \"bytes\" (default: the model's own)" },
         { "slice", ARG_INT, &slice, "N", "tokens of the prompt read at once (default 1024)" },
+        { "precision", ARG_TEXT, &o.precision, "P", "of products: fp32 (default) or bf16" },
         { "threads", ARG_INT, &threads, "N", "threads (default: OMP_NUM_THREADS, else cores)" },
     };
     struct arg_rest rest;

@@ -119,6 +119,7 @@ static int prepare(struct work *w, const struct eval_command *c)
 
     TRY(dataset_open(&w->d, c->data));
     TRY(load_model(&w->m, &w->info, c->model));
+    TRY(load_precision(w->m, c->precision, 0));
     if (dataset_vocab(w->d) > w->m->dims.V)
         TRY(fail(ERR_CONFIG, "%s has token ids below %d, the model knows %d", c->data,
                  dataset_vocab(w->d), w->m->dims.V));
@@ -172,6 +173,7 @@ int eval_command_parse(struct eval_command *c, int argc, char **argv)
         { "json", ARG_FLAG, &c->json, NULL, "print one JSON object" },
         { "grid", ARG_TEXT, &c->grid, "DxPxS",
           "windows x layers x units over the ranks of mpirun (default: as fits)" },
+        { "precision", ARG_TEXT, &c->precision, "P", "of products: fp32 (default) or bf16" },
         { "threads", ARG_INT, &c->threads, "N",
           "threads (default: OMP_NUM_THREADS, else cores)" },
     };

@@ -54,6 +54,7 @@ int probe_command_run(const struct probe_command *c, const struct team *team)
     if (c->threads) omp_set_num_threads((int)c->threads);
     rc = read_tokens(&tok, &B, &L, c->tokens);
     if (rc == OK) rc = load_model(&m, &info, c->model);
+    if (rc == OK) rc = load_precision(m, c->precision, c->opts.grads);
     if (team) rc = team->agree(team->ctx, rc);
     if (rc == OK) rc = team ? team->probe(team->ctx, &p, m, tok, B, L, &c->opts)
                             : probe_run(&p, m, tok, B, L, &c->opts);
@@ -90,6 +91,7 @@ int probe_command_parse(struct probe_command *c, int argc, char **argv)
         { "slice", ARG_INT, &slice, "N", "tokens read at once (default: all, or as the grid can)" },
         { "grid", ARG_TEXT, &c->grid, "DxPxS",
           "sequences x layers x slices over the ranks of mpirun (default: as fits)" },
+        { "precision", ARG_TEXT, &c->precision, "P", "of products: fp32 (default) or bf16" },
         { "threads", ARG_INT, &c->threads, "N",
           "threads (default: OMP_NUM_THREADS, else cores)" },
     };

@@ -30,7 +30,7 @@ struct team {
 
 struct eval_command {
     const char *model, *data;   /* model NULL: only help was wanted  */
-    const char *grid;           /* NULL: not said                    */
+    const char *grid, *precision;   /* NULL: not said                */
     int64_t     context, max_tokens, threads;
     int         by_position, inner, json, score_bos;
 };
@@ -41,7 +41,7 @@ int eval_command_run(const struct eval_command *c, const struct team *team);
 /* --- ttt probe --------------------------------------------------------------- */
 
 struct probe_command {
-    const char       *model, *tokens, *out, *grid;   /* likewise */
+    const char       *model, *tokens, *out, *grid, *precision;   /* likewise */
     struct probe_opts opts;
     int64_t           threads;
 };

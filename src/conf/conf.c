@@ -237,6 +237,7 @@ void conf_pass(const struct conf *c, struct pass_opts *o, int bos)
         .remat = (enum remat)c->train.remat,
         .sequence_mode = (enum sequence_mode)c->train.sequence_mode,
         .mask_token = c->data.mask_bos ? bos : -1,
+        .bf16 = c->train.precision == PRECISION_BF16,
     };
 }
 

@@ -21,7 +21,7 @@
 /* Bytes of a list: shown with quotes, it fits where a path does. */
 #define CONF_LIST_SIZE 1000
 
-enum precision { PRECISION_FP32 };
+enum precision { PRECISION_FP32, PRECISION_BF16 };
 enum backbone { BACKBONE_MAMBA, BACKBONE_TRANSFORMER };
 enum slurm_start { START_MPIRUN, START_SRUN };
 

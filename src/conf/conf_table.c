@@ -105,7 +105,9 @@ const struct conf_key conf_keys[] = {
     { KEY(train, slice_tokens), CONF_INT, "auto", 0, 1 << 24, "tokens",
       "unit of work: a multiple of mini_batch, or context and more; auto: the smaller of context "
       "and 1024", { 0 } },
-    { KEY(train, precision), CONF_ENUM, "fp32", NO_RANGE, "of matrix products", { "fp32" } },
+    { KEY(train, precision), CONF_ENUM, "fp32", NO_RANGE,
+      "of the operands of large products; sums, weights, moments, norms and states are fp32",
+      { "fp32", "bf16" } },
     { KEY(train, reduction), CONF_ENUM, "exact", NO_RANGE,
       "exact: gradients add up as 64-bit integers, the same bits for any number of threads and "
       "any micro_batch; fast: as floats, half the memory", { "exact", "fast" } },

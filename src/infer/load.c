@@ -216,3 +216,13 @@ out:
     tokenizer_close(t);
     return rc;
 }
+
+int load_precision(struct model *m, const char *name, int way_back)
+{
+    if (!name || !strcmp(name, "fp32")) return OK;
+    if (strcmp(name, "bf16") != 0)
+        return fail(ERR_USAGE, "--precision is fp32 or bf16, not '%s'", name);
+    model_use_bf16(m, way_back);
+    model_all_weights_changed(m);
+    return OK;
+}

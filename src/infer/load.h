@@ -45,6 +45,10 @@ int load_dims(struct dims *d, const json_t *info, const char *source);
 int load_model(struct model **out, struct load_info *info, const char *path);
 void load_done(struct load_info *info);
 
+/* The precision of a model's products: NULL or "fp32", or "bf16".  way_back as for
+ * model_use_bf16().  returns OK, or ERR_USAGE for any other name */
+int load_precision(struct model *m, const char *name, int way_back);
+
 /* The tokenizer of a model: `path` if given ("bytes" or a SentencePiece file), else
  * tokenizer.model of the run or Hugging Face folder, else the file the
  * checkpoint names.

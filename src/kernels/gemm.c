@@ -8,6 +8,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/kernels/isa.h"
 
 /* Tiles of y = x W': rows within a unit, columns.  One call of this size runs
  * at the rate of a large product, and the sizes never depend on the machine. */
@@ -34,7 +35,11 @@ void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const
 
 #else
 
-void gemm_start(void) { openblas_set_num_threads(1); }
+void gemm_start(void)
+{
+    isa_best();   /* before oneDNN's first call */
+    openblas_set_num_threads(1);
+}
 
 /* oneDNN runs on the calling thread inside a parallel region of ours. */
 void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,

@@ -4,6 +4,8 @@
 
 #include <libxsmm.h>
 
+#include "src/kernels/isa.h"
+
 #ifdef TTT_F64
 typedef libxsmm_dmmfunction kernel;
 #define DISPATCH libxsmm_dmmdispatch
@@ -28,6 +30,7 @@ static kernel find(int M, int N, int K, int add)
     const libxsmm_blasint ldb = N, lda = K, ldc = N;
     const real alpha = 1, beta = (real)add;
     const int flags = 0, prefetch = 0;
+    if (isa_best() == ISA_PLAIN) return NULL;
     kernel f = DISPATCH(N, M, K, &ldb, &lda, &ldc, &alpha, &beta, &flags, &prefetch);
     if (f) *e = (struct made){ M, N, K, add, f };
     return f;
@@ -64,6 +67,7 @@ static kernel find_block(const struct smm_shape *s)
     const libxsmm_blasint ldb = s->ldb, lda = s->lda, ldc = s->ldc;
     const real alpha = 1, beta = (real)s->add;
     const int flags = s->turned ? LIBXSMM_GEMM_FLAG_TRANS_B : 0, prefetch = 0;
+    if (isa_best() == ISA_PLAIN) return NULL;
     kernel f = DISPATCH(s->N, s->M, s->K, &ldb, &lda, &ldc, &alpha, &beta, &flags, &prefetch);
     table[at].shape = *s;
     table[at].f = f;

@@ -225,6 +225,7 @@ static void layer_input(const struct block *b, struct layer_call *c, const real 
     }
     if (d->pre_conv) vec_add(t->v[T_X1], x, c->B * TC);
     norm_forward(c, b->i_layer - 1, t->v[T_H], t->v[T_R2], d->pre_conv ? t->v[T_X1] : x);
+    linear_share(c, t->v[T_H]);
     c->first = b->i_layer;
 }
 
@@ -245,6 +246,7 @@ static void feed_forward(const struct block *b, struct layer_call *c, real *y, c
     if (!d->E) return;
     norm_forward(c, b->i_ffn + FFN_NORM, t->v[T_N], t->v[T_R3], t->v[T_X2]);
     c->first = b->i_ffn;
+    linear_share(c, t->v[T_N]);
     linear_forward(c, FFN_GATE, t->v[T_A], t->v[T_N], d->E, d->C);
     linear_forward(c, FFN_UP, t->v[T_G], t->v[T_N], d->E, d->C);
     swiglu_forward(t->v[T_S], t->v[T_A], t->v[T_G], NE);

@@ -31,6 +31,7 @@
 #include "src/layers/dims.h"
 #include "src/layers/family.h"
 #include "src/param/grad.h"
+#include "src/param/half.h"
 #include "src/param/param.h"
 
 /* Arrays of one slice in an arena; what each entry is, the layer's file says. */
@@ -42,6 +43,8 @@ struct layer_call {
     const struct dims        *d;
     const struct param_table *t;
     const real               *w;        /* weights, flat                           */
+    const struct half        *half;     /* weights of products in bf16; NULL: fp32 */
+    struct half_work         *half_work;  /* scratch for these products            */
     struct grad              *grad;     /* backward only                           */
     int                       first;    /* index of the layer's first parameter    */
     int                       B, T;

@@ -17,8 +17,9 @@ int budget_plan(struct budget *b, const struct dims *d, const struct pass_opts *
     TRY(pass_plan(&pass, d, o));
     b->n_params = t.n;
     b->params = t.total * (int64_t)sizeof(real);
-    b->grads = t.total * (int64_t)(mode == REDUCE_EXACT ? sizeof(int64_t) : sizeof(real));
     b->moments = 2 * b->params;
+    if (o->bf16) b->params += half_bytes(&t, &(struct span){ 0, t.total }, 1, 1);
+    b->grads = t.total * (int64_t)(mode == REDUCE_EXACT ? sizeof(int64_t) : sizeof(real));
     b->tape = pass.tape;
     b->logits = pass.logits;
     b->scratch = pass.scratch;

@@ -212,7 +212,7 @@ void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k,
     share_of(&a, &c->in.grid, &c->in.work, rank);
     const struct pass_bytes pass = bytes_of(c, &a, k->slots);
     *b = (struct cost_bytes){
-        .weights = k->held * (int64_t)sizeof(real),
+        .weights = k->held * (int64_t)(sizeof(real) + (c->o.bf16 ? 2 * sizeof(bf16) : 0)),
         .gradients = k->held * (int64_t)sum_bytes(c->mode),
         .sums = k->part * (int64_t)sizeof(int64_t),
         .moments = 2 * k->own * (int64_t)sizeof(real),

@@ -1,13 +1,26 @@
 #include "src/model/head.h"
 
 #include "src/base/poke.h"
-#include "src/kernels/gemm.h"
+#include "src/kernels/gemm_bf16.h"
 #include "src/kernels/xent.h"
 
 static int chunk(int left) { return left <= HEAD_ROWS + 1 ? left : HEAD_ROWS; }
 
-void head_lay_out(struct head_work *w, struct arena *a, const struct dims *d, int T)
+/* In bf16: rows of x or of the logits' gradient, its strips, panels of x. */
+static void lay_out_half(struct half_work *w, struct arena *a, const struct dims *d, int rows,
+                         int way_back)
 {
+    const int64_t size = (int64_t)sizeof(bf16);
+    *w = (struct half_work){ .rows = NULL };
+    w->rows = arena_bytes(a, bf16_rows_size(rows, way_back && d->V > d->C ? d->V : d->C) * size);
+    if (!way_back) return;
+    w->strips = arena_bytes(a, bf16_strips_size(rows, d->V) * size);
+    w->panels = arena_bytes(a, bf16_panels_size(rows, d->C) * size);
+}
+
+void head_lay_out(struct head_work *w, struct arena *a, const struct model *m, int T, int way_back)
+{
+    const struct dims *d = &m->dims;
     const int rows = T <= HEAD_ROWS ? T : HEAD_ROWS + 1;
     w->logits = arena_reals(a, (int64_t)rows * d->V);
     w->scale = arena_reals(a, rows);
@@ -15,13 +28,32 @@ void head_lay_out(struct head_work *w, struct arena *a, const struct dims *d, in
     w->dw = arena_reals(a, d->C);
     w->nll = arena_bytes(a, rows * (int64_t)sizeof *w->nll);
     w->target = arena_bytes(a, rows * (int64_t)sizeof *w->target);
+    if (m->half && T) lay_out_half(&w->half, a, d, rows, way_back);
+}
+
+/* The gradient of n rows of logits, in w->logits: to dx (n,C) and the head's weights. */
+static void way_back(struct head_work *w, struct grad *g, const struct model *m, real *dx,
+                     const real *x, int n)
+{
+    const int V = m->dims.V, C = m->dims.C;
+    const int64_t at = m->params.p[m->i_head].offset;
+
+    if (!m->half) {
+        gemm_nn(dx, C, w->logits, V, m->w + at, C, n, C, V, n, GEMM_SET);
+        grad_add_tn(g, at, w->logits, V, x, C, V, C, n);
+        return;
+    }
+    struct half_work *h = &w->half;
+    bf16_rows(h->rows, w->logits, V, n, V);
+    gemm_bf16(dx, C, h->rows, m->half->w[m->i_head].backward, n, C, V, 0, V, GEMM_SET);
+    bf16_strips(h->strips, w->logits, V, n, V);
+    bf16_panels(h->panels, x, C, n, C);
+    grad_add_tn_bf16(g, at, h->strips, h->panels, V, C, n);
 }
 
 double head_unit(struct head_work *w, struct grad *g, const struct head_unit *u)
 {
-    const struct dims *d = &u->m->dims;
-    const int V = d->V, C = d->C;
-    const int64_t at = u->m->params.p[u->m->i_head].offset;
+    const int V = u->m->dims.V, C = u->m->dims.C;
     double sum = 0;
 
     for (int t = 0, n; t < u->T; t += n) {
@@ -33,15 +65,13 @@ double head_unit(struct head_work *w, struct grad *g, const struct head_unit *u)
             w->target[i] = scored ? u->target[t + i] : -1;
             w->scale[i] = scored ? (real)u->scale : 0;
         }
-        model_logits(u->m, w->logits, x, n);
+        model_logits(u->m, w->logits, x, n, w->half.rows);
         if (g) xent_grad(w->logits, w->nll, w->target, w->scale, n, V);
         else xent_forward(w->nll, w->logits, w->target, n, V);
         for (int i = 0; i < n; i++) sum += w->nll[i];
         if (u->tap && u->tap->nll)
             u->tap->nll(u->tap->ctx, u->sequence, u->position + t, w->nll, w->target, n);
-        if (!g) continue;
-        gemm_nn(w->dx + (int64_t)t * C, C, w->logits, V, u->m->w + at, C, n, C, V, n, GEMM_SET);
-        grad_add_tn(g, at, w->logits, V, x, C, V, C, n);
+        if (g) way_back(w, g, u->m, w->dx + (int64_t)t * C, x, n);
     }
     return sum;
 }

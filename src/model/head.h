@@ -20,9 +20,11 @@ struct head_work {
     real   *logits, *scale, *dx, *dw;
     double *nll;
     int32_t *target;
+    struct half_work half;
 };
 
-void head_lay_out(struct head_work *w, struct arena *a, const struct dims *d, int T);
+void head_lay_out(struct head_work *w, struct arena *a, const struct model *m, int T,
+                  int way_back);
 
 /* Is this target scored?  Negative ids and mask_token are not. */
 static inline int head_scored(int32_t target, int mask_token)

@@ -4,7 +4,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/kernels/gemm.h"
+#include "src/kernels/gemm_bf16.h"
 #include "src/kernels/xent.h"
 
 static int check_dims(const struct dims *d, const struct layer **layer)
@@ -81,6 +81,7 @@ int model_layout(struct param_table *t, const struct dims *d)
 void model_free(struct model *m)
 {
     if (!m) return;
+    half_free(m->half);
     param_done(&m->params);
     mem_free(m->blocks);
     mem_free(m->w);
@@ -104,11 +105,36 @@ double model_flops(const struct model *m, int context)
 /* Rows of logits that are held at once, and one: a product of one row may round differently. */
 #define LOGIT_ROWS 256
 
-void model_logits(const struct model *m, real *logits, const real *x, int n)
+void model_use_bf16(struct model *m, int way_back)
 {
-    const struct dims *d = &m->dims;
-    gemm_nt(logits, d->V, x, d->C, m->w + m->params.p[m->i_head].offset, d->C, n, d->V, d->C, n,
-            GEMM_SET);
+    if (!m->half) m->half = half_new(&m->params, way_back);
+}
+
+void model_weights_changed(struct model *m, const struct span *spans, int n)
+{
+    if (m->half) half_make(m->half, m->w, spans, n);
+}
+
+void model_all_weights_changed(struct model *m)
+{
+    model_weights_changed(m, &(struct span){ 0, m->params.total }, 1);
+}
+
+void model_logits(const struct model *m, real *logits, const real *x, int n, bf16 *rows)
+{
+    const int V = m->dims.V, C = m->dims.C;
+
+    if (!m->half) {
+        gemm_nt(logits, V, x, C, m->w + m->params.p[m->i_head].offset, C, n, V, C, n, GEMM_SET);
+        return;
+    }
+    const bf16 *head = m->half->w[m->i_head].forward;
+    if (n == 1) {
+        gemm_bf16_row(logits, x, head, V, C);
+        return;
+    }
+    bf16_rows(rows, x, C, n, C);
+    gemm_bf16(logits, V, rows, head, n, V, C, 0, C, GEMM_SET);
 }
 
 void model_nll(const struct model *m, double *nll, const real *x, const int32_t *target, int n)
@@ -116,11 +142,13 @@ void model_nll(const struct model *m, double *nll, const real *x, const int32_t 
     const struct dims *d = &m->dims;
     const int most = n <= LOGIT_ROWS ? n : LOGIT_ROWS + 1;
     real *logits = mem_new((int64_t)most * d->V, sizeof *logits, "logits");
+    bf16 *rounded = mem_new(m->half ? bf16_rows_size(most, d->C) : 0, sizeof *rounded, "logits");
 
     for (int i = 0, rows; i < n; i += rows) {
         rows = n - i <= LOGIT_ROWS + 1 ? n - i : LOGIT_ROWS;
-        model_logits(m, logits, x + (int64_t)i * d->C, rows);
+        model_logits(m, logits, x + (int64_t)i * d->C, rows, rounded);
         xent_forward(nll + i, logits, target + i, rows, d->V);
     }
+    mem_free(rounded);
     mem_free(logits);
 }

@@ -16,6 +16,7 @@
 #include "src/base/real.h"
 #include "src/layers/block.h"
 #include "src/layers/dims.h"
+#include "src/param/half.h"
 #include "src/param/param.h"
 
 struct model {
@@ -24,6 +25,7 @@ struct model {
     real               *w;       /* (params.total); owned                     */
     int                 i_embed, i_norm, i_head;  /* in params; i_head == i_embed if tied */
     struct block       *blocks;  /* (L); owned                                */
+    struct half        *half;    /* bf16 products: their weights; NULL: fp32; owned */
 };
 
 /* Does its sequence layer have inner losses? */
@@ -49,6 +51,15 @@ int model_layout(struct param_table *t, const struct dims *dims);
  * products of the sequence layer.  A mean over sequences of `context` tokens, of which each sees
  * those before it.  No credit for recomputation. */
 double model_flops(const struct model *m, int context);
+
+/* From now on products take bf16 operands.  way_back: backward will come.  Before anything that
+ * lays out memory for the model. */
+void model_use_bf16(struct model *m, int way_back);
+
+/* What bf16 operands are made of has changed, in whole parameters that lie in spans of w: call it
+ * after every change of w, and before the first use.  Nothing in fp32. */
+void model_weights_changed(struct model *m, const struct span *spans, int n);
+void model_all_weights_changed(struct model *m);
 
 /* Initial weights. */
 void model_init(struct model *m, uint64_t seed);
@@ -88,8 +99,9 @@ void stream_read(struct stream *s, real *x, const int32_t *tok, int T,
 /* The carries of layer l, for probes (block_state); borrowed. */
 const real *stream_carry(const struct stream *s, int l);
 
-/* logits (n,V) = x (n,C) head'. */
-void model_logits(const struct model *m, real *logits, const real *x, int n);
+/* logits (n,V) = x (n,C) head'.  rows: room for x as bf16 (bf16_rows_size(n, C)); NULL if the model
+ * has fp32 products, or n is 1. */
+void model_logits(const struct model *m, real *logits, const real *x, int n, bf16 *rows);
 
 /* nll[n] = -log softmax(x_n head')[target[n]], in chunks of rows: (n,V) is
  * never held.  Targets < 0 give 0. */

@@ -109,10 +109,12 @@ static void lay_out(struct stage *st, struct pass_bytes *bytes)
     if (st->heads) stage_heads_tapes(st);
     bytes->tape = a->used;
 
-    head_lay_out(&st->head, a, d, st->part.l1 == d->L ? st->T : 0);
+    head_lay_out(&st->head, a, st->m, st->part.l1 == d->L ? st->T : 0, back);
     bytes->logits = a->used - bytes->tape;
 
     block_work(&st->m->blocks[0], &st->work, a, d, B, st->T, st->o.inner_group, back);
+    if (st->m->half)
+        half_lay_out(&st->half, a, N, st->T, half_widest(&st->m->params), back);
     if (st->heads) stage_heads_work(st);
     st->xn = arena_reals(a, N * d->C);
     st->r = arena_reals(a, N);
@@ -199,6 +201,7 @@ int stage_plan(struct pass_bytes *bytes, const struct dims *d, const struct pass
     int rc;
     TRY(check_opts(d, o));
     TRY(model_shape(&m, d));
+    if (o->bf16) model_use_bf16(m, 1);
     stage_free(make(m, o, part, bytes));
 out:
     model_free(m);
@@ -256,6 +259,7 @@ static const int32_t *tokens_of(const struct stage *st, const struct slot *z, in
 struct layer_call stage_call(const struct stage *st, const struct slot *z, struct grad *g, int u)
 {
     return (struct layer_call){ .d = st->d, .t = &st->m->params, .w = st->m->w, .grad = g,
+                                .half = st->m->half, .half_work = (struct half_work *)&st->half,
                                 .B = z->B, .T = stage_tokens(st, u), .pos = (int64_t)u * st->T,
                                 .inner_lr = st->d->inner_lr * st->inner_factor,
                                 .group = st->o.inner_group };

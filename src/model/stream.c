@@ -16,13 +16,15 @@ struct stream {
     int64_t      room, row;     /* tokens that the past has room for; reals of its rows, 0: none */
     real        *past;          /* (L, B, groups, room, row)              */
     struct arena arena;         /* x, y, tape and scratch of one block    */
+    struct half_work half;
     double      *stats;         /* (B,H,T/K,3)                            */
     double      *losses;        /* (3, T/K)                               */
 };
 
-static struct layer_call call_of(const struct stream *s, int T)
+static struct layer_call call_of(struct stream *s, int T)
 {
-    return (struct layer_call){ .d = &s->m->dims, .t = &s->m->params, .w = s->m->w, .B = s->B,
+    return (struct layer_call){ .d = &s->m->dims, .t = &s->m->params, .w = s->m->w,
+                                .half = s->m->half, .half_work = &s->half, .B = s->B,
                                 .T = T, .pos = s->pos, .inner_lr = s->m->dims.inner_lr,
                                 .room = s->room };
 }
@@ -47,7 +49,7 @@ static void make_room(struct stream *s, int64_t tokens)
 
 /* The arrays of a slice of T tokens, laid out in a. */
 static void lay_out(const struct model *m, struct arena *a, int B, int T, struct block_tape *t,
-                    struct block_tape *w, real **x, real **y, real **r)
+                    struct block_tape *w, struct half_work *half, real **x, real **y, real **r)
 {
     const int64_t N = (int64_t)B * T;
     *x = arena_reals(a, N * m->dims.C);
@@ -55,6 +57,7 @@ static void lay_out(const struct model *m, struct arena *a, int B, int T, struct
     *r = arena_reals(a, N);
     block_tape(&m->blocks[0], t, a, &m->dims, B, T, 0);
     block_work(&m->blocks[0], w, a, &m->dims, B, T, 0, 0);
+    if (m->half) half_lay_out(half, a, N, T, half_widest(&m->params), 0);
 }
 
 struct stream *stream_new(const struct model *m, int B, int T_max)
@@ -72,7 +75,7 @@ struct stream *stream_new(const struct model *m, int B, int T_max)
     s->carry = mem_new(d->L * s->carry_reals, sizeof(real), "carries");
     if (m->blocks[0].layer->past_reals) s->row = m->blocks[0].layer->past_reals(d);
     arena_plan(&plan);
-    lay_out(m, &plan, B, T_max, &t, &w, &x, &y, &r);
+    lay_out(m, &plan, B, T_max, &t, &w, &s->half, &x, &y, &r);
     arena_init(&s->arena, plan.peak, "activations of a slice");
     s->stats = mem_new(B * d->H * batches * 3, sizeof(double), "inner losses");
     s->losses = mem_new(batches * 3, sizeof(double), "inner losses");
@@ -128,7 +131,7 @@ void stream_read(struct stream *s, real *out, const int32_t *tok, int T,
     make_room(s, s->pos + T);
     struct layer_call c = call_of(s, T);
     arena_reset(&s->arena, 0);
-    lay_out(m, &s->arena, s->B, T, &t, &w, &x, &y, &r);
+    lay_out(m, &s->arena, s->B, T, &t, &w, &s->half, &x, &y, &r);
     embed_forward(x, m->w + m->params.p[m->i_embed].offset, tok, s->B * T, d->C);
     if (tap && tap->hidden) tap->hidden(tap->ctx, 0, x, s->B, T);
     for (int l = 0; l < d->L; l++) {

@@ -6,12 +6,13 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/tiling.h"
-#include "src/kernels/gemm.h"
+#include "src/kernels/gemm_bf16.h"
 
 /* A weight gradient is made tile by tile: the product of a tile stays in cache
  * until it is added.  The sizes are part of the result, not of the machine. */
 #define TILE_M 192
 #define TILE_N 192
+#define TILE_N_BF16 256
 #define BLOCK 4096  /* elements that are converted at once */
 
 /* Tiles of all parameters. */
@@ -140,6 +141,27 @@ void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const r
             for (int i = 0; i < m; i++)
                 bad += add_fixed(g->fixed + at + (int64_t)i * N, tile + (int64_t)i * n, n, limit);
             if (bad) note_bad(g, offset);
+        }
+    }
+}
+
+void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 *B, int M, int N,
+                      int K)
+{
+    const int strips = (M + BF16_STRIP - 1) / BF16_STRIP;
+    const int cols = (N + TILE_N_BF16 - 1) / TILE_N_BF16;
+
+    #pragma omp parallel for schedule(dynamic) collapse(2)
+    for (int r = 0; r < strips; r++) {
+        for (int c = 0; c < cols; c++) {
+            _Alignas(ALIGN_BYTES) real tile[BF16_STRIP * TILE_N_BF16];
+            const int m0 = r * BF16_STRIP, n0 = c * TILE_N_BF16;
+            const int m = M - m0 < BF16_STRIP ? M - m0 : BF16_STRIP;
+            const int n = N - n0 < TILE_N_BF16 ? N - n0 : TILE_N_BF16;
+            gemm_bf16_tile_tn(tile, A + (int64_t)m0 * bf16_inner(K), B, n0, n, K);
+            for (int i = 0; i < m; i++)
+                grad_add(g, offset + (int64_t)(m0 + i) * N + n0,
+                         tile + (int64_t)i * bf16_columns(n), n);
         }
     }
 }

@@ -18,6 +18,7 @@
 
 #include "src/base/fixed.h"
 #include "src/base/real.h"
+#include "src/kernels/bf16.h"
 #include "src/param/param.h"
 
 #define GRAD_SCALE 0x1p44
@@ -62,6 +63,10 @@ void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n);
  * K is the unit's length and the result one contribution. */
 void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const real *B, int ldb,
                  int M, int N, int K);
+
+/* The same from bf16 operands: strips of A, panels of B (kernels/bf16.h). */
+void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 *B, int M, int N,
+                      int K);
 
 /* out[0, n) = sum[offset, offset + n) / units. */
 void grad_read(const struct grad *g, real *out, int64_t offset, int64_t n);

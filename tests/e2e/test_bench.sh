@@ -47,7 +47,7 @@ equal "FLOPs of two layers" "$(number flops_per_token)" 615936
 name="kernels are right"; expect_exit 0 "$TTT" bench kernels --repeat 1 --json
 equal "two memory rates and fourteen kernels in two sizes" "$(wc -l < "$WORK/out" | tr -d ' ')" 30
 name="products are right"; expect_exit 0 "$TTT" bench gemm --repeat 1 --json
-equal "four shapes" "$(wc -l < "$WORK/out" | tr -d ' ')" 4
+equal "four shapes, fp32 and bf16" "$(wc -l < "$WORK/out" | tr -d ' ')" 8
 
 # Latency: the four systems by default, files of one's own, and where they cross.
 name="latency of the four systems"

@@ -68,7 +68,7 @@ static void decode(const struct model *m, double *out, const int32_t *prompt, in
                 tok[b * T + t] = t0 + t < n ? prompt[b * n + t0 + t] : tokens[b * STEPS + t0 - n];
         stream_read(s, x, tok, T, NULL);
         for (int b = 0; b < B && t0 + T >= n; b++) {
-            model_logits(m, logits, x + (int64_t)(b * T + T - 1) * C, 1);
+            model_logits(m, logits, x + (int64_t)(b * T + T - 1) * C, 1, NULL);
             for (int v = 0; v < V; v++)
                 out[((int64_t)b * STEPS + t0 + T - n) * V + v] = (double)logits[v];
         }

@@ -1,0 +1,75 @@
+/* bf16.h -- numbers of 8 exponent and 7 mantissa bits, and the layouts in which products take
+ * them.
+ *
+ *     rows    first operand (N,K): row-major, a row padded with zeros to a multiple of 32, and
+ *             64 rows of zeros behind the last, so that tiles may read over the end
+ *     panels  second operand (K,N): columns in panels of 64, in a panel pairs of rows
+ *
+ *                 [N/64][K/2][64][2]     K padded to 32, N to 64, with zeros
+ *
+ *     strips  first operand, transposed, of dW = dY' X: dY (K,N) in strips of 128 columns
+ *
+ *                 [N/128][K][128]        K padded to 32, N to 128, with zeros
+ *
+ * Panels are what the instructions want (two products and two sums for each pair) and what oneDNN
+ * calls BA16a64b2a; it transposes a strip itself, but only if nothing lies between.  Rounding is to nearest, ties to even; NaN stays NaN.
+ */
+#ifndef BF16_H
+#define BF16_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "src/base/real.h"
+
+typedef uint16_t bf16;
+
+#define BF16_PAIR  32  /* inner lengths are padded to this */
+#define BF16_PANEL 64
+#define BF16_STRIP 128
+#define BF16_ROOM  64  /* rows behind the last */
+
+static inline int bf16_inner(int K) { return (K + BF16_PAIR - 1) / BF16_PAIR * BF16_PAIR; }
+static inline int bf16_columns(int N) { return (N + BF16_PANEL - 1) / BF16_PANEL * BF16_PANEL; }
+
+/* Elements of N rows of K, and of panels (K,N). */
+static inline int64_t bf16_rows_size(int64_t N, int K) { return (N + BF16_ROOM) * bf16_inner(K); }
+static inline int64_t bf16_panels_size(int K, int N)
+{
+    return (int64_t)bf16_inner(K) * bf16_columns(N);
+}
+
+static inline int64_t bf16_strips_size(int K, int N)
+{
+    return (int64_t)bf16_inner(K) * ((N + BF16_STRIP - 1) / BF16_STRIP * BF16_STRIP);
+}
+
+/* Written so that loops over it vectorise. */
+static inline uint32_t bf16_bits(real x)
+{
+    const float f = (float)x;
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    const uint32_t rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
+    return (u & 0x7fffffff) > 0x7f800000 ? u >> 16 | 0x40 : rounded;
+}
+
+static inline float bf16_value(bf16 b)
+{
+    const uint32_t u = (uint32_t)b << 16;
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+/* Rows from x (N,K).  Local; threads inside. */
+void bf16_rows(bf16 *to, const real *x, int ldx, int N, int K);
+
+/* Panels of B (K,N), and of B' with B (N,K).  Local; threads inside. */
+void bf16_panels(bf16 *to, const real *B, int ldb, int K, int N);
+void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N);
+
+/* Strips of dY (K,N).  Local; threads inside. */
+void bf16_strips(bf16 *to, const real *dY, int ldy, int K, int N);
+
+#endif

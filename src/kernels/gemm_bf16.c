@@ -1,0 +1,228 @@
+#include "src/kernels/gemm_bf16.h"
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include <omp.h>
+
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/kernels/isa.h"
+
+#define TILE_ROWS 256
+#define TILE_COLS 256
+#define CALL_ROWS 64   /* of every call, filled up at a unit's end: the library chooses blocks, and
+                        * with them the rounding, by the number of rows */
+
+/* One tile's shape: first operand (M,K) or, ta, (K,M); result (M,N).  All dense, because oneDNN is
+ * fast for no other. */
+struct shape { int M, N, K, ta; };
+
+int gemm_bf16_native(void)
+{
+#ifdef TTT_F64
+    return 0;
+#else
+    return isa_best() >= ISA_AVX512_BF16;
+#endif
+}
+
+/* --- by oneDNN -------------------------------------------------------------- */
+
+/* Each thread has its own primitives: oneDNN's own cache costs more than a small tile. */
+struct made { struct shape shape; dnnl_primitive_t run; dnnl_memory_t a, b, c; int slow; };
+#define MADE 128
+
+static _Thread_local struct made table[MADE];
+static _Thread_local dnnl_engine_t engine;
+static _Thread_local dnnl_stream_t stream;
+
+static void forget(struct made *e)
+{
+    if (!e->run) return;
+    dnnl_primitive_destroy(e->run);
+    dnnl_memory_destroy(e->a);
+    dnnl_memory_destroy(e->b);
+    dnnl_memory_destroy(e->c);
+    e->run = NULL;
+}
+
+/* A "ref" implementation is a loop over single elements: slower than widened operands. */
+static int is_slow(const_dnnl_primitive_desc_t pd)
+{
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) != dnnl_success ||
+           !strncmp(name, "ref", 3);
+}
+
+static int make(struct made *e, const struct shape *s)
+{
+    const dnnl_dims_t a = { s->M, s->K }, b = { s->K, s->N }, c = { s->M, s->N };
+    dnnl_memory_desc_t da, db, dc;
+    dnnl_matmul_desc_t op;
+    dnnl_primitive_desc_t pd = NULL;
+    int good = dnnl_memory_desc_init_by_tag(&da, 2, a, dnnl_bf16, s->ta ? dnnl_ba : dnnl_ab) ==
+                   dnnl_success &&
+               dnnl_memory_desc_init_by_tag(&db, 2, b, dnnl_bf16, dnnl_BA16a64b2a) ==
+                   dnnl_success &&
+               dnnl_memory_desc_init_by_tag(&dc, 2, c, dnnl_f32, dnnl_ab) == dnnl_success &&
+               dnnl_matmul_desc_init(&op, &da, &db, NULL, &dc) == dnnl_success &&
+               dnnl_primitive_desc_create(&pd, &op, NULL, engine, NULL) == dnnl_success &&
+               dnnl_primitive_create(&e->run, pd) == dnnl_success &&
+               dnnl_memory_create(&e->a, &da, engine, DNNL_MEMORY_NONE) == dnnl_success &&
+               dnnl_memory_create(&e->b, &db, engine, DNNL_MEMORY_NONE) == dnnl_success &&
+               dnnl_memory_create(&e->c, &dc, engine, DNNL_MEMORY_NONE) == dnnl_success;
+    e->shape = *s;
+    e->slow = good && is_slow(pd);
+    dnnl_primitive_desc_destroy(pd);
+    return good;
+}
+
+static struct made *find(const struct shape *s)
+{
+    const unsigned hash = (unsigned)s->N * 7u + (unsigned)s->K * 3u + (unsigned)s->ta;
+    struct made *e = &table[(hash ^ hash >> 7) % MADE];
+    if (e->run && !memcmp(&e->shape, s, sizeof *s)) return e;
+
+    /* A primitive is laid out for the threads there are when it is made: one, always. */
+    const int threads = omp_get_max_threads();
+    omp_set_num_threads(1);
+    if (!engine)
+        check(dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success &&
+              dnnl_stream_create(&stream, engine, dnnl_stream_default_flags) == dnnl_success);
+    forget(e);
+    check(make(e, s));
+    omp_set_num_threads(threads);
+    return e;
+}
+
+static void native(struct made *e, real *C, const bf16 *A, const bf16 *B)
+{
+    check(dnnl_memory_set_data_handle(e->a, (void *)(uintptr_t)A) == dnnl_success &&
+          dnnl_memory_set_data_handle(e->b, (void *)(uintptr_t)B) == dnnl_success &&
+          dnnl_memory_set_data_handle(e->c, C) == dnnl_success);
+    const dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, e->a }, { DNNL_ARG_WEIGHTS, e->b },
+                                     { DNNL_ARG_DST, e->c } };
+    check(dnnl_primitive_execute(e->run, stream, 3, args) == dnnl_success);
+}
+
+/* --- without ----------------------------------------------------------------- */
+
+/* Both operands as they would be in fp32. */
+static void widened(const struct shape *s, real *C, const bf16 *A, const bf16 *B)
+{
+    const int64_t nA = (int64_t)s->M * s->K;
+    real *a = mem_new(nA + (int64_t)s->K * s->N, sizeof *a, "widened operands"), *b = a + nA;
+    const int64_t panel = (int64_t)s->K * BF16_PANEL;
+
+    for (int m = 0; m < s->M; m++)
+        for (int k = 0; k < s->K; k++)
+            a[(int64_t)m * s->K + k] =
+                (real)bf16_value(s->ta ? A[(int64_t)k * s->M + m] : A[(int64_t)m * s->K + k]);
+    for (int k = 0; k < s->K; k++)
+        for (int n = 0; n < s->N; n++)
+            b[(int64_t)k * s->N + n] =
+                (real)bf16_value(B[n / BF16_PANEL * panel +
+                                   ((int64_t)k / 2 * BF16_PANEL + n % BF16_PANEL) * 2 + k % 2]);
+    gemm_tile('N', 'N', C, s->N, a, s->K, b, s->N, s->M, s->N, s->K, GEMM_SET);
+    mem_free(a);
+}
+
+static void tile(const struct shape *s, real *C, const bf16 *A, const bf16 *B)
+{
+    struct made *e = gemm_bf16_native() ? find(s) : NULL;
+    if (e && !e->slow) native(e, C, A, B);
+    else widened(s, C, A, B);
+}
+
+/* --- products ----------------------------------------------------------------- */
+
+CLONES
+static void put(real *restrict y, const real *restrict x, int n, int add)
+{
+    if (add) for (int i = 0; i < n; i++) y[i] += x[i];
+    else for (int i = 0; i < n; i++) y[i] = x[i];
+}
+
+/* n <= TILE_ROWS rows, m <= TILE_COLS columns.  each: columns of a call; B: their panels are so
+ * many elements apart. */
+static void block(struct shape s, real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m,
+                  int64_t apart, int each, int add)
+{
+    _Alignas(ALIGN_BYTES) real rows[CALL_ROWS * TILE_COLS];
+
+    s.M = CALL_ROWS;
+    for (int j = 0; j < m; j += each) {
+        const int wide = m - j < each ? m - j : each;
+        s.N = bf16_columns(wide);
+        for (int i = 0; i < n; i++) {
+            if (i % CALL_ROWS == 0)
+                tile(&s, rows, A + (int64_t)i * s.K, B + j / BF16_PANEL * apart);
+            put(C + (int64_t)i * ldc + j, rows + i % CALL_ROWS * s.N, wide, add);
+        }
+    }
+}
+
+void gemm_bf16(real *C, int ldc, const bf16 *X, const bf16 *B, int N, int M, int K, int k0,
+               int K_all, enum gemm_c how)
+{
+    const int rows = (N + TILE_ROWS - 1) / TILE_ROWS, cols = (M + TILE_COLS - 1) / TILE_COLS;
+    const int inner = bf16_inner(K), whole = inner == bf16_inner(K_all);
+    const int64_t apart = (int64_t)bf16_inner(K_all) * BF16_PANEL;
+    const struct shape s = { .K = inner };
+
+    check(k0 % BF16_PAIR == 0 && k0 + K <= K_all && (whole || K % BF16_PAIR == 0));
+    #pragma omp parallel for schedule(dynamic) collapse(2)
+    for (int c = 0; c < cols; c++)
+        for (int r = 0; r < rows; r++) {
+            const int n0 = r * TILE_ROWS, m0 = c * TILE_COLS;
+            const int n = N - n0 < TILE_ROWS ? N - n0 : TILE_ROWS;
+            const int m = M - m0 < TILE_COLS ? M - m0 : TILE_COLS;
+            block(s, C + (int64_t)n0 * ldc + m0, ldc, X + (int64_t)n0 * inner,
+                  B + m0 / BF16_PANEL * apart + (int64_t)k0 * BF16_PANEL, n, m, apart,
+                  whole ? TILE_COLS : BF16_PANEL, how == GEMM_ADD);
+        }
+}
+
+void gemm_bf16_tile_tn(real *C, const bf16 *strip, const bf16 *X, int n0, int n, int K)
+{
+    const struct shape s = { .M = BF16_STRIP, .N = bf16_columns(n), .K = bf16_inner(K), .ta = 1 };
+    tile(&s, C, strip, X + (int64_t)n0 * s.K);
+}
+
+/* A panel's columns in 64 sums, in the order of k. */
+CLONES
+static void panel_row(real *restrict y, const real *restrict x, const uint32_t *restrict panel,
+                      int K)
+{
+    real sum[BF16_PANEL] = { 0 };
+    for (int k = 0; k < K / 2; k++)
+        for (int i = 0; i < BF16_PANEL; i++) {
+            const uint32_t pair = panel[k * BF16_PANEL + i], low = pair << 16,
+                           high = pair & 0xffff0000;
+            float a, b;
+            memcpy(&a, &low, sizeof a);
+            memcpy(&b, &high, sizeof b);
+            sum[i] += x[2 * k] * (real)a + x[2 * k + 1] * (real)b;
+        }
+    memcpy(y, sum, sizeof sum);
+}
+
+void gemm_bf16_row(real *y, const real *x, const bf16 *B, int M, int K)
+{
+    const int inner = bf16_inner(K), panels = bf16_columns(M) / BF16_PANEL;
+    real *padded = NULL;
+
+    if (inner > K) {
+        padded = mem_new(inner, sizeof *padded, "padded row");
+        memcpy(padded, x, (size_t)K * sizeof *x);
+        x = padded;
+    }
+    #pragma omp parallel for schedule(static)
+    for (int p = 0; p < panels; p++) {
+        _Alignas(ALIGN_BYTES) real sum[BF16_PANEL];
+        const int m0 = p * BF16_PANEL, m = M - m0 < BF16_PANEL ? M - m0 : BF16_PANEL;
+        panel_row(sum, x, (const uint32_t *)(const void *)(B + (int64_t)m0 * inner), inner);
+        memcpy(y + m0, sum, (size_t)m * sizeof *y);
+    }
+    mem_free(padded);
+}

@@ -1,0 +1,31 @@
+/* gemm_bf16.h -- dense products of bf16 operands, added up in fp32.
+ *
+ * As in gemm.h: tiles of fixed size, each a single-threaded call, so that neither the number of
+ * threads nor what a unit is computed with changes a bit; a row's result does not depend on the
+ * number of rows.  A tile is a oneDNN matmul, which uses AMX or AVX512_BF16; where the processor
+ * has neither, operands are widened again and an ordinary product is taken: the same mathematics,
+ * no faster than fp32.
+ */
+#ifndef GEMM_BF16_H
+#define GEMM_BF16_H
+
+#include "src/kernels/bf16.h"
+#include "src/kernels/gemm.h"
+
+/* C (N,M) =|+= X B: X rows (N,K), B rows [k0, k0 + K) of panels (K_all,M); k0 is a multiple of 32,
+ * and so is K if there are more.  Every call of the library has 64 rows, so units need not be told
+ * apart. */
+void gemm_bf16(real *C, int ldc, const bf16 *X, const bf16 *B, int N, int M, int K, int k0,
+               int K_all, enum gemm_c c);
+
+/* y (M) = x B, x (K) in full precision: bound by reading B.  Threads inside. */
+void gemm_bf16_row(real *y, const real *x, const bf16 *B, int M, int K);
+
+/* A tile of dW = dY' X, for callers that bring their own threads: C (128, bf16_columns(n)) = one
+ * of dY's strips (K,128) times columns [n0, n0 + n) of X panels (K, .).  n0 is a multiple of 64. */
+void gemm_bf16_tile_tn(real *C, const bf16 *strip, const bf16 *X, int n0, int n, int K);
+
+/* Does the processor multiply bf16 itself? */
+int gemm_bf16_native(void);
+
+#endif

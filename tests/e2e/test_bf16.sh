@@ -1,0 +1,62 @@
+# train.precision bf16: the same bits on every grid, near fp32, part of what a run is.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tiny.sh"
+. "$(dirname "$0")/grid.sh"
+make_data
+make_grid_config "$WORK/run.yaml"
+HALF="train.precision=bf16 train.steps=6"
+
+# shellcheck disable=SC2086
+went "1x1x1" 1x1x1 base $HALF && ok "1x1x1"
+root=$(root_of base)
+# shellcheck disable=SC2086
+same() {
+    same_grid=$1; same_dir=$2; shift 2
+    went "$same_grid${*:+ $*}" "$same_grid" "$same_dir" $HALF "$@" || return
+    equal "$same_grid${*:+ $*}: same root" "$(root_of "$same_dir")" "$root"
+}
+for grid in 2x1x1 1x1x2 1x2x1; do same $grid g$grid; done
+same 1x1x1 t2 run.threads=2 train.micro_batch=1
+same 1x1x2 h2 train.sequence_mode=heads train.remat=block
+TTT_FAIL="train.step#4=kill"; export TTT_FAIL
+# shellcheck disable=SC2086
+on 1x1x1 killed $HALF checkpoint.background=false
+unset TTT_FAIL
+same 2x1x1 killed
+
+# --- near fp32, and another run ------------------------------------------------------
+went "fp32" 1x1x1 fp32 train.steps=6
+differ "fp32 has another root" "$(root_of fp32)" "$root"
+if echo "$(values fp32 loss_nats | tail -n 1) $(values base loss_nats | tail -n 1)" |
+    awk '{ d = $2 / $1 - 1; exit !(NF == 2 && d * d < 1e-4) }'; then ok "losses are near"; else
+    failed "losses are near" "$(values fp32 loss_nats | tail -n 1), $(values base loss_nats | tail -n 1)"; fi
+on 1x1x1 base train.precision=fp32 train.steps=6
+equal "another precision is refused" $? 78
+expect_text "and named" "train.precision is fp32, was bf16" "$WORK/base.err"
+
+# --- the processor's way, and without it ---------------------------------------------
+for isa in plain avx2 avx512; do
+    TTT_ISA=$isa; export TTT_ISA
+    # shellcheck disable=SC2086
+    went "TTT_ISA=$isa" 1x1x1 isa_$isa $HALF train.steps=2
+    unset TTT_ISA
+    if echo "$(values isa_$isa loss_nats | head -n 1) $(values base loss_nats | head -n 1)" |
+        awk '{ d = $2 / $1 - 1; exit !(NF == 2 && d * d < 1e-10) }'; then ok "$isa: same first loss"
+    else failed "$isa: same first loss" "$(values isa_$isa loss_nats | head -n 1)"; fi
+done
+TTT_ISA=mmx; export TTT_ISA
+name="TTT_ISA=mmx" expect_exit 64 "$TTT" eval "$WORK/base" "$WORK/val"
+unset TTT_ISA
+
+# --- using it -------------------------------------------------------------------------
+nats() { sed -n 's/.*"nats_per_token": *\([0-9.]*\).*/\1/p' "$WORK/out" | head -n 1; }
+name="eval" expect_exit 0 "$TTT" eval "$WORK/base" "$WORK/val" --precision bf16 --json
+half=$(nats)
+name="eval fp32" expect_exit 0 "$TTT" eval "$WORK/base" "$WORK/val" --json
+full=$(nats)
+differ "bf16 is not fp32" "$half" "$full"
+if echo "$half $full" | awk '{ d = $1 / $2 - 1; exit !(NF == 2 && d * d < 1e-5) }'; then
+    ok "but near"; else failed "but near" "$half $full"; fi
+name="generate" expect_exit 0 "$TTT" generate "$WORK/base" --prompt "the cat" --tokens 20 --precision bf16
+name="no such precision" expect_exit 64 "$TTT" generate "$WORK/base" --precision fp16 --tokens 1
+finish
