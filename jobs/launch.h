@@ -90,4 +90,7 @@ struct commit launch_newest(const char *dir);
 /* Was the run asked to stop by `ttt stop`?  Then nothing is to start it again but its user. */
 int launch_stopped(const char *dir);
 
+/* Its user starts it: what was asked of an earlier start is over. */
+int launch_unask(const char *dir);
+
 #endif

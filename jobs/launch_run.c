@@ -15,6 +15,7 @@
 
 #include "jobs/launch.h"
 #include "src/base/beacon.h"
+#include "jobs/slurm.h"
 #include "src/base/clock.h"
 #include "src/base/human.h"
 #include "src/base/log.h"
@@ -230,7 +231,7 @@ static int is_newer(struct commit a, struct commit b)
 }
 
 /* A file STOP is for who runs when it is made, not for us. */
-static int unask(const char *dir)
+int launch_unask(const char *dir)
 {
     char *path = mem_format("%s/STOP", dir);
     const int rc = unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR
@@ -246,7 +247,7 @@ int launch_run(struct launch *l)
     int rc = OK, end = OK, fruitless = 0;
 
     launch_hold();
-    TRY(unask(dir));
+    TRY(launch_unask(dir));
     for (;; l->starts++) {
         const struct commit before = launch_newest(dir);
         TRY(once(&j, l, &end));
@@ -265,6 +266,7 @@ int launch_run(struct launch *l)
             rc = ERR_SAVED;
             break;
         }
+        if (l->job[0]) TRY(slurm_check_nodes(l));
     }
 out:
     run_note(dir, "end", json_pack("{s:i}", "status", -rc));

@@ -80,7 +80,7 @@ static void tell_launch(const json_t *o, void *arg)
     const char *job = json_string_value(json_object_get(o, "job"));
 
     if (job) snprintf(w->s->job, sizeof w->s->job, "%s", job);
-    if (is(o, "submit")) w->last = W_SUBMIT;
+    if (is(o, "submit") || is(o, "queued")) w->last = W_SUBMIT;
     if (is(o, "hang")) w->last = W_HANG;
     if (is(o, "start")) {
         w->last = W_START;

@@ -20,7 +20,8 @@ struct slurm_job {
     const char *name;       /* of the job                                             */
     const char *dir;        /* of the job's files, absolute                           */
     const char *log;        /* name of the log in it: sbatch's %j, %A, %a             */
-    const char *array;      /* "0,2-5", or NULL                                       */
+    const char *array;      /* "0-7%2", or NULL                                       */
+    const char *before;     /* a line in front of the command, or NULL                */
     const char *command;    /* shell words                                            */
     int         signal_s;
 };
@@ -62,6 +63,10 @@ int slurm_launch(struct launch *l, int dry);
 
 /* In a job: number and nodes of it become those of l.  returns OK or ERR_CONFIG, said */
 int slurm_hosts(struct launch *l);
+
+/* In a job, before another start: nodes that do not answer are lost, and the others get a new plan.
+ * returns OK; ERR_SAVED if they are too few; what launch_plan() returns */
+int slurm_check_nodes(struct launch *l);
 
 /* In a job, around launch_run(): is another start of any use; and what follows an end.
  * returns the launcher's own status */

@@ -84,6 +84,8 @@ int slurm_hosts(struct launch *l)
     if (!list)
         TRY(fail(ERR_CONFIG, "job %s: nodes '%.200s' with '%.100s' tasks can't be read", l->job,
                  nodes, tasks));
+    /* srun, also the one that mpirun uses: what a dead node still holds must not keep us waiting. */
+    setenv("SLURM_OVERLAP", "1", 1);
     mem_free(l->hosts);
     TRY(hosts_parse(&l->hosts, &l->n_hosts, list));
     for (int i = 0; i < l->n_hosts; i++) sum += l->hosts[i].slots;
@@ -130,6 +132,7 @@ static int next_of_chain(const struct launch *l)
     char id[SLURM_ID], *script = mem_format("%s/slurm/job.sh", dir);
     int rc = OK;
 
+    setenv("TTT_AFTER_JOB", variable("SLURM_JOB_ID"), 1);  /* the next one inherits it: fence.c */
     TRY(slurm_submit(id, script, l->job));
     TRY(slurm_remember(dir, id));
     log_phase("job %s follows when this one has ended", id);
@@ -144,6 +147,10 @@ int slurm_begin(const struct launch *l)
     const int64_t step = launch_newest(dir).step;
     const int before = fruitless(dir, step);
 
+    if (launch_stopped(dir)) {
+        log_phase("%s: was asked to stop while this job waited", dir);
+        return ERR_SAVED;
+    }
     run_note(dir, "job", json_pack("{s:s,s:s,s:s,s:I}", "id", l->job, "nodes",
                                       variable("SLURM_JOB_NODELIST"), "restarts",
                                       variable("SLURM_RESTART_COUNT"), "committed", step));
@@ -175,6 +182,7 @@ static int go_on(const struct launch *l)
 {
     char out[256];
 
+    run_note(l->conf->run.dir, "queued", NULL);
     if (l->conf->launch.slurm.chain) return OK;
     if (tool(out, sizeof out, 0, "scontrol", "requeue", (char *)l->job) == 0) {
         log_phase("job %s is in the queue again", l->job);

@@ -141,7 +141,8 @@ static char *ourselves(void)
 char *slurm_command(const struct launch *l, const char *file)
 {
     char *program = ourselves(), *word = slurm_quote(program);
-    char *line = mem_format("%s launch %s --inside-slurm%s%s", word, file,
+    char *line = mem_format("%s launch %s --inside-slurm%s%s%s", word, file,
+                            l->o->takeover ? " --takeover" : "",
                             l->o->allow_config_change ? " --allow-config-change" : "",
                             l->o->allow_data_change ? " --allow-data-change" : "");
     mem_free(word);
@@ -208,6 +209,7 @@ int slurm_launch(struct launch *l, int dry)
         goto out;
     }
     TRY(slurm_write(l, script));
+    TRY(launch_unask(dir));
     TRY(slurm_submit(id, job, NULL));
     TRY(slurm_remember(dir, id));
     run_note(dir, "submit", json_pack("{s:s}", "id", id));

@@ -18,7 +18,7 @@ static void end_job(int exit_code)
 
 void comm_hush(void)
 {
-    const char *rank = getenv("PMIX_RANK");
+    const char *rank = getenv("PMIX_RANK") ? getenv("PMIX_RANK") : getenv("SLURM_PROCID");
     log_speaker(!rank || !strcmp(rank, "0"));
 }
 
@@ -28,8 +28,23 @@ int comm_several(void)
     return size ? strcmp(size, "1") != 0 : getenv("PMIX_RANK") != NULL;
 }
 
+/* Processes that srun started and MPI does not connect would each train alone, into one folder.
+ * by_mpirun: srun started something else then, of which we are a part. */
+static void keep_promise(int size, int by_mpirun)
+{
+    const char *tasks = getenv("SLURM_STEP_NUM_TASKS"), *rank = getenv("SLURM_PROCID");
+
+    if (by_mpirun || !getenv("SLURM_STEP_ID") || !tasks || atoi(tasks) == size) return;
+    if (rank && strcmp(rank, "0") != 0) leave(ERR_CONFIG);  /* the first one says it */
+    log_speaker(1);
+    leave(fail(ERR_CONFIG, "srun started %s processes and MPI sees %d: they do not find each other. "
+               "Open MPI needs srun --mpi=pmix (srun --mpi=list shows what SLURM has), or mpirun",
+               tasks, size));
+}
+
 void comm_start(struct axis *world)
 {
+    const int by_mpirun = getenv("OMPI_COMM_WORLD_SIZE") != NULL;
     int level;
 
     /* Without mpirun, Open MPI would start a daemon for processes that we never spawn. */
@@ -44,6 +59,7 @@ void comm_start(struct axis *world)
     mpi_do(MPI_Comm_size(world->comm, &world->size));
     mpi_do(MPI_Comm_rank(world->comm, &world->rank));
     our_rank = world->rank;
+    keep_promise(world->size, by_mpirun);
     log_speaker(world->rank == 0);
     if (world->size > 1) status_hook(end_job);
 }

@@ -94,6 +94,8 @@ static enum fence_life life_of(const json_t *o, const json_t *us)
     if (json_object_get(o, "status")) return FENCE_ENDED;
     if (same(o, us, "launch")) return FENCE_DEAD;  /* it starts again only what has ended */
     if (same(o, us, "job") && restarts < ours) return FENCE_DEAD;
+    if (*text_of(o, "job") && !strcmp(text_of(o, "job"), variable("TTT_AFTER_JOB")))
+        return FENCE_DEAD;  /* SLURM started us behind it */
     if (!same(o, us, "host")) return FENCE_ELSEWHERE;
     if (!same(o, us, "boot")) return FENCE_DEAD;
     if (!same(o, us, "space")) return FENCE_ELSEWHERE;
