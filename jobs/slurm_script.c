@@ -88,13 +88,16 @@ static void lines(FILE *out, const char *before, const char *list, const char *a
     }
 }
 
-static void setup(FILE *out, const struct conf *c)
+static void setup(FILE *out, const struct slurm_job *j)
 {
+    const struct conf *c = j->conf;
+
     if (c->launch.slurm.modules[0])
         fprintf(out, "command -v module >/dev/null || . /etc/profile\n");
     lines(out, "module load ", c->launch.slurm.modules, " || exit 78");
     lines(out, ". ", c->launch.slurm.source, " || exit 66");
     lines(out, "export ", c->launch.slurm.environment, "");
+    if (j->before) fprintf(out, "%s\n", j->before);
 }
 
 /* What stands for {{NAME}}. */
@@ -111,7 +114,7 @@ static void fill(FILE *out, const char *name, size_t n, const struct slurm_job *
     else if (!strncmp(name, "LOG", n)) fprintf(out, "%s/%s", j->dir, j->log);
     else if (!strncmp(name, "SIGNAL", n)) fprintf(out, "%d", j->signal_s);
     else if (!strncmp(name, "OPTIONS", n)) options(out, j);
-    else if (!strncmp(name, "SETUP", n)) setup(out, c);
+    else if (!strncmp(name, "SETUP", n)) setup(out, j);
     else if (!strncmp(name, "COMMAND", n)) fputs(j->command, out);
     else die("jobs/slurm.sh: {{%.*s}} is not known", (int)n, name);
 }

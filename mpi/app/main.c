@@ -18,6 +18,7 @@ static const struct {
     { "config", cmd_config, "check a configuration, show it with its memory" },
     { "train", cmd_train, "train a model, or go on with it" },
     { "launch", cmd_launch, "start training on processes, and again after crashes" },
+    { "series", cmd_series, "many runs from one file, here or as SLURM jobs" },
     { "status", cmd_status, "what runs are doing" },
     { "stop", cmd_stop, "ask a run for a checkpoint and its end" },
     { "plan", cmd_plan, "predict step time, bubble, traffic and memory of process grids" },

@@ -19,6 +19,7 @@ int cmd_launch(int argc, char **argv);    /* jobs/cmd_launch.c      */
 int cmd_status(int argc, char **argv);    /* jobs/cmd_status.c      */
 int cmd_stop(int argc, char **argv);      /* jobs/cmd_status.c      */
 int cmd_plan(int argc, char **argv);      /* src/cli/cmd_plan.c     */
+int cmd_series(int argc, char **argv);    /* jobs/cmd_series.c      */
 int cmd_prep(int argc, char **argv);      /* data_prep/cmd_prep.c   */
 int cmd_train(int argc, char **argv);     /* mpi/app/cmd_train.c    */
 int cmd_eval(int argc, char **argv);      /* mpi/app/on_grid.c      */

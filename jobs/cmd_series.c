@@ -1,0 +1,148 @@
+/* ttt series: what is missing of many runs is run here, or submitted. */
+#include <stdio.h>
+#include <string.h>
+
+#include "jobs/run_state.h"
+#include "jobs/series.h"
+#include "jobs/slurm.h"
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/cli/args.h"
+#include "src/cli/cmd.h"
+
+static const char usage[] = "ttt series SERIES.yaml [--slurm] [--dry-run] [--set key=value ...]";
+static const char about[] =
+    "Many runs from one file (jobs/README.md): those that are not finished are run one after\n"
+    "another, or submitted as a SLURM job array. Again: only what is missing by then. Runs that\n"
+    "are finished, running or in the queue are left alone. ttt status FOLDER shows them all.";
+
+enum todo { FINISHED, BUSY, MISSING };
+
+/* What is a member doing?  word [out] for people. */
+static int look(enum todo *todo, char word[64], const struct member *m)
+{
+    const char *dir = m->conf->run.dir;
+    struct run_state s;
+    char id[SLURM_ID];
+    int rc = OK;
+
+    *todo = MISSING;
+    snprintf(word, 64, "new");
+    if (!path_is_dir(dir)) return OK;
+    if (launch_newest(dir).step >= m->conf->train.steps) {
+        *todo = FINISHED;
+        snprintf(word, 64, "finished");
+        return OK;
+    }
+    slurm_queued(id, dir);
+    if (id[0]) {
+        *todo = BUSY;
+        snprintf(word, 64, "in the queue, job %s", id);
+        return OK;
+    }
+    rc = run_state_read(&s, dir);
+    if (rc == OK) {
+        if (s.phase == RUN_RUNNING || (s.phase == RUN_WAITING && !s.job[0])) *todo = BUSY;
+        snprintf(word, 64, "%s", run_phase_name(s.phase));
+    }
+    run_state_done(&s);
+    return rc;
+}
+
+/* Show all; todo [out] of each. */
+static int look_at_all(enum todo *todo, const struct series *s)
+{
+    int rc = OK, count[3] = { 0 };
+    char word[64];
+
+    for (int i = 0; i < s->n; i++) {
+        TRY(look(&todo[i], word, &s->m[i]));
+        count[todo[i]]++;
+        printf("%-48s %s\n", s->m[i].name, word);
+    }
+    printf("%d runs: %d finished, %d under way, %d to do\n", s->n, count[FINISHED], count[BUSY],
+           count[MISSING]);
+    fflush(stdout);
+out:
+    return rc;
+}
+
+/* The whole configuration of a member as a file in its folder; a counted path, NULL: said. */
+static char *run_file(const struct member *m)
+{
+    const char *dir = m->conf->run.dir;
+    char *path = mem_format("%s/run.yaml", dir), *text = conf_text(m->conf);
+
+    if (dir_make(dir) != OK || file_replace(path, text, strlen(text)) != OK) {
+        mem_free(path);
+        path = NULL;
+    }
+    mem_free(text);
+    return path;
+}
+
+static int run_one(const struct member *m, int n, int of)
+{
+    char *file = run_file(m);
+    const struct launch_opts o = { .file = file };
+    struct launch l = { .o = NULL };
+    int rc = file ? OK : ERR_IO;
+
+    if (rc != OK) goto out;
+    log_run("run %d of %d: %s", n, of, m->name);
+    TRY(launch_open(&l, &o));
+    TRY(launch_plan(&l));
+    rc = launch_run(&l);
+out:
+    launch_close(&l);
+    mem_free(file);
+    return rc;
+}
+
+/* One after another; a run that fails does not keep the next from starting. */
+static int run_here(const struct series *s, const enum todo *todo)
+{
+    int all = OK, failed = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        if (todo[i] != MISSING) continue;
+        const int rc = run_one(&s->m[i], i + 1, s->n);
+        if (rc == ERR_SAVED) return rc;  /* asked to stop: the series, too */
+        if (rc != OK) all = rc;
+        failed += rc != OK;
+    }
+    if (failed) log_warn("%d of %d runs failed; the same command tries them again", failed, s->n);
+    return all;
+}
+
+int cmd_series(int argc, char **argv)
+{
+    static struct arg_list sets;
+    static struct series s;  /* large */
+    struct arg_rest rest;
+    enum todo *todo = NULL;
+    int rc = OK, slurm = 0, dry = 0;
+    const struct arg args[] = {
+        { "slurm", ARG_FLAG, &slurm, NULL, "submit what is missing as job arrays" },
+        { "dry-run", ARG_FLAG, &dry, NULL, "only show the runs, with --slurm also the scripts" },
+        { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of every run" },
+    };
+
+    TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
+    if (rest.n < 0) return OK;
+    if (rest.n != 1) TRY(fail(ERR_USAGE, "one SERIES.yaml is needed: %s", usage));
+    TRY(series_open(&s, rest.v[0], &sets));
+    todo = mem_new(s.n, sizeof *todo, "series");
+    TRY(look_at_all(todo, &s));
+    int *missing = mem_new(s.n, sizeof *missing, "series");
+    for (int i = 0; i < s.n; i++) missing[i] = todo[i] == MISSING;
+    if (slurm) rc = series_submit(&s, missing, dry);
+    else if (!dry) rc = run_here(&s, todo);
+    mem_free(missing);
+out:
+    mem_free(todo);
+    series_close(&s);
+    return rc;
+}
