@@ -64,7 +64,7 @@ JobAcctGatherType=jobacct_gather/none
 MpiDefault=pmix
 JobRequeue=1
 ReturnToService=2
-KillWait=5
+KillWait=20
 SlurmdTimeout=6
 NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$2 CPUs=4
 NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$3 CPUs=4
@@ -103,10 +103,10 @@ cluster_start() {
     chmod 755 "$WORK"  # munge refuses a socket that others can't reach
     SLURM_CONF=$CLUSTER/slurm.conf
     # Both nodes have one host name and one /dev/shm: no shared memory between them.
-    OMPI_MCA_btl=self,tcp TMPDIR=$CLUSTER
-    export SLURM_CONF OMPI_MCA_btl TMPDIR
+    OMPI_MCA_btl=self,tcp OMPI_MCA_btl_tcp_if_include=lo TMPDIR=$CLUSTER
+    export SLURM_CONF OMPI_MCA_btl OMPI_MCA_btl_tcp_if_include TMPDIR
     cluster_conf >"$SLURM_CONF"
-    trap 'cluster_stop; at_end' EXIT
+    trap 'code=$?; cluster_stop; (exit $code); at_end' EXIT
     cluster_munge
     slurmctld -D -f "$SLURM_CONF" >/dev/null 2>&1 &
     if ! { cluster_wait 20 sinfo && cluster_join n1 && cluster_join n2 &&
