@@ -72,7 +72,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 # Our own -j only where nobody gave one.
 par     = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e demo bench soak install clean \
+.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e test-slurm demo bench soak install clean \
         info FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -143,6 +143,7 @@ bench: all
 soak: all $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
 	@KILLS=$(or $(KILLS),1000) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_kill.sh
 	@LONG=262144 TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_long.sh
+	@LONG=1 sh tests/run_e2e.sh tests/slurm/test_slurm.sh
 
 test-unit: $(call exe,$(unit))
 	@sh tests/run_unit.sh $^
@@ -162,6 +163,10 @@ $(BUILD)/tests/fault/%.so: tests/fault/%.c
 
 test-e2e: all f64 $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
 	@sh tests/run_e2e.sh
+
+# A SLURM cluster of two nodes on this machine; needs root.
+test-slurm: all
+	@sh tests/run_e2e.sh tests/slurm/test_slurm.sh
 
 test-layers:
 	@sh tests/check_layers.sh tests/layers.txt

@@ -33,6 +33,7 @@ part "unit tests, real = double" ${MAKE:-make} --no-print-directory -s test-unit
 part "under mpirun" ${MAKE:-make} --no-print-directory -s test-mpi
 part "under mpirun, arguments compared" ${MAKE:-make} --no-print-directory -s test-mpi CHECK=1 NP=4
 part "end to end" ${MAKE:-make} --no-print-directory -s test-e2e
+part "on SLURM" ${MAKE:-make} --no-print-directory -s test-slurm
 mkdir -p build
 echo "$passed passed, $failed failed" | tee build/test-total.txt
 [ $failed = 0 ]

@@ -204,8 +204,9 @@ const struct conf_key conf_keys[] = {
       { 0 } },
     { KEY(launch.slurm, memory), CONF_WORD, "", NO_RANGE,
       "of a node, as `64G`; 0: all; empty: the partition's default", { 0 } },
-    { KEY(launch.slurm, start), CONF_ENUM, "mpirun", NO_RANGE,
-      "what starts the processes inside the job", { "mpirun", "srun" } },
+    { KEY(launch.slurm, start), CONF_ENUM, "srun", NO_RANGE,
+      "what starts the processes inside the job. With mpirun, SLURM's end of a job (scancel, "
+      "pre-emption) reaches mpirun's daemons as well, and nothing is saved", { "mpirun", "srun" } },
     { KEY(launch.slurm, mpi), CONF_WORD, "pmix", NO_RANGE, "`srun --mpi`", { 0 } },
     { KEY(launch.slurm, signal_s), CONF_INT, "auto", 30, 65535, "seconds",
       "before the end of the time limit that the run saves; auto: twice the time of a save and that "

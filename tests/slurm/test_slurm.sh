@@ -55,9 +55,9 @@ ends() {
 expect_said() { if said "$2" "$3"; then ok "$2: $1"; else failed "$2: $1" "not said: $3"; fi; }
 
 # --- the end of the time (as the signal that SLURM sends before it), and a requeue --------
-submit limit launch.slurm.start=srun && reached limit 9
+submit limit && reached limit 9
 scancel --signal=USR1 --batch "$(job limit)"
-submit again && cluster_wait 30 said limit 'in the queue again'
+submit again launch.slurm.start=mpirun && cluster_wait 30 said limit 'in the queue again'
 expect_said "both nodes" limit 'SLURM job [0-9]* on n\[1-2\]: 2 nodes, 4 processes'
 expect_said "saved where the signal came" limit 'committed step 1[01] root'
 reached again 9
@@ -92,7 +92,7 @@ expect_text "series: only what is missing" 'an array of 1;' "$WORK/out"
 check "series: 4 runs again" cluster_wait 60 all_done 4
 
 # --- a chain, and scancel --------------------------------------------------------------------
-submit chain launch.slurm.chain=true && reached chain 9
+submit chain launch.slurm.chain=true launch.slurm.start=mpirun && reached chain 9
 first=$(grep -o 'submit.*' "$WORK/chain/launch.jsonl" | sed -n 's/.*"id":"\([0-9]*\)".*/\1/p')
 differ "chain: the next job waits" "$(job chain)" "$first"
 scancel --signal=USR1 --batch "$first"
