@@ -65,10 +65,14 @@ int launch_plan(struct launch *l);
 /* The words of mpirun's command line, or srun's, ended by NULL; one counted block. */
 char **launch_command(const struct launch *l);
 void launch_srun(struct words *w, const struct launch *l);     /* srun.c                          */
+void launch_mpirun(struct words *w, const struct launch *l);   /* with its settings               */
 void launch_program(struct words *w, const struct launch *l);  /* what it starts, with arguments */
 
 /* From now on signals wait for launch_run(). */
 void launch_hold(void);
+
+/* Drop hosts that do not answer, unless none does.  returns how many were dropped */
+int launch_probe(struct launch *l);
 
 /* Run it to its end: signals TERM, INT, HUP and USR1 ask for a checkpoint; crashes are followed by
  * a restart as long as there are new checkpoints.

@@ -25,7 +25,8 @@
 
 enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run */
 #define ORPHANS_S 60       /* for processes whose mpirun is gone to save         */
-#define AGAIN_S 5          /* between signals to a job that was asked to stop    */
+#define AGAIN_S 5          /* between signals to a job that was asked to stop,   */
+#define YOUNG_S 15         /* and half a second where it may not listen yet      */
 
 /* Signals that wait for us, and what was blocked before that. */
 static sigset_t caught, usual;
@@ -73,18 +74,16 @@ static int start(struct job *j, const struct launch *l)
     return j->mpirun > 0 ? OK : fail(ERR_IO, "can't start a process: %s", strerror(e));
 }
 
-/* Wait for a signal, at most so long.  returns 1 if it asks for the end. */
-static int nap(struct job *j, double seconds)
+/* Wait for a signal, at most so long. */
+static void nap(struct job *j, double seconds)
 {
-    const struct timespec t = { (time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds)) };
+    const long ns = (long)(1e9 * (seconds - (double)(time_t)seconds));
+    const struct timespec t = { (time_t)seconds, ns };
     const int sig = sigtimedwait(&caught, NULL, &t);
 
-    if (sig < 0 || sig == SIGCHLD) return 0;
-    if (!j->stop) {
-        j->stop = sig;
-        log_phase("signal %d (%s): asking for a checkpoint and the end", sig, strsignal(sig));
-    }
-    return 1;
+    if (sig < 0 || sig == SIGCHLD || j->stop) return;
+    j->stop = sig;
+    log_phase("signal %d (%s): asking for a checkpoint and the end", sig, strsignal(sig));
 }
 
 /* Everything that has ended.  returns how many children are left, 0 or 1 (some) */
@@ -115,6 +114,7 @@ static void kill_children(void)
 /* To the end of mpirun and of whatever it left behind. */
 static void wait_for(struct job *j)
 {
+    const double begin = clock_s();
     double asked = 0, ended = 0;
     int gone = 0;
 
@@ -122,11 +122,12 @@ static void wait_for(struct job *j)
         const double now = clock_s();
         if (gone && !ended) ended = now;
         if (gone && now - ended > ORPHANS_S) kill_children();
-        if (!gone && j->stop && now - asked >= AGAIN_S) {
+        const double again = now - begin < YOUNG_S ? 0.5 : AGAIN_S;
+        if (!gone && j->stop && now - asked >= again) {
             kill(j->mpirun, SIGUSR1);
             asked = now;
         }
-        if (nap(j, 0.5) && !asked) asked = -AGAIN_S;
+        nap(j, 0.5);
     }
 }
 
@@ -260,6 +261,7 @@ int launch_run(struct launch *l)
                       FRUITLESS);
             break;
         }
+        if (l->n_hosts > 1 && !j.stop && launch_probe(l)) TRY(launch_plan(l));
         const double wait = fruitless > 0 ? (double)(1 << fruitless) : 1;
         log_phase("starting again in %.0f s", wait);
         if (!pause_for(&j, wait) || launch_stopped(dir)) {

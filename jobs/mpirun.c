@@ -89,7 +89,7 @@ void launch_program(struct words *w, const struct launch *l)
     if (o->takeover && !l->starts) word(w, "--takeover");
 }
 
-static void mpirun(struct words *w, const struct launch *l)
+void launch_mpirun(struct words *w, const struct launch *l)
 {
     const struct conf *c = l->conf;
     const char *given = getenv("MPIRUN");
@@ -97,12 +97,17 @@ static void mpirun(struct words *w, const struct launch *l)
     word(w, c->launch.mpirun[0] ? c->launch.mpirun : given && *given ? given : "mpirun");
     if (geteuid() == 0) word(w, "--allow-run-as-root");
     settings(w, c);
+    word_each(w, c->launch.mpirun_args);
+}
+
+static void mpirun(struct words *w, const struct launch *l)
+{
+    launch_mpirun(w, l);
     hosts(w, l);
     word(w, "-n");
     formatted(w, "%d", l->ranks);
     placement(w, l);
     variables(w, l);
-    word_each(w, c->launch.mpirun_args);
     launch_program(w, l);
 }
 

@@ -115,7 +115,8 @@ static void look(struct monitor *m)
 static int nap(const struct monitor *m, double seconds)
 {
     sigset_t term;
-    const struct timespec t = { (time_t)seconds, (long)(1e9 * (seconds - (double)(time_t)seconds)) };
+    const long ns = (long)(1e9 * (seconds - (double)(time_t)seconds));
+    const struct timespec t = { (time_t)seconds, ns };
 
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);

@@ -6,14 +6,13 @@ export OMPI_MCA_mpi_yield_when_idle
 # with '=' are keys.  $FAIL: failpoints.
 launch() {
     launch_dir=$1; shift
-    launch_words=
     for s in "$@" "run.dir=$WORK/$launch_dir"; do
-        case $s in -*) launch_words="$launch_words $s" ;; *=*) launch_words="$launch_words --set $s" ;;
-        *) launch_words="$launch_words $s" ;; esac
+        case $s in -*) ;; *=*) set -- "$@" --set ;; esac
+        set -- "$@" "$s"
+        [ "$s" = "run.dir=$WORK/$launch_dir" ] || shift
     done
-    # shellcheck disable=SC2086
     TTT_FAIL=$FAIL timeout "${LIMIT:-120}" "$TTT" launch "$WORK/run.yaml" \
-        --set launch.bind=false --set launch.kill_wait_s=1 $launch_words \
+        --set launch.bind=false --set launch.kill_wait_s=1 "$@" \
         >"$WORK/$launch_dir.out" 2>"$WORK/$launch_dir.err" </dev/null
 }
 

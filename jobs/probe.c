@@ -1,0 +1,90 @@
+/* Which hosts still answer?  A program that does nothing is started on each, as mpirun starts ours. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "jobs/launch.h"
+#include "src/base/clock.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/store/run_note.h"
+
+#define ANSWER_S 30
+
+static void words(struct words *w, const struct launch *l)
+{
+    launch_mpirun(w, l);
+    pair(w, "--host", l->hosts->name);
+    pair(w, "-n", "1");
+    word(w, "true");
+}
+
+static pid_t ask(const struct launch *l, int host)
+{
+    struct launch one = *l;
+    sigset_t none;
+
+    one.hosts = &l->hosts[host];
+    one.n_hosts = 1;
+    char **v = words_made(words, &one);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        const int null = open("/dev/null", O_RDWR);
+        for (int fd = 0; fd < 3; fd++) dup2(null, fd);
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, NULL);
+        setsid();
+        execvp(v[0], v);
+        _exit(1);
+    }
+    mem_free(v);
+    return pid;
+}
+
+/* How many have not answered yet; a status of 0 is an answer. */
+static int count_silent(pid_t *pid, int *answered, int n)
+{
+    int silent = 0, status;
+
+    for (int i = 0; i < n; i++) {
+        if (pid[i] <= 0) continue;
+        if (waitpid(pid[i], &status, WNOHANG) == pid[i]) {
+            answered[i] = status == 0;
+            pid[i] = 0;
+        } else silent++;
+    }
+    return silent;
+}
+
+int launch_probe(struct launch *l)
+{
+    pid_t *pid = mem_new(l->n_hosts, sizeof *pid, "probes");
+    int *answered = mem_new(l->n_hosts, sizeof *answered, "probes"), lost = 0, good = 0;
+    const double until = clock_s() + ANSWER_S;
+
+    for (int i = 0; i < l->n_hosts; i++)
+        if (!l->hosts[i].lost) pid[i] = ask(l, i);
+    while (count_silent(pid, answered, l->n_hosts) && clock_s() < until)
+        nanosleep(&(struct timespec){ 0, 50000000 }, NULL);
+    for (int i = 0; i < l->n_hosts; i++) {
+        if (pid[i] > 0) {
+            kill(pid[i], SIGKILL);
+            waitpid(pid[i], NULL, 0);
+        }
+        good += answered[i];
+    }
+    /* No answer at all is more likely our network than all of them. */
+    for (int i = 0; good && i < l->n_hosts; i++) {
+        if (l->hosts[i].lost || answered[i]) continue;
+        l->hosts[i].lost = 1;
+        lost++;
+        log_warn("%s does not answer: going on without it", l->hosts[i].name);
+        run_note(l->conf->run.dir, "lost", json_pack("{s:s}", "host", l->hosts[i].name));
+    }
+    mem_free(pid);
+    mem_free(answered);
+    return lost;
+}

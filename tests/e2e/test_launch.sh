@@ -1,0 +1,218 @@
+# ttt launch: what it refuses, what it survives, how it ends; ttt status and ttt stop; one writer.
+#
+#   SIGNALS=10   at random moments (100 for the full proof)
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tiny.sh"
+. "$(dirname "$0")/launch.sh"
+command -v mpirun >/dev/null || { echo "# no mpirun"; finish; }
+SIGNALS=${SIGNALS:-10}
+make_data
+make_config "$WORK/run.yaml"
+
+# --- what is wrong is found before anything starts ------------------------------------------
+# refused CODE NAME PATTERN [WORD ...]
+refused() {
+    code=$1; name=$2; pattern=$3; shift 3
+    launch refused "$@"
+    equal "$name: exit code" "$?" "$code"
+    expect_text "$name: said" "$pattern" "$WORK/refused.err"
+    [ ! -e "$WORK/refused/fence" ] && ok "$name: nothing was started" ||
+        failed "$name" "something was started"
+}
+refused 78 "configuration" "train.stepz: expected a known key" train.stepz=3
+refused 66 "data" "nowhere: no such data set" data.train="$WORK/nowhere"
+refused 78 "vocabulary" "model.vocab is 99" model.vocab=99
+refused 78 "grid" "grid 2x2x1 has 4 processes, 3 were asked for" -n 3 --grid 2x2x1
+refused 78 "grid and layers" "layers" --grid 1x3x1
+refused 71 "memory" "wants .* of memory on a machine of" model.layers=1000 model.width=16384 \
+    model.ffn_width=65536 --grid 2x1x1
+refused 74 "disk" "are free, .* checkpoints to come may need" checkpoint.keep=1000000 model.width=1024
+refused 78 "hosts" "'no host' is not the name of a host" "launch.hosts=a:2,no host"
+printf 'node1 slots=2\nnode2 slots=x\n' >"$WORK/hosts"
+refused 78 "hostfile" "node2: 'x' is not a number of slots" --hostfile "$WORK/hosts"
+cp -r "$WORK/train" "$WORK/hurt"
+shard=$(find "$WORK/hurt" -name '*.tts' | head -n 1)
+printf 'x' | dd of="$shard" bs=1 seek=20 conv=notrunc 2>/dev/null
+refused 65 "shard" "$shard" data.train="$WORK/hurt"
+launch dry -n 4 --dry-run
+expect_text "dry run: a command line" "^mpirun .* -n 4 .* train .*run.yaml .*--grid [124]x[12]x1" "$WORK/dry.out"
+launch dry --hostfile /dev/null --dry-run
+equal "a hostfile without hosts" "$?" 66
+launch dry --hosts a:1,b:2 --dry-run
+expect_text "hosts" "--host a:1,b:2 -n 3 " "$WORK/dry.out"
+
+# --- crashes ----------------------------------------------------------------------------------
+sets="train.steps=30 log.every_steps=10"
+# shellcheck disable=SC2086
+launch whole -n 2 $sets
+equal "uninterrupted" "$?" 0
+root=$(root_of whole)
+expect_text "uninterrupted: where it begins" "whole: no checkpoint, the run begins at step 0" "$WORK/whole.err"
+
+# shellcheck disable=SC2086
+FAIL="train.step@1#23=kill" launch killed -n 2 $sets
+equal "a killed rank: exit code" "$?" 0
+equal "a killed rank: started again" "$(notes killed start restarts | tr '\n' ' ')" "0 1 "
+equal "a killed rank: from step 20" "$(notes killed exit committed | head -n 1)" 20
+equal "a killed rank: same root" "$(root_of killed)" "$root"
+
+# shellcheck disable=SC2086
+FAIL="train.step@0#25=sleep:1500" launch mpirun -n 2 $sets &
+pid=$!
+await_step mpirun 23
+kill -9 "$(pgrep -f "^mpirun .*run.dir=$WORK/mpirun( |\$)")"
+wait $pid
+equal "a killed mpirun: exit code" "$?" 0
+equal "a killed mpirun: same root" "$(root_of mpirun)" "$root"
+
+# shellcheck disable=SC2086
+FAIL="train.step@0#25=sleep:1500" launch launcher -n 2 $sets &
+pid=$!
+await_step launcher 23
+kill -9 "$(launcher_of launcher)"
+wait $pid 2>/dev/null
+i=0
+while [ -n "$(ranks_of launcher)" ] && [ $i -lt 200 ]; do sleep 0.1; i=$((i + 1)); done
+equal "a killed launcher: its processes leave" "$(ranks_of launcher | wc -l)" 0
+equal "a killed launcher: and save" "$(ls "$WORK/launcher/ckpt" | tail -n 1)" "step-000000000025.a0001"
+# shellcheck disable=SC2086
+launch launcher -n 2 $sets
+expect_text "a killed launcher: the next one goes on" "goes on from .*: step 25 root" "$WORK/launcher.err"
+equal "a killed launcher: same root" "$(root_of launcher)" "$root"
+
+FAIL="train.step@1#3=kill" launch loop -n 2
+equal "the same crash again and again: exit code" "$?" 93
+equal "the same crash again and again: three restarts" "$(notes loop start restarts | tr '\n' ' ')" "0 1 2 3 "
+FAIL="nan-weight:model.norm.weight#*=err" launch nan -n 2 train.max_bad_steps=3
+equal "a run that diverges: exit code" "$?" 87
+equal "a run that diverges is not started again" "$(notes nan start restarts)" 0
+
+# --- signals ------------------------------------------------------------------------------------
+last_step() { sed -n 's/.*"kind":"step","step":\([0-9]*\).*/\1/p' "$WORK/$1/metrics.jsonl" 2>/dev/null | tail -n 1; }
+newest() { find "$WORK/$1/ckpt" -name MANIFEST 2>/dev/null | sed 's/.*step-0*\([0-9]*\)\.a.*/\1/' | sort -n | tail -n 1; }
+long="train.steps=400 log.every_steps=100 checkpoint.every_steps=0 checkpoint.background=true"
+# shellcheck disable=SC2086
+launch long -n 2 $long
+root=$(root_of long)
+awk -v n="$SIGNALS" 'BEGIN { srand(11); split("TERM INT USR1 HUP", s)
+    for (i = 0; i < 4 * n; i++) printf "%.3f %s %.3f\n", 2.2 * rand(), s[1 + int(4 * rand())], 0.5 * rand() }' >"$WORK/times"
+sent=0; runs=1; wrong=0; lost=0; other=0
+while [ $sent -lt "$SIGNALS" ] && read -r delay signal more; do
+    # shellcheck disable=SC2086
+    launch s$runs -n 2 $long &
+    pid=$!
+    sleep "$delay"
+    kill -"$signal" "$(launcher_of s$runs)" 2>/dev/null
+    sleep "$more"
+    kill -TERM "$(launcher_of s$runs)" 2>/dev/null
+    wait $pid; code=$?
+    if [ $code = 0 ]; then
+        [ "$(root_of s$runs)" = "$root" ] || other=$((other + 1))
+        runs=$((runs + 1))
+        continue
+    fi
+    sent=$((sent + 1))
+    [ $code = 85 ] || { wrong=$((wrong + 1)); echo "# $signal after $delay s: exit $code" >&2; tail -n 5 "$WORK/s$runs.err" >&2; }
+    [ "$(last_step s$runs)" = "$(newest s$runs)" ] || {
+        lost=$((lost + 1)); echo "# $signal after $delay s: step $(last_step s$runs), saved $(newest s$runs)" >&2
+    }
+done <"$WORK/times"
+equal "signals, each followed by another" "$sent" "$SIGNALS"
+equal "signals: exit codes other than 85" "$wrong" 0
+equal "signals: steps lost" "$lost" 0
+# shellcheck disable=SC2086
+launch s$runs -n 2 $long
+equal "signals: same root" "$(root_of s$runs)" "$root"
+equal "signals: other roots" "$other" 0
+echo "# $sent signals in $runs runs"
+
+# --- one writer ------------------------------------------------------------------------------------
+slow="train.steps=20 checkpoint.every_steps=5"
+# shellcheck disable=SC2086
+trained "alone" alone $slow
+pids=
+for i in $(seq 20); do
+    "$TTT" train "$WORK/run.yaml" --set train.steps=20 --set checkpoint.every_steps=5 \
+        --set run.dir="$WORK/many" >"$WORK/many.out$i" 2>"$WORK/many.err$i" &
+    pids="$pids $!"
+done
+done_by=0; refused=0
+for p in $pids; do
+    wait "$p"
+    case $? in 0) done_by=$((done_by + 1)) ;; 75) refused=$((refused + 1)) ;; esac
+done
+# One that starts when another has finished finds the run finished.
+equal "20 starts at once: all refused or done" "$((done_by + refused))" 20
+equal "20 starts at once: one lineage" "$(cat "$WORK"/many.out* | grep -c committed)" 4
+equal "20 starts at once: each step once" "$(values many step | tr '\n' ' ')" "$(seq 20 | tr '\n' ' ')"
+cat "$WORK"/many.out* >"$WORK/many.out"; : >"$WORK/many.err"
+equal "20 starts at once: same root" "$(ls "$WORK/many/ckpt" | tail -n 1) $(root_of many)" \
+    "$(ls "$WORK/alone/ckpt" | tail -n 1) $(root_of alone)"
+
+# shellcheck disable=SC2086
+(TTT_FAIL="train.step#8=sleep:2500"; export TTT_FAIL; train over $slow; exit $?) &
+pid=$!
+await_step over 7
+cp "$WORK/over.out" "$WORK/first.out"
+"$TTT" launch "$WORK/run.yaml" --set run.dir="$WORK/over" 2>"$WORK/err"
+equal "a second start: exit code" "$?" 75
+expect_text "a second start: says whose run it is" "belongs to another process (process [0-9]* on .*--takeover"
+"$TTT" train "$WORK/run.yaml" --takeover --set run.dir="$WORK/over" --set train.steps=20 \
+    --set checkpoint.every_steps=5 >"$WORK/second.out" 2>"$WORK/second.err"
+equal "a takeover: exit code" "$?" 0
+wait $pid
+equal "a takeover: the first one's exit code" "$?" 75
+equal "a takeover: the first one committed nothing more" "$(grep -c 'committed' "$WORK/over.out")" 1
+equal "a takeover: same root" "$(sed -n 's/^committed step 20 root //p' "$WORK/second.out")" "$(root_of alone)"
+
+# --- status and stop ---------------------------------------------------------------------------------
+state() { "$TTT" status --json "$WORK/$1" | sed -n 's/^ *"state": "\(.*\)",/\1/p'; }
+equal "status: finished" "$(state killed)" finished
+equal "status: failed" "$(state nan)" failed
+launch asked -n 2 train.steps=100000 log.every_steps=10000 &
+pid=$!
+await_step asked 10
+equal "status: running" "$(state asked)" running
+check "stop" "$TTT" stop --wait "$WORK/asked"
+wait $pid
+equal "stop: exit code" "$?" 85
+equal "stop: no step is lost" "$(last_step asked)" "$(newest asked)"
+equal "status: saved" "$(state asked)" saved
+train gone &
+pid=$!
+await_step gone 2
+# shellcheck disable=SC2046
+kill -9 $(pgrep -f "$TTT train .*run.dir=$WORK/gone") 2>/dev/null
+wait $pid 2>/dev/null
+case $(state gone) in crashed | finished) ok "status: crashed" ;; *) failed "status: crashed" "$(state gone)" ;; esac
+"$TTT" status "$WORK" >"$WORK/out"
+expect_text "status: a table of all runs" "^asked *saved .*/100000" "$WORK/out"
+name="status: no such run" expect_exit 66 "$TTT" status "$WORK/nothing"
+
+# --- fewer machines ---------------------------------------------------------------------------------
+# Two names for this machine; one of them stops to answer.
+if [ "$(id -u)" = 0 ] && unshare --uts true 2>/dev/null; then
+    cat >"$WORK/agent" <<END
+#!/bin/sh
+host=\$1; shift
+[ -e "$WORK/down.\$host" ] && exit 255
+exec unshare --uts sh -c "hostname \$host; \$*"
+END
+    chmod +x "$WORK/agent"
+    sets="train.steps=60 log.every_steps=20"
+    # shellcheck disable=SC2086
+    trained "60 steps" sixty $sets
+    # shellcheck disable=SC2086
+    FAIL="train.step@3#30=sleep:1500" launch fewer --hosts nodea:3,nodeb:1 $sets \
+        "launch.mpirun_args=--mca plm_rsh_agent $WORK/agent --mca btl self,tcp" &
+    pid=$!
+    await_step fewer 28
+    : >"$WORK/down.nodeb"
+    kill -9 "$(ranks_of fewer | tail -n 1)"
+    wait $pid
+    equal "a lost host: exit code" "$?" 0
+    equal "a lost host: named" "$(notes fewer lost host)" nodeb
+    equal "a lost host: 4 processes, then 3" "$(notes fewer start ranks | tr '\n' ' ')" "4 3 "
+    equal "a lost host: same root" "$(root_of fewer)" "$(root_of sixty)"
+fi
+finish
