@@ -233,15 +233,17 @@ static void cutting_changes_no_bit(void **state)
             assert_true(same(whole.o, cut.o, whole.nq));
             arrays_done(&cut);
         }
-        omp_set_num_threads(3);
-        arrays_init(&cut, &shapes[i]);
-        in_slices(&cut, shapes[i].L);
-        assert_true(same(whole.o, cut.o, whole.nq) && same(whole.dq, cut.dq, whole.nq) &&
-                    same(whole.dk, cut.dk, whole.nkv) && same(whole.dv, cut.dv, whole.nkv));
-        cut.o[0] += (real)1e-3;
-        assert_false(same(whole.o, cut.o, whole.nq));
+        for (int threads = 1; threads <= 9; threads += 4) {  /* fewer and more than groups */
+            omp_set_num_threads(threads);
+            arrays_init(&cut, &shapes[i]);
+            in_slices(&cut, shapes[i].L);
+            assert_true(same(whole.o, cut.o, whole.nq) && same(whole.dq, cut.dq, whole.nq) &&
+                        same(whole.dk, cut.dk, whole.nkv) && same(whole.dv, cut.dv, whole.nkv));
+            cut.o[0] += (real)1e-3;
+            assert_false(same(whole.o, cut.o, whole.nq));
+            arrays_done(&cut);
+        }
         omp_set_num_threads(before);
-        arrays_done(&cut);
         arrays_done(&whole);
     }
 }

@@ -1,0 +1,156 @@
+#include "src/kernels/attention.h"
+
+#include <string.h>
+
+#include "src/kernels/attention_parts.h"
+#include "src/kernels/lanes.h"
+#include "src/kernels/smm.h"
+
+/* P = exp(S - lse);  dS = P (dP - D): s becomes P, p (dP before) becomes dS.           [E62] */
+CLONES
+static void unsoften(real *restrict s, real *restrict p, const real *restrict lse,
+                     const real *restrict d)
+{
+    for (int k = 0; k < BLOCK; k++)
+        for (int i = 0; i < BLOCK; i++) {
+            const real x = vexp(s[k * BLOCK + i] - lse[i]);
+            s[k * BLOCK + i] = x;
+            p[k * BLOCK + i] = x * (p[k * BLOCK + i] - d[i]);
+        }
+}
+
+/* What backward needs of queries [t, t + n) of a head, as block i of the chunk. */
+static void load_queries(const struct attention *a, const struct local *l, const real *dout, int i,
+                         int64_t row, int h, int n)
+{
+    const int F = a->F, ld = a->G * a->R * F;
+    const int64_t from = row * ld + (int64_t)h * F, tile = (int64_t)i * BLOCK * F;
+    const int heads = a->G * a->R;
+    real *lse = l->lse + i * BLOCK, *d = l->d + i * BLOCK;
+
+    attention_load(l->qt + tile, l->q + tile, a->q + from, n, F, ld, 1 / vsqrt((real)F));
+    attention_load(l->ot + tile, l->go + tile, dout + from, n, F, ld, 1);
+    memset(l->gq + tile, 0, (size_t)(BLOCK * F) * sizeof(real));
+    for (int k = 0; k < BLOCK; k++) lse[k] = d[k] = 0;
+    memcpy(lse, a->lse + (row / a->T * heads + h) * a->T + row % a->T, (size_t)n * sizeof *lse);
+    for (int k = 0; k < n; k++) {
+        const real *o_n = a->o + from + (int64_t)k * ld, *do_n = l->go + tile + k * F;
+        double sum;
+        LANE_SUM(sum, f, F, (double)o_n[f] * (double)do_n[f]);
+        d[k] = (real)sum;
+    }
+}
+
+/* Blocks [i0, i0 + n) of the queries of head h with blocks [j0, j1) of the keys.  dq, drows (rows of
+ * dpast): NULL: not wanted. */
+struct part { int b, h, i0, n; int64_t j0, j1; real *dq, *drows; };
+
+/* Block j of the keys with block i of the part's queries, the first of which is token `first`. */
+static void backward_tile(const struct attention *a, const struct local *l, const struct part *p,
+                          const real *kv, int64_t j, int i, int64_t first)
+{
+    const int F = a->F;
+    const int64_t tile = (int64_t)i * BLOCK * F;
+    const struct smm_shape to_keys = { BLOCK, F, BLOCK, F, BLOCK, F, 1, 0 };
+    const struct smm_shape to_queries = { BLOCK, F, BLOCK, F, BLOCK, 2 * F, 1, 1 };
+
+    attention_scores(l->s, kv, l->qt + tile, F);
+    attention_scores(l->p, kv + F, l->ot + tile, F);
+    if ((j + 1) * BLOCK > first) attention_mask(l->s, first - j * BLOCK);
+    unsoften(l->s, l->p, l->lse + i * BLOCK, l->d + i * BLOCK);
+    if (p->drows) smm_block(l->dv, l->s, l->go + tile, &to_keys);
+    if (p->drows) smm_block(l->dk, l->p, l->q + tile, &to_keys);
+    if (p->dq) smm_block(l->gq + tile, l->p, kv, &to_queries);
+}
+
+static void add_rows(real *drow, const struct local *l, int64_t n, int F)
+{
+    for (int64_t k = 0; k < n; k++)
+        for (int f = 0; f < F; f++) {
+            drow[k * 2 * F + f] += l->dk[k * F + f];
+            drow[k * 2 * F + F + f] += l->dv[k * F + f];
+        }
+}
+
+static void backward_part(const struct attention *a, const struct local *l, const struct part *p,
+                          const real *dout)
+{
+    const int F = a->F, ld = a->G * a->R * F, t0 = p->i0 * BLOCK;
+    const real *rows = attention_rows(a, p->b, p->h / a->R), scale = 1 / vsqrt((real)F);
+    const int queries = at_most(p->n * BLOCK, a->T - t0);
+    const int64_t row = (int64_t)p->b * a->T + t0, end = a->pos + t0 + queries;
+
+    if (p->j0 * BLOCK >= end) return;
+    for (int i = 0; i < p->n; i++)
+        load_queries(a, l, dout, i, row + i * BLOCK, p->h, at_most(queries - i * BLOCK, BLOCK));
+    for (int64_t j = p->j0; j < p->j1 && j * BLOCK < end; j++) {
+        const real *kv = attention_keys(a, l, rows, j);
+        const int64_t left = a->pos + a->T - j * BLOCK;
+        memset(l->dk, 0, (size_t)(BLOCK * F) * sizeof *l->dk);
+        memset(l->dv, 0, (size_t)(BLOCK * F) * sizeof *l->dv);
+        for (int i = 0; i < p->n; i++) {
+            const int64_t first = a->pos + t0 + (int64_t)i * BLOCK;
+            if (j * BLOCK < first + BLOCK) backward_tile(a, l, p, kv, j, i, first);
+        }
+        if (p->drows) add_rows(p->drows + j * BLOCK * 2 * F, l, left < BLOCK ? left : BLOCK, F);
+    }
+    for (int k = 0; p->dq && k < queries; k++)
+        for (int f = 0; f < F; f++)
+            p->dq[(row + k) * ld + (int64_t)p->h * F + f] = scale * l->gq[(int64_t)k * F + f];
+}
+
+/* All queries with keys [j0, j1) of group bg, head after head. */
+static void backward_keys(const struct attention *a, int bg, int64_t j0, int64_t j1, real *dq,
+                          real *dpast, const real *dout)
+{
+    const struct local l = attention_local(a, 1);
+    const int blocks = attention_blocks(a->T);
+    struct part p = { .b = bg / a->G, .j0 = j0, .j1 = j1, .dq = dq,
+                      .drows = dpast + (int64_t)bg * a->room * 2 * a->F };
+
+    for (int r = 0; r < a->R; r++) {
+        p.h = bg % a->G * a->R + r;
+        for (p.i0 = 0; p.i0 < blocks; p.i0 += CHUNK) {
+            p.n = at_most(blocks - p.i0, CHUNK);
+            backward_part(a, &l, &p, dout);
+        }
+    }
+}
+
+/* Block i of the queries of head bh with all keys. */
+static void backward_queries(const struct attention *a, int bh, int i, int64_t keys, real *dq,
+                             const real *dout)
+{
+    const struct local l = attention_local(a, 1);
+    const int heads = a->G * a->R;
+    const struct part p = { .b = bh / heads, .h = bh % heads, .i0 = i, .n = 1, .j1 = keys,
+                            .dq = dq };
+    backward_part(a, &l, &p, dout);
+}
+
+/* Groups are five products each, one after the other in a thread.  Many threads rather make scores
+ * twice, seven products: dq by blocks of queries, then dk and dv by KEYS blocks of keys.  Every sum
+ * has the same order in both. */
+void attention_backward(const struct attention *a, real *dq, real *dpast, const real *dout)
+{
+    enum { KEYS = 8 };
+    const int groups = a->B * a->G, heads = groups * a->R, threads = omp_get_max_threads();
+    const int blocks = attention_blocks(a->T);
+    const int64_t keys = (a->pos + a->T + BLOCK - 1) / BLOCK, spans = (keys + KEYS - 1) / KEYS;
+
+    if (5 * ((groups + threads - 1) / threads) * threads <= 7 * groups) {
+        #pragma omp parallel for schedule(dynamic)
+        for (int bg = 0; bg < groups; bg++) backward_keys(a, bg, 0, keys, dq, dpast, dout);
+        return;
+    }
+    #pragma omp parallel
+    {
+        #pragma omp for schedule(dynamic) nowait
+        for (int64_t k = 0; k < (int64_t)heads * blocks; k++)
+            backward_queries(a, (int)(k % heads), (int)(blocks - 1 - k / heads), keys, dq, dout);
+        #pragma omp for schedule(dynamic)
+        for (int64_t k = 0; k < groups * spans; k++)
+            backward_keys(a, (int)(k % groups), k / groups * KEYS, (k / groups + 1) * KEYS, NULL,
+                          dpast, dout);
+    }
+}

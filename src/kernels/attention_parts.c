@@ -1,0 +1,111 @@
+#include "src/kernels/attention_parts.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#include "src/kernels/smm.h"
+
+/* --- a thread's arrays ------------------------------------------------------ */
+
+/* Blocks of queries that a thread holds. */
+static int held_blocks(int T) { return attention_blocks(T) < CHUNK ? attention_blocks(T) : CHUNK; }
+
+static int64_t local_at(struct local *l, real *p, int T, int F, int backward)
+{
+    const int64_t n = backward ? held_blocks(T) : 1, tile = (int64_t)BLOCK * F;
+    const int64_t back = backward ? 1 : 0;
+    int64_t used = 0;
+    const struct { real **to; int64_t n; } arrays[] = {
+        { &l->kv, 2 * tile }, { &l->s, BLOCK * BLOCK }, { &l->p, back * BLOCK * BLOCK },
+        { &l->qt, n * tile }, { &l->ot, n * tile }, { &l->q, back * n * tile },
+        { &l->go, back * n * tile }, { &l->gq, back * n * tile }, { &l->lse, back * n * BLOCK },
+        { &l->d, back * n * BLOCK }, { &l->dk, back * tile }, { &l->dv, back * tile },
+        { &l->m, BLOCK }, { &l->l, BLOCK }, { &l->shrink, BLOCK },
+    };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+        *arrays[i].to = p ? p + used : NULL;
+        used += align_reals(arrays[i].n);
+    }
+    return used;
+}
+
+int64_t attention_scratch(int T, int F, int backward)
+{
+    struct local l;
+    return local_at(&l, NULL, T, F, backward);
+}
+
+struct local attention_local(const struct attention *a, int backward)
+{
+    struct local l;
+    const int64_t each = attention_scratch(a->T, a->F, backward);
+    local_at(&l, a->scratch + omp_get_thread_num() * each, a->T, a->F, backward);
+    return l;
+}
+
+/* --- rows ------------------------------------------------------------------- */
+
+void attention_append(real *past, const real *k, const real *v, int B, int T, int G, int F,
+                      int64_t pos, int64_t room)
+{
+    const size_t bytes = (size_t)F * sizeof(real);
+    #pragma omp parallel for schedule(static) if (T > 16)
+    for (int64_t n = 0; n < (int64_t)B * T; n++)
+        for (int g = 0; g < G; g++) {
+            real *row = past + ((n / T * G + g) * room + pos + n % T) * 2 * F;
+            memcpy(row, k + (n * G + g) * F, bytes);
+            memcpy(row + F, v + (n * G + g) * F, bytes);
+        }
+}
+
+void attention_take(real *dk, real *dv, const real *dpast, int B, int T, int G, int F, int64_t pos,
+                    int64_t room)
+{
+    const size_t bytes = (size_t)F * sizeof(real);
+    #pragma omp parallel for schedule(static) if (T > 16)
+    for (int64_t n = 0; n < (int64_t)B * T; n++)
+        for (int g = 0; g < G; g++) {
+            const real *row = dpast + ((n / T * G + g) * room + pos + n % T) * 2 * F;
+            memcpy(dk + (n * G + g) * F, row, bytes);
+            memcpy(dv + (n * G + g) * F, row + F, bytes);
+        }
+}
+
+/* --- blocks ------------------------------------------------------------------ */
+
+const real *attention_keys(const struct attention *a, const struct local *l, const real *rows,
+                           int64_t j)
+{
+    const int64_t left = a->pos + a->T - j * BLOCK, width = 2 * (int64_t)a->F;
+    if (left >= BLOCK) return rows + j * BLOCK * width;
+    memcpy(l->kv, rows + j * BLOCK * width, (size_t)(left * width) * sizeof *rows);
+    memset(l->kv + left * width, 0, (size_t)((BLOCK - left) * width) * sizeof *rows);
+    return l->kv;
+}
+
+CLONES
+void attention_load(real *restrict yt, real *restrict y, const real *restrict x, int n, int F,
+                    int ld, real scale)
+{
+    for (int i = 0; i < n; i++)
+        for (int f = 0; f < F; f++) yt[f * BLOCK + i] = scale * x[(int64_t)i * ld + f];
+    for (int f = 0; f < F; f++)
+        for (int i = n; i < BLOCK; i++) yt[f * BLOCK + i] = 0;
+    if (!y) return;
+    for (int i = 0; i < n; i++)
+        for (int f = 0; f < F; f++) y[i * F + f] = scale * x[(int64_t)i * ld + f];
+    memset(y + n * F, 0, (size_t)((BLOCK - n) * F) * sizeof *y);
+}
+
+void attention_mask(real *s, int64_t ahead)
+{
+    for (int k = 0; k < BLOCK; k++)
+        for (int i = 0; i < BLOCK && k > ahead + i; i++) s[k * BLOCK + i] = -(real)INFINITY;
+}
+
+void attention_scores(real *s, const real *rows, const real *qt, int F)
+{
+    const struct smm_shape shape = { BLOCK, BLOCK, F, BLOCK, 2 * F, BLOCK, 0, 0 };
+    smm_block(s, rows, qt, &shape);
+}

@@ -1,0 +1,51 @@
+/* attention_parts.h -- inside attention: a thread's arrays and what forward and backward do to them
+ * alike (attention.c, attention_backward.c). */
+#ifndef ATTENTION_PARTS_H
+#define ATTENTION_PARTS_H
+
+#include "src/kernels/attention.h"
+
+enum { BLOCK = ATTENTION_BLOCK };
+
+/* Blocks of queries that backward holds at once. */
+#define CHUNK 16
+
+struct local {
+    real *kv;                  /* (BLOCK, 2F) the last keys, filled up with zeros     */
+    real *s, *p;               /* (BLOCK keys, BLOCK queries)                         */
+    real *qt, *ot;             /* (F, BLOCK); in backward (CHUNK, F, BLOCK): q', dO'  */
+    real *q, *go, *gq;         /* (CHUNK, BLOCK, F) q / sqrt(F), dO, dq: backward     */
+    real *lse, *d;             /* (CHUNK, BLOCK)                                      */
+    real *dk, *dv;             /* (BLOCK, F)                                          */
+    real *m, *l, *shrink;      /* (BLOCK)                                             */
+};
+
+/* Those of the calling thread. */
+struct local attention_local(const struct attention *a, int backward);
+
+/* Blocks of T queries. */
+static inline int attention_blocks(int T) { return (T + BLOCK - 1) / BLOCK; }
+
+/* Rows of sequence b and group g in the past. */
+static inline const real *attention_rows(const struct attention *a, int b, int g)
+{
+    return a->past + ((int64_t)b * a->G + g) * a->room * 2 * a->F;
+}
+
+/* Keys and values of block j.  Behind the last token they are zero: what stands there in the past
+ * may be anything, NaN too. */
+const real *attention_keys(const struct attention *a, const struct local *l, const real *rows,
+                           int64_t j);
+
+/* yt (F,BLOCK) = scale x' of n rows, ld apart; zero behind them.  y (BLOCK,F), or NULL: the same,
+ * not turned. */
+void attention_load(real *yt, real *y, const real *x, int n, int F, int ld, real scale);
+
+/* s (keys,queries) = rows of a block (keys, F of 2F) times qt. */
+void attention_scores(real *s, const real *rows, const real *qt, int F);
+
+/* Scores of keys that a query may not see become minus infinity: key k of the block comes behind
+ * query i when k > ahead + i. */
+void attention_mask(real *s, int64_t ahead);
+
+#endif
