@@ -32,6 +32,7 @@ BLAS_CFLAGS    ?= $(call pkg,--cflags,openblas)
 BLAS_LIBS      ?= $(or $(call pkg,--libs,openblas),-lopenblas)
 DNNL_CFLAGS    ?=
 DNNL_LIBS      ?= -ldnnl
+SCALAPACK_LIBS ?= $(or $(filter -lscalapack%,$(call pkg,--libs-only-l,scalapack-openmpi)),-lscalapack)
 XSMM_CFLAGS    ?=
 XSMM_LIBS      ?= -lxsmm
 HWLOC_CFLAGS   ?= $(call pkg,--cflags,hwloc)
@@ -104,7 +105,7 @@ $(BUILD)/src/base/build_info.o: CPPFLAGS += -DTTT_VERSION='"$(VERSION)"'
 FORCE:
 
 $(BUILD)/ttt: $(call obj,$(app) $(dist) $(local))
-	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(SCALAPACK_LIBS) $(LDLIBS)
 
 # Unit tests and benchmarks link everything that needs no MPI.
 $(BUILD)/tests/%.o: CPPFLAGS += $(CMOCKA_CFLAGS)
@@ -114,7 +115,7 @@ $(BUILD)/tests/mpi/%.o: tests/mpi/%.c
 	@mkdir -p $(@D)
 	$(call say,MPICC)$(MPICC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(BUILD)/tests/mpi/%: $(BUILD)/tests/mpi/%.o $(call obj,$(tlib) $(dist) $(local))
-	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LDLIBS)
+	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(SCALAPACK_LIBS) $(LDLIBS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 

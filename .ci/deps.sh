@@ -3,7 +3,7 @@
 # Nothing happens when all are there.  Missing ones are installed as root or with
 # sudo; where neither works they are listed, and the exit code is 1.
 packages="gcc g++ make pkg-config git
-    libopenmpi-dev openmpi-bin libopenblas-dev libdnnl-dev libxsmm-dev
+    libopenmpi-dev openmpi-bin libopenblas-dev libscalapack-openmpi-dev libdnnl-dev libxsmm-dev
     libzstd-dev libyaml-dev libxxhash-dev libjansson-dev libsentencepiece-dev
     libhwloc-dev libcmocka-dev bible-kjv procps slurm-wlm munge"
 

@@ -1,0 +1,34 @@
+/* lapack.h -- factorizations of one matrix, row-major, on the calling thread.
+ *
+ * The only prototypes of LAPACK.  It works by columns, so it sees the transpose: where it makes
+ * columns, the functions here make rows.  Calls depend on shapes alone, and gemm_start() keeps
+ * OpenBLAS on one thread, so that equal matrices give equal bits.
+ *
+ * All return 0; a number > 0 if the algorithm failed (LAPACK's info); LAPACK_NOT_FINITE if the
+ * matrix holds NaN or Inf, which LAPACK would not survive everywhere.  Outputs mean nothing then.
+ */
+#ifndef LAPACK_H
+#define LAPACK_H
+
+#include <stdint.h>
+
+#include "src/base/real.h"
+
+#define LAPACK_NOT_FINITE (-1)
+
+/* Are all n values finite? */
+int all_finite(const real *v, int64_t n);
+
+/* Eigenvectors of symmetric A (n,n): its rows become them, longest first; lambda (n) [out]
+ * descending.  Local. */
+int lapack_eigen(real *A, real *lambda, int n);
+
+/* The rows of A (m,n), m <= n, become orthonormal, each in the span of itself and those above it:
+ * A = R' Q by Householder's method, A <- Q.  diag (m) [out]: R's diagonal, whose signs the method
+ * leaves open.  Local. */
+int lapack_orthonormal(real *A, real *diag, int m, int n);
+
+/* Singular values of A (m,n), descending; A is lost.  s (min(m, n)) [out].  Local. */
+int lapack_singular(real *s, real *A, int m, int n);
+
+#endif
