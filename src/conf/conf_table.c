@@ -130,7 +130,10 @@ const struct conf_key conf_keys[] = {
       "model whose weights are the start: a checkpoint, run folder or Hugging Face folder; "
       "empty: random", { 0 } },
 
-    { KEY(optim, lr), CONF_DOUBLE, "3e-3", 0, 1e3, "", "peak learning rate of AdamW", { 0 } },
+    { KEY(optim, kind), CONF_ENUM, "adamw", NO_RANGE,
+      "adamw; soap: Adam in the eigenbasis of Shampoo's factors for every matrix, AdamW for the "
+      "rest", { "adamw", "soap" } },
+    { KEY(optim, lr), CONF_DOUBLE, "3e-3", 0, 1e3, "", "peak learning rate", { 0 } },
     { KEY(optim, min_lr), CONF_DOUBLE, "1e-5", 0, 1e3, "", "learning rate where the cosine ends",
       { 0 } },
     { KEY(optim, warmup_steps), CONF_INT, "auto", 0, 1e12, "updates",
@@ -150,6 +153,16 @@ const struct conf_key conf_keys[] = {
     { KEY(optim, inner_start), CONF_DOUBLE, "1", 0, 1, "",
       "inner learning rate at the first update, as a share of model.inner_lr; it grows to all of it "
       "over warmup_steps. The paper: 1 for TTT-Linear, 0.1 for TTT-MLP", { 0 } },
+    { KEY(optim, max_dim), CONF_INT, "2048", 2, 65536, "",
+      "soap: largest side of a matrix that has a factor; a wider matrix is rotated on its other "
+      "side alone", { 0 } },
+    { KEY(optim, whole_dim), CONF_INT, "4096", 2, 65536, "",
+      "soap: a matrix with a larger factor is decomposed by all processes of its layer together, "
+      "and its bits then depend on how many they are", { 0 } },
+    { KEY(optim, precondition_every), CONF_INT, "10", 1, 1e9, "updates",
+      "soap: between two refreshes of the eigenbases", { 0 } },
+    { KEY(optim, factor_beta), CONF_DOUBLE, "0.95", 0, 0.999999, "", "soap: decay of the factors",
+      { 0 } },
 
     { KEY(eval, every_steps), CONF_INT, "500", 0, 1e9, "steps",
       "between evaluations on data.val; 0: only at the end", { 0 } },

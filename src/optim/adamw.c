@@ -36,16 +36,9 @@ double clip_factor(const struct optim_opts *o, double norm)
     return o->clip_norm == 0 || norm < o->clip_norm ? 1 : o->clip_norm / norm;
 }
 
-/* What is the same for all elements of an update. */
-struct rates {
-    real b1, b2, c1, c2;  /* averages, and 1 - them                     */
-    real m, v;            /* bias corrections 1 / (1 - b^t)             */
-    real lr, eps, factor;
-};
-
 CLONES
-static void update(struct rates a, real decay, const real *restrict g, real *restrict w, real *restrict m,
-                   real *restrict v, int n)
+static void update(struct adam_rates a, real decay, const real *restrict g, real *restrict w,
+                   real *restrict m, real *restrict v, int n)
 {
     for (int i = 0; i < n; i++) {
         const real g_i = a.factor * g[i];
@@ -69,17 +62,23 @@ static int one_decay(real *decay, const struct optim_opts *o, const struct param
     return n;
 }
 
+struct adam_rates adam_rates(const struct optim_opts *o, int64_t t, int64_t n, double factor)
+{
+    return (struct adam_rates){
+        .b1 = (real)o->beta1, .b2 = (real)o->beta2,
+        .c1 = (real)(1 - o->beta1), .c2 = (real)(1 - o->beta2),
+        .m = (real)(1 / (1 - pow(o->beta1, (double)n))),
+        .v = (real)(1 / (1 - pow(o->beta2, (double)n))),
+        .lr = (real)sched_lr(o, t), .eps = (real)o->eps, .decay = (real)o->weight_decay,
+        .factor = (real)factor,
+    };
+}
+
 void adamw_update(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
                   real *w, real *m, real *v, int64_t begin, int64_t end)
 {
     check(t >= 0 && begin >= 0 && end <= g->table->total);
-    const double n = (double)(t + 1);
-    const struct rates a = {
-        .b1 = (real)o->beta1, .b2 = (real)o->beta2,
-        .c1 = (real)(1 - o->beta1), .c2 = (real)(1 - o->beta2),
-        .m = (real)(1 / (1 - pow(o->beta1, n))), .v = (real)(1 / (1 - pow(o->beta2, n))),
-        .lr = (real)sched_lr(o, t), .eps = (real)o->eps, .factor = (real)factor,
-    };
+    const struct adam_rates a = adam_rates(o, t, t + 1, factor);
     #pragma omp parallel for schedule(static)
     for (int64_t i = begin; i < end; i += BLOCK) {
         _Alignas(ALIGN_BYTES) real mean[BLOCK];

@@ -16,7 +16,10 @@
 
 struct grad;
 
+enum optim_kind { OPTIM_ADAMW, OPTIM_SOAP };
+
 struct optim_opts {
+    int     kind;                    /* enum optim_kind                     */
     double  lr, min_lr;              /* peak and final rate                 */
     int64_t warmup_steps;            /* linear 0 -> lr                      */
     int64_t decay_steps;             /* cosine ends here (>= warmup_steps)  */
@@ -24,6 +27,11 @@ struct optim_opts {
     double  clip_norm;               /* 0: no clipping                      */
     double  inner_start;             /* inner learning rate at the first update, as a share of its
                                       * base; it grows linearly to 1 over warmup_steps */
+    /* SOAP (optim/soap.h) */
+    int     max_dim;                 /* largest side that has a factor      */
+    int     whole_dim;               /* larger factors are spread over processes */
+    int     precondition_every;      /* updates between two refreshes of bases */
+    double  factor_beta;             /* average of factors                  */
 };
 
 /* Rate of update t = 0, 1, ...: linear to lr over warm-up, then cosine to min_lr
@@ -38,6 +46,16 @@ double sched_inner(const struct optim_opts *o, int64_t t);
 /* What a gradient is multiplied with: 1 if norm < clip_norm, else
  * clip_norm / norm (no epsilon). */
 double clip_factor(const struct optim_opts *o, double norm);
+
+/* What is the same for all elements of an update. */
+struct adam_rates {
+    real b1, b2, c1, c2;  /* averages, and 1 - them                     */
+    real m, v;            /* bias corrections 1 / (1 - b^n)             */
+    real lr, eps, decay, factor;
+};
+
+/* Of update t of the schedule, the n-th of the moments (from 1). */
+struct adam_rates adam_rates(const struct optim_opts *o, int64_t t, int64_t n, double factor);
 
 /* Update number t (from 0) of flat elements [begin, end) of w from the mean
  * gradient in g, scaled by `factor`.  m, v (end - begin): the moments of these

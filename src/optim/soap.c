@@ -1,0 +1,235 @@
+#include "src/optim/soap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "src/base/mem.h"
+#include "src/kernels/gemm.h"
+#include "src/kernels/lapack.h"
+#include "src/kernels/vecmath.h"
+
+/* Tiles of a product: part of the result, so never a function of the machine. */
+#define TILE 256
+#define BLOCK 4096  /* elements of a thread at once */
+
+/* A stack of row-major matrices: op(A_i), from i to i + 1. */
+struct stack { const real *at; int ld; int64_t stride; char op; };
+
+/* C_i (M,N) = op(A_i) op(B_i), inner length K, for all i.  Threads share out tiles. */
+static void product(real *C, int64_t stride, struct stack a, struct stack b, int M, int N, int K,
+                    int count)
+{
+    const int rows = (M + TILE - 1) / TILE, cols = (N + TILE - 1) / TILE;
+
+    #pragma omp parallel for schedule(dynamic) collapse(3)
+    for (int i = 0; i < count; i++) {
+        for (int r = 0; r < rows; r++) {
+            for (int c = 0; c < cols; c++) {
+                const int m0 = r * TILE, n0 = c * TILE;
+                const int m = M - m0 < TILE ? M - m0 : TILE, n = N - n0 < TILE ? N - n0 : TILE;
+                const real *x = a.at + i * a.stride + (a.op == 'T' ? m0 : (int64_t)m0 * a.ld);
+                const real *y = b.at + i * b.stride + (b.op == 'T' ? (int64_t)n0 * b.ld : n0);
+                gemm_tile(a.op, b.op, C + i * stride + (int64_t)m0 * N + n0, N, x, a.ld, y, b.ld,
+                          m, n, K, GEMM_SET);
+            }
+        }
+    }
+}
+
+static struct stack stack_of(const real *at, int rows, int cols, char op)
+{
+    return (struct stack){ at, cols, (int64_t)rows * cols, op };
+}
+
+static int64_t square(int d) { return (int64_t)d * d; }
+
+CLONES
+static void average(real *avg, const real *x, real beta, real rest, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) avg[i] = vfma(beta, avg[i], rest * x[i]);
+}
+
+int soap_factors(struct soap_state *s, const struct factored *f, double beta, const real *g,
+                 real *work)
+{
+    const int m = f->rows, n = f->cols;
+    int kept = 0;
+
+    for (int side = 0; side < 2; side++) {
+        const int d = factor_dim(f, side);
+        if (!d) continue;
+        if (side == LEFT)
+            product(work, square(d), stack_of(g, m, n, 'N'), stack_of(g, m, n, 'T'), d, d, n,
+                    f->matrices);
+        else
+            product(work, square(d), stack_of(g, m, n, 'T'), stack_of(g, m, n, 'N'), d, d, m,
+                    f->matrices);
+        #pragma omp parallel for schedule(static) reduction(+ : kept)
+        for (int i = 0; i < f->matrices; i++) {
+            const int64_t at = i * square(d);
+            if (all_finite(work + at, square(d)))
+                average(s->factor[side] + at, work + at, (real)beta, (real)(1 - beta), square(d));
+            else kept++;
+        }
+    }
+    return kept;
+}
+
+/* out = BL x BR', or back = BL' x BR; through `between`.  out may be x. */
+static void rotate(real *out, real *between, const real *x, const struct soap_state *s,
+                          const struct factored *f, int back)
+{
+    const int m = f->rows, n = f->cols, count = f->matrices;
+    const int64_t each = (int64_t)m * n;
+
+    if (f->has[LEFT]) {
+        real *to = f->has[RIGHT] ? between : out;
+        product(to, each, stack_of(s->basis[LEFT], m, m, back ? 'T' : 'N'),
+                stack_of(x, m, n, 'N'), m, n, m, count);
+        x = to;
+    }
+    if (f->has[RIGHT]) {
+        product(out, each, stack_of(x, m, n, 'N'),
+                stack_of(s->basis[RIGHT], n, n, back ? 'N' : 'T'), m, n, n, count);
+    }
+}
+
+/* --- elementwise, as in adamw.c ------------------------------------------------ */
+
+CLONES
+static void move_m(struct adam_rates a, real *restrict m, const real *restrict g, int n)
+{
+    for (int i = 0; i < n; i++) m[i] = vfma(a.b1, m[i], a.c1 * g[i]);            /* [E31] */
+}
+
+CLONES
+static void move_v(struct adam_rates a, real *restrict v, const real *restrict g, int n)
+{
+    for (int i = 0; i < n; i++) v[i] = vfma(a.b2, v[i], a.c2 * g[i] * g[i]);     /* [E31] */
+}
+
+CLONES
+static void divide(struct adam_rates a, real *restrict x, const real *restrict v, int n)
+{
+    for (int i = 0; i < n; i++) x[i] = x[i] * a.m / (vsqrt(v[i] * a.v) + a.eps); /* [E32] */
+}
+
+CLONES
+static void apply(struct adam_rates a, real *restrict w, const real *restrict x, int n)
+{
+    for (int i = 0; i < n; i++) w[i] = vfma(-a.lr, vfma(a.decay, w[i], x[i]), w[i]);
+}
+
+typedef void elementwise(struct adam_rates a, real *restrict x, const real *restrict y, int n);
+
+static void all(elementwise *f, const struct adam_rates *a, real *x, const real *y, int64_t n)
+{
+    #pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i += BLOCK) f(*a, x + i, y + i, n - i < BLOCK ? (int)(n - i) : BLOCK);
+}
+
+void soap_direction(struct soap_state *s, const struct factored *f, const struct adam_rates *a,
+                    real *g, real *work)
+{
+    const int64_t n = (int64_t)f->matrices * f->rows * f->cols;
+    real *x = work, *between = work + n;
+
+    soap_move_m(a, s->m, g, n);
+    rotate(x, between, g, s, f, 0);
+    all(move_v, a, s->v, x, n);
+    rotate(x, between, s->m, s, f, 0);
+    all(divide, a, x, s->v, n);
+    rotate(g, between, x, s, f, 1);                                              /* [E32] */
+}
+
+void soap_move_m(const struct adam_rates *a, real *m, const real *g, int64_t n)
+{
+    all(move_m, a, m, g, n);
+}
+
+void soap_divide(const struct adam_rates *a, real *x, real *v, const real *g, int64_t n)
+{
+    all(move_v, a, v, g, n);
+    all(divide, a, x, v, n);
+}
+
+void soap_apply(const struct adam_rates *a, real *w, const real *direction, int64_t n)
+{
+    all(apply, a, w, direction, n);
+}
+
+/* --- bases ------------------------------------------------------------------------ */
+
+struct rank { real value; int row; };
+
+static int by_value(const void *a, const void *b)
+{
+    const struct rank *x = a, *y = b;
+    if (x->value != y->value) return x->value < y->value ? 1 : -1;
+    return x->row - y->row;
+}
+
+/* The rows of A in the order of `order`; entries of all rows where `columns`. */
+static void reorder(real *A, real *room, const struct rank *order, int rows, int cols, int columns)
+{
+    memcpy(room, A, (size_t)((int64_t)rows * cols) * sizeof *A);
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < cols; c++)
+            A[(int64_t)r * cols + c] = columns ? room[(int64_t)r * cols + order[c].row]
+                                               : room[(int64_t)order[r].row * cols + c];
+}
+
+/* [E33] of one basis B of the factor A; v (rows, cols) follows. */
+static int power_step(real *B, const real *A, int d, real *v, const struct factored *f, int side)
+{
+    const int64_t each = (int64_t)f->rows * f->cols;
+    real *next = mem_new(square(d) + d + (each > square(d) ? each : square(d)), sizeof *next,
+                         "power step");
+    real *diag = next + square(d), *room = diag + d;
+    struct rank *order = mem_new(d, sizeof *order, "power step");
+
+    product(next, 0, stack_of(B, d, d, 'N'), stack_of(A, d, d, 'N'), d, d, d, 1);
+    for (int k = 0; k < d; k++) {
+        double sum = 0;
+        for (int j = 0; j < d; j++)
+            sum += (double)next[(int64_t)k * d + j] * (double)B[(int64_t)k * d + j];
+        order[k] = (struct rank){ (real)sum, k };
+    }
+    qsort(order, (size_t)d, sizeof *order, by_value);
+    reorder(next, room, order, d, d, 0);
+    const int info = lapack_orthonormal(next, diag, d, d);
+    if (info == 0) {
+        memcpy(B, next, (size_t)square(d) * sizeof *B);
+        reorder(v, room, order, f->rows, f->cols, side == RIGHT);
+    }
+    mem_free(next);
+    mem_free(order);
+    return info;
+}
+
+static int all_eigenvectors(real *B, const real *A, int d)
+{
+    real *next = mem_new(square(d) + d, sizeof *next, "eigenvectors");
+
+    memcpy(next, A, (size_t)square(d) * sizeof *next);
+    const int info = lapack_eigen(next, next + square(d), d);
+    if (info == 0) memcpy(B, next, (size_t)square(d) * sizeof *B);
+    mem_free(next);
+    return info;
+}
+
+void soap_refresh(struct soap_state *s, const struct factored *f, int i, int first,
+                  struct soap_trouble *trouble)
+{
+    real *v = s->v + (int64_t)i * f->rows * f->cols;
+
+    for (int side = 0; side < 2; side++) {
+        const int d = factor_dim(f, side);
+        if (!d) continue;
+        real *B = s->basis[side] + i * square(d), *A = s->factor[side] + i * square(d);
+        const int info = first ? all_eigenvectors(B, A, d) : power_step(B, A, d, v, f, side);
+        if (!info) continue;
+        trouble->kept++;
+        trouble->info = info;
+    }
+}
