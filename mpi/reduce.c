@@ -141,6 +141,12 @@ int64_t reducer_own(const struct reducer *r)
     return n;
 }
 
+const struct axis *reducer_bucket(const struct reducer *r, int b, const int64_t **cut)
+{
+    *cut = r->b[b].cut;
+    return r->b[b].axis;
+}
+
 int64_t reducer_bytes(const struct reducer *r) { return r->bytes; }
 
 void reducer_attach(struct reducer *r, struct grad *g) { r->grad = g; }

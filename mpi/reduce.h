@@ -29,6 +29,10 @@ int64_t reducer_own(const struct reducer *r);  /* elements in them, padding incl
 /* What this rank holds (weights and gradients of its buckets), likewise. */
 int reducer_holds(const struct reducer *r, const struct span **held);
 
+/* The ranks that hold bucket b, and where each one's run begins (size + 1), borrowed; NULL: we do
+ * not hold it. */
+const struct axis *reducer_bucket(const struct reducer *r, int b, const int64_t **cut);
+
 /* The gradients to add up from now on.  Local; nothing may be in flight. */
 void reducer_attach(struct reducer *r, struct grad *g);
 

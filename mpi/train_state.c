@@ -25,6 +25,25 @@ void train_state_changed(struct train_state *s)
     model_weights_changed(s->model, held, n);
 }
 
+int train_state_adam(const struct train_state *s, const struct span **spans)
+{
+    return s->soap ? soap_rest(s->soap, spans) : reducer_spans(s->reducer, spans);
+}
+
+void train_state_optim(struct train_state *s, const struct optim_opts *o)
+{
+    const struct span *adam;
+    int64_t n = 0;
+
+    if (o->kind != OPTIM_SOAP) return;
+    s->soap = soap_new(s->grid, s->model, s->reducer, o);
+    for (int i = train_state_adam(s, &adam) - 1; i >= 0; i--) n += adam[i].end - adam[i].begin;
+    mem_free(s->m);
+    mem_free(s->v);
+    s->m = mem_new(n, sizeof *s->m, "first moments");
+    s->v = mem_new(n, sizeof *s->v, "second moments");
+}
+
 void train_state_init(struct train_state *s, int64_t seed)
 {
     const struct param_table *t = &s->model->params;
@@ -39,6 +58,7 @@ void train_state_init(struct train_state *s, int64_t seed)
 
 void train_state_done(struct train_state *s)
 {
+    soap_free(s->soap);
     reducer_free(s->reducer);
     model_free(s->model);
     mem_free(s->m);
@@ -50,10 +70,12 @@ struct tensor *train_state_tensors(const struct train_state *s, int *count)
 {
     static const char *const prefix[] = { "", "adam.m/", "adam.v/" };
     const struct param_table *t = &s->model->params;
-    struct tensor *list = mem_new(3 * (int64_t)t->count, sizeof *list, "list of tensors");
+    const int more = s->soap ? soap_tensors(s->soap, NULL) : 0;
+    struct tensor *list = mem_new(3 * (int64_t)t->count + more, sizeof *list, "list of tensors");
 
-    *count = 3 * t->count;
-    for (int k = 0; k < *count; k++) {
+    *count = 3 * t->count + more;
+    if (more) soap_tensors(s->soap, list + 3 * t->count);
+    for (int k = 0; k < 3 * t->count; k++) {
         const struct param *p = &t->p[k % t->count];
         struct tensor *x = &list[k];
         snprintf(x->name, sizeof x->name, "%s%s", prefix[k / t->count], p->name);
@@ -96,15 +118,16 @@ static int64_t add_places(struct place *places, const struct param_table *t, int
 struct place *train_state_places(const struct train_state *s, int held, int64_t *count)
 {
     const struct param_table *t = &s->model->params;
-    const struct span *own, *mine;
-    const int n_own = reducer_spans(s->reducer, &own);
+    const struct span *adam, *mine;
+    const int n_adam = train_state_adam(s, &adam);
     const int n_mine = held ? reducer_holds(s->reducer, &mine) : reducer_spans(s->reducer, &mine);
     struct place *list = NULL;
 
     for (int fill = 0; fill < 2; fill++) {
         int64_t n = add_places(list, t, 0, s->model->w, mine, n_mine, 0);
-        n += add_places(list ? list + n : NULL, t, 1, s->m, own, n_own, 1);
-        n += add_places(list ? list + n : NULL, t, 2, s->v, own, n_own, 1);
+        n += add_places(list ? list + n : NULL, t, 1, s->m, adam, n_adam, 1);
+        n += add_places(list ? list + n : NULL, t, 2, s->v, adam, n_adam, 1);
+        if (s->soap) n += soap_places(s->soap, list ? list + n : NULL);
         *count = n;
         if (!fill) list = mem_new(n, sizeof *list, "tiles of a state");
     }
@@ -117,6 +140,7 @@ json_t *train_state_scalars(const struct train_state *s)
                           "tokens", s->tokens, "skipped", s->skipped, "bad_run", s->bad_run,
                           "seed", s->seed);
     check(o);
+    if (s->soap) json_object_set_new(o, "soap_updates", json_integer(*soap_updates(s->soap)));
     return o;
 }
 
@@ -159,6 +183,7 @@ int train_state_load(struct train_state *s, struct ckpt *c)
     TRY(scalar(&s->skipped, c, "skipped"));
     TRY(scalar(&s->bad_run, c, "bad_run"));
     TRY(scalar(&s->seed, c, "seed"));
+    if (s->soap) TRY(scalar(soap_updates(s->soap), c, "soap_updates"));
     for (int i = 0; i < count; i++) {
         number[i] = number_in(&list[i], c);
         if (number[i] < 0) TRY(number[i]);

@@ -1,7 +1,8 @@
 /* train_state.h -- everything that determines the rest of a run.
  *
  *   tensors   NAME, adam.m/NAME, adam.v/NAME     for every parameter
- *   scalars   step, sample, tokens, skipped, bad_run, seed
+ *             soap.left/NAME ...                    of SOAP, mpi/grid_soap.h
+ *   scalars   step, sample, tokens, skipped, bad_run, seed; soap_updates
  *
  * Two runs whose checkpoints have the same root go on in the same way, given
  * the same configuration and data.
@@ -13,7 +14,7 @@
 #include <stdint.h>
 
 #include "mpi/reduce.h"
-
+#include "mpi/grid_soap.h"
 #include "src/model/model.h"
 #include "src/store/ckpt_parts.h"
 
@@ -22,7 +23,8 @@ struct train_state {
     const struct grid *grid;
     struct reducer *reducer;  /* who owns what; owned                           */
     real         *m, *v;    /* moments of AdamW of our own tiles, span after span
-                             * (reducer_spans); owned                           */
+                             * (train_state_adam); owned                        */
+    struct soap  *soap;     /* owned; NULL: AdamW updates everything            */
     int64_t       step;     /* updates done, skipped ones included: the schedule's clock */
     int64_t       sample;   /* samples read: the next is number `sample` of the run */
     int64_t       tokens;   /* inputs read                                      */
@@ -37,6 +39,12 @@ int train_state_new(struct train_state *s, const struct dims *d, int64_t seed,
 
 /* The weights that we hold are other ones now: model_weights_changed(). */
 void train_state_changed(struct train_state *s);
+
+/* Matrices are updated by SOAP if o says so: before anything else.  Collective. */
+void train_state_optim(struct train_state *s, const struct optim_opts *o);
+
+/* Own spans that AdamW updates. */
+int train_state_adam(const struct train_state *s, const struct span **spans);
 
 /* Initial weights of what we hold. */
 void train_state_init(struct train_state *s, int64_t seed);

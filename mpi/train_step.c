@@ -260,15 +260,16 @@ static int add_up(struct step_result *r, struct stepper *s, struct pass_sums *su
 /* Our own tiles, then everybody's weights. */
 static void update(struct stepper *s, struct train_state *st, double factor)
 {
-    const struct span *own;
-    const int n = reducer_spans(s->reducer, &own);
+    const struct span *adam;
+    const int n = train_state_adam(st, &adam);
     int64_t at = 0;
 
     for (int i = 0; i < n; i++) {
         adamw_update(&s->o.optim, st->step, factor, &s->grad, st->model->w, st->m + at, st->v + at,
-                     own[i].begin, own[i].end);
-        at += own[i].end - own[i].begin;
+                     adam[i].begin, adam[i].end);
+        at += adam[i].end - adam[i].begin;
     }
+    if (st->soap) soap_step(st->soap, &s->grad, st->model->w, st->step, factor);
     reducer_gather(s->reducer, st->model->w);
     train_state_changed(st);
 }

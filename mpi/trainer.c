@@ -263,6 +263,7 @@ static int first_state(struct trainer *t)
     char hex[HASH_HEX];
     int rc = axis_agree(world, train_state_new(&t->state, &t->dims, t->conf->run.seed, &t->grid));
     if (rc != OK) return rc;
+    train_state_optim(&t->state, &t->step.optim);
 
     if (t->step.pass.bf16) model_use_bf16(t->state.model, 1);
     rc = ckpt_search(&c, world, t->run.ckpt, t->run.quarantine, resume, t);

@@ -52,3 +52,14 @@ void bucket_cut(int64_t *cut, const struct model *m, int bucket, int holders)
     for (int i = 0; i <= holders; i++) cut[i] = at[part_begin(tiles, holders, i)];
     mem_free(at);
 }
+
+int bucket_of(const struct model *m, int i)
+{
+    const int L = m->dims.L;
+    int l = 0;
+
+    if (i == m->i_embed) return BUCKET_EMBED(L);
+    if (i >= m->i_norm) return BUCKET_HEAD(L);
+    while (l + 1 < L && block_first(&m->blocks[l + 1]) <= i) l++;
+    return l;
+}

@@ -19,4 +19,7 @@
  * one ends. */
 void bucket_cut(int64_t *cut, const struct model *m, int bucket, int holders);
 
+/* The bucket of parameter i. */
+int bucket_of(const struct model *m, int i);
+
 #endif
