@@ -30,7 +30,7 @@ system() {
         --context 2048 --max-tokens 4096 --json
     short=$(json peak_bytes)
     name="$layer: a window of $LONG" expect_exit 0 "$TTT" eval "$WORK/$layer" "$WORK/long" \
-        --context "$LONG" --max-tokens "$((LONG + 1))" --by-position --score-bos --json
+        --context "$LONG" --max-tokens "$LONG" --by-position --score-bos --json
     long=$(json peak_bytes)
     equal "$layer: every token of it" "$(json tokens)" "$LONG"
     expect_text "$layer: to the last position" "\"last\": $LONG" "$WORK/out"
