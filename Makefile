@@ -1,4 +1,5 @@
 # make            the program, build/ttt         make demo     set-up, data, training, resume, text
+# make compare    four systems beside each other
 # make test       set-up and all tests           make f64      the same sources with real = double
 # make bench      timed, after verifying         make soak     hours of kills
 # make deps       Debian packages                make install PREFIX=...
@@ -73,7 +74,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 # Our own -j only where nobody gave one.
 par     = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e test-slurm demo bench soak install clean \
+.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e test-slurm demo compare bench soak install clean \
         info FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -132,6 +133,11 @@ test: deps
 demo: deps
 	@$(MAKE) --no-print-directory $(par) all
 	@sh jobs/demo.sh
+
+# The paper's four systems, equally large, on the same tokens: about a quarter of an hour.
+compare: deps
+	@$(MAKE) --no-print-directory $(par) all
+	@sh jobs/compare.sh
 
 # The limits of this machine, the kernels beside them, then training.
 bench: all

@@ -27,27 +27,9 @@ steps_done() {
 # Is process $1 running?  One that has ended but was not waited for is not.
 running() { case $(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) in '' | Z*) return 1 ;; esac; }
 
-say "King James Bible: 66 books from Debian's program 'bible', a verse a line"
+say "King James Bible: 66 books from Debian's program 'bible', a verse a line, as tokens"
 rm -rf "$demo"
-mkdir -p "$demo/text/train" "$demo/text/val"
-bible -f gen1:1-rev22:21 </dev/null | awk -v dir="$demo/text" '
-    # "1Sm3:4 text": the reference says the book, and is taken off.
-    match($0, /^[1-3]?[A-Za-z]+[0-9]+:[0-9]+ /) {
-        book = $1; sub(/[0-9]+:[0-9]+$/, "", book)
-        if (book != last) {
-            last = book
-            part = book ~ /^(Ruth|Jer|Mat|Titus)$/ ? "val" : "train"
-            file = sprintf("%s/%s/%02d-%s.txt", dir, part, ++books, book)
-        } else printf "\n" >file
-        printf "%s", substr($0, RLENGTH + 1) >file
-        verses++
-    }
-    END { printf "   %d books, %d verses; held out: Ruth, Jeremiah, Matthew, Titus\n", books, verses
-          exit !(books == 66 && verses == 31102) }'
-
-say "tokens: a vocabulary of 4,096 pieces from the 62 training books"
-show "$ttt" prep --train-tokenizer 4096 --out "$demo/train" "$demo/text/train"
-show "$ttt" prep --tokenizer "$demo/train/tokenizer.model" --out "$demo/val" "$demo/text/val"
+sh jobs/kjv.sh "$demo"
 show "$ttt" data info "$demo/train"
 
 say "training; in the middle it is killed with SIGKILL"

@@ -130,6 +130,19 @@ static void the_ablation_ends_at_ttt_linear(void **state)
     assert_memory_equal(&c, &whole, sizeof c);
 }
 
+/* The systems of `make compare` are equally large. */
+static void the_comparison_is_fair(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        static const char *const systems[] = { SYSTEMS };
+        char *file = mem_format("config/compare/%s.yaml", systems[i]);
+        const int64_t n = parameters(file, NULL);
+        assert_true(n > 5931896 * 0.99 && n < 5931896 * 1.01);
+        mem_free(file);
+    }
+}
+
 /* Fine-tuning is its base but for what it says. */
 static void fine_tuning_is_its_base(void **state)
 {
@@ -151,11 +164,11 @@ static void fine_tuning_is_its_base(void **state)
 /* A file that nobody added to a list above is read all the same. */
 static void every_file_is_valid(void **state)
 {
-    static const char *const folders[] = { "config", "config/ablation" };
+    static const char *const folders[] = { "config", "config/ablation", "config/compare" };
     int yaml = 0;
     (void)state;
 
-    for (int f = 0; f < 2; f++) {
+    for (int f = 0; f < 3; f++) {
         char **names;
         int count;
         assert_int_equal(dir_list(&names, &count, folders[f]), OK);
@@ -168,7 +181,7 @@ static void every_file_is_valid(void **state)
         }
         mem_free(names);
     }
-    assert_true(yaml >= 24);
+    assert_true(yaml >= 29);
 }
 
 static void reference_is_current(void **state)
@@ -195,6 +208,7 @@ int main(void)
         cmocka_unit_test(recipe_of_the_paper),
         cmocka_unit_test(the_ablation_ends_at_ttt_linear),
         cmocka_unit_test(fine_tuning_is_its_base),
+        cmocka_unit_test(the_comparison_is_fair),
         cmocka_unit_test(every_file_is_valid),
         cmocka_unit_test(reference_is_current),
     };
