@@ -146,11 +146,15 @@ bench: all
 	$(BUILD)/ttt bench train config/ttt-linear-125m.yaml
 	@sh tests/bench/grid.sh $(BUILD)/ttt
 
-# Hours of faults, KILLS=1000 and more; a sequence of 262,144 tokens.
+# Hours of faults: KILLS=1000, SIGNALS=100, STEAL=600 and STORM=900 seconds; a sequence of 262,144
+# tokens.
 soak: all $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
 	@KILLS=$(or $(KILLS),1000) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_kill.sh
 	@LONG=262144 TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_long.sh
 	@LONG=1 sh tests/run_e2e.sh tests/slurm/test_slurm.sh
+	@SIGNALS=$(or $(SIGNALS),100) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_launch.sh
+	@STEAL=$(or $(STEAL),600) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_watchdog.sh
+	@STORM=$(or $(STORM),900) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_storm.sh
 
 test-unit: $(call exe,$(unit))
 	@sh tests/run_unit.sh $^

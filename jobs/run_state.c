@@ -77,7 +77,7 @@ struct word { struct run_state *s; enum { W_NONE, W_SUBMIT, W_START, W_HANG, W_E
 static void tell_launch(const json_t *o, void *arg)
 {
     struct word *w = arg;
-    const char *job = json_string_value(json_object_get(o, "job"));
+    const char *job = json_string_value(json_object_get(o, is(o, "submit") ? "id" : "job"));
 
     if (job) snprintf(w->s->job, sizeof w->s->job, "%s", job);
     if (is(o, "submit") || is(o, "queued")) w->last = W_SUBMIT;

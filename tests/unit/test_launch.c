@@ -1,0 +1,191 @@
+/* The launcher's decisions: hosts, threads, numbers of processes, and what a run's folder tells. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "jobs/launch.h"
+#include "jobs/run_state.h"
+#include "src/base/file.h"
+#include "src/base/log.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/cli/forecast.h"
+#include "src/conf/rates.h"
+
+#include <cmocka.h>
+
+static char root[] = "/tmp/ttt-test-launch-XXXXXX";
+
+static void put(const char *dir, const char *name, const char *text)
+{
+    char *path = mem_format("%s/%s", dir, name);
+    assert_int_equal(file_replace(path, text, strlen(text)), OK);
+    mem_free(path);
+}
+
+static void lists_of_hosts(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "", ",", "a:0", "a:", "a:x", "a:1,a:2", "-a", "a b", "a:1,,b",
+                                       "a:99999999999", "a:-1", "a;b", ".a" };
+    struct host *h;
+    int n;
+
+    assert_int_equal(hosts_parse(&h, &n, "node-1:4,b.cluster"), OK);
+    assert_int_equal(n, 2);
+    assert_true(!strcmp(h[0].name, "node-1") && h[0].slots == 4 && !h[0].lost);
+    assert_true(!strcmp(h[1].name, "b.cluster") && h[1].slots == 1);
+    mem_free(h);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(hosts_parse(&h, &n, bad[i]), ERR_CONFIG);
+        assert_true(!h && !n);
+    }
+}
+
+static void files_of_hosts(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "", "# none\n", "a slots=\n", "a slots=0\n", "a slots=2 more\n",
+                                       "a more\n", "a slots=2\na slots=3\n", "a b slots=2\n" };
+    char *path = mem_format("%s/hosts", root);
+    struct host *h;
+    int n;
+
+    put(root, "hosts", "# two\n  a slots=3   # fast\n\nb\n");
+    assert_int_equal(hosts_read(&h, &n, path), OK);
+    assert_true(n == 2 && h[0].slots == 3 && h[1].slots == 1 && !strcmp(h[1].name, "b"));
+    mem_free(h);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        put(root, "hosts", bad[i]);
+        assert_int_equal(hosts_read(&h, &n, path), ERR_CONFIG);
+        assert_true(!h && !n);
+    }
+    mem_free(path);
+    assert_int_equal(hosts_read(&h, &n, "/nowhere/hosts"), ERR_MISSING);
+}
+
+/* Nobody shares a core, and nobody who could stay in a NUMA node crosses one. */
+static void threads(void **state)
+{
+    (void)state;
+    for (int numa = 1; numa <= 8; numa *= 2)
+        for (int cores = numa; cores <= 96; cores += numa)
+            for (int n = 1; n <= 100; n++) {
+                const struct machine m = { .cores = cores, .numa = numa };
+                const int t = machine_threads(&m, n);
+                assert_true(t >= 1);
+                assert_true(t == 1 || n * t <= cores);
+                const int each = (n + numa - 1) / numa;
+                if (n >= numa && t > 1) assert_true(each * t <= cores / numa);
+                if (n == 1) assert_int_equal(t, cores);
+                if (n == numa) assert_int_equal(t, cores / numa);
+            }
+}
+
+/* The most processes that a grid gives work to: forecast_all() finds one for them, none for more. */
+static void most_ranks(void **state)
+{
+    (void)state;
+    struct dims d = { .layer = "ttt_linear", .V = 64, .L = 3, .C = 16, .H = 2, .E = 16, .K = 8,
+                      .conv_width = 4, .gate = 1, .share_qk = 1, .pre_conv = 1, .tied = 1,
+                      .rope_theta = 10000, .rms_eps = 1e-6, .ln_eps = 1e-6 };
+    const struct pass_opts o = { .context = 40, .slice_tokens = 8, .micro_batch = 1,
+                                 .inner_group = 1, .mask_token = -1 };
+    struct rates r;
+    struct cost c;
+
+    assert_int_equal(rates_read(&r, NULL), OK);
+    assert_int_equal(cost_init(&c, &d, &o, REDUCE_EXACT, 2, &r), OK);
+    log_speaker(0);
+    for (int n = 1; n <= 40; n++) {
+        const int most = forecast_ranks(&c, n);
+        assert_true(most >= 1 && most <= n);
+        for (int k = most; k <= n; k++) {
+            struct forecast *list;
+            int count;
+            assert_int_equal(forecast_all(&list, &count, &c, k, &r), k == most ? OK : ERR_CONFIG);
+            forecasts_free(list, count);
+        }
+    }
+    log_speaker(1);
+    assert_int_equal(forecast_ranks(&c, 1000), 2 * 3 * 5);
+    cost_done(&c);
+}
+
+/* --- folders -------------------------------------------------------------------------- */
+
+static enum run_phase phase(const char *launch, const char *fence, const char *metrics)
+{
+    static int number;
+    struct run_state s;
+    char *dir = mem_format("%s/run%d", root, number++), *sub = mem_format("%s/fence", dir);
+
+    assert_int_equal(dir_make(sub), OK);
+    if (launch) put(dir, "launch.jsonl", launch);
+    if (fence) put(dir, "fence/000001", fence);
+    if (metrics) put(dir, "metrics.jsonl", metrics);
+    assert_int_equal(run_state_read(&s, dir), OK);
+    const enum run_phase p = s.phase;
+    json_t *o = run_state_json(&s);
+    json_decref(o);
+    run_state_done(&s);
+    mem_free(sub);
+    mem_free(dir);
+    return p;
+}
+
+static void phases(void **state)
+{
+    (void)state;
+    char host[256] = "";
+    gethostname(host, sizeof host - 1);
+    char *lives = mem_format("{\"kind\":\"start\",\"launcher\":\"%s\",\"pid\":%ld,\"restarts\":1}\n",
+                             host, (long)getpid());
+    char *crash = mem_format("%s{\"kind\":\"exit\",\"status\":1}\n", lives);
+    static const char gone[] = "{\"host\":\"x\",\"status\":0}";
+    static const char start[] = "{\"kind\":\"start\",\"launcher\":\"?\",\"pid\":1}\n";
+
+    assert_int_equal(phase(NULL, NULL, NULL), RUN_NEW);
+    assert_int_equal(phase("{\"kind\":\"submit\",\"id\":\"7\"}\n", NULL, NULL), RUN_WAITING);
+    assert_int_equal(phase(lives, NULL, NULL), RUN_WAITING);
+    assert_int_equal(phase(crash, gone, NULL), RUN_WAITING);
+    assert_int_equal(phase(NULL, gone, NULL), RUN_FINISHED);
+    assert_int_equal(phase(NULL, "{\"host\":\"x\",\"status\":85}", NULL), RUN_SAVED);
+    assert_int_equal(phase(NULL, "{\"host\":\"x\",\"status\":74}", NULL), RUN_FAILED);
+    assert_int_equal(phase(NULL, "{\"host\":\"x\"}", NULL), RUN_RUNNING);   /* it was just made */
+    assert_int_equal(phase(start, "{\"host\":\"x\"}", "torn\n{\"kind\":\"step\"}"), RUN_RUNNING);
+    assert_int_equal(phase("{\"kind\":\"end\",\"status\":93}\n", gone, NULL), RUN_FAILED);
+    assert_int_equal(phase("{\"kind\":\"hang\"}\n", gone, NULL), RUN_HUNG);
+    assert_int_equal(phase("[1]\n\"x\"\n{\"kind\":7}\n{\"kind\":\"end\"}\n", gone, NULL), RUN_FAILED);
+    mem_free(crash);
+    mem_free(lives);
+}
+
+static int make_root(void **state)
+{
+    (void)state;
+    return mkdtemp(root) == NULL;
+}
+
+static int remove_root(void **state)
+{
+    (void)state;
+    char *command = mem_format("rm -rf %s", root);
+    const int rc = system(command);
+    mem_free(command);
+    return rc != 0 || mem_live_blocks() != 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_of_hosts), cmocka_unit_test(files_of_hosts),
+        cmocka_unit_test(threads), cmocka_unit_test(most_ranks), cmocka_unit_test(phases),
+    };
+    return cmocka_run_group_tests(tests, make_root, remove_root);
+}
