@@ -53,7 +53,8 @@ static int measure_ranks(const struct request *q, const struct axis *world, stru
     together(world);
     TRY(axis_agree(world, bench_gemm(&o, 0, 0, &r->rank.fp32_gflops)));
     together(world);
-    TRY(axis_agree(world, bench_stream(&o, 0, &r->rank.memory_gbytes)));
+    TRY(axis_agree(world, bench_stream(&o, 0, &r->rank.memory_gbytes,
+                                        NULL)));
     together(world);
     TRY(axis_agree(world, bench_layers(&o, c, r)));
     double *const rates[] = { &r->rank.fp32_gflops, &r->rank.memory_gbytes, &r->share.forward,

@@ -33,8 +33,8 @@ real *bench_noise(int64_t n, const char *name);
  * This is the limit that a training step is compared with.  `rows`: print each shape. */
 int bench_gemm(const struct bench_opts *o, int rows, int half, double *gflops);
 
-/* Memory: triad (a = b + 3 c, three streams counted) and read, GB/s. */
-int bench_stream(const struct bench_opts *o, int rows, double *gbytes);
+/* Memory: triad (a = b + 3 c, three streams counted) and read, GB/s; read may be NULL. */
+int bench_stream(const struct bench_opts *o, int rows, double *gbytes, double *read);
 
 /* Every elementwise and row kernel, in GB/s beside the memory rate. */
 int bench_kernels(const struct bench_opts *o);
@@ -43,6 +43,11 @@ int bench_kernels(const struct bench_opts *o);
  * tokens: context, 0: the file's; sets: overrides as for ttt train. */
 int bench_train(const struct bench_opts *o, const char *file, const struct arg_list *sets,
                 int64_t tokens, int64_t steps);
+
+/* One sequence: a prompt at once (`prompt`), beside the rate of products; or token by token,
+ * beside the rate of reading memory. */
+int bench_decode(const struct bench_opts *o, const char *file, const struct arg_list *sets,
+                 int prompt);
 
 /* The run that is measured: as bench_train() reads it.  returns OK or conf_read()'s errors */
 int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, int64_t tokens);

@@ -304,7 +304,7 @@ int bench_kernels(const struct bench_opts *o)
     double stream;
     int rc;
 
-    TRY(bench_stream(o, 1, &stream));
+    TRY(bench_stream(o, 1, &stream, NULL));
     for (size_t k = 0; k < sizeof rows / sizeof *rows && rc == OK; k++) {
         arrays_init(&s, rows[k]);
         for (int i = 0; i < KERNELS && rc == OK; i++) rc = one(o, &kernels[i], &s, stream);

@@ -51,7 +51,7 @@ static void row(const struct bench_opts *o, const char *name, int reals, double 
     fflush(stdout);
 }
 
-int bench_stream(const struct bench_opts *o, int rows, double *gbytes)
+int bench_stream(const struct bench_opts *o, int rows, double *gbytes, double *read)
 {
     struct streams s = { bench_noise(N, "a"), bench_noise(N, "b"), bench_noise(N, "c"), 0 };
     double plain = 0;
@@ -65,6 +65,7 @@ int bench_stream(const struct bench_opts *o, int rows, double *gbytes)
     for (int64_t i = 0; i < N; i++) plain += (double)s.a[i];
     if (!(fabs(s.sum - plain) < 1e-6)) TRY(fail(ERR_DATA, "sum of all is wrong: %g", s.sum));
     *gbytes = 1e-9 * 3 * (double)N * sizeof(real) / t;
+    if (read) *read = 1e-9 * (double)N * sizeof(real) / r;
     if (rows) {
         row(o, "triad", 3, t);
         row(o, "read", 1, r);

@@ -54,6 +54,8 @@ static const char about[] =
     "  train    training steps on random tokens: tokens/s, memory, share of the\n"
     "           gemm rate measured in the same run; RUN.yaml says which model,\n"
     "           without it TTT-Linear 125m\n"
+    "  decode   one sequence, token by token, beside the rate of reading memory\n"
+    "  prefill  a prompt of a slice, beside the rate of products\n"
     "  rates    what ttt plan needs; also under mpirun (ttt bench rates --help)\n"
     "  grid     training steps on a process grid (ttt bench grid --help)\n"
     "  latency  reading and generating behind long contexts (ttt bench latency --help)\n\n"
@@ -72,15 +74,19 @@ int cmd_bench(int argc, char **argv)
         { "repeat", ARG_INT, &repeat, "N", "timed repetitions (5)" },
         { "tokens", ARG_INT, &tokens, "N", "train: tokens of a sequence (2048, or RUN.yaml's)" },
         { "steps", ARG_INT, &steps, "N", "train: timed steps (3)" },
-        { "set", ARG_LIST, &sets, "KEY=VALUE", "train: override a key of RUN.yaml" },
+        { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of RUN.yaml" },
         { "json", ARG_FLAG, &o.json, NULL, "one JSON object a line" },
     };
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
-                   "ttt bench gemm|stream|kernels|train [RUN.yaml]", about));
+                   "ttt bench gemm|stream|kernels|train|decode|prefill [RUN.yaml]", about));
     if (rest.n < 0) return OK;
-    if (rest.n < 1 || rest.n > 2 || (rest.n == 2 && strcmp(rest.v[0], "train") != 0))
-        return fail(ERR_USAGE, "ttt bench wants one of gemm, stream, kernels, train [RUN.yaml]");
+    const char *file = rest.n == 2 ? rest.v[1] : NULL;
+    if (rest.n < 1 || rest.n > 2 || (file && strcmp(rest.v[0], "train") != 0 &&
+                                     strcmp(rest.v[0], "decode") != 0 &&
+                                     strcmp(rest.v[0], "prefill") != 0))
+        return fail(ERR_USAGE, "ttt bench wants one of gemm, stream, kernels, train [RUN.yaml], "
+                               "decode [RUN.yaml], prefill [RUN.yaml]");
     if (threads < 0 || threads > 4096 || repeat < 1 || repeat > 10000 || steps < 1 ||
         steps > 1000000 || tokens < 0 || tokens > 1 << 24)
         return fail(ERR_USAGE, "ttt bench: --threads, --repeat, --tokens or --steps is out of "
@@ -93,13 +99,13 @@ int cmd_bench(int argc, char **argv)
     if (!strcmp(rest.v[0], "gemm")) {
         rc = bench_gemm(&o, 1, 0, &best);
         if (rc == OK) rc = bench_gemm(&o, 1, 1, &best);
-    }
-    else if (!strcmp(rest.v[0], "stream")) rc = bench_stream(&o, 1, &best);
+    } else if (!strcmp(rest.v[0], "stream")) rc = bench_stream(&o, 1, &best, NULL);
     else if (!strcmp(rest.v[0], "kernels")) rc = bench_kernels(&o);
     else if (!strcmp(rest.v[0], "train"))
-        rc = bench_train(&o, rest.n == 2 ? rest.v[1] : NULL, &sets, tokens, steps);
-    else rc = fail(ERR_USAGE, "'%s' is no benchmark; there are gemm, stream, kernels, train",
-                   rest.v[0]);
+        rc = bench_train(&o, file, &sets, tokens, steps);
+    else if (!strcmp(rest.v[0], "decode")) rc = bench_decode(&o, file, &sets, 0);
+    else if (!strcmp(rest.v[0], "prefill")) rc = bench_decode(&o, file, &sets, 1);
+    else rc = fail(ERR_USAGE, "'%s' is no benchmark; ttt bench --help lists them", rest.v[0]);
 out:
     return rc;
 }

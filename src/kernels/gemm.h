@@ -5,8 +5,8 @@
  * tiles, never sums, so their number changes no bit.  Rows come in units
  * ("rows per unit" R): no tile reaches over a unit's end, so that a unit's
  * result does not depend on which units it is computed with.  A row's result does
- * not depend on the number of rows either, except that a call with N = 1
- * (generation, bound by memory) may round differently.
+ * not depend on the number of rows either, except that units of one
+ * row (generation, bound by memory) round differently.
  */
 #ifndef GEMM_H
 #define GEMM_H

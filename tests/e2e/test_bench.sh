@@ -49,6 +49,17 @@ equal "two memory rates and fourteen kernels in two sizes" "$(wc -l < "$WORK/out
 name="products are right"; expect_exit 0 "$TTT" bench gemm --repeat 1 --json
 equal "four shapes, fp32 and bf16" "$(wc -l < "$WORK/out" | tr -d ' ')" 8
 
+for p in fp32 bf16; do
+    for what in decode prefill; do
+        name="$what $p"
+        expect_exit 0 "$TTT" bench $what "$WORK/small.yaml" --repeat 1 --json --set train.precision=$p
+        at_least "$what $p: speed" "$(number tok_per_s)" 1
+        [ $what = prefill ] || eval "bytes_$p=$(number weight_bytes)"
+    done
+done
+# 51,200 elements enter products in bf16: 4 x 64^2 + 3 x 64 x 96 + 256 x 64.
+equal "bf16 reads two bytes less of each" "$((bytes_fp32 - bytes_bf16))" 102400
+
 # Latency: the four systems by default, files of one's own, and where they cross.
 name="latency of the four systems"
 expect_exit 0 "$TTT" bench latency --from 128 --to 512 --tokens 16 --repeat 1 --threads 1 --json \
