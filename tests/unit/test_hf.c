@@ -186,16 +186,16 @@ static void half_precision_weights(void **state)
 {
     (void)state;
     struct param_table t = { 0 };
-    uint16_t bf16[35], f16[35];
+    uint16_t brain[35], f16[35];
     real w[128] = { 0 };
 
     param_add(&t, "a", INIT_ZERO, 0, 2, 5, 7, 0, 0);
     param_add(&t, "b", INIT_ZERO, 0, 2, 5, 7, 0, 0);
     for (int i = 0; i < 35; i++) {
-        bf16[i] = (uint16_t)(0x3f80 + i);        /* 1 + i / 128  */
+        brain[i] = (uint16_t)(0x3f80 + i);        /* 1 + i / 128  */
         f16[i] = (uint16_t)(0xbc00 + i);         /* -1 - i / 1024 */
     }
-    const struct tensor list[] = { { "a", DT_BF16, 2, { 5, 7 }, bf16 },
+    const struct tensor list[] = { { "a", DT_BF16, 2, { 5, 7 }, brain },
                                    { "b", DT_F16, 2, { 5, 7 }, f16 } };
     assert_int_equal(safetensors_save(at("model.safetensors"), list, 2), OK);
     assert_int_equal(hf_read_weights(w, &t, work), OK);
