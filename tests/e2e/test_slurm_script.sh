@@ -204,8 +204,75 @@ expect_text "not as many: said" "SLURM promises 8 tasks (SLURM_NTASKS), its node
 fake scontrol 'exit 1'
 job 78 "no names of nodes" 'n[1-2]' '2(x2)' 4
 
+# A job whose srun runs its one process here.
+fake srun 'while [ "${1##*/}" != "${PROGRAM##*/}" ]; do shift; done; exec "$@"'
+export PROGRAM
+fake sbatch 'echo 6'
+# run CODE NAME DIR [key=value ...]: a job that is told to save after step 3, if $TOLD; what it
+# called is in $WORK/calls.
+run() {
+    want=$1; name=$2; dir=$3; shift 3
+    sets=; for s in "$@"; do sets="$sets --set $s"; done
+    : >"$WORK/calls"
+    # shellcheck disable=SC2086
+    (PATH="$WORK/bin:$PATH" SLURM_JOB_ID=5 SLURM_JOB_NODELIST=n1 SLURM_TASKS_PER_NODE=1 \
+        TTT_FAIL=${TOLD:+train.step#4=sleep:3000}
+     export PATH SLURM_JOB_ID SLURM_JOB_NODELIST SLURM_TASKS_PER_NODE TTT_FAIL
+     exec "$TTT" launch "$WORK/run.yaml" --inside-slurm --set "run.dir=$WORK/$dir" $sets \
+        >"$WORK/out" 2>"$WORK/err") &
+    pid=$!
+    if [ -n "$TOLD" ]; then
+        until grep -q '"step":3,' "$WORK/$dir/metrics.jsonl" 2>/dev/null || ! kill -0 $pid; do
+            sleep 0.1
+        done
+        kill -USR1 $pid
+    fi
+    wait $pid; got=$?
+    equal "$name: exit code" "$got" "$want"
+}
+calls() { grep "$1" "$WORK/calls" | sed "s|$WORK/||"; }
+fake scontrol '[ "$1 $2" = "show hostnames" ] && echo n1
+[ "$1 $2" = "show job" ] && echo "JobId=5 JobName=x JobState=$STATE Reason=None"
+[ "$1" != requeue ] || exit ${REQUEUE:-0}'
+export STATE=RUNNING REQUEUE TOLD=1
+run 0 "requeued" requeued
+equal "requeued: by scontrol" "$(calls '^scontrol requeue')" "scontrol requeue 5"
+equal "requeued: no other job" "x$(calls sbatch)" x
+equal "requeued: the run waits" "$("$TTT" status "$WORK/requeued" --json | grep -c '"waiting"')" 1
+REQUEUE=1; mkdir -p "$WORK/refused/slurm" "$WORK/neither/slurm"
+run 0 "requeue is refused" refused
+equal "refused: a job behind it" "$(calls sbatch)" "sbatch --parsable --dependency=afterany:5 refused/slurm/job.sh"
+fake sbatch 'exit 1'
+run 85 "neither requeue nor sbatch" neither
+STATE=CANCELLED
+run 85 "cancelled" cancelled
+equal "cancelled: no requeue" "x$(calls '^scontrol requeue')" x
+STATE=RUNNING
+fake sbatch 'echo 6'
+mkdir -p "$WORK/chain/slurm"
+run 0 "chain" chain launch.slurm.chain=true
+equal "chain: the next job from the beginning" "$(calls '^sbatch\|^scontrol requeue\|^scancel')" \
+    "sbatch --parsable --dependency=afterany:5 chain/slurm/job.sh"
+TOLD=
+run 0 "chain, to its end" chain launch.slurm.chain=true
+equal "chain: done, the next is not wanted" "$(calls scancel)" "scancel 6"
+run 0 "chain, once more" chain launch.slurm.chain=true
+equal "chain: of a finished run nothing follows" "x$(calls sbatch)" x
+fake sbatch 'exit 1'
+run 78 "chain that can't go on" broken launch.slurm.chain=true
+
+# srun promised four, MPI sees one.
+name="a promise that is not kept" expect_exit 78 env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 \
+    SLURM_PROCID=0 "$TTT" train "$WORK/run.yaml" --set "run.dir=$WORK/promise"
+expect_text "promise: said" "srun started 4 processes and MPI sees 1"
+name="a promise: the others are silent" expect_exit 78 env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 \
+    SLURM_PROCID=1 "$TTT" train "$WORK/run.yaml" --set "run.dir=$WORK/promise"
+equal "promise: silent" "x$(cat "$WORK/err")" x
+check "promise: nobody trains" test ! -e "$WORK/promise"
+
 # Three jobs that began at the same step.
 fake scontrol 'echo n1'
+mkdir -p "$WORK/run"
 for i in 1 2 3; do echo '{"kind":"job","id":"5","committed":-1}'; done >>"$WORK/run/launch.jsonl"
 job 93 "no progress" n1 1 1
 expect_text "no progress: said" "3 jobs began at step 0 and brought no new checkpoint"

@@ -1,0 +1,82 @@
+# ttt series: members of a grid, run one after another; what is missing and nothing else is run again;
+# mistakes are said before anything runs.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tiny.sh"
+. "$(dirname "$0")/grid.sh"
+make_data
+make_config "$WORK/tiny.yaml"
+sed "s/seed: 3/seed: 4/" "$WORK/tiny.yaml" >"$WORK/other.yaml"
+cd "$WORK" || exit 1
+
+series() { want=$1; name=$2; shift 2; expect_exit "$want" "$TTT" series "$WORK/series.yaml" "$@"; }
+lines() { grep -c -e "$1" "$WORK/$2"; }
+starts() { grep -c '"kind":"start"' "$WORK/all/$1/launch.jsonl"; }
+series_root() { sed -n 's/.*"kind":"save".*"step":4,.*"root":"\([0-9a-f]*\)".*/\1/p' "$WORK/all/$1/metrics.jsonl"; }
+
+cat >"$WORK/series.yaml" <<END
+series:
+  dir: $WORK/all
+  runs: [tiny.yaml, other.yaml]
+  set: [train.steps=4, run.threads=1]
+  grid: ["train.micro_batch=1,5", log.every_steps=2]
+END
+series 0 "only shown" --dry-run
+equal "shown: a line for each" "$(lines ' new$' out)" 4
+expect_text "shown: the sum" '^4 runs: 0 finished, 0 under way, 4 to do$' "$WORK/out"
+check "shown: nothing is made" test ! -e "$WORK/all"
+
+# One of them can't run: the others do.
+mkdir "$WORK/all" && echo spoilt >"$WORK/all/other-micro_batch1"
+series 74 "one of four fails"
+expect_text "one fails: said" '1 of 4 runs failed; the same command tries them again'
+equal "the others are whole: file and setting" "$(series_root tiny-micro_batch1)" "$(series_root tiny-micro_batch5)"
+differ "the others are whole: two files" "$(series_root tiny-micro_batch1)" "$(series_root other-micro_batch5)"
+
+rm "$WORK/all/other-micro_batch1"
+series 0 "again"
+expect_text "again: the sum before" '^4 runs: 3 finished, 0 under way, 1 to do$' "$WORK/out"
+equal "again: the others are left alone" "$(starts tiny-micro_batch1)" 1
+equal "again: the missing one" "$(series_root other-micro_batch1)" "$(series_root other-micro_batch5)"
+"$TTT" status "$WORK/all" >"$WORK/out"
+equal "ttt status shows them all" "$(lines ' finished ' out)" 4
+
+# A signal ends the run and the series, and the same command goes on.
+sed -i "s|$WORK/all|$WORK/stopped|; s/train.steps=4/train.steps=30/" "$WORK/series.yaml"
+(TTT_FAIL="train.step#5=sleep:5000"; export TTT_FAIL; exec "$TTT" series "$WORK/series.yaml" >"$WORK/out" 2>"$WORK/err") &
+pid=$!
+until grep -q '"step":4,' "$WORK/stopped/tiny-micro_batch1/metrics.jsonl" 2>/dev/null; do
+    kill -0 $pid 2>/dev/null || break
+    sleep 0.1
+done
+kill -TERM $pid; wait $pid
+equal "stopped: exit code" "$?" 85
+check "stopped: no other run began" test ! -e "$WORK/stopped/tiny-micro_batch5"
+series 0 "stopped: taken up again"
+expect_text "stopped: from its checkpoint" 'goes on from .*stopped/tiny-micro_batch1/.*step [1-9][0-9]* root'
+
+# wrong CODE NAME TEXT PATTERN: a series that must be refused.
+wrong() {
+    printf '%s\n' "$3" >"$WORK/series.yaml"
+    series "$1" "$2"
+    expect_text "$2: said" "$4"
+}
+rm -rf "$WORK/all"
+head="series: {dir: $WORK/all, runs: tiny.yaml"
+wrong 78 "no folder" "series: {runs: tiny.yaml}" "series.dir: expected a folder, found nothing"
+wrong 78 "no runs" "series: {dir: x}" "series.runs: expected files of runs, found nothing"
+wrong 78 "unknown key" "$head, gird: [a=1]}" "series.gird: .*did you mean series.grid"
+wrong 78 "no values" "$head, grid: [run.seed]}" "series.grid: expected KEY=VALUE,VALUE,..., found 'run.seed'"
+wrong 78 "not a key of a run" "$head, grid: ['run.sead=1,2']}" "series.grid: expected a key that runs may differ in, found 'run.sead'"
+wrong 78 "not a key to differ in" "$head, grid: ['run.dir=a,b']}" "found 'run.dir'"
+wrong 78 "not a value" "$head, grid: ['train.steps=4,x']}" "train.steps: expected a whole number"
+wrong 78 "two of one name" "series: {dir: x, runs: [tiny.yaml, ./tiny.yaml]}" "two runs are tiny"
+wrong 78 "twice the same value" "$head, grid: ['run.seed=1,1']}" "two runs are tiny-seed1"
+wrong 78 "too many" "$head, grid: ['run.seed=$(seq -s, 1 40)', 'optim.lr=$(seq -s, 1 40)']}" "expected at most 1000 runs"
+wrong 66 "no such run" "series: {dir: x, runs: nobody.yaml}" "nobody.yaml"
+check "refused: nothing is made" test ! -e "$WORK/all"
+
+# The series that are there can be run.
+for f in "$ROOT"/jobs/series-*.yaml; do
+    check "${f##*/}" "$TTT" series "$f" --dry-run
+done
+finish
