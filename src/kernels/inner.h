@@ -3,8 +3,21 @@
  * A TTT layer (layers/ttt.c) is the same for every inner model f: projections,
  * convolutions, RoPE, gate, normalisation.  What differs is one row of this
  * table: the state of a head, one mini-batch forward (dual form), its backward,
- * and one token (primal form).  To add an inner model, write a pair beside
- * ttt_linear.{h,c}, add its row to layers/layers.c, and nothing else.
+ * and one token (primal form).
+ *
+ * To add an inner model, write a pair beside ttt_linear.{h,c} and add its row to the table in
+ * layers/ttt.c.  The layer "ttt_NAME" then has its configuration, its parameters named as part() says,
+ * carry, grids, checkpoints, generation and ablations.  What it has to keep:
+ *
+ *   1. The state is one block of reals, its parts one behind the other without gaps, matrices row by
+ *      row; a part of one row is a bias (WITHOUT_BIAS: not learned, and never moves).
+ *   2. forward() with `complete` moves the state by tok[r-1] times what it puts into igrad without:
+ *      step() must reach the same state token by token (tests/unit/test_inner.c compares).
+ *   3. forward() reads V, X, Q of rows j <= i for row i, so that a slice may end anywhere.
+ *   4. backward() is the derivative of forward(), the gradient step included; test_model.c
+ *      compares with differences in double once the layer's name is in its list.
+ *   5. The order of every sum depends on r and F only.
+ *   6. inner.without is obeyed: inner_out.h does so for the norm and the residual.
  *
  * Everything here is for one head.  Rows are tokens of one mini-batch, r <= K of
  * them; row i sees the gradients of rows j <= i through

@@ -17,9 +17,23 @@
  * Of its gradient a slice adds to the rows of all tokens that it looked at, and then takes those of
  * its own tokens: slices come backwards, so nobody else will add to them.
  *
- * To add a layer, write its pair of files here, add its row to layers.c, and
- * nothing else: parameters, checkpoints, export names, memory prediction, exact
- * reduction and the grid follow from the row.
+ * To add a layer, write its pair of files here and add its row to the table in layers.c.
+ * Parameters, checkpoints, configuration, memory prediction, exact reduction, grids, generation and
+ * evaluation follow from the row:
+ *
+ *   1. A struct layer, below.  mamba.c is the shortest complete one; attention_layer.c has a past
+ *      and a split, ttt.c a carry made of parameters.
+ *   2. `family`: one of family.h.  A layer whose public models call things otherwise gets a family
+ *      there, and a table of their config.json keys in store/hf_config.c; without it there is no
+ *      import and export, and that is said.
+ *   3. `has`: which dims it uses.  A size that no layer had before is a field of dims.h, a row of
+ *      conf_table.c (copied in conf_dims()) and of infer/load_info.c.
+ *   4. Every array of a slice has the shape of the slice and nothing else, every sum over tokens is
+ *      of one unit and goes to grad_add(): so its bits depend on no grid.
+ *   5. Its name goes into the lists of tests/unit/test_model.c (gradients are derivatives, slices are
+ *      the whole, batches change no bit), and a file of its own compares it with its definition.
+ *
+ * An inner model of a TTT layer is added in kernels/inner.h's way.
  */
 #ifndef LAYER_H
 #define LAYER_H

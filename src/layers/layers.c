@@ -6,11 +6,14 @@
 #include "src/layers/mamba.h"
 #include "src/layers/ttt.h"
 
-static const struct layer *const table[] = { &layer_ttt_linear, &layer_ttt_mlp, &layer_attention,
-                                             &layer_mamba };
+/* The table: a new sequence layer is a row here.  TTT layers, of which there is one for each inner
+ * model, have their own in ttt.c. */
+static const struct layer *const table[] = { &layer_attention, &layer_mamba };
 
 const struct layer *layers_row(int i)
 {
+    for (int k = 0; ttt_layer(k); k++, i--)
+        if (i == 0) return ttt_layer(k);
     return i >= 0 && i < (int)(sizeof table / sizeof *table) ? table[i] : NULL;
 }
 

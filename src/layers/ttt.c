@@ -4,9 +4,12 @@
 #include <string.h>
 
 #include "src/base/poke.h"
+#include "src/base/status.h"
 #include "src/kernels/act.h"
 #include "src/kernels/conv1d.h"
 #include "src/kernels/layernorm.h"
+#include "src/kernels/ttt_linear.h"
+#include "src/kernels/ttt_mlp.h"
 #include "src/kernels/vecmath.h"
 #include "src/layers/linear.h"
 #include "src/layers/ttt_heads.h"
@@ -409,5 +412,20 @@ static const struct layer_split split = {
         .state = ttt_state, .flops = flops, .split = &split,                                   \
     }
 
-const struct layer layer_ttt_linear = TTT_LAYER("ttt_linear");
-const struct layer layer_ttt_mlp = TTT_LAYER("ttt_mlp");
+/* The table: a new inner model is a row here. */
+static const struct { struct layer layer; const struct inner *inner; } rows[] = {
+    { TTT_LAYER("ttt_linear"), &inner_linear },
+    { TTT_LAYER("ttt_mlp"), &inner_mlp },
+};
+
+const struct layer *ttt_layer(int i)
+{
+    return i >= 0 && i < (int)(sizeof rows / sizeof *rows) ? &rows[i].layer : NULL;
+}
+
+const struct inner *ttt_inner(const struct dims *d)
+{
+    for (int i = 0; ttt_layer(i); i++)
+        if (!strcmp(d->layer, ttt_layer(i)->name)) return rows[i].inner;
+    die("no inner model for the layer '%s'", d->layer);
+}

@@ -21,6 +21,7 @@
 
 #include "src/layers/layer.h"
 
-extern const struct layer layer_ttt_linear, layer_ttt_mlp;
+/* The TTT layers, one for each inner model; NULL past the last. */
+const struct layer *ttt_layer(int i);
 
 #endif

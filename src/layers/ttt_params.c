@@ -5,19 +5,7 @@
 #include <string.h>
 
 #include "src/base/status.h"
-#include "src/kernels/ttt_linear.h"
-#include "src/kernels/ttt_mlp.h"
 #include "src/layers/ttt_heads.h"
-
-/* The inner models: layer "ttt_NAME" has the row called NAME. */
-static const struct inner *const inners[] = { &inner_linear, &inner_mlp };
-
-const struct inner *ttt_inner(const struct dims *d)
-{
-    for (size_t i = 0; i < sizeof inners / sizeof *inners; i++)
-        if (!strcmp(d->layer + strlen("ttt_"), inners[i]->name)) return inners[i];
-    die("no inner model for the layer '%s'", d->layer);
-}
 
 static int has(const struct dims *d, enum without part) { return !(d->without & part); }
 
@@ -158,7 +146,7 @@ static int fast_weight(const struct dims *d, int i, const char **name, int *rows
 int ttt_state(const struct dims *d, int i, const char **name, int shape[3], int64_t *offset,
                  int64_t *stride)
 {
-    static const char *const igrad[] = { "igrad.W1", "igrad.b1", "igrad.W2", "igrad.b2" };
+    static char igrad[TTT_PARTS][24];  /* one inner model is probed at a time */
     const int parts = ttt_places(d).parts, part = i < parts ? i : i - parts;
 
     if (part < parts) {
@@ -166,6 +154,7 @@ int ttt_state(const struct dims *d, int i, const char **name, int shape[3], int6
         shape[0] = d->H;
         if (i < parts) return 1;
         check(part < TTT_PARTS);
+        snprintf(igrad[part], sizeof igrad[part], "igrad.%s", *name);
         *name = igrad[part];
         *offset += *stride / 2;
         return 1;

@@ -15,7 +15,7 @@ struct ttt_places {
 
 struct ttt_places ttt_places(const struct dims *d);
 
-/* The inner model of a layer. */
+/* The inner model of a layer (in ttt.c, with the table). */
 const struct inner *ttt_inner(const struct dims *d);
 
 /* As in struct layer. */
