@@ -10,11 +10,6 @@
 #include "src/base/tiling.h"
 #include "src/model/bucket.h"
 
-struct factor_opts soap_factor_opts(const struct optim_opts *o)
-{
-    return (struct factor_opts){ o->max_dim, o->whole_dim, o->precondition_every };
-}
-
 /* --- which elements are here --------------------------------------------------- */
 
 static int shape_of(const struct matrix *a, int rows, int cols, int64_t shape[3])
@@ -178,7 +173,7 @@ struct soap *soap_new(const struct grid *g, const struct model *m, const struct 
                       const struct optim_opts *o)
 {
     struct soap *s = mem_new(1, sizeof *s, "SOAP");
-    const struct factor_opts fo = soap_factor_opts(o);
+    const struct factor_opts fo = optim_factor(o);
     struct soap_plan plan;
     int tensor = 0;
 

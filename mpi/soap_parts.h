@@ -46,8 +46,6 @@ struct soap {
     struct soap_trouble   trouble;
 };
 
-struct factor_opts soap_factor_opts(const struct optim_opts *o);
-
 /* Elements of an array (matrices, rows, cols) that this process has; the i-th of its own tiles, in
  * order: its number, and where it is in the array and in memory.  returns 0 past the last */
 struct own_tile { int64_t number, at, n, local; };

@@ -116,9 +116,14 @@ static int plan(struct trainer *t)
     const int rc = budget_plan(&t->budget, &t->dims, &t->step.pass, t->step.reduction);
     if (rc != OK) return rc;
     if (t->grid.world.size > 1) share_budget(t);
+    const int64_t weights = t->budget.moments / 2;
+    const struct factor_opts factor = optim_factor(&t->step.optim);
+    if (t->step.optim.kind == OPTIM_SOAP)
+        budget_soap(&t->budget, &t->dims, &factor, &t->grid.shape, t->grid.world.rank,
+                    omp_get_max_threads());
     budget_snapshot(&t->budget, saver_copies(&t->grid.world, t->conf->checkpoint.writers,
-                                             t->conf->checkpoint.background) * t->budget.moments /
-                                    2 * 3);
+                                             t->conf->checkpoint.background) *
+                                    (weights + t->budget.moments));
 
     char *text = budget_text(&t->budget);
     log_phase("memory, predicted\n%s", text);

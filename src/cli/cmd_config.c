@@ -28,6 +28,9 @@ static int plan(struct budget *b, double *flops, const struct conf *c)
     conf_dims(c, &d);
     conf_pass(c, &o, -1);
     TRY(budget_plan(b, &d, &o, (enum reduction)c->train.reduction));
+    const struct factor_opts factor = optim_factor(&c->optim);
+    if (c->optim.kind == OPTIM_SOAP)
+        budget_soap(b, &d, &factor, &(struct grid_shape){ 1, 1, 1 }, 0, 1);
     if (c->checkpoint.background) budget_snapshot(b, b->params + b->moments);
     TRY(model_shape(&m, &d));
     *flops = model_flops(m, c->train.context);

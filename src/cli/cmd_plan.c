@@ -47,6 +47,8 @@ static int load(struct cost *cost, const struct plan *p, const char *file, char 
     if (grid) *grid = mem_string(c->run.grid);
     TRY(cost_init(cost, &d, &o, (enum reduction)c->train.reduction,
                   c->train.batch_tokens / c->train.context, &p->r));
+    const struct factor_opts factor = optim_factor(&c->optim);
+    if (c->optim.kind == OPTIM_SOAP) cost_soap(cost, &factor);
     cost->writers = c->checkpoint.writers;
     cost->background = c->checkpoint.background;
 out:

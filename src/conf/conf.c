@@ -219,6 +219,7 @@ void conf_dims(const struct conf *c, struct dims *d)
     d->rms_eps = c->model.rms_eps;
     d->ln_eps = c->model.ln_eps;
     d->init_std = c->model.init_std;
+    d->orthogonal = c->model.init;
     d->inner_lr = c->model.inner_lr;
     d->without = without(c);
     d->state = c->model.state;

@@ -39,6 +39,7 @@ struct conf {
         int inner_norm, inner_residual, inner_bias, inner_mean;    /* 0: enum without */
         int learn_init, learn_gate, learn_token_idx;
         double rope_theta, rms_eps, ln_eps, init_std, inner_lr;
+        int init;                 /* 0: normal, 1: orthogonal                */
         int state, expand, dt_rank;     /* Mamba; dt_rank -1: width / 16 */
     } model;
     struct { char train[CONF_PATH], val[CONF_PATH]; int mask_bos; } data;

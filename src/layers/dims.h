@@ -27,6 +27,7 @@ struct dims {
     double rms_eps;      /* RMSNorm                                        */
     double ln_eps;       /* inner LayerNorm and post_norm                  */
     double init_std;
+    int    orthogonal;   /* 0/1 initial matrices; no matter behind that    */
     double inner_lr;     /* base inner learning rate                       */
     int    without;      /* parts a TTT layer lacks, a set of enum without */
     int    state;        /* Mamba: numbers of a channel's state            */

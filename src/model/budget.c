@@ -4,6 +4,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/model/model.h"
+#include "src/model/soap_plan.h"
 
 int budget_plan(struct budget *b, const struct dims *d, const struct pass_opts *o,
                 enum reduction mode)
@@ -27,6 +28,24 @@ int budget_plan(struct budget *b, const struct dims *d, const struct pass_opts *
 out:
     param_done(&t);
     return rc;
+}
+
+void budget_soap(struct budget *b, const struct dims *d, const struct factor_opts *o,
+                 const struct grid_shape *g, int rank, int threads)
+{
+    const int64_t own = b->moments / (2 * (int64_t)sizeof(real));
+    int64_t moments, scratch;
+    struct soap_plan plan;
+    struct model *m;
+
+    check(model_shape(&m, d) == OK);
+    soap_plan_init(&plan, m, o, g);
+    soap_bytes(&moments, &scratch, &plan, rank, own, threads);
+    b->total += moments - b->moments + scratch;
+    b->moments = moments;
+    b->scratch += scratch;
+    soap_plan_done(&plan);
+    model_free(m);
 }
 
 void budget_snapshot(struct budget *b, int64_t bytes)

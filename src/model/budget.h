@@ -10,7 +10,9 @@
 
 #include "src/layers/dims.h"
 #include "src/model/pass.h"
+#include "src/param/factor.h"
 #include "src/param/grad.h"
+#include "src/plan/share.h"
 
 struct budget {
     int64_t n_params;                      /* elements, without padding            */
@@ -23,6 +25,11 @@ struct budget {
 /* returns OK, or ERR_CONFIG as model_layout() and pass_plan() say it */
 int budget_plan(struct budget *b, const struct dims *d, const struct pass_opts *o,
                 enum reduction mode);
+
+/* The optimizer is SOAP: what rank `rank` of a grid has instead of two moments, with so many
+ * threads.  Once, before budget_snapshot(). */
+void budget_soap(struct budget *b, const struct dims *d, const struct factor_opts *o,
+                 const struct grid_shape *g, int rank, int threads);
 
 /* A process that saves in the background holds a copy of this many bytes. */
 void budget_snapshot(struct budget *b, int64_t bytes);

@@ -112,7 +112,8 @@ int cost_init(struct cost *c, const struct dims *d, const struct pass_opts *o,
 {
     int rc;
 
-    *c = (struct cost){ .o = *o, .mode = mode };
+    *c = (struct cost){ .o = *o, .mode = mode, .flops = 1e9 * r->rank.fp32_gflops,
+                        .threads = r->rank.threads };
     TRY(model_shape(&c->shape, d));
     if ((double)sequences / o->micro_batch * d->L * pass_units(o) > MOST_OPERATIONS)
         TRY(fail(ERR_CONFIG, "a step of %lld sequences, each of %d units in %d layers, has more "
@@ -135,8 +136,30 @@ void cost_done(struct cost *c)
     model_free(c->shape);
     mem_free(c->in.cut);
     mem_free(c->cuts);
+    mem_free(c->in.optim_s);
+    soap_plan_done(&c->soap_plan);
     mem_free(c->known);
     *c = (struct cost){ 0 };
+}
+
+void cost_soap(struct cost *c, const struct factor_opts *o) { c->soap = *o; }
+
+/* Products and decompositions of each rank's matrices, their gradients there and directions back.
+ * A send of all of them at once fills the link. */
+static void plan_soap(struct cost *c, const struct grid_shape *g)
+{
+    const int ranks = grid_ranks(g);
+    const struct sim_link *link = ranks > c->in.ranks_per_node ? &c->in.between : &c->in.within;
+
+    soap_plan_done(&c->soap_plan);
+    soap_plan_init(&c->soap_plan, c->shape, &c->soap, g);
+    mem_free(c->in.optim_s);
+    c->in.optim_s = mem_new(ranks, sizeof *c->in.optim_s, "seconds of SOAP");
+    for (int i = 0; i < ranks; i++) {
+        const struct soap_load *l = &c->soap_plan.load[i];
+        c->in.optim_s[i] = l->flops / c->flops;
+        if (ranks > 1) c->in.optim_s[i] += 2 * REAL * (double)l->gradients / link->bytes_per_s;
+    }
 }
 
 int cost_grid(struct cost *c, const struct grid_shape *g)
@@ -158,6 +181,7 @@ int cost_grid(struct cost *c, const struct grid_shape *g)
         c->in.cut[b] = c->cuts + (int64_t)b * (most + 1);
         bucket_cut(c->in.cut[b], c->shape, b, holders);
     }
+    if (c->soap.every) plan_soap(c, g);
     return OK;
 }
 
@@ -219,6 +243,12 @@ void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k,
         .tape = pass.tape, .logits = pass.logits, .scratch = pass.scratch,
         .snapshot = copies(c, rank) * 3 * k->own * (int64_t)sizeof(real),
     };
+    if (c->soap.every) {
+        int64_t scratch;
+        soap_bytes(&b->moments, &scratch, &c->soap_plan, rank, k->own, c->threads);
+        b->scratch += scratch;
+        b->snapshot = copies(c, rank) * (k->own * (int64_t)sizeof(real) + b->moments);
+    }
     b->total = b->weights + b->gradients + b->sums + b->moments + b->tape + b->logits +
                b->scratch + b->snapshot;
 }

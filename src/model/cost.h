@@ -16,6 +16,7 @@
 #define COST_H
 
 #include "src/model/stage.h"
+#include "src/model/soap_plan.h"
 #include "src/param/grad.h"
 #include "src/plan/step_sim.h"
 
@@ -34,6 +35,10 @@ struct cost {
     struct model       *shape;         /* owned; no weights                  */
     struct pass_opts    o;
     enum reduction      mode;
+    struct factor_opts  soap;          /* every 0: AdamW                     */
+    struct soap_plan    soap_plan;     /* of the grid; owned                 */
+    double              flops;         /* a rank's, a second                 */
+    int                 threads;
     int                 writers, background;  /* of checkpoints; 0 writers: none are written */
     struct sim_input    in;            /* for step_sim(), once a grid is set */
     int64_t            *cuts;          /* owned; what in.cut points to       */
@@ -45,6 +50,9 @@ struct cost {
 int cost_init(struct cost *c, const struct dims *d, const struct pass_opts *o,
               enum reduction mode, int64_t sequences, const struct rates *r);
 void cost_done(struct cost *c);
+
+/* The optimizer is SOAP.  Before cost_grid(). */
+void cost_soap(struct cost *c, const struct factor_opts *o);
 
 /* The grid.  returns OK or ERR_CONFIG as share_check() says it */
 int cost_grid(struct cost *c, const struct grid_shape *g);

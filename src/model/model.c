@@ -29,6 +29,17 @@ static int check_dims(const struct dims *d, const struct layer **layer)
     return (*layer)->fits(d);
 }
 
+/* Matrices of normal numbers, not vectors, start orthogonal instead. */
+static void start_orthogonal(struct param_table *t)
+{
+    for (int i = 0; i < t->count; i++) {
+        struct param *p = &t->p[i];
+        if (p->init == INIT_NORMAL && p->ndim >= 2 && p->shape[p->ndim - 2] > 1 &&
+            p->shape[p->ndim - 1] > 1)
+            p->init = INIT_ORTHOGONAL;
+    }
+}
+
 static void lay_out(struct model *m, const struct layer *layer)
 {
     const struct dims *d = &m->dims;
@@ -40,6 +51,7 @@ static void lay_out(struct model *m, const struct layer *layer)
     m->i_norm = param_add(t, f->norm, INIT_ONE, 0, 1, d->C, 0, 0, 0);
     m->i_head = d->tied ? m->i_embed
                         : param_add(t, f->head, INIT_NORMAL, d->init_std, 2, d->V, d->C, 0, 0);
+    if (d->orthogonal) start_orthogonal(t);
 }
 
 int model_shape(struct model **out, const struct dims *d)

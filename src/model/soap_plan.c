@@ -97,12 +97,22 @@ void soap_plan_init(struct soap_plan *p, const struct model *m, const struct fac
         j->flops = factor_flops(&j->f, o->every);
         const int both = i == m->i_embed && m->dims.tied && g->P > 1;
         j->holders = (both ? 2 : 1) * g->D * g->S;
-        p->reals += m->params.p[i].n;
+        p->share += (double)m->params.p[i].n / (double)m->params.n;
         n++;
     }
     qsort(jobs, (size_t)n, sizeof *jobs, by_flops);
     for (int k = 0; k < n; k++) assign(p, m, o, g, &jobs[k]);
     mem_free(jobs);
+}
+
+void soap_bytes(int64_t *moments, int64_t *scratch, const struct soap_plan *p, int rank,
+                int64_t own, int threads)
+{
+    const struct soap_load *l = &p->load[rank];
+    const int64_t matrices = (int64_t)(p->share * (double)own);
+
+    *moments = (2 * (own - matrices) + l->state) * (int64_t)sizeof(real);
+    *scratch = (matrices + l->gradients + l->work + threads * l->refresh) * (int64_t)sizeof(real);
 }
 
 void soap_plan_done(struct soap_plan *p)

@@ -27,12 +27,17 @@ struct soap_plan {
     int              *owner;  /* (parameters) place among the holders of its bucket, SOAP_SPREAD,
                                * or SOAP_NONE where AdamW updates; owned                     */
     struct soap_load *load;   /* (ranks of the grid); owned                                  */
-    int64_t           reals;  /* of all parameters that are not SOAP_NONE                    */
+    double            share;  /* of all parameters, that are not SOAP_NONE                   */
 };
 
 void soap_plan_init(struct soap_plan *p, const struct model *m, const struct factor_opts *o,
                     const struct grid_shape *g);
 void soap_plan_done(struct soap_plan *p);
+
+/* Bytes of a rank that owns `own` elements of gradients as tiles: all moments with factors and
+ * bases; what SOAP works in, on so many threads. */
+void soap_bytes(int64_t *moments, int64_t *scratch, const struct soap_plan *p, int rank,
+                int64_t own, int threads);
 
 /* Is this parameter's matrix spread over processes? */
 int soap_is_spread(const struct factored *f, const struct factor_opts *o);

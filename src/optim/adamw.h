@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "src/base/real.h"
+#include "src/param/factor.h"
 
 struct grad;
 
@@ -33,6 +34,12 @@ struct optim_opts {
     int     precondition_every;      /* updates between two refreshes of bases */
     double  factor_beta;             /* average of factors                  */
 };
+
+/* What SOAP's shares and costs depend on. */
+static inline struct factor_opts optim_factor(const struct optim_opts *o)
+{
+    return (struct factor_opts){ o->max_dim, o->whole_dim, o->precondition_every };
+}
 
 /* Rate of update t = 0, 1, ...: linear to lr over warm-up, then cosine to min_lr
  * over decay_steps - warmup_steps, constant after.  Update 0 has rate 0 when

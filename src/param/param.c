@@ -7,6 +7,7 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/base/status.h"
+#include "src/kernels/lapack.h"
 
 int param_add(struct param_table *t, const char *name, enum init_kind init, double init_arg,
               int ndim, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
@@ -59,11 +60,43 @@ static double step_bias(double u)
     return step + log(-expm1(-step));
 }
 
+/* One matrix: A (m,n), m <= n, of normal numbers from `first` on becomes Q of its factors, with the
+ * signs that make R's diagonal positive; so Q is uniform among all. */
+static void orthogonal(real *w, int rows, int cols, double arg, uint64_t key, uint64_t first)
+{
+    const int m = rows < cols ? rows : cols, n = rows < cols ? cols : rows;
+    real *A = mem_new((int64_t)m * n + m, sizeof *A, "orthogonal matrix"), *diag;
+
+    diag = A + (int64_t)m * n;
+    for (int64_t i = 0; i < (int64_t)m * n; i++) A[i] = (real)rng_normal(key, first + (uint64_t)i);
+    check(lapack_orthonormal(A, diag, m, n) == 0);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) {
+            const double x = (double)A[(int64_t)i * n + j] * arg * sqrt(n);
+            w[rows <= cols ? (int64_t)i * n + j : (int64_t)j * m + i] = (real)(diag[i] < 0 ? -x : x);
+        }
+    mem_free(A);
+}
+
+static void orthogonal_stack(real *w, const struct param *p, uint64_t key)
+{
+    const int64_t cols = p->shape[p->ndim - 1], each = cols * p->shape[p->ndim - 2];
+
+    #pragma omp parallel for schedule(dynamic)
+    for (int64_t i = 0; i < p->n / each; i++)
+        orthogonal(w + i * each, (int)(each / cols), (int)cols, p->init_arg, key,
+                   (uint64_t)(i * each));
+}
+
 void param_init_one(real *w, const struct param *p, uint64_t seed)
 {
     const uint64_t key = rng_key(seed, p->name);
     real *v = w + p->offset;
 
+    if (p->init == INIT_ORTHOGONAL) {
+        orthogonal_stack(v, p, key);
+        return;
+    }
     #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < p->n; i++) {
         switch (p->init) {
@@ -75,6 +108,7 @@ void param_init_one(real *w, const struct param *p, uint64_t seed)
             break;
         case INIT_LOG_COUNT: v[i] = (real)log((double)(i % p->shape[p->ndim - 1] + 1)); break;
         case INIT_STEP: v[i] = (real)step_bias(rng_uniform(key, (uint64_t)i)); break;
+        case INIT_ORTHOGONAL: break;
         }
     }
 }

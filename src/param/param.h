@@ -25,7 +25,9 @@ enum init_kind {
     INIT_NORMAL,   /* mean 0, standard deviation arg                     */
     INIT_UNIFORM,  /* in (-arg, arg)                                     */
     INIT_LOG_COUNT,  /* log(1), log(2), ... along the last dimension     */
-    INIT_STEP      /* softplus of it is log-uniform in (1e-3, 0.1)       */
+    INIT_STEP,     /* softplus of it is log-uniform in (1e-3, 0.1)       */
+    INIT_ORTHOGONAL  /* each matrix of a stack: its shorter side's rows or columns are orthogonal
+                      * and equally long, elements have the standard deviation arg */
 };
 
 struct param {

@@ -276,7 +276,8 @@ static void update(struct sim *z)
         latest(z) + 2 * hops * (nodes > 1 ? in->between.latency_s : in->within.latency_s);
     for (int i = 0; i < z->ranks; i++) {
         z->r[i].now = agreed;
-        work(z, i, SIM_UPDATE, in->update_s * (double)z->out->rank[i].own);
+        work(z, i, SIM_UPDATE, in->update_s * (double)z->out->rank[i].own +
+                                   (in->optim_s ? in->optim_s[i] : 0));
     }
     for (int b = 0; b < in->work.L + 2; b++) {
         const struct op op = { .kind = SIM_GATHER, .slot = -1, .m = -1, .l = b, .u = -1,

@@ -54,6 +54,7 @@ struct sim_input {
                                                * (holders + 1) each; model/bucket.h         */
     double            sum_bytes, weight_bytes;      /* of an element                        */
     double            clear_s, add_s, norm_s, update_s;    /* an element                    */
+    double           *optim_s;                /* (ranks) more of an update; NULL: nothing   */
 };
 
 struct sim_rank {

@@ -18,6 +18,11 @@ went "AdamW" 1x1x1 adam $SOAP optim.kind=adamw && differ "AdamW, another root" "
 went "other refreshes" 1x1x1 e4 $SOAP optim.precondition_every=4 &&
     differ "other refreshes, another root" "$(root_of e4)" "$root"
 
+for grid in 1x1x1 2x2x1; do
+    went "orthogonal, $grid" $grid o$grid $SOAP model.init=orthogonal train.steps=2
+done
+equal "orthogonal weights: same root" "$(root_of o1x1x1)" "$(root_of o2x2x1)"
+
 # --- resuming: from the middle of 3 refreshes, on another grid ----------------------
 TTT_FAIL="train.step#6=err"; export TTT_FAIL
 on 2x1x1 cut $SOAP && failed "an error in step 6" "exit 0"

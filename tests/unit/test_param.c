@@ -100,6 +100,43 @@ static void state_space_starts(void **state)
     release();
 }
 
+/* Rows of a wide matrix, columns of a tall one: orthogonal, of length arg sqrt(longer side); other
+ * matrices of a stack are others; no thread changes a bit. */
+static void orthogonal_starts(void **state)
+{
+    (void)state;
+    struct param_table t = { 0 };
+    param_add(&t, "wide", INIT_ORTHOGONAL, 0.02, 2, 13, 67, 0, 0);
+    param_add(&t, "tall", INIT_ORTHOGONAL, 0.02, 2, 67, 13, 0, 0);
+    param_add(&t, "stack", INIT_ORTHOGONAL, 0.1, 3, 3, 8, 8, 0);
+    real *w = zeros(t.total), *again = zeros(t.total);
+    omp_set_num_threads(1);
+    param_init(w, &t, 7);
+    omp_set_num_threads(3);
+    param_init(again, &t, 7);
+    assert_same(w, again, t.total);
+    param_init(again, &t, 8);
+    assert_other(w, again, t.total);
+    for (int k = 0; k < 5; k++) {
+        const struct param *p = &t.p[k < 2 ? k : 2];
+        const real *A = w + p->offset + (k > 2 ? (k - 2) * 64 : 0);
+        const int c = (int)p->shape[p->ndim - 1], r = (int)p->shape[p->ndim - 2];
+        const int m = r < c ? r : c, n = r < c ? c : r;
+        const double want = p->init_arg * p->init_arg * n;
+        for (int i = 0; i < m; i++)
+            for (int j = 0; j < m; j++) {
+                double sum = i == j ? -want : 0;
+                for (int x = 0; x < n; x++)
+                    sum += r <= c ? (double)A[i * c + x] * (double)A[j * c + x]
+                                  : (double)A[x * c + i] * (double)A[x * c + j];
+                assert_true(fabs(sum) < 4 * n * REAL_EPS * want);
+            }
+    }
+    assert_other(w + t.p[2].offset, w + t.p[2].offset + 64, 64);
+    param_done(&t);
+    release();
+}
+
 /* A parameter's values depend on seed and name: not on what stands before it, nor on
  * threads. */
 static void values_follow_the_name(void **state)
@@ -130,6 +167,7 @@ int main(void)
         cmocka_unit_test(many_parameters),
         cmocka_unit_test(distributions),
         cmocka_unit_test(state_space_starts),
+        cmocka_unit_test(orthogonal_starts),
         cmocka_unit_test(values_follow_the_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
