@@ -272,7 +272,7 @@ static void print_table(const struct latency *l, const char *what, number *f)
     const double at = crossing(l, f);
     if (at == 0) printf("  TTT-Linear is faster than the Transformer at every length\n");
     else if (at < 0) printf("  TTT-Linear is slower than the Transformer at the longest\n");
-    else if (at > 0) printf("  TTT-Linear is faster than the Transformer from %.0f tokens on\n", at);
+    else if (at > 0) printf("  TTT-Linear is faster than the Transformer from %.0f tokens\n", at);
 }
 
 static json_t *numbers(const struct latency *l, const struct system *s, number *f)

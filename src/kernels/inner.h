@@ -6,11 +6,11 @@
  * and one token (primal form).
  *
  * To add an inner model, write a pair beside ttt_linear.{h,c} and add its row to the table in
- * layers/ttt.c.  The layer "ttt_NAME" then has its configuration, its parameters named as part() says,
- * carry, grids, checkpoints, generation and ablations.  What it has to keep:
+ * layers/ttt.c.  The layer "ttt_NAME" then has its configuration, its parameters named as part()
+ * says, carry, grids, checkpoints, generation and ablations.  What it has to keep:
  *
- *   1. The state is one block of reals, its parts one behind the other without gaps, matrices row by
- *      row; a part of one row is a bias (WITHOUT_BIAS: not learned, and never moves).
+ *   1. The state is one block of reals, its parts one behind the other without gaps, matrices row
+ *      by row; a part of one row is a bias (WITHOUT_BIAS: not learned, and never moves).
  *   2. forward() with `complete` moves the state by tok[r-1] times what it puts into igrad without:
  *      step() must reach the same state token by token (tests/unit/test_inner.c compares).
  *   3. forward() reads V, X, Q of rows j <= i for row i, so that a slice may end anywhere.

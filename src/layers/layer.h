@@ -30,8 +30,9 @@
  *      conf_table.c (copied in conf_dims()) and of infer/load_info.c.
  *   4. Every array of a slice has the shape of the slice and nothing else, every sum over tokens is
  *      of one unit and goes to grad_add(): so its bits depend on no grid.
- *   5. Its name goes into the lists of tests/unit/test_model.c (gradients are derivatives, slices are
- *      the whole, batches change no bit), and a file of its own compares it with its definition.
+ *   5. Its name goes into the lists of tests/unit/test_model.c (gradients are derivatives, slices
+ *      are the whole, batches change no bit), and a file of its own compares it with its
+ *      definition.
  *
  * An inner model of a TTT layer is added in kernels/inner.h's way.
  */

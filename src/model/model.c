@@ -23,9 +23,11 @@ static int check_dims(const struct dims *d, const struct layer **layer)
         return fail(ERR_CONFIG, "model.ffn_width is %d, but blocks of layer %s have no feed-forward",
                     d->E, d->layer);
     /* Whatever a file says: sums of sizes stay far from overflow, and tables can be made. */
-    if (d->L > 4096 || d->C > 1 << 20 || d->E > 1 << 20 || d->V > 1 << 24 || d->K > 1 << 16)
-        return fail(ERR_CONFIG, "a model of %d blocks of width %d and %d, %d tokens and mini-batches "
-                    "of %d is too large", d->L, d->C, d->E, d->V, d->K);
+    if (d->L > 4096 || d->C > 1 << 20 || d->E > 1 << 20 || d->V > 1 << 24 || d->K > 1 << 16 ||
+        d->conv_width > 1 << 10)
+        return fail(ERR_CONFIG, "a model of %d blocks of width %d and %d, %d tokens, mini-batches of "
+                    "%d and convolutions of %d is too large", d->L, d->C, d->E, d->V, d->K,
+                    d->conv_width);
     return (*layer)->fits(d);
 }
 

@@ -30,6 +30,9 @@ same() {
 
 # shellcheck disable=SC2086
 same attention $attention model.mini_batch=32
+# shellcheck disable=SC2086
+same heads $attention model.mini_batch=32 train.sequence_mode=heads
+equal "heads mode is the same model" "$(root_of heads)" "$(root_of attention)"
 same online model.mini_batch=1 model.learn_token_idx=false
 same mlp model.layer=ttt_mlp model.inner_norm=false model.inner_bias=false model.inner_lr=0.05
 same whole

@@ -374,8 +374,8 @@ static void impossible_shapes_are_refused(void **state)
     strcpy(d.layer, "ttt_mlp");
     d.without = WITHOUT_INIT;  /* gelu(0 x) 0 has no gradient but its last bias's */
     assert_int_equal(model_new(&m, &d), -78);
-    int *const sizes[] = { &d.L, &d.C, &d.E, &d.V, &d.K };
-    for (int i = 0; i < 5; i++) {  /* refused before anything is allocated for it */
+    int *const sizes[] = { &d.L, &d.C, &d.E, &d.V, &d.K, &d.conv_width };
+    for (int i = 0; i < 6; i++) {  /* refused before anything is allocated for it */
         d = tiny(1);
         *sizes[i] = 2147483646;
         assert_int_equal(model_new(&m, &d), -78);

@@ -80,6 +80,40 @@ static void several_files_and_back(void **state)
     mem_free(w);
 }
 
+/* Every family, tied and untied: several files, float and bfloat16. */
+static void every_family(void **state)
+{
+    (void)state;
+    static const char *const golden[] = { "ttt_linear_t", "ttt_mlp_m", "llama", "mamba" };
+
+    for (int i = 0; i < 16; i++) {
+        struct dims d, back;
+        struct param_table t = { 0 };
+        const enum dtype dtype = i & 1 ? DT_BF16 : DT_F32;
+        char from[64], to[16];
+        snprintf(from, sizeof from, "tests/golden/%s", golden[i / 4]);
+        snprintf(to, sizeof to, "family%d", i);
+        assert_int_equal(hf_read_config(&d, from), OK);
+        d.tied = i >> 1 & 1;
+        assert_int_equal(model_layout(&t, &d), OK);
+        real *w = mem_new(t.total, sizeof *w, "test"), *v = mem_new(t.total, sizeof *v, "test");
+        for (int k = 0; k < t.count; k++)
+            for (int64_t j = 0; j < t.p[k].n; j++)
+                w[t.p[k].offset + j] = (real)(rng_u64((uint64_t)k, (uint64_t)j) % 256);
+        assert_int_equal(hf_write_as(at(to), &d, &t, w, NULL, 0, dtype, 100000), OK);
+        assert_true(files_of(at(to)) > 1);
+        assert_int_equal(hf_read_config(&back, at(to)), OK);
+        assert_memory_equal(&back, &d, sizeof d);
+        assert_int_equal(hf_read_weights(v, &t, at(to)), OK);
+        assert_memory_equal(v, w, (size_t)t.total * sizeof *w);  /* 0 .. 255 are bfloat16 */
+        w[0] += (real)0.125;
+        assert_memory_not_equal(v, w, (size_t)t.total * sizeof *w);
+        param_done(&t);
+        mem_free(w);
+        mem_free(v);
+    }
+}
+
 /* The bfloat16 next to a number, the even one of two that are equally near. */
 static void bfloat16_is_the_nearest(void **state)
 {
@@ -208,7 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(several_files_and_back), cmocka_unit_test(bfloat16_is_the_nearest),
-        cmocka_unit_test(hostile_indexes),
+        cmocka_unit_test(every_family), cmocka_unit_test(hostile_indexes),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);
 }
