@@ -146,8 +146,8 @@ bench: all
 	$(BUILD)/ttt bench train config/ttt-linear-125m.yaml
 	@sh tests/bench/grid.sh $(BUILD)/ttt
 
-# Hours of faults: KILLS=1000 of a process and of random ranks of grids, SIGNALS=100, STEAL=600 and STORM=900
-# seconds; a sequence of 262,144 tokens.
+# Hours of faults: KILLS=1000 of a process and of random ranks of grids, SIGNALS=100, STEAL=600 and
+# STORM=900 seconds; a sequence of 262,144 tokens.
 soak: all $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
 	@KILLS=$(or $(KILLS),1000) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_kill.sh tests/e2e/test_grid.sh
 	@LONG=262144 TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_long.sh

@@ -103,3 +103,5 @@ int guard_verify(struct guard *g)
                            (long long)g->st->step + 1,
                            g->tensors[g->places[bad].tensor].name));
 }
+
+void guard_forget(struct guard *g) { g->sealed = 0; }

@@ -34,4 +34,7 @@ int guard_seal(struct guard *g);
  * returns  OK; ERR_IO on all ranks if not: said */
 int guard_verify(struct guard *g);
 
+/* The state was changed on purpose.  Local. */
+void guard_forget(struct guard *g);
+
 #endif

@@ -7,12 +7,16 @@
 
 #include "mpi/canary.h"
 #include "mpi/grid_eval.h"
+#include "mpi/rewind.h"
 #include "src/base/clock.h"
+#include "src/base/failpoint.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
 #include "src/base/stop.h"
 #include "src/infer/eval.h"
 #include "src/store/progress.h"
+
+enum { REWINDS = 3, REWIND_STEPS = 1000 };  /* more of them in fewer steps: it diverges */
 
 /* --- saving ---------------------------------------------------------------- */
 
@@ -270,6 +274,59 @@ static void print_line(struct train_loop *l, const struct step_result *r)
 
 /* --- the loop -------------------------------------------------------------------- */
 
+/* The loss of this step is out of line: back to the newest checkpoint, and from there on with the
+ * samples behind this step. */
+static int go_back(struct train_loop *l, double loss)
+{
+    struct train_state *s = l->state;
+    const int64_t from = s->step;
+    const double mean = s->spike.mean;
+    char text[RANGES_TEXT];
+    struct ranges out;
+
+    (void)save_finish(l);
+    if (l->saved_step < 0) {
+        log_warn("step %lld: the loss is %.4g, it was %.4g: a spike, and there is no checkpoint to go "
+                 "back to", (long long)from, loss, mean);
+        spike_learn(&s->spike, loss);
+        return OK;
+    }
+    if (l->rewinds == 0 || from - l->rewind_step > REWIND_STEPS) {
+        l->rewinds = 0;
+        l->rewind_step = from;
+    }
+    if (++l->rewinds > REWINDS)
+        return fail(ERR_DIVERGED, "step %lld: the loss is %.4g, it was %.4g: a spike after %d rewinds "
+                    "in %d steps; %s", (long long)from, loss, mean, REWINDS, REWIND_STEPS, newest(l));
+    l->damaged = 1;
+    const int rc = rewind_run(s, l->run, &out);
+    if (rc != OK) return rc == ERR_MISSING ? ERR_IO : rc;
+    train_state_changed(s);
+    l->damaged = 0;
+    stepper_forget(l->stepper);
+    metrics_back(l->metrics, s->step);
+    log_warn("step %lld: the loss is %.4g, it was %.4g: a spike; back to step %lld, and samples %s are "
+             "left out", (long long)from, loss, mean, (long long)s->step, ranges_show(text, &out));
+    metrics_write(l->metrics, json_pack("{s:s,s:I,s:I,s:o,s:s}", "kind", "rewind", "step", s->step,
+                                        "from", from, "loss_nats", metrics_real(loss), "left_out",
+                                        text));
+    l->saved_step = l->start_step = l->line_step = s->step;
+    l->start_s = l->line_s = clock_s();
+    return OK;
+}
+
+/* Is it? If not, it is what the next ones are compared with. */
+static int out_of_line(struct train_loop *l, double loss)
+{
+    const double limit = l->conf->train.spike_nats;
+
+    if (limit <= 0) return 0;
+    if (FAILPOINT("train.spike") != OK) loss += 2 * limit + 1000;
+    if (spike_is(&l->state->spike, loss, limit)) return 1;
+    spike_learn(&l->state->spike, loss);
+    return 0;
+}
+
 static int one_step(struct train_loop *l)
 {
     const struct conf *c = l->conf;
@@ -284,6 +341,7 @@ static int one_step(struct train_loop *l)
     beacon_step(l->state->step, clock_s() - begin);
     if (r.inner) l->inner = inner_ratio(r.inner, l->state->model->dims.L);
     if (r.again && !r.bad) write_again(l, &r);
+    if (!r.bad && out_of_line(l, r.loss)) return go_back(l, r.loss);
     if (!r.bad) {
         write_step(l, &r, clock_s() - begin);
         if (l->state->step % c->log.every_steps == 0 || l->state->step == c->train.steps)

@@ -44,6 +44,8 @@ struct train_loop {
     int64_t start_step, line_step;
     double  inner;                        /* last inner-loss ratio                       */
     int     damaged;                      /* the state in memory: it must not be saved   */
+    int     rewinds;                      /* in the last steps, the first at rewind_step */
+    int64_t rewind_step;
 };
 
 /* Train to the end.  Collective on the grid; files are written by its first rank alone.

@@ -134,13 +134,26 @@ struct place *train_state_places(const struct train_state *s, int held, int64_t 
     return list;
 }
 
+void train_state_leave_out(struct train_state *s, const char *samples)
+{
+    struct ranges out;
+    check(ranges_parse(&out, samples));
+    for (int i = 0; i < out.n; i++) check(ranges_add(&s->skip, out.r[i].lo, out.r[i].hi));
+}
+
 json_t *train_state_scalars(const struct train_state *s)
 {
+    char skip[RANGES_TEXT];
     json_t *o = json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "step", s->step, "sample", s->sample,
                           "tokens", s->tokens, "skipped", s->skipped, "bad_run", s->bad_run,
                           "seed", s->seed);
     check(o);
     if (s->soap) json_object_set_new(o, "soap_updates", json_integer(*soap_updates(s->soap)));
+    /* Runs without these have the roots that they always had. */
+    if (s->skip.n) json_object_set_new(o, "skip", json_string(ranges_show(skip, &s->skip)));
+    if (s->spike.n)
+        json_object_set_new(o, "spike", json_pack("{s:I,s:f,s:f}", "n", s->spike.n, "mean",
+                                                  s->spike.mean, "dev", s->spike.dev));
     return o;
 }
 
@@ -152,6 +165,22 @@ static int scalar(int64_t *x, const struct ckpt *c, const char *name)
                     ckpt_path(c), name);
     *x = json_integer_value(v);
     return OK;
+}
+
+/* What a run has that leaves samples out or watches its loss. */
+static int optional_scalars(struct train_state *s, const struct ckpt *c)
+{
+    const json_t *skip = json_object_get(ckpt_scalars(c), "skip");
+    const json_t *spike = json_object_get(ckpt_scalars(c), "spike");
+
+    s->skip.n = 0;
+    s->spike = (struct spike){ .n = json_integer_value(json_object_get(spike, "n")),
+                               .mean = json_number_value(json_object_get(spike, "mean")),
+                               .dev = json_number_value(json_object_get(spike, "dev")) };
+    if (!skip || (json_is_string(skip) && ranges_parse(&s->skip, json_string_value(skip))))
+        return OK;
+    return fail(ERR_CONFIG, "%s is not the state of a training run: its list of samples to leave "
+                "out can't be read", ckpt_path(c));
 }
 
 /* Number of a tensor in the checkpoint, or ERR_CONFIG. */
@@ -184,6 +213,7 @@ int train_state_load(struct train_state *s, struct ckpt *c)
     TRY(scalar(&s->bad_run, c, "bad_run"));
     TRY(scalar(&s->seed, c, "seed"));
     if (s->soap) TRY(scalar(soap_updates(s->soap), c, "soap_updates"));
+    TRY(optional_scalars(s, c));
     for (int i = 0; i < count; i++) {
         number[i] = number_in(&list[i], c);
         if (number[i] < 0) TRY(number[i]);

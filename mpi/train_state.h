@@ -2,7 +2,7 @@
  *
  *   tensors   NAME, adam.m/NAME, adam.v/NAME     for every parameter
  *             soap.left/NAME ...                    of SOAP, mpi/grid_soap.h
- *   scalars   step, sample, tokens, skipped, bad_run, seed; soap_updates
+ *   scalars   step, sample, tokens, skipped, bad_run, seed; skip, spike, soap_updates
  *
  * Two runs whose checkpoints have the same root go on in the same way, given
  * the same configuration and data.
@@ -13,9 +13,11 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "mpi/reduce.h"
 #include "mpi/grid_soap.h"
+#include "mpi/reduce.h"
+#include "src/base/ranges.h"
 #include "src/model/model.h"
+#include "src/optim/spike.h"
 #include "src/store/ckpt_parts.h"
 
 struct train_state {
@@ -31,6 +33,8 @@ struct train_state {
     int64_t       skipped;  /* steps that met NaN or Inf                        */
     int64_t       bad_run;  /* of these, the last ones in a row                 */
     int64_t       seed;     /* of the order of samples                          */
+    struct ranges skip;     /* samples by number that are left out              */
+    struct spike  spike;    /* what the loss was lately; n is 0 if nobody watches */
 };
 
 /* Zero weights and moments, step 0.  returns OK or ERR_CONFIG (model_new) */
@@ -57,6 +61,9 @@ struct tensor *train_state_tensors(const struct train_state *s, int *count);
  * holds (1).  tensor counts as in train_state_tensors(), raw points into the state; a counted
  * block. */
 struct place *train_state_places(const struct train_state *s, int held, int64_t *count);
+
+/* These samples (ranges_parse()) are left out, too.  Local; must agree. */
+void train_state_leave_out(struct train_state *s, const char *samples);
 
 /* A new reference. */
 json_t *train_state_scalars(const struct train_state *s);

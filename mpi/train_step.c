@@ -82,12 +82,18 @@ int64_t step_samples(const struct dataset *d, int context)
     return (dataset_tokens(d) - 1) / context;
 }
 
-/* Which window is sample number k of the run. */
+/* Number of the k-th sample of the step that comes. */
+static int64_t sample_number(const struct train_state *st, int64_t k)
+{
+    return ranges_nth_outside(&st->skip, st->sample, k);
+}
+
+/* Which window it is. */
 static int64_t sample_id(const struct train_state *st, const struct dataset *d, int context,
                          int64_t k)
 {
-    const int64_t n = step_samples(d, context);
-    return order_sample((uint64_t)st->seed, k / n, k % n, n);
+    const int64_t n = step_samples(d, context), number = sample_number(st, k);
+    return order_sample((uint64_t)st->seed, number / n, number % n, n);
 }
 
 /* Our units of our sequences, and how many targets of each count.  Collective: if one rank can't
@@ -102,7 +108,7 @@ static int read_batch(struct stepper *s, int64_t *targets, const struct train_st
 
     for (int q = 0; s->reads && q < n && rc == OK; q++) {
         int32_t *window = s->windows + q * s->stride;
-        const int64_t id = sample_id(st, d, p->context, st->sample + a->q0 + q);
+        const int64_t id = sample_id(st, d, p->context, a->q0 + q);
         rc = dataset_read(d, window, id * p->context + (int64_t)a->u0 * p->slice_tokens,
                           s->stride);
         if (rc == OK) s->valid[q] = stage_count_targets(window, s->tokens, p->mask_token);
@@ -197,7 +203,7 @@ static int find_source(struct step_result *r, struct stepper *s, const struct tr
                          s->grid->world.comm));
     for (int64_t k = 0; k < s->o.batch && r->n_samples < STEP_SAMPLES; k++)
         if (s->hit[k])
-            r->samples[r->n_samples++] = sample_id(st, d, s->o.pass.context, st->sample + k);
+            r->samples[r->n_samples++] = sample_id(st, d, s->o.pass.context, k);
     return w.place;
 }
 
@@ -215,7 +221,7 @@ static void explain(struct step_result *r, struct stepper *s, const struct train
     else snprintf(r->what, sizeof r->what, r->bad_loss ? "loss" : "norm of the gradient");
     if (r->n_samples > 0) return;
     for (int64_t k = 0; k < s->o.batch && r->n_samples < STEP_SAMPLES; k++)
-        r->samples[r->n_samples++] = sample_id(st, d, s->o.pass.context, st->sample + k);
+        r->samples[r->n_samples++] = sample_id(st, d, s->o.pass.context, k);
 }
 
 /* --- the step ------------------------------------------------------------------ */
@@ -311,6 +317,11 @@ static void compute_twice(struct step_result *r, struct stepper *s, int64_t targ
     r->rank = rank;
 }
 
+void stepper_forget(struct stepper *s)
+{
+    if (s->guard) guard_forget(s->guard);
+}
+
 int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st,
                 struct dataset *d, int inner, struct trace *trace)
 {
@@ -342,7 +353,7 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
         st->bad_run = 0;
     }
     st->step++;
-    st->sample += s->o.batch;
+    st->sample = sample_number(st, s->o.batch - 1) + 1;
     st->tokens += s->o.batch * s->o.pass.context;
     flip(st, "flip-gathered");
     r->damaged = s->guard && st->step % s->o.guard_every == 0 && guard_seal(s->guard) != OK;

@@ -74,6 +74,9 @@ int64_t step_samples(const struct dataset *d, int context);
 int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st,
                 struct dataset *d, int inner, struct trace *trace);
 
+/* The state was replaced between steps.  Local. */
+void stepper_forget(struct stepper *s);
+
 /* Bytes that this rank sent so far. */
 struct step_bytes { int64_t carries, activations, sums; };
 struct step_bytes stepper_bytes(const struct stepper *s);

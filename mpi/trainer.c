@@ -4,13 +4,13 @@
 #include <omp.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "mpi/canary.h"
 #include "mpi/ckpt_search.h"
 #include "mpi/reduce.h"
 #include "mpi/trace.h"
 #include "mpi/train_agree.h"
+#include "mpi/train_budget.h"
 #include "mpi/train_loop.h"
 #include "src/base/build_info.h"
 #include "src/base/clock.h"
@@ -23,8 +23,6 @@
 #include "src/infer/load.h"
 #include "src/kernels/gemm.h"
 #include "src/model/budget.h"
-#include "src/model/stage.h"
-#include "src/plan/step_plan.h"
 
 struct trainer {
     const struct conf         *conf;
@@ -69,69 +67,6 @@ static int choose_grid(struct trainer *t, const struct axis *world)
         log_phase("grid %dx%dx%d: sequences x layers x units", shape.D, shape.P, shape.S);
 out:
     return rc;
-}
-
-/* The budget of this rank: the weights and gradients that it holds, the moments that it owns, its
- * layers and units. */
-static void share_budget(struct trainer *t)
-{
-    const struct step_shape work = { .L = t->dims.L, .U = pass_units(&t->step.pass),
-                                     .sequences = (int)t->step.batch,
-                                     .micro_batch = t->step.pass.micro_batch,
-                                     .mode = t->step.pass.sequence_mode };
-    const int64_t each = t->step.reduction == REDUCE_EXACT ? sizeof(int64_t) : sizeof(real);
-    struct budget *b = &t->budget;
-    struct model *m;
-    struct step_plan plan;
-    struct pass_bytes pass;
-    const struct span *held;
-
-    check(model_shape(&m, &t->dims) == OK);
-    struct reducer *r = reducer_new(&t->grid, m);
-    step_plan_init(&plan, &t->grid.shape, &work, t->dims.tied, t->grid.world.rank);
-    const struct stage_part part = stage_part_of(&plan, &t->grid.shape, &t->step.pass);
-    check(stage_plan(&pass, &t->dims, &t->step.pass, &part) == OK);
-    int64_t n = 0;
-    for (int i = reducer_holds(r, &held) - 1; i >= 0; i--) n += held[i].end - held[i].begin;
-    b->params = n * (int64_t)sizeof(real);
-    if (t->step.pass.bf16)
-        b->params += half_bytes(&m->params, held, reducer_holds(r, &held), 1);
-    b->grads = n * each + reducer_own(r) * (int64_t)sizeof(int64_t);
-    b->moments = 2 * reducer_own(r) * (int64_t)sizeof(real);
-    b->tape = pass.tape;
-    b->logits = pass.logits;
-    b->scratch = pass.scratch;
-    b->total = b->params + b->grads + b->moments + b->tape + b->logits + b->scratch;
-    step_plan_done(&plan);
-    reducer_free(r);
-    model_free(m);
-}
-
-/* Shapes and their memory.  More than the machine has can only end badly, and late. */
-static int plan(struct trainer *t)
-{
-    char a[HUMAN_TEXT], b[HUMAN_TEXT];
-    const int64_t have = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-
-    const int rc = budget_plan(&t->budget, &t->dims, &t->step.pass, t->step.reduction);
-    if (rc != OK) return rc;
-    if (t->grid.world.size > 1) share_budget(t);
-    const int64_t weights = t->budget.moments / 2;
-    const struct factor_opts factor = optim_factor(&t->step.optim);
-    if (t->step.optim.kind == OPTIM_SOAP)
-        budget_soap(&t->budget, &t->dims, &factor, &t->grid.shape, t->grid.world.rank,
-                    omp_get_max_threads());
-    budget_snapshot(&t->budget, saver_copies(&t->grid.world, t->conf->checkpoint.writers,
-                                             t->conf->checkpoint.background) *
-                                    (weights + t->budget.moments));
-
-    char *text = budget_text(&t->budget);
-    log_phase("memory, predicted\n%s", text);
-    mem_free(text);
-    if (t->budget.total <= have) return OK;
-    return fail(ERR_MEMORY, "this run wants %s of memory, the machine has %s; train.micro_batch, "
-                "train.remat and train.slice_tokens change what it wants",
-                human_bytes(a, t->budget.total), human_bytes(b, have));
 }
 
 /* What checkpoints say beside the state. */
@@ -280,7 +215,10 @@ static int first_state(struct trainer *t)
         rc = canary_listen(&t->grid, t->state.model, &t->step.pass, c,
                            t->opts->allow_config_change || t->opts->allow_numerics_change);
     } else if (rc == ERR_MISSING) rc = fresh(t);
-    if (rc == OK) train_state_changed(&t->state);
+    if (rc == OK) {
+        train_state_leave_out(&t->state, t->conf->data.skip);
+        train_state_changed(&t->state);
+    }
     /* Said; what stays costs only space. */
     if (rc == OK && world->rank == 0) (void)ckpt_clean(t->run.ckpt);
     ckpt_close(c);
@@ -440,7 +378,7 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
     TRY(axis_agree(world, train_inputs_open(&t.inputs, c)));
     TRY(train_inputs_agree(&t.inputs, world));
     TRY(axis_agree(world, choose_grid(&t, world)));
-    TRY(axis_agree(world, plan(&t)));
+    TRY(axis_agree(world, train_budget(&t.budget, c, &t.dims, &t.step, &t.grid)));
     describe(&t);
     TRY(open_folder(&t));
     TRY(first_state(&t));

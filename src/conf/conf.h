@@ -42,7 +42,7 @@ struct conf {
         int init;                 /* 0: normal, 1: orthogonal                */
         int state, expand, dt_rank;     /* Mamba; dt_rank -1: width / 16 */
     } model;
-    struct { char train[CONF_PATH], val[CONF_PATH]; int mask_bos; } data;
+    struct { char train[CONF_PATH], val[CONF_PATH]; char skip[CONF_PATH]; int mask_bos; } data;
     struct {
         int64_t steps;            /* optimizer updates                        */
         int context;              /* tokens of a sequence                     */
@@ -56,6 +56,7 @@ struct conf {
         int inner_group;          /* mini-batches between kept inner states   */
         int inner_stats_every;    /* steps between inner-loss diagnostics; 0: never */
         int max_bad_steps;        /* non-finite steps in a row before exit 87 */
+        double spike_nats;        /* above the mean: go back; 0: never        */
         int guard_every;          /* steps between looks at memory; 0: never  */
         char init_from[CONF_PATH];   /* MODEL whose weights are the start, or "" */
     } train;

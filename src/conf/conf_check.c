@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/ranges.h"
 #include "src/base/status.h"
 #include "src/conf/conf_reader.h"
 #include "src/layers/layer.h"
@@ -115,11 +116,14 @@ static int mini_batch(const struct conf *c)
 static void check_train(struct reader *r)
 {
     const struct conf *c = r->values;
+    struct ranges skip;
     const int T = c->train.context, S = c->train.slice_tokens, K = mini_batch(c);
 
     must(r, KEYS("train.batch_tokens", "train.context"), c->train.batch_tokens % T == 0,
          "expected a multiple of train.context (%d), found %lld", T,
          (long long)c->train.batch_tokens);
+    must(r, KEYS("data.skip"), ranges_parse(&skip, c->data.skip),
+         "expected numbers of samples as 5120-6143,9000, found '%.100s'", c->data.skip);
     must(r, KEYS("train.slice_tokens", "model.mini_batch", "train.context"),
          S <= 0 || S >= T || S % K == 0,
          "expected a multiple of model.mini_batch (%d), or train.context (%d) or more, found %d",

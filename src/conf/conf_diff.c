@@ -14,6 +14,7 @@ static int is_free(const char *path)
         "run.name", "run.dir", "run.threads", "run.grid", "data.train", "data.val",
         "train.micro_batch", "train.remat", "train.sequence_mode", "train.inner_group",
         "train.inner_stats_every", "train.max_bad_steps", "train.guard_every",
+        "train.spike_nats",
         "train.init_from",
     };
     static const char *const free_sections[] = { "eval.", "checkpoint.", "log.", "launch.",

@@ -95,6 +95,8 @@ const struct conf_key conf_keys[] = {
       "data set made by ttt prep: its folder or INDEX file", { 0 } },
     { KEY(data, val), CONF_TEXT, "", NO_RANGE,
       "data set for evaluation; empty: none", { 0 } },
+    { KEY(data, skip), CONF_TEXT, "", NO_RANGE,
+      "samples that are left out, by their numbers in the order of the run, as 5120-6143,9000", { 0 } },
     { KEY(data, mask_bos), CONF_BOOL, "true", NO_RANGE,
       "do not score the prediction of `<s>`, as the authors' code does", { 0 } },
 
@@ -126,6 +128,10 @@ const struct conf_key conf_keys[] = {
       "between inner-loss diagnostics; 0: never", { 0 } },
     { KEY(train, max_bad_steps), CONF_INT, "10", 1, 1e9, "steps",
       "with NaN or Inf, in a row, that end the run with exit code 87", { 0 } },
+    { KEY(train, spike_nats), CONF_DOUBLE, "0", 0, 1e3, "nats",
+      "a step whose loss is so far above its mean of late, and 8 times as far as usual, is a spike: "
+      "the run goes back to the newest checkpoint and leaves out the samples since; 0: never",
+      { 0 } },
     { KEY(train, guard_every), CONF_INT, "10", 0, 1e9, "steps",
       "between looks at memory: are weights and moments still what the last update wrote, and "
       "weights the same on all replicas? 1: no flipped bit is trained on; 0: never", { 0 } },

@@ -151,6 +151,18 @@ void metrics_write(struct metrics *m, json_t *line)
     json_decref(line);
 }
 
+void metrics_back(struct metrics *m, int64_t step)
+{
+    int64_t last_eval = -1;
+
+    if (m->last_eval > step) m->last_eval = step;  /* it was due and done at the checkpoint */
+    if (m->fd < 0) return;
+    close(m->fd);
+    (void)clean(m->path, step, &last_eval);  /* said */
+    m->fd = open(m->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (m->fd < 0) log_warn("%s: lines are lost: %s", m->path, strerror(errno));
+}
+
 void metrics_sync(struct metrics *m)
 {
     beacon_enter(BEACON_FILE, "fsync", m->path);

@@ -35,6 +35,9 @@ int64_t metrics_last_eval(const struct metrics *m);
 /* json_real(x), or null if x is not finite. */
 json_t *metrics_real(double x);
 
+/* The run goes back to `step`: lines of later steps are removed. */
+void metrics_back(struct metrics *m, int64_t step);
+
 /* Make what was written durable, so far as the disk allows. */
 void metrics_sync(struct metrics *m);
 

@@ -40,7 +40,8 @@ static void free_keys(void **state)
     static const char *const sets[] = {
         "run.threads=2", "run.dir=elsewhere", "data.train=y", "data.val=y", "train.micro_batch=3",
         "train.remat=block", "train.sequence_mode=heads", "train.inner_group=2", "train.inner_stats_every=3",
-        "train.max_bad_steps=4", "train.guard_every=3", "train.init_from=m", "eval.every_steps=7", "eval.max_tokens=9",
+        "train.max_bad_steps=4", "train.guard_every=3",
+        "train.spike_nats=1", "train.init_from=m", "eval.every_steps=7", "eval.max_tokens=9",
         "checkpoint.every_minutes=2", "checkpoint.keep=5", "log.every_steps=10",
         "train.steps=4800" /* as it is */
     };

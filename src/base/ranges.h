@@ -1,0 +1,31 @@
+/* ranges.h -- a set of whole numbers from 0, as few ranges.
+ *
+ *     "5120-6143,9000"       what a person writes: first and last of each
+ */
+#ifndef RANGES_H
+#define RANGES_H
+
+#include <stdint.h>
+
+#define RANGES_MAX 64
+#define RANGES_TEXT (RANGES_MAX * 40 + 1)
+
+/* Sorted, apart from one another, none empty. */
+struct ranges {
+    int n;
+    struct { int64_t lo, hi; } r[RANGES_MAX];  /* lo <= x < hi */
+};
+
+/* returns 1, or 0 if the text is no such list ("" is the empty one). */
+int ranges_parse(struct ranges *r, const char *text);
+
+/* The text of r.  Returns out. */
+const char *ranges_show(char out[RANGES_TEXT], const struct ranges *r);
+
+/* Add lo <= x < hi.  returns 1, or 0 if there are too many ranges already. */
+int ranges_add(struct ranges *r, int64_t lo, int64_t hi);
+
+/* The k-th number from `from` on that is in none of them; k from 0. */
+int64_t ranges_nth_outside(const struct ranges *r, int64_t from, int64_t k);
+
+#endif
