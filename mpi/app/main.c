@@ -29,6 +29,7 @@ static const struct {
     { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },
     { "generate", cmd_generate, "continue a text" },
     { "probe", cmd_probe, "logits, gradients and states of a model, for comparison" },
+    { "ckpt spectrum", cmd_ckpt_spectrum, "singular values of weights and fast weights" },
     { "ckpt", cmd_ckpt, "list, show, verify and compare checkpoints" },
     { "import", cmd_import, "a Hugging Face model becomes a checkpoint" },
     { "export", cmd_export, "a checkpoint becomes a Hugging Face model" },
@@ -44,7 +45,7 @@ static void help(FILE *out)
                  "usage: ttt COMMAND [ARGUMENT ...]     (ttt COMMAND --help tells more)\n\n"
                  "commands\n");
     for (int i = 0; commands[i].name; i++)
-        fprintf(out, "  %-11s %s\n", commands[i].name, commands[i].about);
+        fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].about);
     fprintf(out, "\nexit codes\n");
     for (int i = 0; (text = status_row(i, &code)); i++) fprintf(out, "  %-10d %s\n", code, text);
     fprintf(out, "\n%s\n", build_text());

@@ -22,6 +22,7 @@ int cmd_plan(int argc, char **argv);      /* src/cli/cmd_plan.c     */
 int cmd_series(int argc, char **argv);    /* jobs/cmd_series.c      */
 int cmd_prep(int argc, char **argv);      /* data_prep/cmd_prep.c   */
 int cmd_train(int argc, char **argv);     /* mpi/app/cmd_train.c    */
+int cmd_ckpt_spectrum(int argc, char **argv);  /* mpi/app/cmd_spectrum.c */
 int cmd_eval(int argc, char **argv);      /* mpi/app/on_grid.c      */
 int cmd_probe(int argc, char **argv);     /* mpi/app/on_grid.c      */
 int cmd_bench_grid(int argc, char **argv);   /* mpi/app/cmd_bench_grid.c  */
