@@ -145,6 +145,7 @@ bench: all
 	$(BUILD)/ttt bench kernels
 	$(BUILD)/ttt bench train config/ttt-linear-125m.yaml
 	@sh tests/bench/grid.sh $(BUILD)/ttt
+	@sh tests/bench/eigen.sh $(BUILD)/ttt
 
 # Hours of faults: KILLS=1000 of a process and of random ranks of grids, SIGNALS=100, STEAL=600 and
 # STORM=900 seconds; a sequence of 262,144 tokens.

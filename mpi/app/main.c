@@ -23,6 +23,7 @@ static const struct {
     { "stop", cmd_stop, "ask a run for a checkpoint and its end" },
     { "plan", cmd_plan, "predict step time, bubble, traffic and memory of process grids" },
     { "bench rates", cmd_bench_rates, "measure what ttt plan has to know of a machine" },
+    { "bench eigen", cmd_bench_eigen, "measure decompositions on several processes" },
     { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },
     { "bench latency", cmd_bench_latency, "measure reading and generating behind long contexts" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
