@@ -330,3 +330,66 @@ void scan_backward(const struct scan_grad *g, real *dh, int64_t stride, const st
         add_strips(g->dB + (int64_t)i * s->ld, g->dC + (int64_t)i * s->ld,
                    shares + i / s->T * n * each + (int64_t)(i % s->T) * 2 * s->N, s);
 }
+
+/* --- maps ----------------------------------------------------------------- */
+
+/* Only the state, without y; back: its gradient, in reverse.  sum (W): of all step sizes. */
+CLONES
+static void states_only(real *sum, const struct strip *p, const real *dy)
+{
+    const struct scan *s = p->s;
+    struct token k = { { 0 }, { 0 }, { 0 }, { 0 }, { 0 } };
+
+    for (int i = 0; i < s->T; i++) {
+        const int t = dy ? s->T - 1 - i : i;
+        const int64_t at = p->row + (int64_t)t * s->C;
+        const real *row = (dy ? s->Cn : s->Bn) + ((int64_t)p->b * s->T + t) * s->ld;
+        begin_token(&k, p, t);
+        for (int j = 0; dy && j < p->w; j++) {
+            const real z = s->z[at + j];
+            k.v[j] = dy[at + j] * (z * vsigmoid(z));
+        }
+        for (int j = 0; j < W; j++) sum[j] += k.delta[j];
+        for (int n = 0; n < s->N; n++) {
+            const real x = row[n];
+            #pragma omp simd
+            for (int j = 0; j < W; j++) {
+                const real decay = vexp2(k.delta[j] * p->A[n][j]), in = k.v[j] * x;
+                p->h[n][j] = dy ? decay * (p->h[n][j] + in) : vfma(decay, p->h[n][j], in);
+            }
+        }
+    }
+}
+
+CLONES
+static void compose_strip(const struct scan_map *map, const struct strip *p, const real *dy)
+{
+    const struct scan *s = p->s;
+    const int64_t at = p->b * map->stride + p->c;
+    real sum[W] = { 0 };
+
+    load_A(p);
+    load_state(p->h, map->offset + p->b * map->stride, p);
+    states_only(sum, p, dy);
+    store_state(map->offset + p->b * map->stride, p->h, p);
+    for (int n = 0; n < s->N; n++)
+        for (int j = 0; j < p->w; j++)
+            map->decay[at + (int64_t)n * s->C + j] *= vexp2(sum[j] * p->A[n][j]);
+}
+
+static void compose(const struct scan_map *map, const real *dy, const struct scan *s)
+{
+    #pragma omp parallel for schedule(static) if (parallel(s))
+    for (int i = 0; i < s->B * strips(s->C); i++) {
+        const struct strip p = strip_of(s, i, s->scratch + omp_get_thread_num() *
+                                        strip_reals(s->N, 0), 0);
+        compose_strip(map, &p, dy);
+    }
+}
+
+void scan_compose(const struct scan_map *map, const struct scan *s) { compose(map, NULL, s); }
+
+void scan_compose_backward(const struct scan_map *map, const real *dy, const struct scan *s)
+{
+    compose(map, dy, s);
+}

@@ -43,6 +43,12 @@ struct scan_grad {
     real *dbias, *dD, *dA_log;    /* (B,C), (B,C), (B,C,N) set */
 };
 
+/* The state behind a slice is decay * (state before) + offset, number by number.  Slices may be
+ * taken apart and their maps be composed: after a slice (P, h) becomes (p P, p h + offset).
+ * Backward, the gradient of the state before is decay * (of the state behind) + offset, with the
+ * same decay.  Arrays (N,C) of each sequence, stride apart. */
+struct scan_map { real *decay, *offset; int64_t stride; };
+
 int scan_groups(int T);
 
 /* Reals of scratch. */
@@ -54,5 +60,9 @@ void scan_forward(real *y, real *h, int64_t stride, const struct scan *s);
 
 /* g set; dh [in,out]: gradient of the state behind the slice -> of the one before. */
 void scan_backward(const struct scan_grad *g, real *dh, int64_t stride, const struct scan *s);
+
+/* map [in,out]: composed with this slice behind it; or, backward, in front of it.  dy: of y. */
+void scan_compose(const struct scan_map *map, const struct scan *s);
+void scan_compose_backward(const struct scan_map *map, const real *dy, const struct scan *s);
 
 #endif

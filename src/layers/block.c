@@ -406,8 +406,10 @@ int block_halo(struct block_halo *h, const struct block *b, const struct dims *d
 {
     const struct layer_split *split = b->layer->split;
     const int64_t own = halo_reals(d);
+    const int layer_width = split->halo_width ? split->halo_width(d) : d->C;
+    const int width = which == HALO_CONV ? d->C : layer_width;
 
-    *h = (struct block_halo){ .n = (int64_t)(d->conv_width - 1) * d->C };
+    *h = (struct block_halo){ .width = width, .n = (int64_t)(d->conv_width - 1) * width };
     if (which == HALO_CONV) {
         h->rows = t->own.v[T_XN];
         h->back = w->own.v[W_DHALO];

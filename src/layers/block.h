@@ -98,12 +98,31 @@ void block_project_backward(const struct block *b, struct layer_call *c, real *d
 void block_normalise_backward(const struct block *b, struct layer_call *c, real *dx,
                               const real *x, struct block_tape *t, struct block_tape *w);
 
+/* Scan mode: of an affine middle, map (B, decays n, offsets n) composed with a slice, as in struct
+ * layer_split; n: block_map_part() says it, and where a carry (B, carry_reals) has the state that
+ * it is of, `stride` apart. */
+void block_map_part(const struct block *b, const struct dims *d, int B, int64_t *offset, int64_t *n,
+                    int64_t *stride);
+void block_map(const struct block *b, struct layer_call *c, real *map, struct block_tape *t,
+               struct block_tape *w);
+void block_map_backward(const struct block *b, struct layer_call *c, real *map,
+                        struct block_tape *t, struct block_tape *w);
+
+/* The middle of own tokens in one piece, from tape to tape. */
+struct head_share block_all(const struct block *b, const struct block_tape *t,
+                            const struct block_tape *w);
+
 /* The halos: of the convolution in front, of the layer. */
 enum block_halos { HALO_CONV, HALO_LAYER, HALOS };
 
-/* Of B sequences: n reals each, from `offset` on in a carry and `stride` apart; rows (B,T,C) whose
- * last ones it is; its gradient as far as a slice gives it, `back_stride` apart. */
-struct block_halo { int64_t n, offset, stride, back_stride; const real *rows; real *back; };
+/* Of B sequences: n reals each, from `offset` on in a carry and `stride` apart; rows (B,T,width)
+ * whose last ones it is; its gradient as far as a slice gives it, `back_stride` apart. */
+struct block_halo {
+    int         width;
+    int64_t     n, offset, stride, back_stride;
+    const real *rows;
+    real       *back;
+};
 
 /* t, w: of a slice.  returns 0: there is no such halo */
 int block_halo(struct block_halo *h, const struct block *b, const struct dims *d, int B, int which,

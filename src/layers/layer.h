@@ -120,6 +120,7 @@ struct layer_split {
      * has one leaves halo_reals, project, held, mix_backward and halo_backward NULL. */
     int64_t (*halo_reals)(const struct dims *d);
     int     halo, dhalo;
+    int   (*halo_width)(const struct dims *d);  /* reals of a row of it; NULL: C */
 
     /* Own tokens.  passing: arrays of the tape that are used up in the forward exchange, so that
      * slices can share them; tape: the others; held: what of the scratch each slice needs for
@@ -149,6 +150,18 @@ struct layer_split {
     void (*halo_backward)(const struct layer_call *c, real *dcarry, struct tape *w);
     void (*project_backward)(const struct layer_call *c, real *dh, const real *h, struct tape *t,
                              struct tape *w);
+
+    /* Scan mode, for a middle that is affine in its state, number by number: behind a slice the
+     * state is decay * (state before) + offset.  Then ranks keep their tokens, and in the middle
+     * find their state by composing the maps of all ranks before.  NULL: it is not affine.
+     *
+     * state: which part of the carry (struct layer.carry_part) the state is, n reals; kept: where
+     * the tape has head_share.kept.  map (B, decays n, offsets n) [in,out]: composed with the
+     * slice behind it; map_backward: in front of it, from s->dout. */
+    int  state, kept;
+    void (*map)(const struct layer_call *c, const struct head_share *s, real *map, struct tape *w);
+    void (*map_backward)(const struct layer_call *c, const struct head_share *s, real *map,
+                         struct tape *w);
 };
 
 /* Which dims a layer uses; layer_trim() sets those of the others to what means "none". */

@@ -64,7 +64,11 @@ static void params(struct param_table *t, const struct dims *d, const char *pref
     add(t, prefix, "x_proj.weight", INIT_UNIFORM, 1 / sqrt(D), 2, shared(d), D, 0);
 }
 
-static int64_t halo_size(const struct dims *d) { return (int64_t)(d->conv_width - 1) * channels(d); }
+static int64_t halo_size(const struct dims *d)
+{
+    return (int64_t)(d->conv_width - 1) * channels(d);
+}
+
 static int64_t halo_reals(const struct dims *d) { return align_reals(halo_size(d)); }
 static int64_t state_size(const struct dims *d) { return (int64_t)d->state * channels(d); }
 
@@ -110,10 +114,12 @@ static void carry_start_backward(const struct layer_call *c, const real *dcarry)
 /* On the tape: rows of D numbers, but P (shared()) and DT (dt_rank).  a: what becomes u. */
 enum { T_X, T_A, T_U, T_Z, T_RAW, T_Y, T_P, T_DT, T_HALO, T_KEPT };
 
-/* Scratch: gradients, SUM of a sequence's convolution, SMALL of all sequences' scan. */
-enum { W_SCAN, W_DY, W_DU, W_DZ, W_DRAW, W_DP, W_DDT, W_SUM, W_SMALL, W_DHALO };
+/* Scratch: gradients, SUM of a sequence's convolution, SMALL of all sequences' scan.  DY is that of
+ * y, then of x. */
+enum { W_SCAN, W_DU, W_DRAW, W_DP, W_DDT, W_SUM, W_SMALL, W_DY, W_DZ, W_DHALO };
 
-static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, int T, int group)
+static void tape_of_group(struct tape *t, struct arena *a, const struct dims *d, int B, int T,
+                          int group)
 {
     const int64_t N = (int64_t)B * T;
     for (int i = T_X; i <= T_Y; i++) t->v[i] = arena_reals(a, N * channels(d));
@@ -123,34 +129,87 @@ static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, i
     t->v[T_KEPT] = group ? arena_reals(a, B * scan_groups(T) * state_size(d)) : NULL;
 }
 
+/* In parts everything stays with its tokens. */
+static void tape_of_tokens(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+{
+    tape_of_group(t, a, d, B, T, 1);
+}
+
+static void passing(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+{
+    (void)t, (void)a, (void)d, (void)B, (void)T;
+}
+
+static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
+{
+    (void)d, (void)B, (void)T, (void)H, (void)group;
+    return 0;
+}
+
+/* Gradients that wait for other slices. */
+static void held(struct tape *w, struct arena *a, const struct dims *d, int B, int T)
+{
+    w->v[W_DY] = arena_reals(a, (int64_t)B * T * channels(d));
+    w->v[W_DZ] = arena_reals(a, (int64_t)B * T * channels(d));
+    w->v[W_DHALO] = arena_reals(a, B * halo_reals(d));
+}
+
 static void work(struct tape *w, struct arena *a, const struct dims *d, int B, int T, int group,
                  int backward)
 {
-    const int D = channels(d);
+    const int D = channels(d), threads = omp_get_max_threads();
     const int64_t N = (int64_t)B * T;
     (void)group;
-    w->v[W_SCAN] = arena_reals(a, scan_scratch(B, T, D, d->state, omp_get_max_threads(),
-                                               backward));
+    w->v[W_SCAN] = arena_reals(a, scan_scratch(B, T, D, d->state, threads, backward));
     if (!backward) return;
-    for (int i = W_DY; i <= W_DRAW; i++) w->v[i] = arena_reals(a, N * D);
+    w->v[W_DU] = arena_reals(a, N * D);
+    w->v[W_DRAW] = arena_reals(a, N * D);
     w->v[W_DP] = arena_reals(a, N * shared(d));
     w->v[W_DDT] = arena_reals(a, N * d->dt_rank);
     w->v[W_SUM] = arena_reals(a, align_reals((int64_t)D * d->conv_width) + D);
     w->v[W_SMALL] = arena_reals(a, B * (2 * (int64_t)D + state_size(d)));
-    w->v[W_DHALO] = arena_reals(a, B * halo_reals(d));
+    held(w, a, d, B, T);
+}
+
+/* What the middle takes and gives; the order of in[]. */
+enum { IN_U, IN_RAW, IN_Z, IN_P };
+
+static struct head_share all(struct tape *t, struct tape *w)
+{
+    return (struct head_share){
+        .H = 1, .in = { t->v[T_U], t->v[T_RAW], t->v[T_Z], t->v[T_P] }, .out = t->v[T_Y],
+        .din = { w->v[W_DU], w->v[W_DRAW], w->v[W_DZ], w->v[W_DP] }, .dout = w->v[W_DY],
+        .kept = t->v[T_KEPT],
+    };
 }
 
 /* --- forward -------------------------------------------------------------- */
 
-static struct scan scan_of(const struct layer_call *c, struct tape *t, struct tape *w)
+static struct scan scan_of(const struct layer_call *c, const struct head_share *s, struct tape *w)
 {
     const struct dims *d = c->d;
     return (struct scan){
-        .B = c->B, .T = c->T, .C = channels(d), .N = d->state, .ld = shared(d), .u = t->v[T_U],
-        .raw = t->v[T_RAW], .z = t->v[T_Z], .Bn = t->v[T_P] + d->dt_rank,
-        .Cn = t->v[T_P] + d->dt_rank + d->state, .bias = call_w(c, DT_B), .D = call_w(c, SKIP),
-        .A_log = call_w(c, A_LOG), .kept = t->v[T_KEPT], .scratch = w->v[W_SCAN],
+        .B = c->B, .T = c->T, .C = channels(d), .N = d->state, .ld = shared(d), .u = s->in[IN_U],
+        .raw = s->in[IN_RAW], .z = s->in[IN_Z], .Bn = s->in[IN_P] + d->dt_rank,
+        .Cn = s->in[IN_P] + d->dt_rank + d->state, .bias = call_w(c, DT_B), .D = call_w(c, SKIP),
+        .A_log = call_w(c, A_LOG), .kept = s->kept, .scratch = w->v[W_SCAN],
     };
+}
+
+/* Columns [0, n) of rows of ld reals, to rows of n; and back. */
+static void first_columns(real *to, const real *from, int64_t rows, int n, int ld)
+{
+    for (int64_t i = 0; i < rows; i++) memcpy(to + i * n, from + i * ld, (size_t)n * sizeof *to);
+}
+
+static void to_first_columns(real *to, const real *from, int64_t rows, int n, int ld)
+{
+    for (int64_t i = 0; i < rows; i++) memcpy(to + i * ld, from + i * n, (size_t)n * sizeof *to);
+}
+
+static void project(const struct layer_call *c, const real *h, struct tape *t)
+{
+    linear_rows_forward(c, IN, 0, t->v[T_X], h, channels(c->d), c->d->C);       /* [E53] */
 }
 
 /* a = conv(x), sequence by sequence; carry: the whole layer's. */
@@ -169,49 +228,63 @@ static void convolve(const struct layer_call *c, real *carry, struct tape *t)
     }
 }
 
-/* Columns [0, n) of rows of ld reals, to rows of n; and back. */
-static void first_columns(real *to, const real *from, int64_t rows, int n, int ld)
-{
-    for (int64_t i = 0; i < rows; i++) memcpy(to + i * n, from + i * ld, (size_t)n * sizeof *to);
-}
-
-static void to_first_columns(real *to, const real *from, int64_t rows, int n, int ld)
-{
-    for (int64_t i = 0; i < rows; i++) memcpy(to + i * ld, from + i * n, (size_t)n * sizeof *to);
-}
-
-static void forward(const struct layer_call *c, real *y, const real *h, real *carry,
-                    struct tape *t, struct tape *w)
+static void mix(const struct layer_call *c, const real *h, real *carry, struct tape *t)
 {
     const struct dims *d = c->d;
     const int D = channels(d), N = c->B * c->T;
 
-    linear_rows_forward(c, IN, 0, t->v[T_X], h, D, d->C);                       /* [E53] */
     linear_rows_forward(c, IN, D, t->v[T_Z], h, D, d->C);
     convolve(c, carry, t);
     silu_forward(t->v[T_U], t->v[T_A], (int64_t)N * D);
     linear_forward(c, X, t->v[T_P], t->v[T_U], shared(d), D);
     first_columns(t->v[T_DT], t->v[T_P], N, d->dt_rank, shared(d));
     linear_forward(c, DT_W, t->v[T_RAW], t->v[T_DT], D, d->dt_rank);
-    const struct scan s = scan_of(c, t, w);
+}
+
+static void inner(const struct layer_call *c, const struct head_share *share, real *carry,
+                  struct tape *w)
+{
+    const struct scan s = scan_of(c, share, w);
     poke();
-    scan_forward(t->v[T_Y], carry + halo_reals(d), carry_reals(d), &s);
-    linear_forward(c, OUT, y, t->v[T_Y], d->C, D);
+    scan_forward(share->out, carry + halo_reals(c->d), carry_reals(c->d), &s);
+}
+
+static void finish(const struct layer_call *c, real *y, struct tape *t)
+{
+    linear_forward(c, OUT, y, t->v[T_Y], c->d->C, channels(c->d));
+}
+
+static void forward(const struct layer_call *c, real *y, const real *h, real *carry,
+                    struct tape *t, struct tape *w)
+{
+    const struct head_share whole = all(t, w);
+    project(c, h, t);
+    mix(c, h, carry, t);
+    inner(c, &whole, carry, w);
+    finish(c, y, t);
 }
 
 /* --- backward ------------------------------------------------------------- */
 
-static void scan_back(const struct layer_call *c, real *dcarry, struct tape *t, struct tape *w)
+static void finish_backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
+                            struct tape *t, struct tape *w)
+{
+    (void)dh, (void)h;
+    linear_backward(c, OUT, w->v[W_DY], dy, t->v[T_Y], c->d->C, channels(c->d), 0);
+}
+
+static void inner_backward(const struct layer_call *c, const struct head_share *share,
+                           real *dcarry, struct tape *w)
 {
     const struct dims *d = c->d;
     const int D = channels(d);
     const int64_t DN = state_size(d);
-    const struct scan s = scan_of(c, t, w);
-    real *small = w->v[W_SMALL];
+    const struct scan s = scan_of(c, share, w);
+    real *small = w->v[W_SMALL], *dp = share->din[IN_P] + d->dt_rank;
     const struct scan_grad g = {
-        .dy = w->v[W_DY], .du = w->v[W_DU], .draw = w->v[W_DRAW], .dz = w->v[W_DZ],
-        .dB = w->v[W_DP] + d->dt_rank, .dC = w->v[W_DP] + d->dt_rank + d->state,
-        .dbias = small, .dD = small + c->B * D, .dA_log = small + 2 * c->B * (int64_t)D,
+        .dy = share->dout, .du = share->din[IN_U], .draw = share->din[IN_RAW],
+        .dz = share->din[IN_Z], .dB = dp, .dC = dp + d->state, .dbias = small,
+        .dD = small + c->B * D, .dA_log = small + 2 * c->B * (int64_t)D,
     };
     poke();
     scan_backward(&g, dcarry + halo_reals(d), carry_reals(d), &s);
@@ -222,43 +295,85 @@ static void scan_back(const struct layer_call *c, real *dcarry, struct tape *t, 
     }
 }
 
-/* da, in DU -> dx, in DY. */
-static void convolve_back(const struct layer_call *c, real *dcarry, struct tape *t,
-                          struct tape *w)
+/* Without the gradient of the halo that the slice left behind: DU -> that of a -> DY, of x. */
+static void mix_backward(const struct layer_call *c, struct tape *t, struct tape *w)
 {
     const struct dims *d = c->d;
-    const int D = channels(d), W = d->conv_width;
+    const int D = channels(d), N = c->B * c->T, W = d->conv_width;
     const int64_t TD = (int64_t)c->T * D, halo = halo_reals(d);
     real *dw = w->v[W_SUM], *db = dw + align_reals((int64_t)D * W);
 
+    linear_backward(c, DT_W, w->v[W_DDT], w->v[W_DRAW], t->v[T_DT], D, d->dt_rank, 0);
+    to_first_columns(w->v[W_DP], w->v[W_DDT], N, d->dt_rank, shared(d));
+    linear_backward(c, X, w->v[W_DU], w->v[W_DP], t->v[T_U], shared(d), D, 1);
+    silu_backward(w->v[W_DU], w->v[W_DU], t->v[T_A], (int64_t)N * D);
     for (int b = 0; b < c->B; b++) {
-        real *dx = w->v[W_DY] + b * TD, *prev = w->v[W_DHALO] + b * halo;
-        real *next = dcarry + b * carry_reals(d);
         memset(dw, 0, (size_t)(align_reals((int64_t)D * W) + D) * sizeof *dw);
-        conv1d_backward(dx, prev, dw, db, w->v[W_DU] + b * TD, t->v[T_X] + b * TD,
-                        t->v[T_HALO] + b * halo, call_w(c, CONV_W), c->T, D, W);
-        conv1d_halo_backward(dx, prev, next, c->T, D, W);
-        memcpy(next, prev, (size_t)halo_size(d) * sizeof *next);
+        conv1d_backward(w->v[W_DY] + b * TD, w->v[W_DHALO] + b * halo, dw, db,
+                        w->v[W_DU] + b * TD, t->v[T_X] + b * TD, t->v[T_HALO] + b * halo,
+                        call_w(c, CONV_W), c->T, D, W);
         grad_add(c->grad, call_at(c, CONV_W), dw, (int64_t)D * W);
         grad_add(c->grad, call_at(c, CONV_B), db, D);
     }
 }
 
+static void halo_backward(const struct layer_call *c, real *dcarry, struct tape *w)
+{
+    const struct dims *d = c->d;
+    const int D = channels(d);
+    const int64_t TD = (int64_t)c->T * D, halo = halo_reals(d);
+
+    for (int b = 0; b < c->B; b++) {
+        real *prev = w->v[W_DHALO] + b * halo, *next = dcarry + b * carry_reals(d);
+        conv1d_halo_backward(w->v[W_DY] + b * TD, prev, next, c->T, D, d->conv_width);
+        memcpy(next, prev, (size_t)halo_size(d) * sizeof *next);
+    }
+}
+
+static void project_backward(const struct layer_call *c, real *dh, const real *h, struct tape *t,
+                             struct tape *w)
+{
+    const int D = channels(c->d), C = c->d->C;
+    (void)t;
+    linear_rows_backward(c, IN, 0, dh, w->v[W_DY], h, D, C, 0);
+    linear_rows_backward(c, IN, D, dh, w->v[W_DZ], h, D, C, 1);
+}
+
 static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
                      real *dcarry, struct tape *t, struct tape *w)
 {
-    const struct dims *d = c->d;
-    const int D = channels(d), N = c->B * c->T;
+    const struct head_share whole = all(t, w);
+    finish_backward(c, dh, dy, h, t, w);
+    inner_backward(c, &whole, dcarry, w);
+    mix_backward(c, t, w);
+    halo_backward(c, dcarry, w);
+    project_backward(c, dh, h, t, w);
+}
 
-    linear_backward(c, OUT, w->v[W_DY], dy, t->v[T_Y], d->C, D, 0);
-    scan_back(c, dcarry, t, w);
-    linear_backward(c, DT_W, w->v[W_DDT], w->v[W_DRAW], t->v[T_DT], D, d->dt_rank, 0);
-    to_first_columns(w->v[W_DP], w->v[W_DDT], N, d->dt_rank, shared(d));
-    linear_backward(c, X, w->v[W_DU], w->v[W_DP], t->v[T_U], shared(d), D, 1);
-    silu_backward(w->v[W_DU], w->v[W_DU], t->v[T_A], (int64_t)N * D);
-    convolve_back(c, dcarry, t, w);
-    linear_rows_backward(c, IN, 0, dh, w->v[W_DY], h, D, d->C, 0);
-    linear_rows_backward(c, IN, D, dh, w->v[W_DZ], h, D, d->C, 1);
+/* --- scan mode ---------------------------------------------------------------- */
+
+static struct scan_map map_of(const struct layer_call *c, real *map)
+{
+    const int64_t n = state_size(c->d);
+    return (struct scan_map){ map, map + c->B * n, n };
+}
+
+static void map(const struct layer_call *c, const struct head_share *share, real *m,
+                struct tape *w)
+{
+    const struct scan s = scan_of(c, share, w);
+    const struct scan_map to = map_of(c, m);
+    poke();
+    scan_compose(&to, &s);
+}
+
+static void map_backward(const struct layer_call *c, const struct head_share *share, real *m,
+                         struct tape *w)
+{
+    const struct scan s = scan_of(c, share, w);
+    const struct scan_map to = map_of(c, m);
+    poke();
+    scan_compose_backward(&to, share->dout, &s);
 }
 
 /* A decay's argument and its exponential, the state's three and the output's two. */
@@ -268,9 +383,21 @@ static double flops(const struct dims *d, double keys)
     return 7.0 * (double)state_size(d);
 }
 
+static const struct layer_split split = {
+    .in = { { T_U, W_DU, WIDE_ONE }, { T_RAW, W_DRAW, WIDE_ONE }, { T_Z, W_DZ, WIDE_ONE },
+            { T_P, W_DP, WIDE_ONE } },
+    .n_in = 4, .out = { T_Y, W_DY, WIDE_ONE }, .halo_reals = halo_reals, .halo = T_X,
+    .dhalo = W_DHALO, .halo_width = channels, .passing = passing, .tape = tape_of_tokens,
+    .held = held, .kept_reals = kept_reals, .project = project, .mix = mix, .inner = inner,
+    .finish = finish, .finish_backward = finish_backward, .inner_backward = inner_backward,
+    .mix_backward = mix_backward, .halo_backward = halo_backward,
+    .project_backward = project_backward, .state = 1, .kept = T_KEPT, .map = map,
+    .map_backward = map_backward,
+};
+
 const struct layer layer_mamba = {
     .name = "mamba", .family = &family_mamba, .has = HAS_STATE, .fits = fits, .params = params,
     .carry_reals = carry_reals, .carry_part = carry_part, .carry_start = carry_start,
-    .carry_start_backward = carry_start_backward, .tape = tape, .work = work, .forward = forward,
-    .backward = backward, .state = state, .flops = flops,
+    .carry_start_backward = carry_start_backward, .tape = tape_of_group, .work = work,
+    .forward = forward, .backward = backward, .state = state, .flops = flops, .split = &split,
 };

@@ -291,7 +291,8 @@ int hf_config_can_say(const struct dims *d)
         return fail(ERR_CONFIG, "a Llama has no convolution in front of attention and always a "
                     "feed-forward");
     if (kinds[kind].family == &family_ttt && !d->E)
-        return fail(ERR_CONFIG, "model.ffn_width is 0, but the public code always has a feed-forward");
+        return fail(ERR_CONFIG, "model.ffn_width is 0, but the public code always has a "
+                    "feed-forward");
     if (d->ln_eps != LN_EPS && kinds[kind].family == &family_ttt)
         return fail(ERR_CONFIG, "model.ln_eps is %g, but the public code fixes it to %g", d->ln_eps,
                     LN_EPS);

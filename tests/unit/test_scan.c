@@ -4,7 +4,8 @@
 
 #include "src/kernels/scan.h"
 
-enum { B = 2, T = 70, C = 67, N = 5, LD = 13, STRIDE = N * C + 3 };  /* groups, strips, remainders */
+/* More than a group and a strip, and a remainder of each. */
+enum { B = 2, T = 70, C = 67, N = 5, LD = 13, STRIDE = N * C + 3 };
 
 /* What a scan reads, in one array of doubles: a slope is taken of any of them. */
 enum { U, RAW, Z, BN, CN, BIAS, SKIP, A_LOG, H, PARTS };
@@ -192,11 +193,61 @@ static void cut_anywhere(void **state)
     release();
 }
 
+/* A sequence in two parts: the second's map takes the state between them to the one behind, and
+ * the gradient behind to the one between; maps of both compose to that of the whole. */
+static void maps_take_states_over_slices(void **state)
+{
+    (void)state;
+    enum { CUT = 29, NC = N * C };
+    struct problem p;
+    real *h, *dy, *dh, *y = zeros(size[U]);
+    struct scan part[2], whole = reals_of(&p, &h, &dy, &dh);
+    real *map[3], *back = zeros(2 * NC), *grads = zeros(8 * size[U]);
+    for (int i = 0; i < 3; i++) map[i] = zeros(2 * NC);
+    for (int i = 0; i < 3; i++)
+        for (int k = 0; k < NC; k++) map[i][k] = back[k] = 1;
+
+    whole.B = 1;
+    part[0] = part[1] = whole;
+    part[0].T = CUT;
+    part[1].T = T - CUT;
+    part[1].u += CUT * C, part[1].raw += CUT * C, part[1].z += CUT * C;
+    part[1].Bn += CUT * LD, part[1].Cn += CUT * LD;
+    for (int i = 0; i < 2; i++) {
+        scan_compose(&(struct scan_map){ map[i], map[i] + NC, 0 }, &part[i]);
+        scan_compose(&(struct scan_map){ map[2], map[2] + NC, 0 }, &part[i]);
+    }
+    double *want = widen(h, NC), *all = widen(h, NC);
+    scan_forward(y, h, 0, &whole);
+    for (int k = 0; k < NC; k++) {
+        want[k] = (double)map[0][k] * want[k] + (double)map[0][NC + k];
+        want[k] = (double)map[1][k] * want[k] + (double)map[1][NC + k];
+        all[k] = (double)map[2][k] * all[k] + (double)map[2][NC + k];
+    }
+    assert_close(h, want, NC, ULPS(64));
+    assert_close(h, all, NC, ULPS(64));
+
+    double *dwant = widen(dh, NC);
+    const struct scan_map to = { back, back + NC, 0 };
+    scan_compose_backward(&to, dy + CUT * C, &part[1]);
+    scan_compose_backward(&to, dy, &part[0]);
+    for (int k = 0; k < NC; k++) dwant[k] = (double)back[k] * dwant[k] + (double)back[NC + k];
+    real *at[8];
+    for (int i = 0; i < 8; i++) at[i] = grads + i * size[U];
+    const struct scan_grad g = { dy, at[0], at[1], at[2], at[3], at[4], at[5], at[6], at[7] };
+    scan_backward(&g, dh, 0, &whole);
+    assert_close(dh, dwant, NC, ULPS(64));
+    dwant[0] += 0.01;                            /* the comparison can fail */
+    assert_false(is_close(dh, dwant, NC, ULPS(64)));
+    release();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(forward_is_the_recurrence), cmocka_unit_test(gradients_are_slopes),
         cmocka_unit_test(threads_change_no_bit),     cmocka_unit_test(cut_anywhere),
+        cmocka_unit_test(maps_take_states_over_slices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
