@@ -2,13 +2,11 @@
 
 #include <string.h>
 
+#include "mpi/seq_halo.h"
 #include "src/base/mem.h"
 #include "src/base/poke.h"
 #include "src/base/status.h"
-#include "src/layers/block.h"
 #include "src/model/stage_heads.h"
-
-enum { TAG_HALO, TAG_DHALO = TAG_HALO + HALOS, TAG_CROSS = TAG_DHALO + HALOS };
 
 struct seq_heads {
     const struct axis *seq;
@@ -17,14 +15,15 @@ struct seq_heads {
     int                requests;       /* rounds x ranks: j * size + r                  */
     MPI_Request       *send;           /* (requests)                                    */
     MPI_Request       *came, *back;    /* (requests) tokens to our heads, heads to our tokens */
-    struct seq_bytes   bytes;
+    struct seq_halo    halo;
+    int64_t            exchange;       /* bytes sent                                    */
 };
 
 struct seq_heads *seq_heads_new(const struct axis *seq, struct stage *st, int again)
 {
     struct seq_heads *x = mem_new(1, sizeof *x, "exchange of heads");
 
-    *x = (struct seq_heads){ .seq = seq, .st = st, .again = again };
+    *x = (struct seq_heads){ .seq = seq, .st = st, .again = again, .halo = { seq, st, 0 } };
     x->requests = stage_heads_rounds(st) * seq->size;
     x->send = mem_new(x->requests, sizeof *x->send, "exchange of heads");
     x->came = mem_new(x->requests, sizeof *x->came, "exchange of heads");
@@ -43,7 +42,10 @@ void seq_heads_free(struct seq_heads *x)
     mem_free(x);
 }
 
-struct seq_bytes seq_heads_bytes(const struct seq_heads *x) { return x->bytes; }
+struct seq_bytes seq_heads_bytes(const struct seq_heads *x)
+{
+    return (struct seq_bytes){ x->exchange, x->halo.bytes };
+}
 
 /* --- the exchange ----------------------------------------------------------- */
 
@@ -73,7 +75,7 @@ static void begin(struct seq_heads *x, const struct crossing *c)
         const int j = i / x->seq->size, r = i % x->seq->size;
         const struct piece p = piece_of(x, c, j, r);
         if (p.n_its == 0 || r == x->seq->rank) continue;
-        mpi_do(MPI_Irecv(p.its, p.n_its, REAL_MPI, r, TAG_CROSS + j, x->seq->comm,
+        mpi_do(MPI_Irecv(p.its, p.n_its, REAL_MPI, r, SEQ_TAG_OTHERS + j, x->seq->comm,
                          c->to_heads ? &x->came[i] : &x->back[i]));
     }
 }
@@ -88,8 +90,8 @@ static void give(struct seq_heads *x, const struct crossing *c, int j, int r)
         memcpy(p.its, p.ours, (size_t)p.n_ours * sizeof *p.its);
         return;
     }
-    x->bytes.exchange += p.n_ours * (int64_t)sizeof(real);
-    mpi_do(MPI_Isend(p.ours, p.n_ours, REAL_MPI, r, TAG_CROSS + j, x->seq->comm,
+    x->exchange += p.n_ours * (int64_t)sizeof(real);
+    mpi_do(MPI_Isend(p.ours, p.n_ours, REAL_MPI, r, SEQ_TAG_OTHERS + j, x->seq->comm,
                      &x->send[j * x->seq->size + r]));
 }
 
@@ -114,66 +116,6 @@ static void take_heads(struct seq_heads *x, int j)
 static void end(struct seq_heads *x)
 {
     mpi_do(MPI_Waitall(x->requests, x->send, MPI_STATUSES_IGNORE));
-}
-
-/* --- halos ---------------------------------------------------------------- */
-
-static MPI_Datatype pieces_type(const struct pieces *p)
-{
-    MPI_Datatype type;
-    mpi_do(MPI_Type_vector(p->count, mpi_count(p->n), mpi_count(p->stride), REAL_MPI, &type));
-    mpi_do(MPI_Type_commit(&type));
-    return type;
-}
-
-/* To the next rank (by 1) or the one before (-1), if there is one. */
-static void send(struct seq_heads *x, const struct pieces *p, int by, int tag, MPI_Request *r)
-{
-    const int to = x->seq->rank + by;
-    *r = MPI_REQUEST_NULL;
-    if (to < 0 || to >= x->seq->size) return;
-    MPI_Datatype type = pieces_type(p);
-    mpi_do(MPI_Isend(p->at, 1, type, to, tag, x->seq->comm, r));
-    mpi_do(MPI_Type_free(&type));
-    x->bytes.halos += p->count * p->n * (int64_t)sizeof(real);
-}
-
-static void receive(struct seq_heads *x, const struct pieces *p, int by, int tag)
-{
-    const int from = x->seq->rank + by;
-    if (from < 0 || from >= x->seq->size) return;
-    MPI_Datatype type = pieces_type(p);
-    mpi_do(MPI_Recv(p->at, 1, type, from, tag, x->seq->comm, MPI_STATUS_IGNORE));
-    mpi_do(MPI_Type_free(&type));
-}
-
-/* From the end of our last unit to the next rank, and from the one before.  Units shorter than a
- * halo hand on a part of what came, so they wait for it. */
-static void halo(struct seq_heads *x, int slot, int l, int which)
-{
-    struct stage_halo h;
-    MPI_Request sent;
-
-    if (!stage_heads_halos(&h, x->st, slot, l, which)) return;
-    if (!h.early) receive(x, &h.came, -1, TAG_HALO + which);
-    stage_heads_halo(x->st, slot, l, which);
-    send(x, &h.leaves, 1, TAG_HALO + which, &sent);
-    if (h.early) receive(x, &h.came, -1, TAG_HALO + which);
-    mpi_do(MPI_Wait(&sent, MPI_STATUS_IGNORE));
-}
-
-static void halo_backward(struct seq_heads *x, int slot, int l, int which)
-{
-    struct stage_halo h;
-    MPI_Request sent = MPI_REQUEST_NULL;
-
-    if (!stage_heads_halos(&h, x->st, slot, l, which)) return;
-    if (h.early) send(x, &h.dcame, -1, TAG_DHALO + which, &sent);
-    receive(x, &h.dleaves, 1, TAG_DHALO + which);
-    if (h.early) mpi_do(MPI_Wait(&sent, MPI_STATUS_IGNORE));
-    stage_heads_halo_backward(x->st, slot, l, which);
-    if (!h.early) send(x, &h.dcame, -1, TAG_DHALO + which, &sent);
-    mpi_do(MPI_Wait(&sent, MPI_STATUS_IGNORE));
 }
 
 /* --- a layer ---------------------------------------------------------------- */
@@ -206,9 +148,9 @@ static void forward(struct seq_heads *x, int slot, int l, struct pass_sums *sums
     begin(x, &in);
     stage_heads_start(st, slot, l);
     stage_heads_normalise(st, slot, l);
-    halo(x, slot, l, HALO_CONV);
+    seq_halo(&x->halo, slot, l, HALO_CONV);
     stage_heads_project(st, slot, l);
-    halo(x, slot, l, HALO_LAYER);
+    seq_halo(&x->halo, slot, l, HALO_LAYER);
     for (int j = 0; j < own; j++) {
         stage_heads_mix(st, slot, l, j);
         give_tokens(x, &in, j);
@@ -247,12 +189,12 @@ void seq_heads_backward(struct seq_heads *x, int slot, int l, struct grad *g)
         take_heads(x, j);
         if (mixed) stage_heads_mix_backward(st, slot, l, j, g);
     }
-    halo_backward(x, slot, l, HALO_LAYER);
+    seq_halo_backward(&x->halo, slot, l, HALO_LAYER);
     for (int j = own - 1; j >= 0; j--) {
         stage_heads_project_backward(st, slot, l, j, g);
         poke();
     }
-    halo_backward(x, slot, l, HALO_CONV);
+    seq_halo_backward(&x->halo, slot, l, HALO_CONV);
     stage_heads_normalise_backward(st, slot, l, g);
     stage_heads_end(st, slot, l, g);
     end(x);

@@ -4,6 +4,7 @@
 
 #include "mpi/reduce.h"
 #include "mpi/seq_heads.h"
+#include "mpi/seq_scan.h"
 #include "mpi/trace.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
@@ -21,6 +22,7 @@ struct step_exec {
     int                forward_only;
     struct stage      *stage;
     struct seq_heads  *heads;      /* heads mode, else NULL                          */
+    struct seq_scan   *scan;       /* scan mode, else NULL                           */
     MPI_Request       *recv;       /* (plan.count)                                   */
     struct slot_requests *slots;   /* (plan.slots)                                   */
     MPI_Datatype      *carry[2];   /* (micro_batch + 1) the reals of B carries that cross, at the
@@ -84,7 +86,11 @@ static struct step_exec *make(const struct grid *g, const struct model *m,
     struct stage_part part = stage_part_of(&e->plan, &g->shape, &e->o);
     part.forward_only = forward_only;
     e->stage = stage_new(m, o, &part);
-    if (part.S > 1) e->heads = seq_heads_new(&g->seq, e->stage, o->remat == REMAT_BLOCK);
+    const int again = o->remat == REMAT_BLOCK;
+    if (part.S > 1 && o->sequence_mode == SEQ_HEADS)
+        e->heads = seq_heads_new(&g->seq, e->stage, again);
+    if (part.S > 1 && o->sequence_mode == SEQ_SCAN)
+        e->scan = seq_scan_new(&g->seq, e->stage, again);
     e->recv = mem_new(e->plan.count, sizeof *e->recv, "requests");
     for (int k = 0; k < e->plan.count; k++) e->recv[k] = MPI_REQUEST_NULL;
     e->slots = mem_new(e->plan.slots, sizeof *e->slots, "requests");
@@ -133,6 +139,7 @@ void step_exec_free(struct step_exec *e)
     mem_free(e->slots);
     mem_free(e->recv);
     seq_heads_free(e->heads);
+    seq_scan_free(e->scan);
     stage_free(e->stage);
     step_plan_done(&e->plan);
     mem_free(e);
@@ -152,6 +159,7 @@ struct exec_bytes step_exec_bytes(const struct step_exec *e)
     struct exec_bytes b = e->bytes;
     if (e->heads) b.carries = seq_heads_bytes(e->heads).halos;
     if (e->heads) b.heads = seq_heads_bytes(e->heads).exchange;
+    if (e->scan) b.carries = seq_scan_bytes(e->scan).halos;
     return b;
 }
 
@@ -294,8 +302,14 @@ static void compute(struct step_exec *e, const struct op *op, struct grad *g,
     case OP_BACKWARD: stage_backward(st, op->slot, op->l, op->u, g); break;
     case OP_EMBED_BACKWARD: stage_embed_backward(st, op->slot, op->u, g); break;
     case OP_START_BACKWARD: stage_start_backward(st, op->slot, op->l, g); break;
-    case OP_FORWARD_SEQ: seq_heads_forward(e->heads, op->slot, op->l, sums); break;
-    case OP_BACKWARD_SEQ: seq_heads_backward(e->heads, op->slot, op->l, g); break;
+    case OP_FORWARD_SEQ:
+        if (e->scan) seq_scan_forward(e->scan, op->slot, op->l);
+        else seq_heads_forward(e->heads, op->slot, op->l, sums);
+        break;
+    case OP_BACKWARD_SEQ:
+        if (e->scan) seq_scan_backward(e->scan, op->slot, op->l, g);
+        else seq_heads_backward(e->heads, op->slot, op->l, g);
+        break;
     default: die("operation %d in a step plan", op->kind);
     }
     if (!e->watch) return;

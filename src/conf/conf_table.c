@@ -120,8 +120,9 @@ const struct conf_key conf_keys[] = {
       "block: keep only the inputs of blocks and compute the rest twice", { "none", "block" } },
     { KEY(train, sequence_mode), CONF_ENUM, "wavefront", NO_RANGE,
       "how the processes of a sequence share it: wavefront: layer behind layer; heads: all on the "
-      "same layer, and in the inner loop each has some heads. It changes no bit of the result",
-      { "wavefront", "heads" } },
+      "same layer, and in the inner loop each has some heads; both change no bit of the result; "
+      "scan: of mamba, all on the same layer, their states by a scan over the processes: the same to rounding",
+      { "wavefront", "heads", "scan" } },
     { KEY(train, inner_group), CONF_INT, "4", 1, HEADS_MAX_GROUP, "mini-batches",
       "between inner states kept for the backward pass", { 0 } },
     { KEY(train, inner_stats_every), CONF_INT, "10", 0, 1e9, "steps",

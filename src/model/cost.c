@@ -77,6 +77,25 @@ static void computing(struct cost *c, const struct rates *r)
     c->in.update_s = (sum + 6 * REAL) / bytes;
 }
 
+/* What ranks of a sequence give each other in heads or scan mode. */
+static void exchanging(struct cost *c, const struct layer_split *split)
+{
+    const struct dims *d = &c->shape->dims;
+    const int scan = c->o.sequence_mode == SEQ_SCAN;
+    const int width = split->halo_width ? split->halo_width(d) : d->C;
+    int64_t in = 0, halo = d->pre_conv ? d->C : 0, offset, n = 0, stride;
+
+    if (split->halo_reals && split->halo_reals(d) > 0) halo += width;
+    for (int i = 0; i < split->n_in; i++) in += head_reals(&split->in[i], d);
+    if (scan) block_map_part(&c->shape->blocks[0], d, 1, &offset, &n, &stride);
+    c->in.exchange = (struct exchange){
+        .heads = scan ? 0 : head_groups(d), .in_bytes = REAL * (double)in,
+        .out_bytes = REAL * (double)head_reals(&split->out, d),
+        .halo_bytes = REAL * (double)(halo * (d->conv_width - 1) + 2 * n),
+        .again = c->o.remat == REMAT_BLOCK,
+    };
+}
+
 static void crossing(struct cost *c, const struct rates *r)
 {
     const struct dims *d = &c->shape->dims;
@@ -87,17 +106,7 @@ static void crossing(struct cost *c, const struct rates *r)
     b[OP_SEND_CARRY].before = b[OP_SEND_DCARRY].before =
         REAL * (double)block_past_reals(&c->shape->blocks[0], d);
     b[OP_SEND_X].token = b[OP_SEND_DX].token = REAL * d->C;
-    if (split) {
-        const int halos = (d->pre_conv != 0) + (split->halo_reals && split->halo_reals(d) > 0);
-        int64_t in = 0;
-        for (int i = 0; i < split->n_in; i++) in += head_reals(&split->in[i], d);
-        c->in.exchange = (struct exchange){
-            .heads = head_groups(d), .in_bytes = REAL * (double)in,
-            .out_bytes = REAL * (double)head_reals(&split->out, d),
-            .halo_bytes = REAL * halos * (d->conv_width - 1) * d->C,
-            .again = c->o.remat == REMAT_BLOCK,
-        };
-    }
+    if (split) exchanging(c, split);
     c->in.within = (struct sim_link){ 1e-6 * r->network.within_us,
                                       1e9 * r->network.within_gbytes };
     c->in.between = (struct sim_link){ 1e-6 * r->network.between_us,

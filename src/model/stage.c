@@ -133,8 +133,11 @@ static int check_opts(const struct dims *d, const struct pass_opts *o)
     if (layer && layer->has & HAS_INNER && o->slice_tokens < o->context && o->slice_tokens % d->K)
         return fail(ERR_CONFIG, "train.slice_tokens %d must be a multiple of model.mini_batch %d",
                     o->slice_tokens, d->K);
-    if (o->sequence_mode == SEQ_HEADS && layer && !layer->split)
+    if (o->sequence_mode == SEQ_HEADS && layer && !(layer->split && layer->has & HAS_HEADS))
         return fail(ERR_CONFIG, "train.sequence_mode heads: layer %s does not treat heads apart",
+                    d->layer);
+    if (o->sequence_mode == SEQ_SCAN && layer && !(layer->split && layer->split->map))
+        return fail(ERR_CONFIG, "train.sequence_mode scan: layer %s is not affine in its state",
                     d->layer);
     return OK;
 }
@@ -188,7 +191,7 @@ struct stage_part stage_part_of(const struct step_plan *plan, const struct grid_
                                 const struct pass_opts *o)
 {
     const struct share *a = &plan->share;
-    const int heads = o->sequence_mode == SEQ_HEADS && g->S > 1;
+    const int heads = o->sequence_mode != SEQ_WAVEFRONT && g->S > 1;
     return (struct stage_part){ .l0 = a->l0, .l1 = a->l1, .u0 = a->u0, .u1 = a->u1,
                                 .slots = plan->slots, .s = heads ? a->s : 0,
                                 .S = heads ? g->S : 0 };

@@ -14,7 +14,7 @@
  *
  * Order that the caller keeps, for each slot: forward(l, u) after forward(l, u-1) and after x[l]
  * of u is there; backward(l, u) after backward(l, u+1) and backward(l+1, u).
- * Everything is local.  In heads mode stage_heads.h takes the place of start, forward and
+ * Everything is local.  In heads and scan mode stage_heads.h takes the place of start, forward and
  * backward.
  *
  * A stage that is forward only has two arrays for x, of even and of odd l - l0: forward(l, u)
@@ -34,7 +34,7 @@ struct stage_part {
     int slots;      /* micro-batches in flight                             */
     int forward_only;  /* nothing is kept for the way back: two residual streams of our units
                         * are all that grows with them                  */
-    int s, S;       /* heads mode: our place among the S > 1 ranks of a sequence; else 0 */
+    int s, S;       /* heads and scan mode: our place among the S > 1 ranks of a sequence; else 0 */
 };
 
 /* Of the rank that a plan is for. */

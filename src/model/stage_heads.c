@@ -6,31 +6,7 @@
 #include "src/base/part.h"
 #include "src/base/status.h"
 #include "src/kernels/conv1d.h"
-#include "src/model/stage_state.h"
-
-/* The tape of one layer of a micro-batch. */
-struct layer_tape {
-    struct block_tape *units;   /* (own)                                              */
-    real              *in;      /* (U, in_each H B T) what crossed to our heads       */
-    real              *kept;    /* (U, kept)                                          */
-};
-
-struct stage_heads {
-    const struct layer_split *split;
-    int                s, S, U, own, rounds, h0, H;  /* own: units; h0, H: our heads, or
-                                                      * groups of them (dims.h)        */
-    int64_t            in_each, out_each;   /* reals that cross for a head and token  */
-    int64_t            kept;                /* reals of a unit                        */
-    int                n_tapes;             /* slots x layers, or one that all share  */
-    struct layer_tape *tapes;
-    struct block_tape *work;                /* (own) sharing all but what is held     */
-    real              *carry, *dcarry;      /* of one layer                           */
-    int64_t            past_reals;          /* (B, H, context, row) of one layer      */
-    real              *past, *dpast;
-    real              *leaves;              /* (B, halo)                              */
-    real              *tokens;              /* (own, B T each C/F) our tokens         */
-    real              *out, *din;           /* (U, B T each H) our heads              */
-};
+#include "src/model/heads_state.h"
 
 static int64_t all_reals(const struct layer_split *s, const struct dims *d)
 {
@@ -48,11 +24,12 @@ struct stage_heads *stage_heads_new(const struct stage *st)
     *h = (struct stage_heads){ .split = st->m->blocks[0].layer->split, .s = p->s, .S = p->S,
                                .U = st->U, .own = p->u1 - p->u0 };
     h->rounds = (st->U + p->S - 1) / p->S;
-    h->h0 = (int)part_begin(head_groups(d), p->S, p->s);
-    h->H = (int)part_begin(head_groups(d), p->S, p->s + 1) - h->h0;
+    const int groups = st->o.sequence_mode == SEQ_SCAN ? 0 : head_groups(d);
+    h->h0 = (int)part_begin(groups, p->S, p->s);
+    h->H = (int)part_begin(groups, p->S, p->s + 1) - h->h0;
     h->past_reals = (int64_t)st->o.micro_batch * h->H * st->o.context * stage_row(st);
-    h->in_each = all_reals(h->split, d);
-    h->out_each = head_reals(&h->split->out, d);
+    h->in_each = groups ? all_reals(h->split, d) : 0;
+    h->out_each = groups ? head_reals(&h->split->out, d) : 0;
     h->kept = h->split->kept_reals(d, st->o.micro_batch, st->T, h->H, st->o.inner_group);
     h->n_tapes = st->o.remat == REMAT_BLOCK ? 1 : p->slots * st->layers;
     h->tapes = mem_new(h->n_tapes, sizeof *h->tapes, "heads mode");
@@ -90,6 +67,14 @@ void stage_heads_tapes(struct stage *st)
     }
 }
 
+/* Reals of a sequence's halo: that of the layer may be wider than the one in front. */
+static int64_t widest_halo(const struct stage *st)
+{
+    const struct layer_split *split = st->heads->split;
+    const int width = split->halo_width ? split->halo_width(st->d) : 0;
+    return (int64_t)(st->d->conv_width - 1) * (width > st->d->C ? width : st->d->C);
+}
+
 /* After st->work, which the units share. */
 void stage_heads_work(struct stage *st)
 {
@@ -99,6 +84,7 @@ void stage_heads_work(struct stage *st)
     const int64_t N = (int64_t)B * st->T, widest = h->in_each > h->out_each ? h->in_each
                                                                              : h->out_each;
     struct arena *a = &st->arena;
+    int64_t offset, n, stride;
 
     for (int j = 0; j < h->own; j++) {
         h->work[j] = st->work;
@@ -108,26 +94,17 @@ void stage_heads_work(struct stage *st)
     h->dcarry = arena_reals(a, st->carry_reals);
     h->past = arena_reals(a, h->past_reals);
     h->dpast = arena_reals(a, h->past_reals);
-    h->leaves = arena_reals(a, (int64_t)B * (d->conv_width - 1) * d->C);
+    h->leaves = arena_reals(a, B * widest_halo(st));
+    if (st->o.sequence_mode == SEQ_SCAN) {
+        block_map_part(&st->m->blocks[0], d, B, &offset, &n, &stride);
+        h->map = arena_reals(a, 2 * B * n);
+    }
     h->tokens = arena_reals(a, h->own * widest * head_groups(d) * N);
     h->out = arena_reals(a, h->U * h->out_each * h->H * N);
     h->din = arena_reals(a, h->U * h->in_each * h->H * N);
 }
 
 /* --- who has what ----------------------------------------------------------- */
-
-static struct layer_tape *tape_of(const struct stage *st, int slot, int l)
-{
-    const struct stage_heads *h = st->heads;
-    return &h->tapes[h->n_tapes == 1 ? 0 : slot * st->layers + l - st->part.l0];
-}
-
-static struct block_tape *unit_tape(const struct stage *st, int slot, int l, int j)
-{
-    return &tape_of(st, slot, l)->units[j];
-}
-
-static const struct block *block_of(const struct stage *st, int l) { return &st->m->blocks[l]; }
 
 /* A call on unit u, of our heads. */
 static struct layer_call heads_call(const struct stage *st, int slot, struct grad *g, int u)
@@ -138,12 +115,6 @@ static struct layer_call heads_call(const struct stage *st, int slot, struct gra
     c.past = st->heads->past;
     c.dpast = st->heads->dpast;
     return c;
-}
-
-/* A call on own unit j. */
-static struct layer_call own_call(const struct stage *st, int slot, struct grad *g, int j)
-{
-    return stage_call(st, &st->slots[slot], g, st->part.u0 + j);
 }
 
 /* Rank r's first unit and first head, and how many. */
@@ -201,7 +172,7 @@ real *stage_heads_tokens(struct stage *st, int slot, enum cross what, int j)
 static real *heads_at(struct stage *st, int slot, int l, enum cross what, int back, int place)
 {
     struct stage_heads *h = st->heads;
-    real *all = what == CROSS_OUT ? h->out : back ? h->din : tape_of(st, slot, l)->in;
+    real *all = what == CROSS_OUT ? h->out : back ? h->din : heads_tape(st, slot, l)->in;
     return all + place * each_of(h, what) * h->H * st->slots[slot].B * st->T;
 }
 
@@ -222,6 +193,7 @@ static void regroup(struct stage *st, int slot, enum cross what, int j, const st
     const int64_t all = each_of(h, what);
     real *flat = stage_heads_tokens(st, slot, what, j);
 
+    if (!all) return;  /* scan mode: nothing crosses */
     #pragma omp parallel for schedule(static)
     for (int64_t n = 0; n < N; n++) {
         int64_t before = 0;  /* reals of a head in the arrays so far */
@@ -247,7 +219,7 @@ static struct head_share share_of_heads(struct stage *st, int slot, int l, int u
     const int64_t N = (int64_t)st->slots[slot].B * stage_tokens(st, u);
     real *in = heads_at(st, slot, l, CROSS_IN, 0, place);
     real *din = heads_at(st, slot, l, CROSS_IN, 1, place);
-    struct head_share s = { .h0 = h->h0, .H = h->H, .kept = tape_of(st, slot, l)->kept +
+    struct head_share s = { .h0 = h->h0, .H = h->H, .kept = heads_tape(st, slot, l)->kept +
                                                             u * h->kept };
 
     s.out = s.dout = heads_at(st, slot, l, CROSS_OUT, 0, place);
@@ -265,33 +237,33 @@ static struct head_share share_of_heads(struct stage *st, int slot, int l, int u
 
 void stage_heads_start(struct stage *st, int slot, int l)
 {
-    struct layer_call c = own_call(st, slot, NULL, 0);
-    block_carry_start(block_of(st, l), &c, st->heads->carry);
+    struct layer_call c = heads_own_call(st, slot, NULL, 0);
+    block_carry_start(heads_block(st, l), &c, st->heads->carry);
 }
 
 void stage_heads_normalise(struct stage *st, int slot, int l)
 {
     for (int j = 0; j < st->heads->own; j++) {
-        struct layer_call c = own_call(st, slot, NULL, j);
-        block_normalise(block_of(st, l), &c, stage_x(st, slot, l, st->part.u0 + j),
-                        unit_tape(st, slot, l, j));
+        struct layer_call c = heads_own_call(st, slot, NULL, j);
+        block_normalise(heads_block(st, l), &c, stage_x(st, slot, l, st->part.u0 + j),
+                        heads_unit_tape(st, slot, l, j));
     }
 }
 
 void stage_heads_project(struct stage *st, int slot, int l)
 {
     for (int j = 0; j < st->heads->own; j++) {
-        struct layer_call c = own_call(st, slot, NULL, j);
-        block_project(block_of(st, l), &c, stage_x(st, slot, l, st->part.u0 + j),
-                      st->heads->carry, unit_tape(st, slot, l, j));
+        struct layer_call c = heads_own_call(st, slot, NULL, j);
+        block_project(heads_block(st, l), &c, stage_x(st, slot, l, st->part.u0 + j),
+                      st->heads->carry, heads_unit_tape(st, slot, l, j));
     }
 }
 
 void stage_heads_mix(struct stage *st, int slot, int l, int j)
 {
-    struct layer_call c = own_call(st, slot, NULL, j);
-    struct block_tape *t = unit_tape(st, slot, l, j);
-    block_mix(block_of(st, l), &c, st->heads->carry, t);
+    struct layer_call c = heads_own_call(st, slot, NULL, j);
+    struct block_tape *t = heads_unit_tape(st, slot, l, j);
+    block_mix(heads_block(st, l), &c, st->heads->carry, t);
     regroup(st, slot, CROSS_IN, j, &t->layer, 0, 1);
 }
 
@@ -304,18 +276,18 @@ void stage_heads_inner(struct stage *st, int slot, int l, int u, struct pass_sum
     if (h->H == 0) return;
     const int wanted = sums && sums->inner_w0 && model_has_inner(st->m);
     c.stats = wanted && c.T >= st->d->K ? st->stats : NULL;
-    block_inner(block_of(st, l), &c, &s, h->carry, &st->work);
+    block_inner(heads_block(st, l), &c, &s, h->carry, &st->work);
     if (c.stats) stage_add_inner(st, sums, l, c.B, h->H, c.T);
 }
 
 void stage_heads_finish(struct stage *st, int slot, int l, int j, int again)
 {
     const int u = st->part.u0 + j;
-    struct layer_call c = own_call(st, slot, NULL, j);
-    struct block_tape *t = unit_tape(st, slot, l, j);
+    struct layer_call c = heads_own_call(st, slot, NULL, j);
+    struct block_tape *t = heads_unit_tape(st, slot, l, j);
 
     regroup(st, slot, CROSS_OUT, j, &t->layer, 0, 0);
-    block_finish(block_of(st, l), &c, again ? st->xn : stage_x(st, slot, l + 1, u),
+    block_finish(heads_block(st, l), &c, again ? st->xn : stage_x(st, slot, l + 1, u),
                  stage_x(st, slot, l, u), t);
 }
 
@@ -332,16 +304,16 @@ void stage_heads_back(struct stage *st, int slot, int l)
     for (int u = 0; h->past_reals && u < h->U; u++) {
         struct layer_call c = heads_call(st, slot, NULL, u);
         const struct head_share s = share_of_heads(st, slot, l, u);
-        block_append(block_of(st, l), &c, &s);
+        block_append(heads_block(st, l), &c, &s);
     }
 }
 
 void stage_heads_finish_backward(struct stage *st, int slot, int l, int j, struct grad *g)
 {
-    struct layer_call c = own_call(st, slot, g, j);
+    struct layer_call c = heads_own_call(st, slot, g, j);
     struct block_tape *w = &st->heads->work[j];
-    block_finish_backward(block_of(st, l), &c, stage_dx(st, slot, st->part.u0 + j),
-                          unit_tape(st, slot, l, j), w);
+    block_finish_backward(heads_block(st, l), &c, stage_dx(st, slot, st->part.u0 + j),
+                          heads_unit_tape(st, slot, l, j), w);
     regroup(st, slot, CROSS_OUT, j, &w->layer, 1, 1);
 }
 
@@ -349,43 +321,43 @@ void stage_heads_inner_backward(struct stage *st, int slot, int l, int u, struct
 {
     struct layer_call c = heads_call(st, slot, g, u);
     const struct head_share s = share_of_heads(st, slot, l, u);
-    if (s.H > 0) block_inner_backward(block_of(st, l), &c, &s, st->heads->dcarry, &st->work);
+    if (s.H > 0) block_inner_backward(heads_block(st, l), &c, &s, st->heads->dcarry, &st->work);
 }
 
 void stage_heads_mix_backward(struct stage *st, int slot, int l, int j, struct grad *g)
 {
-    struct layer_call c = own_call(st, slot, g, j);
+    struct layer_call c = heads_own_call(st, slot, g, j);
     struct block_tape *w = &st->heads->work[j];
     regroup(st, slot, CROSS_IN, j, &w->layer, 1, 0);
-    block_mix_backward(block_of(st, l), &c, unit_tape(st, slot, l, j), w);
+    block_mix_backward(heads_block(st, l), &c, heads_unit_tape(st, slot, l, j), w);
 }
 
 /* The gradients that crossed are taken from their buffer again: units share the arrays. */
 void stage_heads_project_backward(struct stage *st, int slot, int l, int j, struct grad *g)
 {
     const int u = st->part.u0 + j;
-    struct layer_call c = own_call(st, slot, g, j);
+    struct layer_call c = heads_own_call(st, slot, g, j);
     struct block_tape *w = &st->heads->work[j];
     regroup(st, slot, CROSS_IN, j, &w->layer, 1, 0);
-    block_project_backward(block_of(st, l), &c, stage_dx(st, slot, u), stage_x(st, slot, l, u),
-                           unit_tape(st, slot, l, j), w);
+    block_project_backward(heads_block(st, l), &c, stage_dx(st, slot, u), stage_x(st, slot, l, u),
+                           heads_unit_tape(st, slot, l, j), w);
 }
 
 void stage_heads_normalise_backward(struct stage *st, int slot, int l, struct grad *g)
 {
     for (int j = st->heads->own - 1; j >= 0; j--) {
         const int u = st->part.u0 + j;
-        struct layer_call c = own_call(st, slot, g, j);
-        block_normalise_backward(block_of(st, l), &c, stage_dx(st, slot, u),
-                                 stage_x(st, slot, l, u), unit_tape(st, slot, l, j),
+        struct layer_call c = heads_own_call(st, slot, g, j);
+        block_normalise_backward(heads_block(st, l), &c, stage_dx(st, slot, u),
+                                 stage_x(st, slot, l, u), heads_unit_tape(st, slot, l, j),
                                  &st->heads->work[j]);
     }
 }
 
 void stage_heads_end(struct stage *st, int slot, int l, struct grad *g)
 {
-    struct layer_call c = own_call(st, slot, g, 0);
-    block_carry_start_backward(block_of(st, l), &c, st->heads->dcarry);
+    struct layer_call c = heads_own_call(st, slot, g, 0);
+    block_carry_start_backward(heads_block(st, l), &c, st->heads->dcarry);
 }
 
 /* --- halos ---------------------------------------------------------------- */
@@ -396,7 +368,8 @@ int stage_heads_halos(struct stage_halo *h, struct stage *st, int slot, int l, i
     const int B = st->slots[slot].B;
     struct block_halo b;
 
-    if (!block_halo(&b, block_of(st, l), st->d, B, which, unit_tape(st, slot, l, 0), &m->work[0]))
+    if (!block_halo(&b, heads_block(st, l), st->d, B, which,
+                    heads_unit_tape(st, slot, l, 0), &m->work[0]))
         return 0;
     h->came = (struct pieces){ m->carry + b.offset, b.n, b.stride, B };
     h->leaves = (struct pieces){ m->leaves, b.n, b.n, B };
@@ -418,18 +391,18 @@ void stage_heads_halo(struct stage *st, int slot, int l, int which)
                (size_t)h.came.n * sizeof(real));
     for (int j = 0; j < st->heads->own; j++) {
         const int T = stage_tokens(st, st->part.u0 + j);
-        block_halo(&b, block_of(st, l), d, h.came.count, which, unit_tape(st, slot, l, j),
+        block_halo(&b, heads_block(st, l), d, h.came.count, which, heads_unit_tape(st, slot, l, j),
                    &st->heads->work[j]);
         for (int i = 0; i < h.came.count; i++)
-            conv1d_halo(h.leaves.at + i * h.leaves.stride, b.rows + (int64_t)i * T * d->C, T, d->C,
-                        d->conv_width);
+            conv1d_halo(h.leaves.at + i * h.leaves.stride, b.rows + (int64_t)i * T * b.width, T,
+                        b.width, d->conv_width);
     }
 }
 
 void stage_heads_halo_backward(struct stage *st, int slot, int l, int which)
 {
     for (int j = st->heads->own - 1; j >= 0; j--) {
-        struct layer_call c = own_call(st, slot, NULL, j);
-        block_halo_backward(block_of(st, l), &c, which, st->heads->dcarry, &st->heads->work[j]);
+        struct layer_call c = heads_own_call(st, slot, NULL, j);
+        block_halo_backward(heads_block(st, l), &c, which, st->heads->dcarry, &st->heads->work[j]);
     }
 }

@@ -17,6 +17,12 @@
 
 struct stage_heads;
 
+/* In scan mode (layer.h) nothing crosses, the middle is that of own units:
+ *
+ *      normalise | halo | project | halo | mix, map ==> inner, finish     ==>: scan over the ranks
+ *
+ * and backward  finish, map ==> inner, mix | halo | project | halo | normalise. */
+
 /* For stage.c: before and while memory is laid out. */
 struct stage_heads *stage_heads_new(const struct stage *st);
 void stage_heads_free(struct stage_heads *h);
@@ -43,6 +49,18 @@ void stage_heads_normalise_backward(struct stage *st, int slot, int l, struct gr
 void stage_heads_start(struct stage *st, int slot, int l);
 void stage_heads_back(struct stage *st, int slot, int l);
 void stage_heads_end(struct stage *st, int slot, int l, struct grad *g);
+
+/* --- scan mode ------------------------------------------------------------------ */
+
+/* The map of our units: n decays, n offsets.  start: the empty one; add: composed with own unit j,
+ * forward in order, backward in reverse; enter: what the scan over the ranks before us (backward:
+ * behind us) has given becomes our state (its gradient). */
+real *stage_scan_map(struct stage *st, int slot, int64_t *n);
+void stage_scan_start(struct stage *st, int slot);
+void stage_scan_add(struct stage *st, int slot, int l, int j, int back);
+void stage_scan_enter(struct stage *st, int slot, int l, const real *map, int back);
+void stage_scan_inner(struct stage *st, int slot, int l, int j);
+void stage_scan_inner_backward(struct stage *st, int slot, int l, int j, struct grad *g);
 
 /* --- halos ---------------------------------------------------------------- */
 

@@ -40,7 +40,7 @@ struct stage {
     struct half_work    half;          /* bf16 operands of one product               */
     real               *redo;          /* (carry_reals) for recomputation             */
     real               *xn, *r;        /* (N,C), (N): final norm                      */
-    struct stage_heads *heads;         /* heads mode: tapes and all else; NULL: wavefront */
+    struct stage_heads *heads;         /* heads and scan mode: tapes and all else; NULL: wavefront */
     double             *stats;         /* (B,H,T/K,3)                                 */
     int32_t            *tok;           /* (N)                                         */
 };

@@ -1,4 +1,5 @@
-/* exchange.h -- what crosses between the ranks of a sequence in heads mode.
+/* exchange.h -- what crosses between the ranks of a sequence in heads mode, and in scan mode, which
+ * has no heads but adds a map of the state to each halo.
  *
  *   forward   own tokens of the peer's heads: `in` bytes of a token and head
  *             all tokens of the peer, own heads: `out` bytes

@@ -11,9 +11,10 @@
 
 struct grid_shape { int D, P, S; };
 
-/* How the ranks along S share a sequence: one layer behind the other, or all on one layer, first its
- * tokens, then its heads. */
-enum sequence_mode { SEQ_WAVEFRONT, SEQ_HEADS };
+/* How the ranks along S share a sequence: one layer behind the other; or all on one layer: first its
+ * tokens, then its heads; or its tokens, with the state that the ranks before leave from a scan over
+ * the ranks. */
+enum sequence_mode { SEQ_WAVEFRONT, SEQ_HEADS, SEQ_SCAN };
 
 /* The work of one step, before it is shared out. */
 struct step_shape {

@@ -78,7 +78,11 @@ static int neighbour(const struct builder *b, int dp, int ds)
     return grid_rank(b->g, a->d, a->p + dp, a->s + ds);
 }
 
-static int by_heads(const struct builder *b) { return b->w->mode == SEQ_HEADS && b->g->S > 1; }
+/* All ranks of a sequence on the same layer? */
+static int by_layer(const struct builder *b)
+{
+    return b->w->mode != SEQ_WAVEFRONT && b->g->S > 1;
+}
 
 /* Where unit u of a micro-batch comes in, and how it goes on. */
 static void enter(struct builder *b, int m, int u)
@@ -92,7 +96,7 @@ static void leave(struct builder *b, int m, int u)
     if (b->plan->share.p < b->g->P - 1) put(b, OP_SEND_X, m, -1, u, neighbour(b, 1, 0));
 }
 
-static void forward_heads(struct builder *b, int m)
+static void forward_layers(struct builder *b, int m)
 {
     const struct share *a = &b->plan->share;
     for (int u = a->u0; u < a->u1; u++) enter(b, m, u);
@@ -121,7 +125,7 @@ static void forward(struct builder *b, int m)
     const struct share *a = &b->plan->share;
 
     put(b, OP_BEGIN, m, -1, -1, -1);
-    if (by_heads(b)) forward_heads(b, m);
+    if (by_layer(b)) forward_layers(b, m);
     else forward_wave(b, m);
     for (int u = a->u0; a->p == b->g->P - 1 && u < a->u1; u++) put(b, OP_HEAD, m, -1, u, -1);
 }
@@ -152,7 +156,7 @@ static void backward_wave(struct builder *b, int m, int l)
     else put(b, OP_START_BACKWARD, m, l, -1, -1);
 }
 
-static void backward_heads(struct builder *b, int m, int l)
+static void backward_layer(struct builder *b, int m, int l)
 {
     const struct share *a = &b->plan->share;
 
@@ -168,7 +172,7 @@ static void backward(struct builder *b, int m)
 
     if (final && a->p == b->g->P - 1) put(b, OP_REDUCE, -1, BUCKET_HEAD(b->w->L), -1, -1);
     for (int l = a->l1 - 1; l >= a->l0; l--) {
-        if (by_heads(b)) backward_heads(b, m, l);
+        if (by_layer(b)) backward_layer(b, m, l);
         else backward_wave(b, m, l);
         if (final) put(b, OP_REDUCE, -1, l, -1, -1);
     }
@@ -184,7 +188,7 @@ void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
     struct share *a = &plan->share;
     share_of(a, g, w, rank);
 
-    const int warm = min(a->M, g->P - a->p + (by_heads(&b) ? 0 : g->S - 1 - a->s));
+    const int warm = min(a->M, g->P - a->p + (by_layer(&b) ? 0 : g->S - 1 - a->s));
     if (warm > 1) plan->slots = warm;
     for (int m = 0; m < warm; m++) forward(&b, m);
     for (int m = 0; m < a->M; m++) {

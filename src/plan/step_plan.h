@@ -19,7 +19,7 @@
  * backward and neither waits: then the wavefront has its efficiency M L / (M L + S - 1), and as
  * in a pipeline the first rank keeps the tapes of about one whole sequence.
  *
- * In heads mode the S ranks of a sequence work on the same layer: it is one operation of all of
+ * In heads and scan mode the S ranks of a sequence work on the same layer: it is one operation of all of
  * them, for all their units, with the exchanges in it.  No carry crosses, and warm does not
  * depend on s:
  *     warm = P - p.
@@ -46,7 +46,7 @@ enum op_kind {
     OP_SEND_DX,         /* unit u, to stage p - 1                                      */
     OP_EMBED_BACKWARD,  /* unit u                                    (p = 0)           */
     OP_START_BACKWARD,  /* layer l: gradient of the initial carry    (s = 0)           */
-    OP_FORWARD_SEQ,     /* layer l of all our units, with all ranks along S (heads)    */
+    OP_FORWARD_SEQ,     /* layer l of all our units, with all ranks along S            */
     OP_BACKWARD_SEQ,
     OP_REDUCE,          /* bucket l's gradient is complete here: start adding it up    */
     OP_KINDS

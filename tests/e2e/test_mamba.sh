@@ -37,6 +37,24 @@ for grid in 1x1x2 2x2x1 1x2x2 1x1x5; do
     numbers g$grid | cmp -s - "$WORK/base.numbers" && ok "$grid: same numbers" ||
         failed "$grid: numbers" "$(numbers g$grid | diff - "$WORK/base.numbers" | head -n 4)"
 done
+# Scan mode sums a state in another order: the same to rounding.
+for set in train.remat=none train.remat=block; do
+    dir=scan_$set
+    went "scan on 1x1x3, $set" 1x1x3 $dir train.sequence_mode=scan $set || continue
+    for run in base $dir; do
+        sed -n 's/.*"kind":"step".*"loss_nats":\([^,]*\),.*/\1/p' "$WORK/$run/metrics.jsonl" >"$WORK/$run.loss"
+    done
+    paste -d ' ' "$WORK/base.loss" "$WORK/$dir.loss" |
+        awk '{ d = $2 / $1 - 1; if (d < 0) d = -d; if (d > 1e-4 || NF != 2) bad = 1; n++ }
+             END { exit bad || n != 8 }' && ok "scan, $set: losses of 8 steps within 1e-4" ||
+        failed "scan, $set" "$(paste -d ' ' "$WORK/base.loss" "$WORK/$dir.loss")"
+    name="scan, $set: it sends what is planned" expect_exit 0 timeout 120 mpirun --oversubscribe -n 3 "$TTT" bench grid "$WORK/run.yaml" \
+        --grid 1x1x3 --steps 1 --set train.sequence_mode=scan --set $set
+done
+name="scan mode is Mamba's" expect_exit 78 "$TTT" config show "$WORK/run.yaml" \
+    --set model.layer=ttt_linear --set model.heads=2 --set train.slice_tokens=16 \
+    --set train.sequence_mode=scan
+
 TTT_FAIL="train.step#6=kill"; export TTT_FAIL
 on 1x1x2 chain
 unset TTT_FAIL

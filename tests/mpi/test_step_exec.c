@@ -188,6 +188,63 @@ static void compare_heads(const struct grid *g)
     compare(g, "ttt_linear", 1, 1, SLICE + 1, 2, REMAT_NONE, SEQ_HEADS);
 }
 
+/* Largest difference of our own runs, as a share of the largest entry of the parameter. */
+static double own_off(const struct reducer *red, const struct grad *a, const struct grad *b)
+{
+    const struct param_table *t = a->table;
+    const struct span *own;
+    const int n = reducer_spans(red, &own);
+    double worst = 0;
+
+    for (int i = 0; i < n; i++)
+        for (int64_t k = own[i].begin; k < own[i].end; k++) {
+            const struct param *p = &t->p[param_at(t, k)];
+            double most = 0;
+            for (int64_t j = p->offset; j < p->offset + p->n; j++)
+                most = fmax(most, fabs((double)b->fixed[j]));
+            worst = fmax(worst, fabs((double)(a->fixed[k] - b->fixed[k])) / fmax(most, 1));
+        }
+    return worst;
+}
+
+/* Scan mode is the wavefront to rounding: gradients and loss within 1e-5. */
+static void compare_scan(const struct grid *g, int taps, int micro, enum remat remat)
+{
+    int32_t windows[SEQUENCES * (CONTEXT + 1)];
+    const struct dims d = mamba(taps);
+    const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = micro,
+                                  .inner_group = 2, .remat = remat, .mask_token = MASK,
+                                  .sequence_mode = SEQ_SCAN };
+    struct model *m;
+    struct outcome one, many, other;
+
+    all_true(&world, model_new(&m, &d) == OK);
+    model_init(m, 3);
+    fill_tokens(windows, SEQUENCES * (CONTEXT + 1), d.V);
+    struct reducer *red = reducer_new(g, m);
+    outcome_init(&one, m, REDUCE_EXACT, pass_units(&po));
+    outcome_init(&many, m, REDUCE_EXACT, pass_units(&po));
+    alone(&one, m, &po, windows);
+    on_grid(&many, g, m, &po, windows, red);
+    all_true(&world, many.g.bad == INT64_MAX && !many.sums.bad);
+    all_true(&world, own_off(red, &many.g, &one.g) < (sizeof(real) == 8 ? 1e-11 : 1e-5));
+    const double loss = fixed_value(sum_of(many.sums.loss)), want = fixed_value(one.sums.loss);
+    all_true(&world, fabs(loss - want) < 1e-6 * fabs(want));
+
+    /* The comparison can fail: one decay a little slower. */
+    m->w[m->params.p[2].offset] += (real)0.1;
+    outcome_init(&other, m, REDUCE_EXACT, pass_units(&po));
+    alone(&other, m, &po, windows);
+    double off = own_off(red, &many.g, &other.g);
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &off, 1, MPI_DOUBLE, MPI_MAX, world.comm));
+    all_true(&world, off > 1e-3);
+    grad_done(&one.g);
+    grad_done(&many.g);
+    grad_done(&other.g);
+    reducer_free(red);
+    model_free(m);
+}
+
 static void every_grid_is_one_rank_bitwise(void **state)
 {
     (void)state;
@@ -207,6 +264,8 @@ static void every_grid_is_one_rank_bitwise(void **state)
             compare_dims(&g, mamba(4), 1, REMAT_NONE, SEQ_WAVEFRONT);
             compare_dims(&g, mamba(SLICE + 3), 2, REMAT_BLOCK, SEQ_WAVEFRONT);
             if (S > 1) compare_heads(&g);
+            if (S > 1) compare_scan(&g, 4, 1, REMAT_NONE);
+            if (S > 1) compare_scan(&g, SLICE + 3, 2, REMAT_BLOCK);
             grid_done(&g);
         }
 }
@@ -301,6 +360,24 @@ static void heads_have_the_promised_volume(void **state)
     }
 }
 
+/* Scan mode: from rank to rank the halo and the map of the state, 2 numbers for each of its, there
+ * and back; forward once more when blocks are computed twice. */
+static void a_scan_has_the_promised_volume(void **state)
+{
+    (void)state;
+    const struct dims d = mamba(4);
+    const int64_t D = d.expand * d.C, each = (d.conv_width - 1) * D + 2 * d.state * D;
+
+    if (world.size > 6) return;
+    for (int remat = REMAT_NONE; remat <= REMAT_BLOCK; remat++) {
+        const struct exec_bytes b = bytes_of_step(&d, SEQ_SCAN, (enum remat)remat);
+        const int ways = world.size == 1 ? 0 : remat == REMAT_BLOCK ? 3 : 2;
+        all_true(&world, b.carries == ways * SEQUENCES * (world.size - 1) * d.L * each *
+                                      (int64_t)sizeof(real));
+        all_true(&world, b.heads == 0);
+    }
+}
+
 /* Owners' new weights reach every holder. */
 static void gathered_weights_are_the_owners(void **state)
 {
@@ -346,6 +423,7 @@ static const struct CMUnitTest tests[] = {
     mpi_test(carries_have_the_promised_volume),
     mpi_test(a_past_has_the_promised_volume),
     mpi_test(heads_have_the_promised_volume),
+    mpi_test(a_scan_has_the_promised_volume),
     mpi_test(gathered_weights_are_the_owners),
     mpi_test(wrong_products_are_refused),
 };

@@ -156,7 +156,7 @@ static const struct { const char *text, *says; } bad[] = {
     { "train: {reduction: exakt}\n", "2:20: train.reduction: expected exact or fast, found 'exakt' (did you mean exact?)" },
     { "train: {remat: all}\n", "2:16: train.remat: expected none or block" },
     { "train: {sequence_mode: tokens}\n",
-      "2:24: train.sequence_mode: expected wavefront or heads" },
+      "2:24: train.sequence_mode: expected wavefront, heads or scan" },
     { "train: {remat: [none]}\n", "2:16: train.remat: expected none or block, found a list" },
     { "train: {init_from: }\n", "2:20: train.init_from: expected printable text of at most 1023 bytes, found nothing" },
     { "train: {init_from: null}\n", "2:20: train.init_from: expected printable text" },

@@ -337,7 +337,7 @@ static void random_world(struct world *v, int i, int forward_only)
     const uint64_t key = rng_key(7, "worlds");
     struct step_shape w = { .L = draw(key, i, 0, MAX_L), .U = draw(key, i, 1, 8),
                             .sequences = draw(key, i, 2, 12), .micro_batch = draw(key, i, 3, 4),
-                            .mode = draw(key, i, 8, 2) == 2 ? SEQ_HEADS : SEQ_WAVEFRONT };
+                            .mode = (enum sequence_mode)(draw(key, i, 8, 3) - 1) };
     struct grid_shape g = { .D = draw(key, i, 4, 4), .P = draw(key, i, 5, w.L < 5 ? w.L : 5),
                             .S = draw(key, i, 6, w.U < 5 ? w.U : 5) };
     assert_int_equal(share_check(&g, &w), 0);
@@ -409,7 +409,7 @@ static void wrong_schedules_are_noticed(void **state)
     assert_true(tried > 1500);
 }
 
-/* Heads mode: nothing crosses to neighbours along S, tapes are those of P stages alone, and the ranks
+/* Heads and scan mode: nothing crosses to neighbours along S, tapes are those of P stages alone, and the ranks
  * of a sequence do the same. */
 static void heads_mode_has_no_carries(void **state)
 {
@@ -417,7 +417,7 @@ static void heads_mode_has_no_carries(void **state)
     for (int i = 0; i < 500; i++) {
         struct world v;
         random_world(&v, i, 0);
-        for (int r = 0; v.w.mode == SEQ_HEADS && v.g.S > 1 && r < v.ranks; r++) {
+        for (int r = 0; v.w.mode != SEQ_WAVEFRONT && v.g.S > 1 && r < v.ranks; r++) {
             const struct step_plan *p = &v.plans[r];
             const int M = p->share.M, deep = v.g.P - p->share.p;
             int seq = 0;
