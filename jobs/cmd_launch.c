@@ -8,7 +8,7 @@
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 
-static const char usage[] = "ttt launch RUN.yaml [-n N] [--grid auto|DxPxS] [--set key=value ...]";
+static const char usage[] = "ttt launch RUN.yaml [--slurm] [-n N] [--grid auto|DxPxS] [--set K=V ...]";
 static const char about[] =
     "Check configuration, data, memory and disk, choose a grid, start ttt train with mpirun,\n"
     "and start it again after a crash as long as there are new checkpoints. SIGTERM, SIGINT\n"
@@ -63,8 +63,9 @@ int cmd_launch(int argc, char **argv)
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
     o.file = rest.v[0];
     if (slurm && inside) TRY(fail(ERR_USAGE, "--slurm or --inside-slurm, not both"));
-    if (slurm && (o.ranks || o.hosts || o.hostfile))
-        TRY(fail(ERR_USAGE, "-n and --hosts are for this machine; launch.slurm says what a job has"));
+    if (slurm && (o.ranks || o.grid || o.hosts || o.hostfile || o.rates))
+        TRY(fail(ERR_USAGE, "-n, --grid, --hosts and --rates are for this machine; launch.slurm and "
+                 "run.grid say what a job has"));
     if (inside) launch_hold();
     TRY(launch_open(&l, &o));
     if (slurm || inside) {

@@ -261,14 +261,16 @@ int launch_run(struct launch *l)
                       FRUITLESS);
             break;
         }
-        if (l->n_hosts > 1 && !j.stop && launch_probe(l)) TRY(launch_plan(l));
+        if (l->n_hosts > 1 && !j.stop && launch_probe(l)) {
+            if (l->job[0]) TRY(slurm_enough(l));
+            TRY(launch_plan(l));
+        }
         const double wait = fruitless > 0 ? (double)(1 << fruitless) : 1;
         log_phase("starting again in %.0f s", wait);
         if (!pause_for(&j, wait) || launch_stopped(dir)) {
             rc = ERR_SAVED;
             break;
         }
-        if (l->job[0]) TRY(slurm_check_nodes(l));
     }
 out:
     run_note(dir, "end", json_pack("{s:i}", "status", -rc));

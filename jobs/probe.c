@@ -1,4 +1,5 @@
-/* Which hosts still answer?  A program that does nothing is started on each, as mpirun starts ours. */
+/* Which hosts still answer?  A program that does nothing is started on each, as mpirun starts ours;
+ * in a SLURM job by srun. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -16,9 +17,16 @@
 
 static void words(struct words *w, const struct launch *l)
 {
-    launch_mpirun(w, l);
-    pair(w, "--host", l->hosts->name);
-    pair(w, "-n", "1");
+    if (l->job[0]) {
+        pair(w, "srun", "--mpi=none");
+        pair(w, "--nodes=1", "--ntasks=1");
+        pair(w, "--ntasks-per-node=1", "--cpus-per-task=1");
+        pair(w, "--nodelist", l->hosts->name);
+    } else {
+        launch_mpirun(w, l);
+        pair(w, "--host", l->hosts->name);
+        pair(w, "-n", "1");
+    }
     word(w, "true");
 }
 

@@ -64,9 +64,9 @@ int slurm_launch(struct launch *l, int dry);
 /* In a job: number and nodes of it become those of l.  returns OK or ERR_CONFIG, said */
 int slurm_hosts(struct launch *l);
 
-/* In a job, before another start: nodes that do not answer are lost, and the others get a new plan.
- * returns OK; ERR_SAVED if they are too few; what launch_plan() returns */
-int slurm_check_nodes(struct launch *l);
+/* In a job: are the nodes that are not lost enough for launch.slurm.min_nodes?
+ * returns OK, or ERR_SAVED: the run goes on in another job */
+int slurm_enough(const struct launch *l);
 
 /* In a job, around launch_run(): is another start of any use; and what follows an end.
  * returns the launcher's own status */

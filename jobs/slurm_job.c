@@ -101,6 +101,17 @@ out:
     return rc;
 }
 
+int slurm_enough(const struct launch *l)
+{
+    int left = 0;
+
+    for (int i = 0; i < l->n_hosts; i++) left += !l->hosts[i].lost;
+    if (left >= l->conf->launch.slurm.min_nodes) return OK;
+    log_warn("%d of %d nodes are left, launch.slurm.min_nodes is %d: this job is over", left,
+             l->n_hosts, l->conf->launch.slurm.min_nodes);
+    return ERR_SAVED;
+}
+
 /* --- the next job ------------------------------------------------------------------ */
 
 /* Jobs before this one, in a row, that began at the step that the run is at now. */
@@ -164,7 +175,8 @@ int slurm_begin(const struct launch *l)
 /* Was it SLURM or its user who ended the job?  Then what follows is their decision. */
 static int ended_by_slurm(const char *id)
 {
-    static const char *const ours[] = { "RUNNING", "TIMEOUT", "NODE_FAIL" };
+    static const char *const ours[] = { "RUNNING", "TIMEOUT", "NODE_FAIL",
+                                        "COMPLETING Reason=TimeLimit" };
     char text[1 << 16], *state = NULL;
 
     if (tool(text, sizeof text, 1, "scontrol", "show", "job", "-o", (char *)id) == 0)

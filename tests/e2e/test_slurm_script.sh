@@ -170,6 +170,7 @@ expect_text "no sbatch: said" "sbatch is not there"
 name="a path that sbatch would read" expect_exit 78 env PATH="$WORK/bin" "$TTT" launch \
     "$WORK/run.yaml" --slurm --set 'run.dir=50%'
 name="ranks for a job" expect_exit 64 env "$TTT" launch "$WORK/run.yaml" --slurm -n 4
+name="a grid for a job" expect_exit 64 env "$TTT" launch "$WORK/run.yaml" --slurm --grid 2x1x1
 name="not in a job" expect_exit 64 env -u SLURM_JOB_ID "$TTT" launch "$WORK/run.yaml" --inside-slurm
 
 # --- partitions -----------------------------------------------------------------------------
@@ -239,6 +240,10 @@ run 0 "requeued" requeued
 equal "requeued: by scontrol" "$(calls '^scontrol requeue')" "scontrol requeue 5"
 equal "requeued: no other job" "x$(calls sbatch)" x
 equal "requeued: the run waits" "$("$TTT" status "$WORK/requeued" --json | grep -c '"waiting"')" 1
+STATE="COMPLETING Reason=TimeLimit"
+run 0 "out of time" late
+equal "out of time: requeued" "$(calls '^scontrol requeue')" "scontrol requeue 5"
+STATE=RUNNING
 REQUEUE=1; mkdir -p "$WORK/refused/slurm" "$WORK/neither/slurm"
 run 0 "requeue is refused" refused
 equal "refused: a job behind it" "$(calls sbatch)" "sbatch --parsable --dependency=afterany:5 refused/slurm/job.sh"

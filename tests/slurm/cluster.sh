@@ -3,6 +3,8 @@
 #     . "$(dirname "$0")/cluster.sh"
 #     cluster_start       two nodes of 4 CPUs each, whatever the machine has; from now on sbatch,
 #                         srun, scontrol ... of this shell speak to them
+#                         partition main, and urgent, whose jobs pre-empt those of main (20 s to
+#                         save) and of hard (none)
 #     cluster_kill n2     a node fails: its daemon and everything it runs is gone at once
 #     cluster_join n2     it is back
 #     cluster_stop        also when the test ends in any other way
@@ -68,7 +70,11 @@ KillWait=20
 SlurmdTimeout=6
 NodeName=n1 NodeHostname=$host NodeAddr=127.0.0.1 Port=$2 CPUs=4
 NodeName=n2 NodeHostname=$host NodeAddr=127.0.0.1 Port=$3 CPUs=4
-PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP PriorityTier=1 GraceTime=20
+PartitionName=hard Nodes=n1,n2 MaxTime=INFINITE State=UP PriorityTier=1
+PartitionName=urgent Nodes=n1,n2 MaxTime=INFINITE State=UP PriorityTier=10 PreemptMode=OFF
 END
 }
 
@@ -81,6 +87,7 @@ cluster_wait() {
     done
 }
 
+cluster_idle() { [ "$(sinfo -h -N -t idle -p main -o %N | wc -l)" = 2 ]; }
 cluster_up() { [ "$(sinfo -h -N -t idle,mixed,allocated -o %N | sort -u | wc -l)" = "$1" ]; }
 
 cluster_munge() {

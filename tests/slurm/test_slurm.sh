@@ -107,16 +107,41 @@ check "scancel: the chain ends" cluster_wait 40 is_state "$(job cancelled)" CANC
 cluster_wait 20 said cancelled 'committed step 1[01] root'
 expect_said "scancel: saved" cancelled 'committed step 1[01] root'
 
+# --- pre-emption, with and without time to save -------------------------------------------------
+preempted() {
+    cluster_wait 40 cluster_idle
+    submit "$1" launch.slurm.partition="$2" && reached "$1" 9
+    sbatch --parsable --partition=urgent --nodes=2 --exclusive --output=/dev/null --wrap "sleep 1" \
+        >/dev/null
+    ends "$1"
+}
+preempted notice main
+expect_said "saved in time" notice 'resumed from .*step 1[01] root'
+[ -z "$LONG" ] || preempted sudden hard
+
 # --- a node fails ----------------------------------------------------------------------------
+cluster_wait 40 cluster_idle
 submit node launch.slurm.min_nodes=1 && reached node 9
 cluster_kill n2
 ends node
-expect_said "which node" node 'node n2 does not answer'
+expect_said "which node" node 'n2 does not answer'
 expect_said "another grid" node 'grid [0-9]x[0-9]x[0-9]: 2 processes'
 
+# --- a node fails that the run needs: it waits for another ------------------------------------
 if [ -n "$LONG" ]; then
     cluster_join n2
-    cluster_wait 60 cluster_up 2
+    cluster_wait 60 cluster_idle
+    submit both && reached both 9
+    cluster_kill n2
+    cluster_wait 60 said both "1 of 2 nodes are left"
+    cluster_join n2
+    ends both
+    expect_said "on two nodes again" both "restart [1-9] on n\[1-2\]"
+fi
+
+# --- the end of the time -------------------------------------------------------------------------
+if [ -n "$LONG" ]; then
+    cluster_wait 60 cluster_idle
     submit minute launch.slurm.time=1 train.steps=40 launch.slurm.signal_s=30 \
         'launch.slurm.environment=TTT_FAIL=train.step#10=sleep:50000'
     ends minute
