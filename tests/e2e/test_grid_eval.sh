@@ -33,7 +33,7 @@ fi
 make_data
 make_config "$WORK/run.yaml"
 trained "a model" run || finish
-numbers() { grep -v '"seconds"' "$WORK/out" >"$WORK/$1"; }
+numbers() { grep -v '"\(seconds\|peak_bytes\)"' "$WORK/out" >"$WORK/$1"; }
 "$TTT" eval "$WORK/run" "$WORK/val" --json --inner --context 100 >"$WORK/out" 2>/dev/null
 numbers alone
 for g in 2x1x1 1x2x1 1x1x2 1x2x2 3x1x1; do

@@ -33,11 +33,14 @@ TTT_FAIL="train.step#6=err"; export TTT_FAIL
 on 1x1x2 stop && failed "an error in step 6" "exit 0"
 unset TTT_FAIL
 same 2x1x2 stop
+went "bf16" 1x1x1 half train.precision=bf16 train.steps=3 &&
+    went "bf16 with heads" 1x2x2 half4 train.precision=bf16 train.steps=3 \
+        train.sequence_mode=heads && equal "bf16: the same root" "$(root_of half)" "$(root_of half4)"
 went "every head its own keys" 1x1x2 own model.kv_heads=auto train.sequence_mode=heads &&
     differ "is another model" "$(root_of own)" "$root"
 
 # --- reading and writing -----------------------------------------------------------
-numbers() { grep -v '"seconds"' "$WORK/out" >"$WORK/$1"; }
+numbers() { grep -v '"\(seconds\|peak_bytes\)"' "$WORK/out" >"$WORK/$1"; }
 check "eval" "$TTT" eval "$WORK/base" "$WORK/val" --json --context 100
 numbers alone
 check "eval on 1x1x2" timeout 120 mpirun --oversubscribe -n 2 "$TTT" eval "$WORK/base" \
