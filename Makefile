@@ -151,6 +151,7 @@ bench: all
 # STORM=900 seconds; a sequence of 262,144 tokens.
 soak: all $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
 	@KILLS=$(or $(KILLS),1000) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_kill.sh tests/e2e/test_grid.sh
+	@sh tests/bench/bf16.sh $(BUILD)/ttt
 	@LONG=262144 TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_long.sh
 	@LONG=1 sh tests/run_e2e.sh tests/slurm/test_slurm.sh
 	@SIGNALS=$(or $(SIGNALS),100) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_launch.sh

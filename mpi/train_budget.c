@@ -38,7 +38,8 @@ static void share_budget(struct budget *b, const struct dims *d, const struct st
     if (o->pass.bf16)
         b->params += half_bytes(&m->params, held, reducer_holds(r, &held), 1);
     b->grads = n * each + reducer_own(r) * (int64_t)sizeof(int64_t);
-    b->moments = 2 * reducer_own(r) * (int64_t)sizeof(real);
+    b->moments = 2 * reducer_own(r) * (int64_t)(o->pass.bf16_moments ? sizeof(bf16) : sizeof(real));
+    b->state = b->moments + reducer_own(r) * (int64_t)sizeof(real);
     b->tape = pass.tape;
     b->logits = pass.logits;
     b->scratch = pass.scratch;
@@ -57,13 +58,11 @@ int train_budget(struct budget *budget, const struct conf *c, const struct dims 
     const int rc = budget_plan(budget, d, &o->pass, o->reduction);
     if (rc != OK) return rc;
     if (g->world.size > 1) share_budget(budget, d, o, g);
-    const int64_t weights = budget->moments / 2;
     const struct factor_opts factor = optim_factor(&o->optim);
     if (o->optim.kind == OPTIM_SOAP)
         budget_soap(budget, d, &factor, &g->shape, g->world.rank, omp_get_max_threads());
     budget_snapshot(budget, saver_copies(&g->world, c->checkpoint.writers,
-                                         c->checkpoint.background) *
-                                (weights + budget->moments));
+                                         c->checkpoint.background) * budget->state);
 
     char *text = budget_text(budget);
     log_phase("memory, predicted\n%s", text);

@@ -6,6 +6,20 @@
 #include "src/base/status.h"
 #include "src/base/tiling.h"
 
+static size_t moment_bytes(const struct train_state *s)
+{
+    return s->half ? sizeof(bf16) : sizeof(real);
+}
+
+/* Zero moments of n elements. */
+static void new_moments(struct train_state *s, int64_t n)
+{
+    mem_free(s->m);
+    mem_free(s->v);
+    s->m = mem_new(n, moment_bytes(s), "first moments");
+    s->v = mem_new(n, moment_bytes(s), "second moments");
+}
+
 int train_state_new(struct train_state *s, const struct dims *d, int64_t seed,
                     const struct grid *g)
 {
@@ -13,8 +27,7 @@ int train_state_new(struct train_state *s, const struct dims *d, int64_t seed,
     const int rc = model_new(&s->model, d);
     if (rc != OK) return rc;
     s->reducer = reducer_new(g, s->model);
-    s->m = mem_new(reducer_own(s->reducer), sizeof *s->m, "first moments");
-    s->v = mem_new(reducer_own(s->reducer), sizeof *s->v, "second moments");
+    new_moments(s, reducer_own(s->reducer));
     return OK;
 }
 
@@ -35,13 +48,14 @@ void train_state_optim(struct train_state *s, const struct optim_opts *o)
     const struct span *adam;
     int64_t n = 0;
 
+    if (o->state == MOMENTS_BF16) {
+        s->half = 1;
+        new_moments(s, reducer_own(s->reducer));
+    }
     if (o->kind != OPTIM_SOAP) return;
     s->soap = soap_new(s->grid, s->model, s->reducer, o);
     for (int i = train_state_adam(s, &adam) - 1; i >= 0; i--) n += adam[i].end - adam[i].begin;
-    mem_free(s->m);
-    mem_free(s->v);
-    s->m = mem_new(n, sizeof *s->m, "first moments");
-    s->v = mem_new(n, sizeof *s->v, "second moments");
+    new_moments(s, n);
 }
 
 void train_state_init(struct train_state *s, int64_t seed)
@@ -79,7 +93,7 @@ struct tensor *train_state_tensors(const struct train_state *s, int *count)
         const struct param *p = &t->p[k % t->count];
         struct tensor *x = &list[k];
         snprintf(x->name, sizeof x->name, "%s%s", prefix[k / t->count], p->name);
-        x->dtype = DT_REAL;
+        x->dtype = s->half && k >= t->count ? DT_BF16 : DT_REAL;
         x->ndim = p->ndim;
         for (int j = 0; j < p->ndim; j++) x->shape[j] = p->shape[j];
     }
@@ -87,9 +101,10 @@ struct tensor *train_state_tensors(const struct train_state *s, int *count)
 }
 
 /* Tiles of kind `kind` (0: weights, 1, 2: moments) in spans of the flat array, appended to places,
- * which may be NULL.  compact: base holds span after span, and nothing between them. */
-static int64_t add_places(struct place *places, const struct param_table *t, int kind, real *base,
-                          const struct span *span, int spans, int compact)
+ * which may be NULL.  base: elements of `each` bytes; compact: span after span, and nothing between
+ * them. */
+static int64_t add_places(struct place *places, const struct param_table *t, int kind, void *base,
+                          size_t each, const struct span *span, int spans, int compact)
 {
     int64_t n = 0, before = 0;
     int i = 0;
@@ -106,7 +121,8 @@ static int64_t add_places(struct place *places, const struct param_table *t, int
                 if (places)
                     places[n] = (struct place){
                         .tensor = kind * t->count + j, .tile = tile,
-                        .raw = base + (compact ? before + at - span[k].begin : at),
+                        .raw = (char *)base + (int64_t)each *
+                                              (compact ? before + at - span[k].begin : at),
                     };
                 n++;
             }
@@ -124,9 +140,11 @@ struct place *train_state_places(const struct train_state *s, int held, int64_t 
     struct place *list = NULL;
 
     for (int fill = 0; fill < 2; fill++) {
-        int64_t n = add_places(list, t, 0, s->model->w, mine, n_mine, 0);
-        n += add_places(list ? list + n : NULL, t, 1, s->m, adam, n_adam, 1);
-        n += add_places(list ? list + n : NULL, t, 2, s->v, adam, n_adam, 1);
+        int64_t n = add_places(list, t, 0, s->model->w, sizeof(real), mine, n_mine, 0);
+        n += add_places(list ? list + n : NULL, t, 1, s->m, moment_bytes(s), adam, n_adam,
+                        1);
+        n += add_places(list ? list + n : NULL, t, 2, s->v, moment_bytes(s), adam, n_adam,
+                        1);
         if (s->soap) n += soap_places(s->soap, list ? list + n : NULL);
         *count = n;
         if (!fill) list = mem_new(n, sizeof *list, "tiles of a state");

@@ -24,8 +24,9 @@ struct train_state {
     struct model *model;    /* owned                                            */
     const struct grid *grid;
     struct reducer *reducer;  /* who owns what; owned                           */
-    real         *m, *v;    /* moments of AdamW of our own tiles, span after span
-                             * (train_state_adam); owned                        */
+    void         *m, *v;    /* moments of AdamW of our own tiles, span after span
+                             * (train_state_adam), reals or bf16; owned         */
+    int           half;     /* they are bf16                                    */
     struct soap  *soap;     /* owned; NULL: AdamW updates everything            */
     int64_t       step;     /* updates done, skipped ones included: the schedule's clock */
     int64_t       sample;   /* samples read: the next is number `sample` of the run */

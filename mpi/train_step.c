@@ -271,8 +271,13 @@ static void update(struct stepper *s, struct train_state *st, double factor)
     int64_t at = 0;
 
     for (int i = 0; i < n; i++) {
-        adamw_update(&s->o.optim, st->step, factor, &s->grad, st->model->w, st->m + at, st->v + at,
-                     adam[i].begin, adam[i].end);
+        if (st->half)
+            adamw_update_bf16(&s->o.optim, st->step, factor, &s->grad, st->model->w,
+                              (bf16 *)st->m + at, (bf16 *)st->v + at, (uint64_t)st->seed,
+                              adam[i].begin, adam[i].end);
+        else
+            adamw_update(&s->o.optim, st->step, factor, &s->grad, st->model->w,
+                         (real *)st->m + at, (real *)st->v + at, adam[i].begin, adam[i].end);
         at += adam[i].end - adam[i].begin;
     }
     if (st->soap) soap_step(st->soap, &s->grad, st->model->w, st->step, factor);

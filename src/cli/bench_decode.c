@@ -116,8 +116,8 @@ static void decode(struct reading *r, const struct bench_opts *o, double gbytes)
     }
     const double each = bench_median(s, o->repeat), bytes = weight_bytes(r->m);
     const double rate = 1e-9 * bytes / each;
-    printf(o->json ? "{\"bench\": \"decode\", \"layer\": \"%s\", \"precision\": \"%s\", \"threads\": "
-                     "%d, \"tok_per_s\": %.6g, \"weight_bytes\": %.0f, \"gbytes_per_s\": %.5g, "
+    printf(o->json ? "{\"bench\": \"decode\", \"layer\": \"%s\", \"precision\": \"%s\", "
+                     "\"threads\": %d, \"tok_per_s\": %.6g, \"weight_bytes\": %.0f, \"gbytes_per_s\": %.5g, "
                      "\"read_gbytes_per_s\": %.5g, \"share_of_read\": %.5g}\n"
                    : "decode   %s  %s  %d threads  %.1f tokens/s: %.0f bytes of weights each, %.1f "
                      "of %.1f GB/s = %.3g of reading\n",

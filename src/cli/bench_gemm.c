@@ -62,8 +62,8 @@ int bench_gemm(const struct bench_opts *o, int rows, int half, double *gflops)
         const double rate = 2e-9 * p.N * p.M * p.K / s;
         if (rate > *gflops) *gflops = rate;
         if (!rows) continue;
-        printf(o->json ? "{\"bench\": \"gemm\", \"precision\": \"%s\", \"n\": %d, \"m\": %d, \"k\": %d, \"threads\": %d, "
-                         "\"seconds\": %.6g, \"gflops\": %.5g}\n"
+        printf(o->json ? "{\"bench\": \"gemm\", \"precision\": \"%s\", \"n\": %d, \"m\": %d, "
+                         "\"k\": %d, \"threads\": %d, \"seconds\": %.6g, \"gflops\": %.5g}\n"
                        : "gemm  %s  %5d x %5d x %5d  %2d threads  %.4f s  %7.1f GFLOP/s\n",
                half ? "bf16" : "fp32", p.N, p.M, p.K, o->threads, s, rate);
         fflush(stdout);

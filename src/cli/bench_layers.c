@@ -132,7 +132,8 @@ int bench_layers(const struct bench_opts *o, const struct conf *c, struct rates 
     const double layer = L * tokens * cost_layer_flops(t.m, t.o.context) / gflops;
     const double head = tokens * cost_head_flops(t.m) / gflops;
     const double layer_sums = L * units * cost_layer_sums(t.m, t.grad.mode, bytes);
-    const double head_sums = tokens * cost_head_sums(t.m, t.grad.mode, bytes);
+    const double head_sums = tokens * cost_head_sums(
+        t.m, t.grad.mode, t.o.slice_tokens < t.o.context ? t.o.slice_tokens : t.o.context, bytes);
     const double f = bench_median(s, o->repeat), b = bench_median(s + o->repeat, o->repeat);
     const double h = bench_median(s + 2 * o->repeat, o->repeat);
     /* Sums may be hidden behind products: they never take more than half of the time. */

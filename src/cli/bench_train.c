@@ -21,7 +21,7 @@ struct job {
     struct grad       grad;
     struct pass_opts  po;
     struct optim_opts oo;
-    real             *mom1, *mom2;
+    void             *mom1, *mom2;
     int32_t          *windows;  /* (B, context + 1) */
     int64_t           t;        /* updates done     */
     double            loss;     /* of the last pass, nats */
@@ -67,8 +67,9 @@ static int job_init(struct job *j, const struct conf *c)
     model_all_weights_changed(j->m);
     grad_init(&j->grad, &j->m->params, (enum reduction)c->train.reduction);
     j->pass = pass_new(j->m, &j->po);
-    j->mom1 = mem_new(j->m->params.total, sizeof(real), "first moments");
-    j->mom2 = mem_new(j->m->params.total, sizeof(real), "second moments");
+    const size_t moment = j->oo.state == MOMENTS_BF16 ? sizeof(bf16) : sizeof(real);
+    j->mom1 = mem_new(j->m->params.total, moment, "first moments");
+    j->mom2 = mem_new(j->m->params.total, moment, "second moments");
     const int64_t n = (int64_t)j->po.micro_batch * (j->po.context + 1);
     const uint64_t key = rng_key((uint64_t)c->run.seed, "tokens");
     j->windows = mem_new(n, sizeof *j->windows, "tokens");
@@ -103,8 +104,13 @@ static double update_once(struct job *j)
 {
     const double start = clock_s();
     const double norm = sqrt(grad_sumsq(&j->grad));
-    adamw_update(&j->oo, j->t++, clip_factor(&j->oo, norm), &j->grad, j->m->w, j->mom1, j->mom2,
-                 0, j->m->params.total);
+    const double factor = clip_factor(&j->oo, norm);
+    if (j->oo.state == MOMENTS_BF16)
+        adamw_update_bf16(&j->oo, j->t++, factor, &j->grad, j->m->w, j->mom1, j->mom2, 0, 0,
+                          j->m->params.total);
+    else
+        adamw_update(&j->oo, j->t++, factor, &j->grad, j->m->w, j->mom1, j->mom2, 0,
+                     j->m->params.total);
     model_all_weights_changed(j->m);
     return clock_s() - start;
 }
@@ -168,8 +174,8 @@ static void print(const struct job *j, const struct bench_opts *o, const struct 
     char had[HUMAN_TEXT], planned[HUMAN_TEXT];
 
     if (o->json) {
-        printf("{\"bench\": \"train\", \"layer\": \"%s\", \"precision\": \"%s\", \"parameters\": %lld, \"context\": %d, "
-               "\"slice_tokens\": %d, \"micro_batch\": %d, \"threads\": %d, \"steps_per_s\": %.6g, "
+        printf("{\"bench\": \"train\", \"layer\": \"%s\", \"precision\": \"%s\", "
+               "\"parameters\": %lld, \"context\": %d, \"slice_tokens\": %d, \"micro_batch\": %d, \"threads\": %d, \"steps_per_s\": %.6g, "
                "\"tok_per_s\": %.6g, \"forward_tok_per_s\": %.6g, \"pass_s\": %.6g, \"update_s\": "
                "%.6g, \"flops_per_token\": %.6g, \"gemm_gflops\": %.6g, \"share_of_gemm\": %.5g, "
                "\"peak_bytes\": %lld, \"planned_bytes\": %lld, \"loss_first\": %.6g, "

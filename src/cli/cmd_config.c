@@ -31,7 +31,7 @@ static int plan(struct budget *b, double *flops, const struct conf *c)
     const struct factor_opts factor = optim_factor(&c->optim);
     if (c->optim.kind == OPTIM_SOAP)
         budget_soap(b, &d, &factor, &(struct grid_shape){ 1, 1, 1 }, 0, 1);
-    if (c->checkpoint.background) budget_snapshot(b, b->params + b->moments);
+    if (c->checkpoint.background) budget_snapshot(b, b->state);
     TRY(model_shape(&m, &d));
     *flops = model_flops(m, c->train.context);
 out:

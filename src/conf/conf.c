@@ -239,6 +239,7 @@ void conf_pass(const struct conf *c, struct pass_opts *o, int bos)
         .sequence_mode = (enum sequence_mode)c->train.sequence_mode,
         .mask_token = c->data.mask_bos ? bos : -1,
         .bf16 = c->train.precision == PRECISION_BF16,
+        .bf16_moments = c->optim.state == MOMENTS_BF16,
     };
 }
 

@@ -138,6 +138,9 @@ static void check_optim(struct reader *r)
     const int64_t warmup = o->warmup_steps < 0 ? steps / 10 : o->warmup_steps;
     const int64_t decay = o->decay_steps <= 0 ? steps : o->decay_steps;
 
+    must(r, KEYS("optim.state", "optim.kind"),
+         o->state == MOMENTS_FP32 || o->kind == OPTIM_ADAMW,
+         "expected fp32 with optim.kind soap, found bf16");
     must(r, KEYS("optim.warmup_steps", "train.steps"), warmup <= steps,
          "expected at most train.steps (%lld), found %lld", (long long)steps, (long long)warmup);
     must(r, KEYS("optim.decay_steps", "optim.warmup_steps", "train.steps"), decay >= warmup,

@@ -143,6 +143,9 @@ const struct conf_key conf_keys[] = {
     { KEY(optim, kind), CONF_ENUM, "adamw", NO_RANGE,
       "adamw; soap: Adam in the eigenbasis of Shampoo's factors for every matrix, AdamW for the "
       "rest", { "adamw", "soap" } },
+    { KEY(optim, state), CONF_ENUM, "fp32", NO_RANGE,
+      "of the moments; bf16 halves them, rounding up or down by chance (adamw only)",
+      { "fp32", "bf16" } },
     { KEY(optim, lr), CONF_DOUBLE, "3e-3", 0, 1e3, "", "peak learning rate", { 0 } },
     { KEY(optim, min_lr), CONF_DOUBLE, "1e-5", 0, 1e3, "", "learning rate where the cosine ends",
       { 0 } },

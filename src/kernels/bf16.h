@@ -54,6 +54,15 @@ static inline uint32_t bf16_bits(real x)
     return (u & 0x7fffffff) > 0x7f800000 ? u >> 16 | 0x40 : rounded;
 }
 
+/* Up or down by chance, so that the mean is x: r is uniform in [0, 65536), x is finite. */
+static inline uint32_t bf16_chance(real x, uint32_t r)
+{
+    const float f = (float)x;
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return (u + r) >> 16;
+}
+
 static inline float bf16_value(bf16 b)
 {
     const uint32_t u = (uint32_t)b << 16;

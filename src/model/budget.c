@@ -18,7 +18,8 @@ int budget_plan(struct budget *b, const struct dims *d, const struct pass_opts *
     TRY(pass_plan(&pass, d, o));
     b->n_params = t.n;
     b->params = t.total * (int64_t)sizeof(real);
-    b->moments = 2 * b->params;
+    b->moments = (o->bf16_moments ? 2 * (int64_t)sizeof(bf16) : 2 * (int64_t)sizeof(real)) * t.total;
+    b->state = b->params + b->moments;
     if (o->bf16) b->params += half_bytes(&t, &(struct span){ 0, t.total }, 1, 1);
     b->grads = t.total * (int64_t)(mode == REDUCE_EXACT ? sizeof(int64_t) : sizeof(real));
     b->tape = pass.tape;
@@ -42,6 +43,7 @@ void budget_soap(struct budget *b, const struct dims *d, const struct factor_opt
     soap_plan_init(&plan, m, o, g);
     soap_bytes(&moments, &scratch, &plan, rank, own, threads);
     b->total += moments - b->moments + scratch;
+    b->state += moments - b->moments;
     b->moments = moments;
     b->scratch += scratch;
     soap_plan_done(&plan);

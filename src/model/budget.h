@@ -18,6 +18,7 @@ struct budget {
     int64_t n_params;                      /* elements, without padding            */
     int64_t params, grads, moments;        /* bytes                                */
     int64_t tape, logits, scratch;         /* bytes of a pass (pass_plan)          */
+    int64_t state;                         /* of them, bytes of weights and moments    */
     int64_t snapshot;                      /* bytes of the copy that a save takes  */
     int64_t total;
 };

@@ -35,9 +35,10 @@ double cost_layer_sums(const struct model *m, enum reduction mode, double bytes_
     return 2 * sum_bytes(mode) * (double)(cut[1] - cut[0]) / bytes_per_s;
 }
 
-double cost_head_sums(const struct model *m, enum reduction mode, double bytes_per_s)
+double cost_head_sums(const struct model *m, enum reduction mode, int T, double bytes_per_s)
 {
-    return 2 * sum_bytes(mode) * m->dims.V * m->dims.C / HEAD_ROWS / bytes_per_s;
+    const int rows = T < HEAD_ROWS ? T : HEAD_ROWS;
+    return 2 * sum_bytes(mode) * m->dims.V * m->dims.C / rows / bytes_per_s;
 }
 
 /* Bytes of one sequence's carry of a layer that cross. */
@@ -61,7 +62,7 @@ static void computing(struct cost *c, const struct rates *r)
     s[OP_FORWARD].token = alone / (flops * r->share.forward);
     s[OP_FORWARD].pair = pair_flops(m) / (flops * r->share.forward);
     s[OP_HEAD].token = 3 * cost_head_flops(m) / (flops * r->share.head) +
-                       cost_head_sums(m, c->mode, bytes);
+                       cost_head_sums(m, c->mode, c->in.unit_tokens, bytes);
     s[OP_BACKWARD].token = 2 * alone / (flops * r->share.backward);
     s[OP_BACKWARD].pair = 2 * pair_flops(m) / (flops * r->share.backward);
     s[OP_BACKWARD].unit = cost_layer_sums(m, c->mode, bytes);
@@ -244,13 +245,14 @@ void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k,
 
     share_of(&a, &c->in.grid, &c->in.work, rank);
     const struct pass_bytes pass = bytes_of(c, &a, k->slots);
+    const int64_t moment = c->o.bf16_moments ? sizeof(bf16) : sizeof(real);
     *b = (struct cost_bytes){
         .weights = k->held * (int64_t)(sizeof(real) + (c->o.bf16 ? 2 * sizeof(bf16) : 0)),
         .gradients = k->held * (int64_t)sum_bytes(c->mode),
         .sums = k->part * (int64_t)sizeof(int64_t),
-        .moments = 2 * k->own * (int64_t)sizeof(real),
+        .moments = 2 * k->own * moment,
         .tape = pass.tape, .logits = pass.logits, .scratch = pass.scratch,
-        .snapshot = copies(c, rank) * 3 * k->own * (int64_t)sizeof(real),
+        .snapshot = copies(c, rank) * k->own * ((int64_t)sizeof(real) + 2 * moment),
     };
     if (c->soap.every) {
         int64_t scratch;

@@ -6,7 +6,7 @@
  *   BACKWARD         2 T flops / (gflops backward) + gradient sums of a layer   one token, forward
  *                    (+ FORWARD where blocks are computed twice)
  *                    of a layer with a past: more for tokens further on
- *   HEAD             3 T flops / (gflops head) + gradient sums of the head every HEAD_ROWS tokens
+ *   HEAD             3 T flops / (gflops head) + gradient sums of the head every unit or HEAD_ROWS
  *   the others       bytes / memory rate
  *
  * Gradient sums are read and written at the memory rate, 8 bytes an element in exact mode, and so
@@ -61,9 +61,10 @@ int cost_grid(struct cost *c, const struct grid_shape *g);
 double cost_layer_flops(const struct model *m, int context);
 double cost_head_flops(const struct model *m);
 
-/* Seconds of reading and writing gradient sums: of a unit in one layer, of a token in the head. */
+/* Seconds of reading and writing gradient sums: of a unit in one layer, of a token of a unit of T
+ * in the head. */
 double cost_layer_sums(const struct model *m, enum reduction mode, double bytes_per_s);
-double cost_head_sums(const struct model *m, enum reduction mode, double bytes_per_s);
+double cost_head_sums(const struct model *m, enum reduction mode, int T, double bytes_per_s);
 
 /* Bytes of a rank: k as step_sim() left it.  Libraries and buffers of MPI come on top. */
 struct cost_bytes {

@@ -1,6 +1,6 @@
 /* head.h -- the end of the model: logits, loss, and the way back, for one unit.
  *
- * Logits of all rows are never held: a few hundred rows at a time become
+ * Logits of all rows are never held: HEAD_ROWS rows at a time become
  * logits, loss and gradient, and are forgotten.
  */
 #ifndef HEAD_H

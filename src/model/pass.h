@@ -30,6 +30,7 @@ struct pass_opts {
     enum sequence_mode sequence_mode;  /* on several ranks along S                    */
     int        mask_token;    /* targets with this id are not scored; -1: none        */
     int        bf16;          /* plans only: the model will be told model_use_bf16()  */
+    int        bf16_moments;  /* plans only: the optimizer's state is of half the size */
 };
 
 /* What a caller may look at while a pass runs, sequence by sequence.  Either may be NULL. */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/rng.h"
 #include "src/base/status.h"
 #include "src/kernels/vecmath.h"
 #include "src/param/grad.h"
@@ -74,21 +75,64 @@ struct adam_rates adam_rates(const struct optim_opts *o, int64_t t, int64_t n, d
     };
 }
 
+/* A block of at most BLOCK elements, which may have several decays. */
+static void update_block(const struct adam_rates *a, const struct optim_opts *o,
+                         const struct grad *g, real *w, real *m, real *v, int64_t offset, int n)
+{
+    _Alignas(ALIGN_BYTES) real mean[BLOCK];
+
+    grad_read(g, mean, offset, n);
+    for (int at = 0, same; at < n; at += same) {
+        real decay;
+        same = one_decay(&decay, o, g->table, offset + at, n - at);
+        update(*a, decay, mean + at, w + at, m + at, v + at, same);
+    }
+}
+
 void adamw_update(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
                   real *w, real *m, real *v, int64_t begin, int64_t end)
 {
     check(t >= 0 && begin >= 0 && end <= g->table->total);
     const struct adam_rates a = adam_rates(o, t, t + 1, factor);
     #pragma omp parallel for schedule(static)
+    for (int64_t i = begin; i < end; i += BLOCK)
+        update_block(&a, o, g, w + i, m + (i - begin), v + (i - begin), i,
+                     end - i < BLOCK ? (int)(end - i) : BLOCK);
+}
+
+/* --- moments in bf16 -------------------------------------------------------------- */
+
+CLONES
+static void widen(real *restrict to, const bf16 *restrict from, int n)
+{
+    for (int i = 0; i < n; i++) to[i] = (real)bf16_value(from[i]);
+}
+
+/* The low or the high half of 32 random bits decides. */
+CLONES
+static void round_by_chance(bf16 *restrict to, const real *restrict from,
+                            const uint32_t *restrict bits, int shift, int n)
+{
+    for (int i = 0; i < n; i++) to[i] = (bf16)bf16_chance(from[i], bits[i] >> shift & 0xffff);
+}
+
+void adamw_update_bf16(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
+                       real *w, bf16 *m, bf16 *v, uint64_t seed, int64_t begin, int64_t end)
+{
+    check(t >= 0 && begin >= 0 && begin % 4 == 0 && end <= g->table->total);
+    const struct adam_rates a = adam_rates(o, t, t + 1, factor);
+    const uint64_t key = rng_u64(rng_key(seed, "moments"), (uint64_t)t);
+    #pragma omp parallel for schedule(static)
     for (int64_t i = begin; i < end; i += BLOCK) {
-        _Alignas(ALIGN_BYTES) real mean[BLOCK];
-        const int count = end - i < BLOCK ? (int)(end - i) : BLOCK;
-        grad_read(g, mean, i, count);
-        for (int at = 0, same; at < count; at += same) {
-            real decay;
-            same = one_decay(&decay, o, g->table, i + at, count - at);
-            update(a, decay, mean + at, w + i + at, m + (i - begin) + at, v + (i - begin) + at,
-                   same);
-        }
+        _Alignas(ALIGN_BYTES) real wide[2][BLOCK];
+        _Alignas(ALIGN_BYTES) uint32_t bits[BLOCK];
+        const int n = end - i < BLOCK ? (int)(end - i) : BLOCK;
+        bf16 *m_i = m + (i - begin), *v_i = v + (i - begin);
+        widen(wide[0], m_i, n);
+        widen(wide[1], v_i, n);
+        update_block(&a, o, g, w + i, wide[0], wide[1], i, n);
+        rng_fill(bits, (n + 3) / 4, key, (uint64_t)i / 4);
+        round_by_chance(m_i, wide[0], bits, 0, n);
+        round_by_chance(v_i, wide[1], bits, 16, n);
     }
 }

@@ -13,13 +13,17 @@
 #include <stdint.h>
 
 #include "src/base/real.h"
+#include "src/kernels/bf16.h"
 #include "src/param/factor.h"
 
 struct grad;
 
 enum optim_kind { OPTIM_ADAMW, OPTIM_SOAP };
 
+enum moments { MOMENTS_FP32, MOMENTS_BF16 };
+
 struct optim_opts {
+    int     state;                   /* enum moments                        */
     int     kind;                    /* enum optim_kind                     */
     double  lr, min_lr;              /* peak and final rate                 */
     int64_t warmup_steps;            /* linear 0 -> lr                      */
@@ -70,5 +74,11 @@ struct adam_rates adam_rates(const struct optim_opts *o, int64_t t, int64_t n, d
  * inside, elementwise.  7 streams: memory-bound. */
 void adamw_update(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
                   real *w, real *m, real *v, int64_t begin, int64_t end);
+
+/* The same with moments of half the size.  They are computed as above and then rounded up or down
+ * by chance, so that small changes are not lost but happen seldom; the chance is a function of seed,
+ * t and the element, on any grid.  begin is a multiple of 16. */
+void adamw_update_bf16(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
+                       real *w, bf16 *m, bf16 *v, uint64_t seed, int64_t begin, int64_t end);
 
 #endif

@@ -34,6 +34,21 @@ on 1x1x1 base train.precision=fp32 train.steps=6
 equal "another precision is refused" $? 78
 expect_text "and named" "train.precision is fp32, was bf16" "$WORK/base.err"
 
+# --- moments of half the size ----------------------------------------------------------
+went "moments" 1x1x1 moments train.steps=6 optim.state=bf16 && ok "moments in bf16"
+differ "they have another root" "$(root_of moments)" "$(root_of fp32)"
+went "moments, 2x1x2" 2x1x2 moments2 train.steps=6 optim.state=bf16 run.threads=2 checkpoint.writers=1
+equal "moments: the same root on 2x1x2" "$(root_of moments2)" "$(root_of moments)"
+TTT_FAIL="train.step#5=kill"; export TTT_FAIL
+on 1x1x1 moments3 train.steps=6 optim.state=bf16 checkpoint.background=false
+unset TTT_FAIL
+went "moments, resumed on 1x2x1" 1x2x1 moments3 train.steps=6 optim.state=bf16
+equal "moments: the same root behind a kill" "$(root_of moments3)" "$(root_of moments)"
+name="ttt ckpt show" expect_exit 0 "$TTT" ckpt show "$WORK/moments"
+name="eval of such a run" expect_exit 0 "$TTT" eval "$WORK/moments" "$WORK/val"
+on 1x1x1 moments train.steps=6
+equal "other moments are refused" $? 78
+
 # --- the processor's way, and without it ---------------------------------------------
 for isa in plain avx2 avx512; do
     TTT_ISA=$isa; export TTT_ISA

@@ -252,6 +252,7 @@ static void dump_reads_back(void **state)
             n++;
         }
         list[n++] = "optim.min_lr=0";
+        list[n++] = round % 2 ? "optim.kind=adamw" : "optim.state=fp32";
         list[n++] = round % 2 ? "run.grid=2x1x4" : "run.grid=auto";
         list[n++] = round % 2 ? "launch.slurm.time=2-00" : "launch.slurm.time=30:00";
         list[n++] = round % 2 ? "data.skip=5-7,9" : "data.skip=";

@@ -143,9 +143,9 @@ static void rates_act(void **state)
         assert_int_equal(cost_grid(&c, &one), OK);
         step_sim(&s, &c.in, NULL);
         step[i] = s.step_s;
-        if (i == 5) {  /* sums of layers once a unit, of the head every 256 tokens, then updates */
-            const double n = (double)c.shape->params.total, head = (double)d.V * d.C;
-            const double units = 2 * 5, least = 16 * (n - head) * units + 16 * head * 640 / 256;
+        if (i == 5) {  /* sums of layers and of the head once a unit, then updates */
+            const double n = (double)c.shape->params.total;
+            const double units = 2 * 5, least = 16 * n * units;
             const double update = 3 * 8 + 6 * sizeof(real);  /* sums thrice; w, m, v both ways */
             assert_true(s.step_s - step[0] > 1e-9 * (least + update * n));
             assert_true(s.step_s - step[0] < 1.1e-9 * (least + update * n));
