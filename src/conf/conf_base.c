@@ -14,6 +14,11 @@ void conf_base(struct reader *r, const char *path, struct place at)
     char *text = NULL;
     size_t n = 0;
 
+    for (const char *p = path; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 127) {
+            conf_complain(r, at, "base", "expected a path, found a control character in it");
+            return;
+        }
     if (!r->is_file || r->depth >= MAX_DEPTH || r->n_bases >= CONF_MAX_BASES) {
         conf_complain(r, at, "base", !r->is_file ? "expected none: this text is not a file"
                       : r->depth >= MAX_DEPTH ? "expected at most 8 files, each the base of the "

@@ -99,6 +99,7 @@ static void mistakes_have_their_place(void **state)
     refused("base: twice.yaml\ndata: {train: d}\n", "/twice.yaml:1:19: model.heads: expected once");
     refused("base: bytes.yaml\ndata: {train: d}\n", "/bytes.yaml:2:2: expected UTF-8");
     refused("base: [none.yaml]\ndata: {train: d}\n", "/t.yaml:1:8: base: expected a file that");
+    refused("base: \"a\\nb\"\ndata: {train: d}\n", "/t.yaml:1:7: base: expected a path, found a");
     refused("base: /tmp\ndata: {train: d}\n", "/t.yaml:1:7: base: expected a file that");
     refused("data: {train: d}\nbase: a.yaml\n", "/t.yaml:2:1: base: expected once, in front");
     refused("data: {train: d}\nbase: [a.yaml, {model: 1}]\nmodel: {widht: 1}\n", "/t.yaml:3:9: ");
