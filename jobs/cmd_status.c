@@ -11,6 +11,14 @@
 #include "src/cli/cmd.h"
 #include "src/store/fence.h"
 
+static const char status_about[] =
+    "What runs are doing, from their folders alone: state, step, loss, rate, time left,\n"
+    "last checkpoint, restarts, SLURM job. RUN is a run's folder or a folder of runs\n"
+    "(default logs).";
+static const char stop_about[] =
+    "Ask a run for a checkpoint and a clean end, wherever it runs, by a file STOP in its\n"
+    "folder; nothing but its user starts it again.";
+
 /* --- status ---------------------------------------------------------------------- */
 
 static int is_run(const char *dir)
@@ -94,10 +102,7 @@ int cmd_status(int argc, char **argv)
     };
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
-                   "ttt status [RUN ...] [--watch S]",
-                   "What runs are doing, from their folders alone: state, step, loss, rate, time left,\n"
-                   "last checkpoint, restarts, SLURM job. RUN is a run's folder or a folder of runs\n"
-                   "(default logs)."));
+                   "ttt status [RUN ...] [--watch S]", status_about));
     if (rest.n < 0) return OK;
     if (watch < 0 || watch > 86400) TRY(fail(ERR_USAGE, "--watch: expected 1 to 86400 seconds"));
     for (;;) {
@@ -123,8 +128,8 @@ static int ask(const char *dir)
     if (o.life < FENCE_ALIVE)
         log_warn("%s: no process trains here; what starts it later by itself will not", dir);
     TRY(file_replace(path, "", 0));
-    log_phase("%s: asked for a checkpoint and the end%s%s", dir, o.life >= FENCE_ALIVE ? " on " : "",
-              o.life >= FENCE_ALIVE ? o.host : "");
+    log_phase("%s: asked for a checkpoint and the end%s%s", dir, o.life < FENCE_ALIVE ? "" : " on ",
+              o.life < FENCE_ALIVE ? "" : o.host);
 out:
     mem_free(path);
     return rc;
@@ -151,8 +156,7 @@ int cmd_stop(int argc, char **argv)
     };
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, "ttt stop RUN ... [--wait]",
-                   "Ask a run for a checkpoint and a clean end, wherever it runs, by a file STOP in its\n"
-                   "folder; nothing but its user starts it again."));
+                   stop_about));
     if (rest.n < 0) return OK;
     if (!rest.n) TRY(fail(ERR_USAGE, "which run? ttt stop RUN"));
     for (int i = 0; i < rest.n; i++) TRY(ask(rest.v[i]));

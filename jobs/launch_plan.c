@@ -67,8 +67,8 @@ static int given_grid(struct launch *l)
         return fail(ERR_CONFIG, "grid %s has %d processes, %lld were asked for", grid_text(l),
                     l->ranks, (long long)asked);
     if (slots >= 0 && l->ranks > slots)
-        return fail(ERR_CONFIG, "grid %s has %d processes, the hosts have %d slots; grid auto takes "
-                    "what is there", grid_text(l), l->ranks, slots);
+        return fail(ERR_CONFIG, "grid %s has %d processes, the hosts have %d slots; grid auto "
+                    "takes what is there", grid_text(l), l->ranks, slots);
     return OK;
 }
 

@@ -117,8 +117,8 @@ char *verdict_text(const struct verdict *v, const struct watched *w)
     const struct watched *c = &w[v->culprit];
     char *where = place(&c->now.lane[v->rank == VERDICT_SAVER ? BEACON_SAVER : BEACON_MAIN]);
     char *op = operation(&c->now);
-    char *text = mem_format("rank %d (process %d on %s) hangs: step %lld, phase %s%s, %s, state %c; "
-                            "no progress for %.1f s, %.1f s are allowed; %s", c->now.rank,
+    char *text = mem_format("rank %d (process %d on %s) hangs: step %lld, phase %s%s, %s, state "
+                            "%c; no progress for %.1f s, %.1f s are allowed; %s", c->now.rank,
                             c->now.pid, c->now.host, (long long)c->now.step,
                             phase_name(c->now.phase), op, where, c->state, v->quiet_s, v->limit_s,
                             why[v->rank]);

@@ -191,8 +191,8 @@ static int refuse(const struct fence_owner *o, const char *dir)
         return fail(ERR_OWNER, "%.*s belongs to another process (process %ld on %s, start %lld); "
                     "--takeover takes the run away from it", n, dir, o->pid, o->host,
                     (long long)o->number);
-    return fail(ERR_OWNER, "%.*s belongs to process %ld on %s, start %lld, and from here nobody can "
-                "tell whether it still runs; if it does not, or is to lose the run: --takeover",
+    return fail(ERR_OWNER, "%.*s belongs to process %ld on %s, start %lld, and from here nobody "
+                "can tell whether it still runs; if it does not, or is to lose the run: --takeover",
                 n, dir, o->pid, o->host, (long long)o->number);
 }
 

@@ -9,6 +9,9 @@ SIGNALS=${SIGNALS:-10}
 make_data
 make_config "$WORK/run.yaml"
 
+last_step() { sed -n 's/.*"kind":"step","step":\([0-9]*\).*/\1/p' "$WORK/$1/metrics.jsonl" 2>/dev/null | tail -n 1; }
+newest() { find "$WORK/$1/ckpt" -name MANIFEST 2>/dev/null | sed 's/.*step-0*\([0-9]*\)\.a.*/\1/' | sort -n | tail -n 1; }
+
 # --- what is wrong is found before anything starts ------------------------------------------
 # refused CODE NAME PATTERN [WORD ...]
 refused() {
@@ -74,10 +77,11 @@ wait $pid 2>/dev/null
 i=0
 while [ -n "$(ranks_of launcher)" ] && [ $i -lt 200 ]; do sleep 0.1; i=$((i + 1)); done
 equal "a killed launcher: its processes leave" "$(ranks_of launcher | wc -l)" 0
-equal "a killed launcher: and save" "$(ls "$WORK/launcher/ckpt" | tail -n 1)" "step-000000000025.a0001"
+step=$(newest launcher)
+equal "a killed launcher: and save" "$step" "$(last_step launcher)"
 # shellcheck disable=SC2086
 launch launcher -n 2 $sets
-expect_text "a killed launcher: the next one goes on" "goes on from .*: step 25 root" "$WORK/launcher.err"
+expect_text "a killed launcher: the next one goes on" "goes on from .*: step $step root" "$WORK/launcher.err"
 equal "a killed launcher: same root" "$(root_of launcher)" "$root"
 
 FAIL="train.step@1#3=kill" launch loop -n 2
@@ -88,8 +92,6 @@ equal "a run that diverges: exit code" "$?" 87
 equal "a run that diverges is not started again" "$(notes nan start restarts)" 0
 
 # --- signals ------------------------------------------------------------------------------------
-last_step() { sed -n 's/.*"kind":"step","step":\([0-9]*\).*/\1/p' "$WORK/$1/metrics.jsonl" 2>/dev/null | tail -n 1; }
-newest() { find "$WORK/$1/ckpt" -name MANIFEST 2>/dev/null | sed 's/.*step-0*\([0-9]*\)\.a.*/\1/' | sort -n | tail -n 1; }
 long="train.steps=400 log.every_steps=100 checkpoint.every_steps=0 checkpoint.background=true"
 # shellcheck disable=SC2086
 launch long -n 2 $long

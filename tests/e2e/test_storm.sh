@@ -54,8 +54,9 @@ again() {
 
 one_rank() { ranks_of "r$runs" | sed -n "$((1 + $1 % 2))p"; }
 
-# Flip bytes in the middle of the newest checkpoint.
+# Flip bytes in the middle of the newest checkpoint, if there is another one to go on from.
 damage() {
+    [ "$(find "$WORK/r$runs/ckpt" -name MANIFEST 2>/dev/null | wc -l)" -ge 2 ] || return
     newest=$(ls "$WORK/r$runs/ckpt" 2>/dev/null | tail -n 1)
     file=$WORK/r$runs/ckpt/$newest/w000.ttc
     [ -f "$WORK/r$runs/ckpt/$newest/MANIFEST" ] && [ -f "$file" ] &&
