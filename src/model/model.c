@@ -49,10 +49,12 @@ static void lay_out(struct model *m, const struct layer *layer)
     struct param_table *t = &m->params;
 
     m->i_embed = param_add(t, f->embed, INIT_NORMAL, d->init_std, 2, d->V, d->C, 0, 0);
+    t->p[m->i_embed].vocabulary = 1;
     for (int l = 0; l < d->L; l++) block_params(&m->blocks[l], t, d, layer, l);
     m->i_norm = param_add(t, f->norm, INIT_ONE, 0, 1, d->C, 0, 0, 0);
     m->i_head = d->tied ? m->i_embed
                         : param_add(t, f->head, INIT_NORMAL, d->init_std, 2, d->V, d->C, 0, 0);
+    t->p[m->i_head].vocabulary = 1;
     if (d->orthogonal) start_orthogonal(t);
 }
 

@@ -24,12 +24,7 @@ void half_free(struct half *h)
     mem_free(h);
 }
 
-static int is_vocabulary(const struct param *p)
-{
-    return !strcmp(p->name, "model.embed_tokens.weight") || !strcmp(p->name, "lm_head.weight");
-}
-
-/* Projections, and what the head multiplies with. */
+/* Projections, and what the head multiplies with: the last of the vocabulary. */
 static int in_product(const struct param_table *t, int i)
 {
     static const char end[] = "_proj.weight";
@@ -37,8 +32,9 @@ static int in_product(const struct param_table *t, int i)
     const size_t n = strlen(p->name);
 
     if (p->ndim != 2) return 0;
-    if (!strcmp(p->name, "model.embed_tokens.weight")) return param_find(t, "lm_head.weight") < 0;
-    return is_vocabulary(p) || (n >= sizeof end && !strcmp(p->name + n - (sizeof end - 1), end));
+    for (int k = i + 1; p->vocabulary && k < t->count; k++)
+        if (t->p[k].vocabulary) return 0;
+    return p->vocabulary || (n >= sizeof end && !strcmp(p->name + n - (sizeof end - 1), end));
 }
 
 static int within(const struct param *p, const struct span *spans, int n)
@@ -99,7 +95,7 @@ int half_widest(const struct param_table *t)
     int64_t widest = 1;
     for (int i = 0; i < t->count; i++) {
         const struct param *p = &t->p[i];
-        if (!in_product(t, i) || is_vocabulary(p)) continue;
+        if (!in_product(t, i) || p->vocabulary) continue;
         for (int k = 0; k < 2; k++)
             if (p->shape[k] > widest) widest = p->shape[k];
     }

@@ -39,6 +39,7 @@ struct param {
     enum init_kind init;
     double         init_arg;
     int            no_decay;  /* weight decay leaves it alone              */
+    int            vocabulary;  /* a row for every token: embedding, head  */
 };
 
 struct param_table {

@@ -14,6 +14,11 @@ static struct dims dims_of(const char *layer, int mamba)
                       .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1e-6, .init_std = 0.1,
                       .inner_lr = 1 };
     strcpy(d.layer, layer);
+    if (!strcmp(layer, "mamba")) {
+        d.H = d.K = d.tied = 1;
+        d.E = 0;
+        d.state = 5, d.expand = 2, d.dt_rank = 3;
+    }
     return d;
 }
 
@@ -85,6 +90,7 @@ static void gradients_are_near(void **state)
     near("ttt_linear", 1);
     near("ttt_linear", 0);
     near("ttt_mlp", 1);
+    near("mamba", 0);
 }
 
 static void cuts_change_no_bit(void **state)
