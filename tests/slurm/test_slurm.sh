@@ -147,4 +147,6 @@ if [ -n "$LONG" ]; then
     ends minute
     expect_said "time limit" minute 'in the queue again'
 fi
+nothing_left() { [ -z "$(squeue -h)" ]; }
+check "no job is left" cluster_wait 60 nothing_left
 finish
