@@ -46,6 +46,14 @@ void trace_end(struct trace *t, const struct op *op)
                                        op->m, op->l, op->u };
 }
 
+double trace_seconds(const struct trace *t, int kind)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < t->count; i++)
+        if (t->e[i].kind == kind) sum += t->e[i].end_s - t->e[i].begin_s;
+    return sum;
+}
+
 /* One rank's events as JSON lines, a counted string. */
 static char *text_of(const struct trace *t, int rank, int64_t *n)
 {

@@ -15,6 +15,9 @@ void trace_free(struct trace *t);
 void trace_begin(struct trace *t);
 void trace_end(struct trace *t, const struct op *op);
 
+/* Seconds in operations of one kind.  Local. */
+double trace_seconds(const struct trace *t, int kind);
+
 /* Write the traces of all ranks into one file, in the trace event format.
  *
  * Collective on axis.  returns OK or ERR_IO on all ranks */

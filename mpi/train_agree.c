@@ -20,6 +20,8 @@ out:
 
 int train_job_agree(const struct conf *c, int traced, const struct axis *world)
 {
+    static const char *const asked[] = { "no --trace", "--trace", "--profile",
+                                         "--trace and --profile" };
     struct conf *shared = mem_new(1, sizeof *shared, "configuration");
     int rc = OK;
 
@@ -29,7 +31,7 @@ int train_job_agree(const struct conf *c, int traced, const struct axis *world)
     char *text = conf_text(shared);
     TRY(job_agree(world, "the build", build_text()));
     TRY(job_agree(world, "the configuration", text));
-    TRY(job_agree(world, "what is asked for", traced ? "--trace" : "no --trace"));
+    TRY(job_agree(world, "what is asked for", asked[traced]));
 out:
     mem_free(text);
     mem_free(shared);

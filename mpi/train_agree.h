@@ -8,7 +8,7 @@
 /* Build and configuration, but for keys that belong to a place: run.dir, run.threads, and where
  * the data lies, since its fingerprint is compared.
  *
- * Collective on world; traced: is a timeline wanted?
+ * Collective on world; traced: 1 for a timeline, 2 for a profile, 3 for both.
  * returns OK, or ERR_CONFIG on all ranks, said once */
 int train_job_agree(const struct conf *c, int traced, const struct axis *world);
 

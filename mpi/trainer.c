@@ -7,6 +7,7 @@
 
 #include "mpi/canary.h"
 #include "mpi/ckpt_search.h"
+#include "mpi/profile.h"
 #include "mpi/reduce.h"
 #include "mpi/trace.h"
 #include "mpi/train_agree.h"
@@ -353,10 +354,21 @@ static int train(struct trainer *t)
               (long long)t->step.batch, t->step.pass.context, omp_get_max_threads());
     write_start(t);
     l.stepper = stepper_new(&t->state, &t->step, &t->grid);
-    l.trace = t->opts->trace ? trace_new() : NULL;
+    const int64_t first = t->state.step;
+    l.trace = t->opts->trace || t->opts->profile ? trace_new() : NULL;
     int rc = train_loop_run(&l);
-    write_end(t, rc, clock_s() - begin);
-    if (l.trace) {
+    const double elapsed = clock_s() - begin;
+    write_end(t, rc, elapsed);
+    if (t->opts->profile) {
+        const struct profile_of p = {
+            .m = t->state.model, .context = t->step.pass.context, .elapsed_s = elapsed,
+            .tokens = (double)(t->state.step - first) * (double)t->step.batch *
+                      t->step.pass.context,
+            .gflops = t->opts->gflops,
+        };
+        profile_print(l.trace, &t->grid.world, &p);
+    }
+    if (t->opts->trace) {
         const int written = trace_write(l.trace, &t->grid.world, t->opts->trace);
         if (rc == OK) rc = written;
     }
@@ -374,7 +386,7 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
 
     if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
     gemm_start();
-    TRY(train_job_agree(c, o->trace != NULL, world));
+    TRY(train_job_agree(c, (o->trace != NULL) + 2 * (o->profile != 0), world));
     TRY(axis_agree(world, train_inputs_open(&t.inputs, c)));
     TRY(train_inputs_agree(&t.inputs, world));
     TRY(axis_agree(world, choose_grid(&t, world)));

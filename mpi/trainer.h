@@ -18,6 +18,8 @@ struct trainer_opts {
     int allow_numerics_change; /* resume although this machine computes something else (canary.h) */
     int takeover;              /* take the run away from a process that owns it */
     const char *trace;         /* file for the timeline of the steps; NULL: none          */
+    int profile;               /* say at the end where the time went                      */
+    double gflops;             /* for it: rate of dense products of this rank             */
 };
 
 /* Collective on world; every process returns the same status: OK, ERR_SAVED, or what went

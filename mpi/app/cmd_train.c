@@ -1,4 +1,6 @@
 /* ttt train -- train a model as a configuration says, or go on with it. */
+#include <omp.h>
+
 #include "mpi/comm.h"
 #include "mpi/trainer.h"
 #include "mpi/watchdog.h"
@@ -6,7 +8,9 @@
 #include "src/base/status.h"
 #include "src/base/stop.h"
 #include "src/cli/args.h"
+#include "src/cli/bench.h"
 #include "src/cli/cmd.h"
+#include "src/kernels/gemm.h"
 
 static const char usage[] = "ttt train RUN.yaml [--set key=value ...]";
 static const char about[] =
@@ -14,6 +18,15 @@ static const char about[] =
     "Prints \"committed step N root HEX\" once a checkpoint is on disk and was read back;\n"
     "equal roots are equal training states.  SIGUSR1, SIGTERM and SIGINT save at the next\n"
     "step and leave with exit code 85.  Files of a run: see logs/README.md.";
+
+/* The limit that a profile is compared with, while all ranks work. */
+static int measure(struct trainer_opts *o, const struct conf *c)
+{
+    if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
+    const struct bench_opts b = { .repeat = 3, .threads = omp_get_max_threads() };
+    gemm_start();
+    return bench_gemm(&b, 0, c->train.precision == PRECISION_BF16, &o->gflops);
+}
 
 int cmd_train(int argc, char **argv)
 {
@@ -29,6 +42,8 @@ int cmd_train(int argc, char **argv)
           "sequences x layers x units over the ranks of mpirun: run.grid" },
         { "trace", ARG_TEXT, &opts.trace, "FILE",
           "write the timeline of all ranks, for Chrome's trace viewer" },
+        { "profile", ARG_FLAG, &opts.profile, NULL,
+          "say at the end where the time went, beside the rate of dense products" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of the configuration" },
         { "allow-config-change", ARG_FLAG, &opts.allow_config_change, NULL,
           "resume although keys changed that change what is computed" },
@@ -52,6 +67,7 @@ int cmd_train(int argc, char **argv)
     if (rc != OK && !comm_several()) goto out;
     if (rc == OK) watchdog_start(&conf);
     comm_start(&world);
+    if (rc == OK && opts.profile) rc = measure(&opts, &conf);
     rc = axis_agree(&world, rc);  /* it may be wrong for one rank only */
     if (rc == OK) rc = trainer_run(&conf, &opts, &world);
     comm_stop(&world);

@@ -129,4 +129,14 @@ if command -v mpirun >/dev/null; then
     # shellcheck disable=SC2086
     name="one rank under mpirun" expect_exit 0 mpirun --allow-run-as-root -n 1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/one"
 fi
+# --- where the time went ---------------------------------------------------------------
+FLAGS=--profile
+trained "a run with --profile" profiled train.steps=2 && ok "a run with --profile"
+FLAGS=
+expect_text "forward has a rate" "^  FORWARD .* GFLOP/s .* % of dense products" "$WORK/profiled.out"
+expect_text "shares add up" "^  sum .* 100.0 %" "$WORK/profiled.out"
+if sed -n 's/^  \([A-Za-z_ ]*[a-zA-Z]\)  *\([0-9.]*\) s .*/\1:\2/p' "$WORK/profiled.out" |
+    awk -F: '$1 == "sum" { all = $2; next } { part += $2 } END { d = all - part; exit !(all > 0 && d * d < 1e-4) }'
+then ok "seconds add up"; else failed "seconds add up" "$(cat "$WORK/profiled.out")"; fi
+
 finish
