@@ -42,6 +42,7 @@ static void each_own(struct train_state *s, void (*f)(real *x, int kind, int64_t
     const struct param_table *t = &s->model->params;
     const struct span *own;
     const int n = reducer_spans(s->reducer, &own);
+    real *m = s->m, *v = s->v;
     int64_t k = 0;
 
     for (int i = 0; i < n; i++)
@@ -49,8 +50,8 @@ static void each_own(struct train_state *s, void (*f)(real *x, int kind, int64_t
             const struct param *p = &t->p[param_at(t, at)];
             if (at >= p->offset + p->n) continue;  /* padding stays zero */
             f(&s->model->w[at], 0, at, arg);
-            f(&s->m[k], 1, at, arg);
-            f(&s->v[k], 2, at, arg);
+            f(&m[k], 1, at, arg);
+            f(&v[k], 2, at, arg);
         }
 }
 
@@ -157,7 +158,7 @@ static void one_process(void **state)
         const int params = s.model->params.count;
         for (int i = 0; i < count; i++) {
             const int64_t at = s.model->params.p[i % params].offset;
-            t[i].data = i < params ? s.model->w + at : (i < 2 * params ? s.m : s.v) + at;
+            t[i].data = i < params ? s.model->w + at : (i < 2 * params ? (real *)s.m : (real *)s.v) + at;
         }
         const struct ckpt_meta meta = { 7, train_state_scalars(&s), info };
         if (rc == OK) rc = ckpt_save(folder("one"), t, count, &meta, &opts, &want);
@@ -208,7 +209,7 @@ static void save_and_compare(struct train_state *st, const struct saver_opts *o)
     all_true(&world, hash_equal(saver_saved(s)->root, want) && saver_saved(s)->step == 7);
 
     each_own(st, set_one, NULL);
-    if (world.rank == world.size - 1 && reducer_own(st->reducer) > 0) st->v[0] += 1;
+    if (world.rank == world.size - 1 && reducer_own(st->reducer) > 0) ((real *)st->v)[0] += 1;
     all_true(&world, save(s) == OK && !hash_equal(saver_saved(s)->root, want));
     saver_free(s);
 }
@@ -226,7 +227,7 @@ static void root_is_that_of_one_process(void **state)
         all_true(&world, train_state_new(&st, &dims, 1, &g) == OK);
         counters(&st);
         for (int i = 0; i < 6; i++) {
-            const struct saver_opts o = { { .level = 1, .keep = 1 }, writers[i / 2], i % 2 };
+            const struct saver_opts o = { { .level = 1, .keep = 1 }, writers[i / 2], i % 2, NULL };
             save_and_compare(&st, &o);
         }
         train_state_done(&st);
@@ -248,7 +249,7 @@ static void writers_share_the_files(void **state)
     all_true(&world, train_state_new(&st, &dims, 1, &g) == OK);
     each_own(&st, set_one, NULL);
     counters(&st);
-    const struct saver_opts o = { { .level = 1 }, 2, 1 };
+    const struct saver_opts o = { { .level = 1 }, 2, 1, NULL };
     struct saver *s = saver_new(&st, folder("two"), &o);
     all_true(&world, save(s) == OK);
     saver_free(s);
@@ -314,7 +315,7 @@ static void damage_is_found_by_whoever_reads_it(void **state)
     all_true(&world, train_state_new(&st, &dims, 1, &g) == OK);
     each_own(&st, set_one, NULL);
     counters(&st);
-    const struct saver_opts o = { { .level = 1 }, 2, 0 };
+    const struct saver_opts o = { { .level = 1 }, 2, 0, NULL };
     char two[160];
     snprintf(two, sizeof two, "%s", folder("two"));
     struct saver *s = saver_new(&st, two, &o);
@@ -361,7 +362,7 @@ static void one_rank_fails(void **state)
     each_own(&st, set_one, NULL);
     counters(&st);
     for (int i = 0; i < 16; i++) {
-        const struct saver_opts o = { { .level = 1, .keep = 1 }, WRITER_FILES, i / 8 };
+        const struct saver_opts o = { { .level = 1, .keep = 1 }, WRITER_FILES, i / 8, NULL };
         const int who = i % 8 < 4 ? 0 : i * 7 % world.size;
         char *rule = mem_format("%s=err", i % 8 < 4 ? first[i % 8] : any[i % 4]);
         struct saver *s = saver_new(&st, folder("one"), &o);
@@ -374,7 +375,7 @@ static void one_rank_fails(void **state)
         mem_free(rule);
     }
     /* ... and the next one is as ever. */
-    const struct saver_opts o = { { .level = 1, .keep = 1 }, 8, 1 };
+    const struct saver_opts o = { { .level = 1, .keep = 1 }, 8, 1, NULL };
     struct saver *s = saver_new(&st, folder("one"), &o);
     all_true(&world, save(s) == OK && hash_equal(saver_saved(s)->root, want));
     all_true(&world, world.rank > 0 || !strcmp(listing("one"), "step-000000000007.a0002 "));
