@@ -95,15 +95,51 @@ void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s)
     else smm_block_ref(C, A, B, s);
 }
 
+#define SIDE 16
+
+#ifdef TTT_F64
+
 CLONES
+static void transpose_block(real *restrict B, int ldb, const real *restrict A, int lda)
+{
+    for (int n = 0; n < SIDE; n++)
+        for (int m = 0; m < SIDE; m++) B[n * ldb + m] = A[m * lda + n];
+}
+
+#else
+
+typedef float row16 __attribute__((vector_size(SIDE * sizeof(float))));
+
+/* Four times, row i and row i + 8 become rows 2i and 2i + 1, their elements alternating: every time
+ * the highest bit of an element's row becomes the lowest of its column, and the other way round. */
+CLONES
+static void transpose_block(real *restrict B, int ldb, const real *restrict A, int lda)
+{
+    row16 r[SIDE], s[SIDE];
+    for (int m = 0; m < SIDE; m++) memcpy(&r[m], A + m * lda, sizeof r[m]);
+    for (int pass = 0; pass < 4; pass++) {
+        for (int i = 0; i < SIDE / 2; i++) {
+            s[2 * i] = __builtin_shufflevector(r[i], r[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
+                                               5, 21, 6, 22, 7, 23);
+            s[2 * i + 1] = __builtin_shufflevector(r[i], r[i + 8], 8, 24, 9, 25, 10, 26, 11, 27,
+                                                   12, 28, 13, 29, 14, 30, 15, 31);
+        }
+        memcpy(r, s, sizeof r);
+    }
+    for (int n = 0; n < SIDE; n++) memcpy(B + n * ldb, &r[n], sizeof r[n]);
+}
+
+#endif
+
 void smm_transpose(real *restrict B, const real *restrict A, int M, int N)
 {
-    /* Blocks of 16 x 16: what the rows of a block touch stays in L1. */
-    for (int n0 = 0; n0 < N; n0 += 16) {
-        const int n1 = N < n0 + 16 ? N : n0 + 16;
-        for (int n = n0; n < n1; n++)
-            for (int m = 0; m < M; m++) B[n * M + m] = A[m * N + n];
-    }
+    const int m_whole = M / SIDE * SIDE, n_whole = N / SIDE * SIDE;
+
+    for (int n = 0; n < n_whole; n += SIDE)
+        for (int m = 0; m < m_whole; m += SIDE)
+            transpose_block(B + n * M + m, M, A + m * N + n, N);
+    for (int n = 0; n < N; n++)
+        for (int m = n < n_whole ? m_whole : 0; m < M; m++) B[n * M + m] = A[m * N + n];
 }
 
 CLONES
