@@ -4,8 +4,10 @@
 #include "mpi/grid_soap.h"
 #include "mpi/soap_parts.h"
 #include "mpi/soap_spread.h"
+#include "src/base/failpoint.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/status.h"
 #include "src/param/grad.h"
 
 /* Pieces between the owners of tiles and of matrices; back: directions. */
@@ -50,6 +52,7 @@ static int whole(const struct matrix *a) { return a->owner == a->axis->rank; }
 /* New bases of all our matrices: each is the work of one thread. */
 static void refresh(struct soap *s, int first)
 {
+    const int fails = FAILPOINT("soap.decompose") != OK;  /* for tests: as LAPACK would say it */
     int tasks = 0, kept = 0, info = 0;
 
     for (int k = 0; k < s->n; k++) tasks += whole(&s->a[k]) ? s->a[k].f.matrices : 0;
@@ -61,8 +64,8 @@ static void refresh(struct soap *s, int first)
 
     #pragma omp parallel for schedule(dynamic) reduction(+ : kept) reduction(max : info)
     for (int k = 0; k < tasks; k++) {
-        struct soap_trouble t = { 0, 0 };
-        soap_refresh(&task[k].a->s, &task[k].a->f, task[k].i, first, &t);
+        struct soap_trouble t = { fails, fails };
+        if (!fails) soap_refresh(&task[k].a->s, &task[k].a->f, task[k].i, first, &t);
         kept += t.kept;
         info = t.info > info ? t.info : info;
     }

@@ -85,4 +85,7 @@ name="no repetition is 64"; expect_exit 64 "$TTT" bench gemm --repeat 0
 name="no file is 66"; expect_exit 66 "$TTT" bench train "$WORK/none.yaml"
 name="a bad key is 78"; expect_exit 78 "$TTT" bench train --set model.widht=64
 expect_text "with its nearest" "model.width"
+name="eigen: equal to LAPACK" expect_exit 0 "$TTT" bench eigen --size 96 --json
+expect_text "eigen: one object" '"bench": "eigen", "n": 96, "grid": "1x1"' "$WORK/out"
+name="eigen: too small is 64" expect_exit 64 "$TTT" bench eigen --size 1
 finish

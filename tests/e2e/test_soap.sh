@@ -35,6 +35,14 @@ expect_text "right basis" 'soap\.right_basis/model.embed_tokens' "$WORK/tensors"
 on 1x1x1 cut $SOAP optim.kind=adamw && failed "resumed as AdamW" "exit 0"
 expect_text "AdamW does not go on with it" 'optim.kind' "$WORK/cut.err"
 
+# --- a decomposition that fails: said, and training goes on ---------------------------
+for n in 1 2; do
+    TTT_FAIL="soap.decompose#$n=err"; export TTT_FAIL
+    went "decomposition $n fails" 2x1x1 fail$n $SOAP && differ "another state" "$(root_of fail$n)" "$root"
+    expect_text "and it is said" 'eigenbases of SOAP stay as they were' "$WORK/fail$n.err"
+done
+unset TTT_FAIL
+
 # --- spread over processes -----------------------------------------------------------
 for dir in s1 s2; do went "spread, $dir" 2x1x1 $dir $SOAP optim.whole_dim=16; done
 equal "spread: same grid, same root" "$(root_of s1)" "$(root_of s2)"
