@@ -26,8 +26,8 @@ static const char about[] =
     "Singular values of every matrix of a model, head by head, with two measures of how many of\n"
     "them count: the effective rank exp(entropy of s / sum s), and the stable rank\n"
     "sum s^2 / s_1^2.  With --text also of the fast weights behind that text: what a layer has\n"
-    "learned from it.  Under mpirun processes share the matrices, and those with a side of --spread\n"
-    "and more are decomposed by all of them together.";
+    "learned from it.  Under mpirun processes share the matrices, and those with a side of\n"
+    "--spread and more are decomposed by all of them together.";
 
 struct request {
     const char *model, *text, *tokenizer, *part;
@@ -200,9 +200,10 @@ static int run(const struct request *q, const struct axis *world)
     if (world) rc = axis_agree(world, rc);
     if (rc == OK) {
         find_all(&x, q, world);
-        if (world && world->rank > 0) { }
-        else if (q->json) print_json(&x, &info);
-        else print_table(&x);
+        if (!world || world->rank == 0) {
+            if (q->json) print_json(&x, &info);
+            else print_table(&x);
+        }
         for (int i = 0; i < x.count; i++) if (x.v[i].info) rc = ERR_DATA;
     }
     spectra_done(&x);

@@ -125,7 +125,8 @@ typedef void elementwise(struct adam_rates a, real *restrict x, const real *rest
 static void all(elementwise *f, const struct adam_rates *a, real *x, const real *y, int64_t n)
 {
     #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < n; i += BLOCK) f(*a, x + i, y + i, n - i < BLOCK ? (int)(n - i) : BLOCK);
+    for (int64_t i = 0; i < n; i += BLOCK)
+        f(*a, x + i, y + i, n - i < BLOCK ? (int)(n - i) : BLOCK);
 }
 
 void soap_direction(struct soap_state *s, const struct factored *f, const struct adam_rates *a,

@@ -191,7 +191,7 @@ static void singular(const struct blacs *g, int m, int n, int nb)
     blocks_done(&A);
 }
 
-/* Matrices smaller than a block, and than the grid; the square one of the grids used in training. */
+/* Matrices smaller than a block, and than the grid; on grids as training has them. */
 static void decompositions(void **state)
 {
     (void)state;

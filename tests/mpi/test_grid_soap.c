@@ -82,7 +82,7 @@ static void start(struct train_state *s, const struct grid *g, const struct dims
 }
 
 /* Some updates of matrices.  returns the digest behind them */
-static uint64_t run(struct train_state *s, const struct optim_opts *o)
+static uint64_t run(struct train_state *s)
 {
     struct grad g;
 
@@ -93,7 +93,6 @@ static uint64_t run(struct train_state *s, const struct optim_opts *o)
         soap_step(s->soap, &g, s->model->w, step, 0.5);
         reducer_gather(s->reducer, s->model->w);
     }
-    (void)o;
     grad_done(&g);
     return digest(s);
 }
@@ -107,7 +106,7 @@ static uint64_t one_process(const struct dims *d, const struct optim_opts *o)
 
     all_true(&world, grid_init(&g, &self, &shape) == OK);
     start(&s, &g, d, o);
-    const uint64_t sum = run(&s, o);
+    const uint64_t sum = run(&s);
     train_state_done(&s);
     grid_done(&g);
     return sum;
@@ -135,7 +134,7 @@ static void whole(const struct grid *g, int tied)
     struct train_state s;
 
     start(&s, g, &d, &opts);
-    all_true(&world, run(&s, &opts) == alone[tied]);
+    all_true(&world, run(&s) == alone[tied]);
     if (world.rank == 0) s.model->w[s.model->params.p[s.model->i_embed].offset] += 1;
     all_true(&world, digest(&s) != alone[tied]);           /* the comparison can fail */
     train_state_done(&s);
@@ -187,8 +186,8 @@ static double distance(const struct train_state *s, const struct optim_opts *o, 
         for (int k = 0; k < n; k++)
             here |= p->offset >= held[k].begin && p->offset < held[k].end;
         if (!here || !factored_of(&f, p, o->max_dim) || f.matrices > 1) continue;
-        /* A share of them each time: the reference is slow. */
-        if (i % world.size != world.rank % world.size && p->n > 5000) continue;
+        /* The reference is slow: a third of them, large ones on one rank alone. */
+        if (i % 3 || (p->n > 5000 && i % world.size != world.rank)) continue;
         real *start = mem_new(t->total, sizeof *start, "test");
         double *w = mem_new(p->n, sizeof *w, "test");
         param_init_one(start, p, 1);
@@ -203,9 +202,9 @@ static double distance(const struct train_state *s, const struct optim_opts *o, 
     return worst;
 }
 
-/* A direction has elements of about 1, so weights move by about lr a step.  Rounding is amplified by
- * |L| over the gap of eigenvalues, some 1e4, and by the ratio of the elements of a rotated gradient,
- * some 1e2: in float only mistakes of layout and of order are seen here, in double all. */
+/* A direction has elements of about 1, so weights move by about lr a step.  Rounding is amplified
+ * by |L| over the gap of eigenvalues, some 1e4, and by the ratio of the elements of a rotated
+ * by |L| over the gap of eigenvalues, some 1e4, and by the ratio of the elements of a rotated
 static void spread(const struct grid *g, int tied)
 {
     const struct dims d = dims_of(tied);
@@ -213,13 +212,14 @@ static void spread(const struct grid *g, int tied)
     struct optim_opts o = opts;
     struct train_state s, again;
 
+    if (tied != (g->shape.P > 1)) return;  /* embeddings of two stages, or a head */
     o.whole_dim = 8;
     start(&s, g, &d, &o);
-    const uint64_t sum = run(&s, &o);
+    const uint64_t sum = run(&s);
     all_true(&world, distance(&s, &o, 3) < tolerance);
     all_true(&world, distance(&s, &o, 4) > tolerance);     /* the comparison can fail */
     start(&again, g, &d, &o);
-    all_true(&world, run(&again, &o) == sum);              /* same grid, same bits */
+    all_true(&world, run(&again) == sum);              /* same grid, same bits */
     train_state_done(&s);
     train_state_done(&again);
 }
