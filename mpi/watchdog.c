@@ -23,6 +23,7 @@
 #define POLL_S 0.5
 #define COMPARE_S 3.0    /* that watchdogs give each other to tell their suspects */
 #define ABORT_S 2.0      /* between SIGABRT and SIGKILL                           */
+#define CLEAN_POLLS 20
 #define LET_S 60.0       /* for mpirun to end a job one process of which is dead  */
 
 struct monitor {
@@ -236,6 +237,25 @@ static void watch(struct monitor *m)
     }
 }
 
+/* Pages of processes that were killed: theirs is the last look at them. */
+static void clean(struct monitor *m)
+{
+    char prefix[BEACON_PREFIX];
+    int alive = 1;
+
+    for (int i = 0; i < CLEAN_POLLS && alive; i++) {
+        look(m);
+        alive = 0;
+        for (int k = 0; k < m->n; k++) {
+            char *path = mem_format("%s%d", beacon_prefix(prefix, m->job), m->w[k].now.rank);
+            if (m->w[k].state) alive = 1;
+            else unlink(path);
+            mem_free(path);
+        }
+        if (alive) (void)nap(m, POLL_S);
+    }
+}
+
 /* --- starting ---------------------------------------------------------------------- */
 
 static int number(const char *a, const char *b)
@@ -267,6 +287,8 @@ static void run(const struct conf *c, const char *job, pid_t parent)
     }
     log_speaker(1);
     watch(&m);
+    if (null >= 0) dup2(null, STDERR_FILENO);   /* mpirun waits for its end */
+    clean(&m);
     char *mine = suspect_path(&m, m.host);
     unlink(mine);
     mem_free(mine);
