@@ -137,9 +137,8 @@ static int resolve(struct series *s, struct member *m, const struct arg_list *se
     const char *list = s->conf.series.set;
     char *dir = mem_format("run.dir=%s/%s", s->conf.series.dir, m->name);
     char *name = mem_format("run.name=%s", m->name);
-    struct member whole = copy_of(m);
+    struct member whole = { .sets = { .n = 0 } };
 
-    whole.sets.n = 0;
     for (char *text; (text = next_text(&list)) != NULL; mem_free(text)) give(&whole, text);
     for (int i = 0; i < m->sets.n; i++) give(&whole, m->sets.v[i]);
     for (int i = 0; i < sets->n; i++) give(&whole, sets->v[i]);
