@@ -203,8 +203,8 @@ static double distance(const struct train_state *s, const struct optim_opts *o, 
 }
 
 /* A direction has elements of about 1, so weights move by about lr a step.  Rounding is amplified
- * by |L| over the gap of eigenvalues, some 1e4, and by the ratio of the elements of a rotated
- * by |L| over the gap of eigenvalues, some 1e4, and by the ratio of the elements of a rotated
+ * by |L| over the gap of eigenvalues, some 1e4, and by the ratio of elements of a rotated gradient,
+ * some 1e2: in float only mistakes of layout and of order are seen here, in double all. */
 static void spread(const struct grid *g, int tied)
 {
     const struct dims d = dims_of(tied);
