@@ -25,7 +25,7 @@ on() {
     sets="--set run.grid=$grid --set run.dir=$WORK/$dir"
     for s in "$@"; do sets="$sets --set $s"; done
     # shellcheck disable=SC2086
-    timeout 120 mpirun --oversubscribe -n "$(echo "$grid" | awk -Fx '{ print $1 * $2 * $3 }')" \
+    timeout 600 mpirun --oversubscribe -n "$(echo "$grid" | awk -Fx '{ print $1 * $2 * $3 }')" \
         $BEFORE "$TTT" train "$WORK/run.yaml" $sets $FLAGS >"$WORK/$dir.out" 2>"$WORK/$dir.err" \
         </dev/null
 }
