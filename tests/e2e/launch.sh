@@ -37,3 +37,10 @@ await_step() {
 
 # notes DIR KIND KEY: values in launch.jsonl.
 notes() { sed -n "s/^{\"kind\":\"$2\".*\"$3\":\"\{0,1\}\([^,}\"]*\).*/\1/p" "$WORK/$1/launch.jsonl"; }
+
+# pages_left: how many pages of processes are left of all starts of this test.
+pages_left() {
+    sed -n 's/.*"launch":"\([0-9a-f]\{1,\}\)".*/\1/p' "$WORK"/*/fence/* | sort -u | while read -r token; do
+        find /dev/shm -name "ttt-$token-*"
+    done | wc -l
+}

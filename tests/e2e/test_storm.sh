@@ -107,7 +107,7 @@ end_run
 equal "runs that ended otherwise" "$wrong" 0
 equal "exit codes that a person would have to look at" "$bad" 0
 [ "$faults" -ge $((STORM / 12)) ] && ok "faults" || failed "faults" "only $faults"
-equal "no pages are left" "$(find /dev/shm -name "ttt-*" -newer "$WORK/run.yaml" -user "$(id -u)" | wc -l)" 0
+equal "no pages are left" "$(pages_left)" 0
 echo "# $faults faults in $((took / 1000)) s: $(sort "$WORK/kinds" | uniq -c | awk '{ printf "%s%s %s", s, $1, $2; s = ", " }')"
 echo "# $((runs - 1)) runs, $(grep -c '"kind":"start"' "$WORK/all.jsonl") starts, $(grep -c '"kind":"hang"' "$WORK/all.jsonl") hangs;" \
     "effective training time $(echo "$useful $took" | awk '{ printf "%.0f %%", 100000 * $1 / $2 }')"

@@ -59,5 +59,5 @@ equal "stolen processors: exit code" "$?" 85
 kill $hogs
 equal "stolen processors: no alarm" "$(notes stolen hang rank | wc -l)" 0
 equal "stolen processors: one start" "$(notes stolen start restarts)" 0
-equal "no pages are left" "$(find /dev/shm -name "ttt-*" -newer "$WORK/run.yaml" -user "$(id -u)" | wc -l)" 0
+equal "no pages are left" "$(pages_left)" 0
 finish

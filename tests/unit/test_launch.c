@@ -162,6 +162,9 @@ static void phases(void **state)
     assert_int_equal(phase("{\"kind\":\"end\",\"status\":93}\n", gone, NULL), RUN_FAILED);
     assert_int_equal(phase("{\"kind\":\"hang\"}\n", gone, NULL), RUN_HUNG);
     assert_int_equal(phase("[1]\n\"x\"\n{\"kind\":7}\n{\"kind\":\"end\"}\n", gone, NULL), RUN_FAILED);
+    static const char done[] = "{\"kind\":\"end\",\"status\":93,\"time\":100}\n";
+    assert_int_equal(phase(done, "{\"host\":\"x\",\"status\":0,\"seen\":99}", NULL), RUN_FAILED);
+    assert_int_equal(phase(done, "{\"host\":\"x\",\"status\":0,\"seen\":200}", NULL), RUN_FINISHED);
     mem_free(crash);
     mem_free(lives);
 }
