@@ -201,6 +201,10 @@ int slurm_launch(struct launch *l, int dry)
     slurm_queued(id, dir);
     if (id[0] && !dry)
         TRY(fail(ERR_OWNER, "job %s of %s is in the queue: scancel %s ends it", id, dir, id));
+    if (launch_newest(dir).step >= l->conf->train.steps && !dry) {
+        log_run("%s is finished: nothing is submitted", dir);
+        goto out;
+    }
     slurm_say_partition(l->conf);
     script = slurm_run_script(l);
     if (!script) TRY(ERR_CONFIG);

@@ -263,6 +263,8 @@ run 0 "chain, to its end" chain launch.slurm.chain=true
 equal "chain: done, the next is not wanted" "$(calls scancel)" "scancel 6"
 run 0 "chain, once more" chain launch.slurm.chain=true
 equal "chain: of a finished run nothing follows" "x$(calls sbatch)" x
+submit 0 "a finished run" --set "run.dir=$WORK/chain"
+equal "a finished run is not submitted" "x$(calls '^sbatch')" x
 fake sbatch 'exit 1'
 run 78 "chain that can't go on" broken launch.slurm.chain=true
 
