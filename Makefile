@@ -143,7 +143,7 @@ compare: deps
 bench: all
 	$(BUILD)/ttt bench stream
 	$(BUILD)/ttt bench kernels
-	$(BUILD)/ttt bench train config/ttt-linear-125m.yaml
+	@sh tests/bench/table.sh $(BUILD)/ttt
 	@sh tests/bench/grid.sh $(BUILD)/ttt
 	@sh tests/bench/eigen.sh $(BUILD)/ttt
 
