@@ -73,7 +73,8 @@ static int compare_replicas(struct guard *g)
     gethostname(host, sizeof host - 1);
     if (odd == a->rank)
         rc = fail(ERR_IO, "on %s, after step %lld: other weights than the %s", host,
-                  (long long)g->st->step, a->size > 2 ? "other replicas have" : "first replica has");
+                  (long long)g->st->step,
+                  a->size > 2 ? "other replicas have" : "first replica has");
     mem_free(all);
     return axis_agree(world, rc);
 }

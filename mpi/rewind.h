@@ -10,14 +10,14 @@
 #include "mpi/train_state.h"
 #include "src/store/run_folder.h"
 
-/* Load the newest valid checkpoint; the samples from there up to where the state is now join
- * those that are left out.
+/* Load the newest valid checkpoint; the samples from there up to where the state is now join those
+ * that are left out.
  *
  * Collective on the state's grid; nothing may be in flight.
  *
  * left_out [out]  the samples that joined
- * returns  OK; what ckpt_search() returns, or ERR_DIVERGED (too many ranges): the state is not to be
- *          used any more; the same on all ranks */
+ * returns  OK; what ckpt_search() returns, or ERR_DIVERGED (too many ranges): the state is not to
+ *          be used any more; the same on all ranks */
 int rewind_run(struct train_state *s, const struct run_folder *run, struct ranges *left_out);
 
 #endif

@@ -226,8 +226,8 @@ static void write_skip(struct train_loop *l, const struct step_result *r)
     metrics_write(l->metrics,
                   json_pack("{s:s,s:I,s:s,s:i,s:o,s:o,s:I,s:I}", "kind", "skip", "step",
                             l->state->step, "what", r->what, "rank", r->rank, "samples", samples,
-                            "loss_nats", metrics_real(r->loss), "in_a_row", l->state->bad_run, "skipped",
-                            l->state->skipped));
+                            "loss_nats", metrics_real(r->loss), "in_a_row", l->state->bad_run,
+                            "skipped", l->state->skipped));
 }
 
 /* A fault of the moment. */
@@ -286,8 +286,8 @@ static int go_back(struct train_loop *l, double loss)
 
     (void)save_finish(l);
     if (l->saved_step < 0) {
-        log_warn("step %lld: the loss is %.4g, it was %.4g: a spike, and there is no checkpoint to go "
-                 "back to", (long long)from, loss, mean);
+        log_warn("step %lld: the loss is %.4g, it was %.4g: a spike, and there is no checkpoint to "
+                 "go back to", (long long)from, loss, mean);
         spike_learn(&s->spike, loss);
         return OK;
     }
@@ -296,8 +296,9 @@ static int go_back(struct train_loop *l, double loss)
         l->rewind_step = from;
     }
     if (++l->rewinds > REWINDS)
-        return fail(ERR_DIVERGED, "step %lld: the loss is %.4g, it was %.4g: a spike after %d rewinds "
-                    "in %d steps; %s", (long long)from, loss, mean, REWINDS, REWIND_STEPS, newest(l));
+        return fail(ERR_DIVERGED, "step %lld: the loss is %.4g, it was %.4g: a spike after %d "
+                    "rewinds in %d steps; %s", (long long)from, loss, mean, REWINDS,
+                    REWIND_STEPS, newest(l));
     l->damaged = 1;
     const int rc = rewind_run(s, l->run, &out);
     if (rc != OK) return rc == ERR_MISSING ? ERR_IO : rc;
@@ -305,8 +306,9 @@ static int go_back(struct train_loop *l, double loss)
     l->damaged = 0;
     stepper_forget(l->stepper);
     metrics_back(l->metrics, s->step);
-    log_warn("step %lld: the loss is %.4g, it was %.4g: a spike; back to step %lld, and samples %s are "
-             "left out", (long long)from, loss, mean, (long long)s->step, ranges_show(text, &out));
+    log_warn("step %lld: the loss is %.4g, it was %.4g: a spike; back to step %lld, and samples %s "
+             "are left out", (long long)from, loss, mean, (long long)s->step,
+             ranges_show(text, &out));
     metrics_write(l->metrics, json_pack("{s:s,s:I,s:I,s:o,s:s}", "kind", "rewind", "step", s->step,
                                         "from", from, "loss_nats", metrics_real(loss), "left_out",
                                         text));
