@@ -31,7 +31,10 @@ void blacs_init(struct blacs *b, const struct axis *axis, int rows, int cols)
 void blacs_done(struct blacs *b)
 {
     if (!b->axis) return;
-    if (b->context >= 0) Cblacs_gridexit(b->context);
+    if (b->context >= 0) {
+        Cblacs_freebuff(b->context, 1);  /* sends that BLACS has not looked at again */
+        Cblacs_gridexit(b->context);
+    }
     Cfree_blacs_system_handle(b->handle);
     mpi_do(MPI_Comm_free(&b->comm));
     *b = (struct blacs){ 0 };

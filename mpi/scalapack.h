@@ -36,6 +36,7 @@ void Cfree_blacs_system_handle(int handle);
 void Cblacs_gridmap(int *context, int *ranks, int ld, int rows, int cols);
 void Cblacs_gridinfo(int context, int *rows, int *cols, int *row, int *col);
 void Cblacs_gridexit(int context);
+void Cblacs_freebuff(int context, int wait);
 void Cblacs_set(int context, int what, const int *value);
 enum { BLACS_REPEATABLE = 15, BLACS_COHERENT = 16 };  /* what: sums always in the same order; equal
                                                        * bits on all processes */
