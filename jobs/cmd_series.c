@@ -18,48 +18,48 @@ static const char about[] =
     "another, or submitted as a SLURM job array. Again: only what is missing by then. Runs that\n"
     "are finished, running or in the queue are left alone. ttt status FOLDER shows them all.";
 
-enum todo { FINISHED, BUSY, MISSING };
+enum standing { FINISHED, BUSY, MISSING };
 
 /* What is a member doing?  word [out] for people. */
-static int look(enum todo *todo, char word[64], const struct member *m)
+static int look(enum standing *standing, char word[64], const struct member *m)
 {
     const char *dir = m->conf->run.dir;
     struct run_state s;
     char id[SLURM_ID];
     int rc = OK;
 
-    *todo = MISSING;
+    *standing = MISSING;
     snprintf(word, 64, "new");
     if (!path_is_dir(dir)) return OK;
     if (launch_newest(dir).step >= m->conf->train.steps) {
-        *todo = FINISHED;
+        *standing = FINISHED;
         snprintf(word, 64, "finished");
         return OK;
     }
     slurm_queued(id, dir);
     if (id[0]) {
-        *todo = BUSY;
+        *standing = BUSY;
         snprintf(word, 64, "in the queue, job %s", id);
         return OK;
     }
     rc = run_state_read(&s, dir);
     if (rc == OK) {
-        if (s.phase == RUN_RUNNING || (s.phase == RUN_WAITING && !s.job[0])) *todo = BUSY;
+        if (s.phase == RUN_RUNNING || (s.phase == RUN_WAITING && !s.job[0])) *standing = BUSY;
         snprintf(word, 64, "%s", run_phase_name(s.phase));
     }
     run_state_done(&s);
     return rc;
 }
 
-/* Show all; todo [out] of each. */
-static int look_at_all(enum todo *todo, const struct series *s)
+/* Show all; standing [out] of each. */
+static int look_at_all(enum standing *standing, const struct series *s)
 {
     int rc = OK, count[3] = { 0 };
     char word[64];
 
     for (int i = 0; i < s->n; i++) {
-        TRY(look(&todo[i], word, &s->m[i]));
-        count[todo[i]]++;
+        TRY(look(&standing[i], word, &s->m[i]));
+        count[standing[i]]++;
         printf("%-48s %s\n", s->m[i].name, word);
     }
     printf("%d runs: %d finished, %d under way, %d to do\n", s->n, count[FINISHED], count[BUSY],
@@ -102,12 +102,12 @@ out:
 }
 
 /* One after another; a run that fails does not keep the next from starting. */
-static int run_here(const struct series *s, const enum todo *todo)
+static int run_here(const struct series *s, const enum standing *standing)
 {
     int all = OK, failed = 0;
 
     for (int i = 0; i < s->n; i++) {
-        if (todo[i] != MISSING) continue;
+        if (standing[i] != MISSING) continue;
         const int rc = run_one(&s->m[i], i + 1, s->n);
         if (rc == ERR_SAVED) return rc;  /* asked to stop: the series, too */
         if (rc != OK) all = rc;
@@ -122,7 +122,7 @@ int cmd_series(int argc, char **argv)
     static struct arg_list sets;
     static struct series s;  /* large */
     struct arg_rest rest;
-    enum todo *todo = NULL;
+    enum standing *standing = NULL;
     int rc = OK, slurm = 0, dry = 0;
     const struct arg args[] = {
         { "slurm", ARG_FLAG, &slurm, NULL, "submit what is missing as job arrays" },
@@ -134,15 +134,15 @@ int cmd_series(int argc, char **argv)
     if (rest.n < 0) return OK;
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one SERIES.yaml is needed: %s", usage));
     TRY(series_open(&s, rest.v[0], &sets));
-    todo = mem_new(s.n, sizeof *todo, "series");
-    TRY(look_at_all(todo, &s));
+    standing = mem_new(s.n, sizeof *standing, "series");
+    TRY(look_at_all(standing, &s));
     int *missing = mem_new(s.n, sizeof *missing, "series");
-    for (int i = 0; i < s.n; i++) missing[i] = todo[i] == MISSING;
+    for (int i = 0; i < s.n; i++) missing[i] = standing[i] == MISSING;
     if (slurm) rc = series_submit(&s, missing, dry);
-    else if (!dry) rc = run_here(&s, todo);
+    else if (!dry) rc = run_here(&s, standing);
     mem_free(missing);
 out:
-    mem_free(todo);
+    mem_free(standing);
     series_close(&s);
     return rc;
 }
