@@ -21,7 +21,7 @@
 
 static char work[64];
 
-/* Group set-up and tear-down. */
+/* Group set-up and tear-down; nothing may be left allocated. */
 static inline int work_make(void **state)
 {
     (void)state;
@@ -35,7 +35,7 @@ static inline int work_remove(void **state)
     const int rc = system(command);
     (void)state;
     mem_free(command);
-    return rc;
+    return rc != 0 || mem_live_blocks() != 0;
 }
 
 /* A path inside, good until the eighth call from now. */

@@ -1,26 +1,12 @@
 /* One owner of a run: starts that race, owners that died, owners on other machines. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "src/base/file.h"
 #include "src/base/log.h"
-#include "src/base/mem.h"
-#include "src/base/status.h"
 #include "src/store/fence.h"
+#include "tests/unit/store_test.h"
 
-#include <cmocka.h>
-
-static char root[] = "/tmp/ttt-test-fence-XXXXXX";
-
-static char *run_dir(const char *name) { return mem_format("%s/%s", root, name); }
+static char *run_dir(const char *name) { return mem_format("%s/%s", work, name); }
 
 /* A process that takes the fence, tells what it got, and waits to be killed. */
 static pid_t owner(const char *dir, int takeover, int *rc)
@@ -120,7 +106,7 @@ static void elsewhere(void **state)
     char *dir[9];
     static const char there[] = "{\"pid\":1,\"host\":\"elsewhere\",\"boot\":\"b\",\"launch\":\"abc\","
                                 "\"job\":\"17\",\"job_restarts\":0,\"seen\":1}";
-    for (int i = 0; i < 9; i++) dir[i] = mem_format("%s/c%d", root, i);
+    for (int i = 0; i < 9; i++) dir[i] = mem_format("%s/c%d", work, i);
 
     assert_int_equal(take_after(dir[0], there, NULL, NULL), ERR_OWNER);
     assert_non_null(strstr(log_last_error(), "nobody can tell"));
@@ -145,7 +131,7 @@ static void race(void **state)
     enum { N = 20 };
 
     for (int round = 0; round < 20; round++) {
-        char *dir = mem_format("%s/r%d", root, round);
+        char *dir = mem_format("%s/r%d", work, round);
         pid_t pid[N];
         int go[2], tell[2], winners = 0, rc;
 
@@ -176,26 +162,11 @@ static void race(void **state)
     }
 }
 
-static int make_root(void **state)
-{
-    (void)state;
-    return mkdtemp(root) == NULL;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char *command = mem_format("rm -rf %s", root);
-    const int rc = system(command);
-    mem_free(command);
-    return rc != 0 || mem_live_blocks() != 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alive_dead_ended), cmocka_unit_test(taken_over),
         cmocka_unit_test(elsewhere), cmocka_unit_test(race),
     };
-    return cmocka_run_group_tests(tests, make_root, remove_root);
+    return cmocka_run_group_tests(tests, work_make, work_remove);
 }

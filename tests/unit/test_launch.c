@@ -1,25 +1,11 @@
 /* The launcher's decisions: hosts, threads, numbers of processes, and what a run's folder tells. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "jobs/launch.h"
 #include "jobs/run_state.h"
-#include "src/base/file.h"
 #include "src/base/log.h"
-#include "src/base/mem.h"
-#include "src/base/status.h"
 #include "src/cli/forecast.h"
 #include "src/conf/rates.h"
-
-#include <cmocka.h>
-
-static char root[] = "/tmp/ttt-test-launch-XXXXXX";
+#include "tests/unit/store_test.h"
 
 static void put(const char *dir, const char *name, const char *text)
 {
@@ -52,16 +38,16 @@ static void files_of_hosts(void **state)
     (void)state;
     static const char *const bad[] = { "", "# none\n", "a slots=\n", "a slots=0\n", "a slots=2 more\n",
                                        "a more\n", "a slots=2\na slots=3\n", "a b slots=2\n" };
-    char *path = mem_format("%s/hosts", root);
+    char *path = mem_format("%s/hosts", work);
     struct host *h;
     int n;
 
-    put(root, "hosts", "# two\n  a slots=3   # fast\n\nb\n");
+    put(work, "hosts", "# two\n  a slots=3   # fast\n\nb\n");
     assert_int_equal(hosts_read(&h, &n, path), OK);
     assert_true(n == 2 && h[0].slots == 3 && h[1].slots == 1 && !strcmp(h[1].name, "b"));
     mem_free(h);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        put(root, "hosts", bad[i]);
+        put(work, "hosts", bad[i]);
         assert_int_equal(hosts_read(&h, &n, path), ERR_CONFIG);
         assert_true(!h && !n);
     }
@@ -123,7 +109,7 @@ static enum run_phase phase(const char *launch, const char *fence, const char *m
 {
     static int number;
     struct run_state s;
-    char *dir = mem_format("%s/run%d", root, number++), *sub = mem_format("%s/fence", dir);
+    char *dir = mem_format("%s/run%d", work, number++), *sub = mem_format("%s/fence", dir);
 
     assert_int_equal(dir_make(sub), OK);
     if (launch) put(dir, "launch.jsonl", launch);
@@ -169,26 +155,11 @@ static void phases(void **state)
     mem_free(lives);
 }
 
-static int make_root(void **state)
-{
-    (void)state;
-    return mkdtemp(root) == NULL;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char *command = mem_format("rm -rf %s", root);
-    const int rc = system(command);
-    mem_free(command);
-    return rc != 0 || mem_live_blocks() != 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_of_hosts), cmocka_unit_test(files_of_hosts),
         cmocka_unit_test(threads), cmocka_unit_test(most_ranks), cmocka_unit_test(phases),
     };
-    return cmocka_run_group_tests(tests, make_root, remove_root);
+    return cmocka_run_group_tests(tests, work_make, work_remove);
 }

@@ -1,28 +1,14 @@
 /* The folder of a run: one owner at a time, and files that are whole. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "src/base/file.h"
 #include "src/base/log.h"
-#include "src/base/mem.h"
-#include "src/base/status.h"
 #include "src/base/stop.h"
 #include "src/store/run_folder.h"
+#include "tests/unit/store_test.h"
 
-#include <cmocka.h>
-
-static char root[] = "/tmp/ttt-test-run-XXXXXX";
-
-static char *at(const char *name) { return mem_format("%s/a/b/%s", root, name); }
+static char *deep(const char *name) { return mem_format("%s/a/b/%s", work, name); }
 
 /* What another process gets that opens the folder; it is killed when `die` is set. */
 static int other_process(const char *dir, int die)
@@ -45,7 +31,7 @@ static void one_owner(void **state)
 {
     (void)state;
     struct run_folder r;
-    char *dir = at("run");
+    char *dir = deep("run");
 
     assert_int_equal(other_process(dir, 0), OK);       /* makes the folders, and leaves */
     assert_int_equal(run_open(&r, dir, 0), OK);
@@ -69,7 +55,7 @@ static void texts(void **state)
 {
     (void)state;
     struct run_folder r;
-    char *dir = at("texts"), *path = at("texts/config.yaml"), *text;
+    char *dir = deep("texts"), *path = deep("texts/config.yaml"), *text;
     size_t n;
 
     assert_int_equal(run_open(&r, dir, 0), OK);
@@ -85,7 +71,7 @@ static void texts(void **state)
     assert_int_equal(run_copy(&r, "copy", path), OK);
     assert_int_equal(run_put(&r, "config.yaml", "three\n"), OK);
     assert_int_equal(run_copy(&r, "copy", path), OK);  /* the first copy stays */
-    char *copy = at("texts/copy");
+    char *copy = deep("texts/copy");
     assert_int_equal(file_slurp(&text, &n, copy, 100), OK);
     assert_string_equal(text, "two\n");
     mem_free(text);
@@ -100,7 +86,7 @@ static void no_folder(void **state)
 {
     (void)state;
     struct run_folder r;
-    char *file = at("texts/copy"), *under = at("texts/copy/run");
+    char *file = deep("texts/copy"), *under = deep("texts/copy/run");
     assert_int_equal(run_open(&r, file, 0), ERR_IO);
     assert_int_equal(run_open(&r, under, 0), ERR_IO);
     mem_free(file);
@@ -127,26 +113,11 @@ static void signals(void **state)
     assert_int_equal(stop_signal(), SIGUSR1);          /* the first one stays */
 }
 
-static int make_root(void **state)
-{
-    (void)state;
-    return mkdtemp(root) == NULL;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    char *command = mem_format("rm -rf %s", root);
-    const int rc = system(command);
-    mem_free(command);
-    return rc != 0 || mem_live_blocks() != 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_owner), cmocka_unit_test(texts), cmocka_unit_test(no_folder),
         cmocka_unit_test(build_text), cmocka_unit_test(signals),
     };
-    return cmocka_run_group_tests(tests, make_root, remove_root);
+    return cmocka_run_group_tests(tests, work_make, work_remove);
 }
