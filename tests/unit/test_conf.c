@@ -21,24 +21,16 @@
 
 #include <cmocka.h>
 
-#define HEAD "data: {train: d}\n"
+#include "tests/unit/said.h"  /* after cmocka */
 
-static char said[1 << 16];  /* what the last parse() wrote to stderr */
+#define HEAD "data: {train: d}\n"
 
 /* conf_parse() with its messages caught. */
 static int parse_n(struct conf *c, const char *text, size_t n, char *const *sets, int n_sets)
 {
-    FILE *file = tmpfile();
-    const int keep = dup(2);
-
-    assert_non_null(file);
-    dup2(fileno(file), 2);
+    hear(1);
     const int rc = conf_parse(c, text, n, "some/t.yaml", sets, n_sets);
-    dup2(keep, 2);
-    close(keep);
-    rewind(file);
-    said[fread(said, 1, sizeof said - 1, file)] = '\0';
-    fclose(file);
+    hear(0);
     return rc;
 }
 
@@ -430,39 +422,6 @@ static void table_is_sound(void **state)
     }
 }
 
-/* Sections in sections, words and lists. */
-static void slurm(void **state)
-{
-    static const struct { const char *text; int64_t seconds; } times[] = {
-        { "90", 5400 }, { "1:30", 90 }, { "2:00:01", 7201 }, { "1-00", 86400 }, { "1-1:1", 90060 },
-        { "3-02:01:05", 266465 }, { "", -1 }, { "1-", -1 }, { "-1", -1 }, { "1:2:3:4", -1 },
-        { "1-2-3", -1 }, { "1-1:1:1:1", -1 }, { "1h", -1 }, { ":1", -1 }, { "UNLIMITED", -1 },
-        { "99999999", -1 },
-    };
-    char *const sets[] = { "launch.slurm.modules=zlib", "launch.slurm.modules=gcc",
-                           "launch.slurm.source=", "launch.slurm.account=" };
-    struct conf c;
-    (void)state;
-
-    assert_int_equal(parse(&c, HEAD "launch:\n  slurm:\n    nodes: 2\n    constraint: '[a|b]*2'\n"
-                               "    modules: [gcc/12, openmpi]\n    source: env.sh\n"
-                               "    environment:\n      - A=1\n      - 'B=$HOME \"x\"'\n"), OK);
-    assert_int_equal(c.launch.slurm.nodes, 2);
-    assert_int_equal(c.launch.slurm.min_nodes, 2);
-    assert_string_equal(c.launch.slurm.constraint, "[a|b]*2");
-    assert_string_equal(c.launch.slurm.modules, "gcc/12\nopenmpi");
-    assert_string_equal(c.launch.slurm.source, "env.sh");
-    assert_string_equal(c.launch.slurm.environment, "A=1\nB=$HOME \"x\"");
-
-    const char *text = HEAD "launch: {slurm: {modules: [a, b], source: [x], account: y}}\n";
-    assert_int_equal(parse_n(&c, text, strlen(text), sets, 4), OK);  /* the last one wins */
-    assert_string_equal(c.launch.slurm.modules, "gcc");
-    assert_string_equal(c.launch.slurm.source, "");
-    assert_string_equal(c.launch.slurm.account, "");
-    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
-        assert_int_equal(conf_slurm_time(times[i].text), times[i].seconds);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,7 +438,6 @@ int main(void)
         cmocka_unit_test(files),
         cmocka_unit_test(modules_see_it),
         cmocka_unit_test(table_is_sound),
-        cmocka_unit_test(slurm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

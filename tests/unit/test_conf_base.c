@@ -16,8 +16,9 @@
 #include <cmocka.h>
 #undef fail
 
+#include "tests/unit/said.h"  /* after cmocka */
+
 static char dir[] = "/tmp/ttt-base.XXXXXX";
-static char said[1 << 16];
 
 static void put(const char *name, const char *text)
 {
@@ -30,17 +31,10 @@ static void put(const char *name, const char *text)
 static int read_file(struct conf *c, const char *name, char *set)
 {
     char *path = mem_format("%s/%s", dir, name);
-    FILE *file = tmpfile();
-    const int keep = dup(2);
 
-    assert_non_null(file);
-    dup2(fileno(file), 2);
+    hear(1);
     const int rc = conf_read(c, path, &set, set != NULL);
-    dup2(keep, 2);
-    close(keep);
-    rewind(file);
-    said[fread(said, 1, sizeof said - 1, file)] = '\0';
-    fclose(file);
+    hear(0);
     mem_free(path);
     return rc;
 }
