@@ -93,11 +93,15 @@ equal "a run that diverges is not started again" "$(notes nan start restarts)" 0
 
 # --- signals ------------------------------------------------------------------------------------
 long="train.steps=400 log.every_steps=100 checkpoint.every_steps=0 checkpoint.background=true"
+now() { date +%s%3N; }  # milliseconds
+start=$(now)
 # shellcheck disable=SC2086
 launch long -n 2 $long
+took=$(($(now) - start))
 root=$(root_of long)
-awk -v n="$SIGNALS" 'BEGIN { srand(11); split("TERM INT USR1 HUP", s)
-    for (i = 0; i < 4 * n; i++) printf "%.3f %s %.3f\n", 2.2 * rand(), s[1 + int(4 * rand())], 0.5 * rand() }' >"$WORK/times"
+# At moments of a whole run on this machine.  A run that ends before its signal costs a line.
+awk -v n="$SIGNALS" -v took="$took" 'BEGIN { srand(11); split("TERM INT USR1 HUP", s)
+    for (i = 0; i < 40 * n; i++) printf "%.3f %s %.3f\n", 0.001 * took * rand(), s[1 + int(4 * rand())], 0.5 * rand() }' >"$WORK/times"
 sent=0; runs=1; wrong=0; lost=0; other=0
 while [ $sent -lt "$SIGNALS" ] && read -r delay signal more; do
     # shellcheck disable=SC2086
