@@ -1,5 +1,7 @@
 #include "src/kernels/bf16.h"
 
+#include "src/kernels/turn.h"
+
 CLONES
 static void convert(bf16 *restrict to, const real *restrict x, int n, int padded)
 {
@@ -42,24 +44,24 @@ void bf16_panels(bf16 *to, const real *B, int ldb, int K, int N)
     }
 }
 
-/* Up to 64 rows of B, of which n are there, K long: pair k of row i goes to (k, i).  Sixteen
- * pairs of every row at a time, so that what is written stays in the cache. */
+/* Up to 64 rows of B, of which n are there, K long: pair k of row i goes to (k, i).  Sixteen rows
+ * and sixteen pairs at a time, so that whole lines are read and written. */
 CLONES
 static void pair_columns(uint32_t *restrict panel, const real *restrict B, int ldb, int K, int n)
 {
-    enum { PAIRS = BF16_PAIR / 2 };
-    const int inner = bf16_inner(K);
-    for (int k0 = 0; k0 < inner; k0 += BF16_PAIR) {
-        uint32_t *to = panel + (int64_t)k0 / 2 * BF16_PANEL;
-        if (n < BF16_PANEL || k0 + BF16_PAIR > K)
-            memset(to, 0, PAIRS * BF16_PANEL * sizeof *to);
-        for (int i = 0; i < n; i++) {
-            const real *row = B + (int64_t)i * ldb + k0;
-            bf16 pairs[BF16_PAIR] = { 0 };
-            const int left = K - k0 < BF16_PAIR ? K - k0 : BF16_PAIR;
-            for (int k = 0; k < left; k++) pairs[k] = (bf16)bf16_bits(row[k]);
-            for (int k = 0; k < PAIRS; k++)
-                to[k * BF16_PANEL + i] = pairs[2 * k] | (uint32_t)pairs[2 * k + 1] << 16;
+    for (int k0 = 0; k0 < K; k0 += BF16_PAIR) {
+        const int left = K - k0 < BF16_PAIR ? K - k0 : BF16_PAIR;
+        for (int i0 = 0; i0 < BF16_PANEL; i0 += TURN_SIDE) {
+            turn_row r[TURN_SIDE] = { 0 };
+            for (int i = 0; i < TURN_SIDE && i0 + i < n; i++) {
+                const real *row = B + (int64_t)(i0 + i) * ldb + k0;
+                bf16 pairs[BF16_PAIR] = { 0 };
+                for (int k = 0; k < left; k++) pairs[k] = (bf16)bf16_bits(row[k]);
+                memcpy(&r[i], pairs, sizeof r[i]);
+            }
+            turn_block(r);
+            for (int k = 0; k < TURN_SIDE; k++)
+                memcpy(panel + (int64_t)(k0 / 2 + k) * BF16_PANEL + i0, &r[k], sizeof r[k]);
         }
     }
 }
@@ -76,16 +78,37 @@ void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N)
     }
 }
 
-void bf16_strips(bf16 *to, const real *dY, int ldy, int K, int N)
+/* Rows [k0, k0 + 32) of x, of which `rows` are there, as 32 elements of each of n <= 16 columns. */
+CLONES
+static void turn_pairs(bf16 *restrict to, int64_t ld, const real *restrict x, int ldx, int rows,
+                       int n)
 {
-    const int strips = (N + BF16_STRIP - 1) / BF16_STRIP, inner = bf16_inner(K);
+    turn_row r[TURN_SIDE] = { 0 };
+    for (int i = 0; 2 * i < rows; i++) {
+        const real *a = x + (int64_t)2 * i * ldx, *b = a + ldx;
+        uint32_t pairs[TURN_SIDE] = { 0 };
+        if (n == TURN_SIDE && 2 * i + 1 < rows)
+            for (int k = 0; k < TURN_SIDE; k++) pairs[k] = bf16_bits(a[k]) | bf16_bits(b[k]) << 16;
+        else
+            for (int k = 0; k < n; k++)
+                pairs[k] = bf16_bits(a[k]) | (2 * i + 1 < rows ? bf16_bits(b[k]) << 16 : 0);
+        memcpy(&r[i], pairs, sizeof r[i]);
+    }
+    turn_block(r);
+    for (int k = 0; k < n; k++) memcpy(to + k * ld, &r[k], sizeof r[k]);
+}
+
+void bf16_turned(bf16 *to, const real *x, int ldx, int K, int N)
+{
+    enum { ROWS = 4 * BF16_PAIR };  /* of x at a time, so that a line is read for a line written */
+    const int64_t ld = bf16_inner(K);
 
     #pragma omp parallel for schedule(static)
-    for (int k = 0; k < inner; k++)
-        for (int s = 0; s < strips; s++) {
-            bf16 *row = to + ((int64_t)s * inner + k) * BF16_STRIP;
-            const int n0 = s * BF16_STRIP, n = N - n0 < BF16_STRIP ? N - n0 : BF16_STRIP;
-            if (k < K) convert(row, dY + (int64_t)k * ldy + n0, n, BF16_STRIP);
-            else memset(row, 0, BF16_STRIP * sizeof *row);
-        }
+    for (int first = 0; first < K; first += ROWS)
+        for (int n = 0; n < N; n += TURN_SIDE)
+            for (int k = first; k < K && k < first + ROWS; k += BF16_PAIR)
+                turn_pairs(to + n * ld + k, ld, x + (int64_t)k * ldx + n, ldx,
+                           K - k < BF16_PAIR ? K - k : BF16_PAIR,
+                           N - n < TURN_SIDE ? N - n : TURN_SIDE);
+    memset(to + N * ld, 0, (size_t)(BF16_ROOM * ld) * sizeof *to);
 }

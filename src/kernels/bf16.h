@@ -7,12 +7,9 @@
  *
  *                 [N/64][K/2][64][2]     K padded to 32, N to 64, with zeros
  *
- *     strips  first operand, transposed, of dW = dY' X: dY (K,N) in strips of 128 columns
- *
- *                 [N/128][K][128]        K padded to 32, N to 128, with zeros
- *
- * Panels are what the instructions want (two products and two sums for each pair) and what oneDNN
- * calls BA16a64b2a; it transposes a strip itself, but only if nothing lies between.  Rounding is to nearest, ties to even; NaN stays NaN.
+ * The first operand of dW = dY' X is dY', rows made of columns (bf16_turned).  Panels are what the
+ * instructions want (two products and two sums for each pair), and what oneDNN calls BA16a64b2a.
+ * Rounding is to nearest, ties to even; NaN stays NaN.
  */
 #ifndef BF16_H
 #define BF16_H
@@ -26,7 +23,6 @@ typedef uint16_t bf16;
 
 #define BF16_PAIR  32  /* inner lengths are padded to this */
 #define BF16_PANEL 64
-#define BF16_STRIP 128
 #define BF16_ROOM  64  /* rows behind the last */
 
 static inline int bf16_inner(int K) { return (K + BF16_PAIR - 1) / BF16_PAIR * BF16_PAIR; }
@@ -37,11 +33,6 @@ static inline int64_t bf16_rows_size(int64_t N, int K) { return (N + BF16_ROOM) 
 static inline int64_t bf16_panels_size(int K, int N)
 {
     return (int64_t)bf16_inner(K) * bf16_columns(N);
-}
-
-static inline int64_t bf16_strips_size(int K, int N)
-{
-    return (int64_t)bf16_inner(K) * ((N + BF16_STRIP - 1) / BF16_STRIP * BF16_STRIP);
 }
 
 /* Written so that loops over it vectorise. */
@@ -78,7 +69,7 @@ void bf16_rows(bf16 *to, const real *x, int ldx, int N, int K);
 void bf16_panels(bf16 *to, const real *B, int ldb, int K, int N);
 void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N);
 
-/* Strips of dY (K,N).  Local; threads inside. */
-void bf16_strips(bf16 *to, const real *dY, int ldy, int K, int N);
+/* Rows (N,K) from x' with x (K,N).  Local; threads inside. */
+void bf16_turned(bf16 *to, const real *x, int ldx, int K, int N);
 
 #endif

@@ -1,5 +1,6 @@
 #include "src/kernels/gemm_bf16.h"
 
+#include <libxsmm.h>
 #include <oneapi/dnnl/dnnl.h>
 
 #include <omp.h>
@@ -13,9 +14,7 @@
 #define CALL_ROWS 64   /* of every call, filled up at a unit's end: the library chooses blocks, and
                         * with them the rounding, by the number of rows */
 
-/* One tile's shape: first operand (M,K) or, ta, (K,M); result (M,N).  All dense, because oneDNN is
- * fast for no other. */
-struct shape { int M, N, K, ta; };
+#define CALL_INNER 2048  /* longer sums are cut here, so that a call's operands stay in the cache */
 
 int gemm_bf16_native(void)
 {
@@ -26,7 +25,47 @@ int gemm_bf16_native(void)
 #endif
 }
 
-/* --- by oneDNN -------------------------------------------------------------- */
+/* --- by libxsmm, with AVX512_BF16 --------------------------------------------- *
+ *
+ * Every result is one sum in the order of k, wherever it stands in a call.  Of C a call reads and
+ * writes what it has to, at any distance between rows. */
+
+/* Code for CALL_ROWS rows and a panel, remembered by each thread. */
+struct code { int K, lda, ldc, add; libxsmm_bsmmfunction f; };
+#define CODES 64
+
+static libxsmm_bsmmfunction code_for(int K, int lda, int ldc, int add)
+{
+    static _Thread_local struct code table[CODES];
+    const unsigned hash = (unsigned)K * 3u + (unsigned)lda * 7u + (unsigned)ldc * 5u + (unsigned)add;
+    struct code *e = &table[(hash ^ hash >> 6) % CODES];
+    if (e->f && e->K == K && e->lda == lda && e->ldc == ldc && e->add == add) return e->f;
+
+    /* libxsmm counts columns first: its C' = B' A' is our C = A B. */
+    const libxsmm_blasint ldb = BF16_PANEL, ld_a = lda, ld_c = ldc;
+    const float alpha = 1, beta = (float)add;
+    const int flags = LIBXSMM_GEMM_FLAG_VNNI_A, prefetch = 0;
+    *e = (struct code){ K, lda, ldc, add,
+                        libxsmm_bsmmdispatch(BF16_PANEL, CALL_ROWS, K, &ldb, &ld_a, &ld_c, &alpha,
+                                             &beta, &flags, &prefetch) };
+    check(e->f);
+    return e->f;
+}
+
+/* C (CALL_ROWS,64) =|+= A times K rows of a panel. */
+static void panel_product(real *C, int ldc, const bf16 *A, int lda, const bf16 *B, int K, int add)
+{
+    for (int k = 0, n; k < K; k += n, add = 1) {
+        n = K - k < CALL_INNER ? K - k : CALL_INNER;
+        code_for(n, lda, ldc, add)(B + (int64_t)k * BF16_PANEL, A + k, (float *)(void *)C);
+    }
+}
+
+/* --- by oneDNN, with AMX -------------------------------------------------------- *
+ *
+ * Everything is dense, because it is fast for nothing else. */
+
+struct shape { int M, N, K; };  /* A (M,K), B (K,N) */
 
 /* Each thread has its own primitives: oneDNN's own cache costs more than a small tile. */
 struct made { struct shape shape; dnnl_primitive_t run; dnnl_memory_t a, b, c; int slow; };
@@ -60,7 +99,7 @@ static int make(struct made *e, const struct shape *s)
     dnnl_memory_desc_t da, db, dc;
     dnnl_matmul_desc_t op;
     dnnl_primitive_desc_t pd = NULL;
-    int good = dnnl_memory_desc_init_by_tag(&da, 2, a, dnnl_bf16, s->ta ? dnnl_ba : dnnl_ab) ==
+    int good = dnnl_memory_desc_init_by_tag(&da, 2, a, dnnl_bf16, dnnl_ab) ==
                    dnnl_success &&
                dnnl_memory_desc_init_by_tag(&db, 2, b, dnnl_bf16, dnnl_BA16a64b2a) ==
                    dnnl_success &&
@@ -79,7 +118,7 @@ static int make(struct made *e, const struct shape *s)
 
 static struct made *find(const struct shape *s)
 {
-    const unsigned hash = (unsigned)s->N * 7u + (unsigned)s->K * 3u + (unsigned)s->ta;
+    const unsigned hash = (unsigned)s->N * 7u + (unsigned)s->K * 3u;
     struct made *e = &table[(hash ^ hash >> 7) % MADE];
     if (e->run && !memcmp(&e->shape, s, sizeof *s)) return e;
 
@@ -116,8 +155,7 @@ static void widened(const struct shape *s, real *C, const bf16 *A, const bf16 *B
 
     for (int m = 0; m < s->M; m++)
         for (int k = 0; k < s->K; k++)
-            a[(int64_t)m * s->K + k] =
-                (real)bf16_value(s->ta ? A[(int64_t)k * s->M + m] : A[(int64_t)m * s->K + k]);
+            a[(int64_t)m * s->K + k] = (real)bf16_value(A[(int64_t)m * s->K + k]);
     for (int k = 0; k < s->K; k++)
         for (int n = 0; n < s->N; n++)
             b[(int64_t)k * s->N + n] =
@@ -127,7 +165,7 @@ static void widened(const struct shape *s, real *C, const bf16 *A, const bf16 *B
     mem_free(a);
 }
 
-static void tile(const struct shape *s, real *C, const bf16 *A, const bf16 *B)
+static void dense(const struct shape *s, real *C, const bf16 *A, const bf16 *B)
 {
     struct made *e = gemm_bf16_native() ? find(s) : NULL;
     if (e && !e->slow) native(e, C, A, B);
@@ -143,50 +181,85 @@ static void put(real *restrict y, const real *restrict x, int n, int add)
     else for (int i = 0; i < n; i++) y[i] = x[i];
 }
 
-/* n <= TILE_ROWS rows, m <= TILE_COLS columns.  each: columns of a call; B: their panels are so
- * many elements apart. */
-static void block(struct shape s, real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m,
-                  int64_t apart, int each, int add)
+/* Panels of the second operand: elements from one to the next, and if they hold no other rows. */
+struct panels { int64_t apart; int whole; };
+
+/* n <= TILE_ROWS rows, m <= TILE_COLS columns. */
+static void by_dense_calls(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m, int K,
+                           struct panels p, int add)
 {
     _Alignas(ALIGN_BYTES) real rows[CALL_ROWS * TILE_COLS];
+    const int each = p.whole ? TILE_COLS : BF16_PANEL;
 
-    s.M = CALL_ROWS;
     for (int j = 0; j < m; j += each) {
         const int wide = m - j < each ? m - j : each;
-        s.N = bf16_columns(wide);
+        const struct shape s = { CALL_ROWS, bf16_columns(wide), K };
         for (int i = 0; i < n; i++) {
             if (i % CALL_ROWS == 0)
-                tile(&s, rows, A + (int64_t)i * s.K, B + j / BF16_PANEL * apart);
+                dense(&s, rows, A + (int64_t)i * K, B + j / BF16_PANEL * p.apart);
             put(C + (int64_t)i * ldc + j, rows + i % CALL_ROWS * s.N, wide, add);
         }
     }
+}
+
+/* The same; what sticks out of C goes to a block of its own. */
+static void by_panels(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m, int K,
+                      struct panels p, int add)
+{
+    for (int j = 0; j < m; j += BF16_PANEL)
+        for (int i = 0; i < n; i += CALL_ROWS) {
+            const int high = n - i < CALL_ROWS ? n - i : CALL_ROWS;
+            const int wide = m - j < BF16_PANEL ? m - j : BF16_PANEL;
+            real *c = C + (int64_t)i * ldc + j;
+            const bf16 *a = A + (int64_t)i * K, *b = B + j / BF16_PANEL * p.apart;
+            if (high == CALL_ROWS && wide == BF16_PANEL) {
+                panel_product(c, ldc, a, K, b, K, add);
+                continue;
+            }
+            _Alignas(ALIGN_BYTES) real own[CALL_ROWS * BF16_PANEL] = { 0 };
+            for (int k = 0; add && k < high; k++)
+                put(own + k * BF16_PANEL, c + (int64_t)k * ldc, wide, 0);
+            panel_product(own, BF16_PANEL, a, K, b, K, add);
+            for (int k = 0; k < high; k++)
+                put(c + (int64_t)k * ldc, own + k * BF16_PANEL, wide, 0);
+        }
+}
+
+static void block(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m, int K,
+                  struct panels p, int add)
+{
+    if (gemm_bf16_native() && isa_best() < ISA_AMX) by_panels(C, ldc, A, B, n, m, K, p, add);
+    else by_dense_calls(C, ldc, A, B, n, m, K, p, add);
 }
 
 void gemm_bf16(real *C, int ldc, const bf16 *X, const bf16 *B, int N, int M, int K, int k0,
                int K_all, enum gemm_c how)
 {
     const int rows = (N + TILE_ROWS - 1) / TILE_ROWS, cols = (M + TILE_COLS - 1) / TILE_COLS;
-    const int inner = bf16_inner(K), whole = inner == bf16_inner(K_all);
-    const int64_t apart = (int64_t)bf16_inner(K_all) * BF16_PANEL;
-    const struct shape s = { .K = inner };
+    const int inner = bf16_inner(K);
+    const struct panels p = { (int64_t)bf16_inner(K_all) * BF16_PANEL,
+                              inner == bf16_inner(K_all) };
 
-    check(k0 % BF16_PAIR == 0 && k0 + K <= K_all && (whole || K % BF16_PAIR == 0));
+    check(k0 % BF16_PAIR == 0 && k0 + K <= K_all && (p.whole || K % BF16_PAIR == 0));
     #pragma omp parallel for schedule(dynamic) collapse(2)
     for (int c = 0; c < cols; c++)
         for (int r = 0; r < rows; r++) {
             const int n0 = r * TILE_ROWS, m0 = c * TILE_COLS;
             const int n = N - n0 < TILE_ROWS ? N - n0 : TILE_ROWS;
             const int m = M - m0 < TILE_COLS ? M - m0 : TILE_COLS;
-            block(s, C + (int64_t)n0 * ldc + m0, ldc, X + (int64_t)n0 * inner,
-                  B + m0 / BF16_PANEL * apart + (int64_t)k0 * BF16_PANEL, n, m, apart,
-                  whole ? TILE_COLS : BF16_PANEL, how == GEMM_ADD);
+            block(C + (int64_t)n0 * ldc + m0, ldc, X + (int64_t)n0 * inner,
+                  B + m0 / BF16_PANEL * p.apart + (int64_t)k0 * BF16_PANEL, n, m, inner, p,
+                  how == GEMM_ADD);
         }
 }
 
-void gemm_bf16_tile_tn(real *C, const bf16 *strip, const bf16 *X, int n0, int n, int K)
+void gemm_bf16_tile(real *C, int ldc, const bf16 *X, const bf16 *B, int n, int m, int K,
+                    enum gemm_c how)
 {
-    const struct shape s = { .M = BF16_STRIP, .N = bf16_columns(n), .K = bf16_inner(K), .ta = 1 };
-    tile(&s, C, strip, X + (int64_t)n0 * s.K);
+    const int inner = bf16_inner(K);
+    check(n <= TILE_ROWS && m <= TILE_COLS);
+    block(C, ldc, X, B, n, m, inner, (struct panels){ (int64_t)inner * BF16_PANEL, 1 },
+          how == GEMM_ADD);
 }
 
 /* A panel's columns in 64 sums, in the order of k. */

@@ -2,9 +2,9 @@
  *
  * As in gemm.h: tiles of fixed size, each a single-threaded call, so that neither the number of
  * threads nor what a unit is computed with changes a bit; a row's result does not depend on the
- * number of rows.  A tile is a oneDNN matmul, which uses AMX or AVX512_BF16; where the processor
- * has neither, operands are widened again and an ordinary product is taken: the same mathematics,
- * no faster than fp32.
+ * number of rows.  With AMX a tile is made by oneDNN, with AVX512_BF16 by libxsmm, which is faster
+ * there because it needs no dense result; where the processor has neither, operands are widened
+ * again and an ordinary product is taken: the same mathematics, no faster than fp32.
  */
 #ifndef GEMM_BF16_H
 #define GEMM_BF16_H
@@ -21,9 +21,10 @@ void gemm_bf16(real *C, int ldc, const bf16 *X, const bf16 *B, int N, int M, int
 /* y (M) = x B, x (K) in full precision: bound by reading B.  Threads inside. */
 void gemm_bf16_row(real *y, const real *x, const bf16 *B, int M, int K);
 
-/* A tile of dW = dY' X, for callers that bring their own threads: C (128, bf16_columns(n)) = one
- * of dY's strips (K,128) times columns [n0, n0 + n) of X panels (K, .).  n0 is a multiple of 64. */
-void gemm_bf16_tile_tn(real *C, const bf16 *strip, const bf16 *X, int n0, int n, int K);
+/* One tile's work, for callers that bring their own threads: C (n,m) =|+= X (n,K) B, of at most 256
+ * rows and columns; B panels (K,m). */
+void gemm_bf16_tile(real *C, int ldc, const bf16 *X, const bf16 *B, int n, int m, int K,
+                    enum gemm_c how);
 
 /* Does the processor multiply bf16 itself? */
 int gemm_bf16_native(void);

@@ -5,6 +5,7 @@
 #include <libxsmm.h>
 
 #include "src/kernels/isa.h"
+#include "src/kernels/turn.h"
 
 #ifdef TTT_F64
 typedef libxsmm_dmmfunction kernel;
@@ -95,7 +96,7 @@ void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s)
     else smm_block_ref(C, A, B, s);
 }
 
-#define SIDE 16
+#define SIDE TURN_SIDE
 
 #ifdef TTT_F64
 
@@ -108,24 +109,12 @@ static void transpose_block(real *restrict B, int ldb, const real *restrict A, i
 
 #else
 
-typedef float row16 __attribute__((vector_size(SIDE * sizeof(float))));
-
-/* Four times, row i and row i + 8 become rows 2i and 2i + 1, their elements alternating: every time
- * the highest bit of an element's row becomes the lowest of its column, and the other way round. */
 CLONES
 static void transpose_block(real *restrict B, int ldb, const real *restrict A, int lda)
 {
-    row16 r[SIDE], s[SIDE];
+    turn_row r[SIDE];
     for (int m = 0; m < SIDE; m++) memcpy(&r[m], A + m * lda, sizeof r[m]);
-    for (int pass = 0; pass < 4; pass++) {
-        for (int i = 0; i < SIDE / 2; i++) {
-            s[2 * i] = __builtin_shufflevector(r[i], r[i + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20,
-                                               5, 21, 6, 22, 7, 23);
-            s[2 * i + 1] = __builtin_shufflevector(r[i], r[i + 8], 8, 24, 9, 25, 10, 26, 11, 27,
-                                                   12, 28, 13, 29, 14, 30, 15, 31);
-        }
-        memcpy(r, s, sizeof r);
-    }
+    turn_block(r);
     for (int n = 0; n < SIDE; n++) memcpy(B + n * ldb, &r[n], sizeof r[n]);
 }
 

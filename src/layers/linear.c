@@ -59,9 +59,9 @@ static void backward_half(const struct layer_call *c, int k, int row, real *dx, 
     gemm_bf16(dx, C, h->rows, half_of(c, k, row, M)->backward, N, C, M, row, rows, how);
     poke();
     for (int b = 0; b < c->B; b++) {
-        bf16_strips(h->strips, dy + (int64_t)b * c->T * M, M, c->T, M);
+        bf16_turned(h->turned, dy + (int64_t)b * c->T * M, M, c->T, M);
         bf16_panels(h->panels, x + (int64_t)b * c->T * C, C, c->T, C);
-        grad_add_tn_bf16(c->grad, call_at(c, k) + (int64_t)row * C, h->strips, h->panels, M, C,
+        grad_add_tn_bf16(c->grad, call_at(c, k) + (int64_t)row * C, h->turned, h->panels, M, C,
                          c->T);
     }
 }

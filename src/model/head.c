@@ -6,7 +6,7 @@
 
 static int chunk(int left) { return left <= HEAD_ROWS + 1 ? left : HEAD_ROWS; }
 
-/* In bf16: rows of x or of the logits' gradient, its strips, panels of x. */
+/* In bf16: rows of x or of the logits' gradient, these turned, panels of x. */
 static void lay_out_half(struct half_work *w, struct arena *a, const struct dims *d, int rows,
                          int way_back)
 {
@@ -14,7 +14,7 @@ static void lay_out_half(struct half_work *w, struct arena *a, const struct dims
     *w = (struct half_work){ .rows = NULL };
     w->rows = arena_bytes(a, bf16_rows_size(rows, way_back && d->V > d->C ? d->V : d->C) * size);
     if (!way_back) return;
-    w->strips = arena_bytes(a, bf16_strips_size(rows, d->V) * size);
+    w->turned = arena_bytes(a, bf16_rows_size(d->V, rows) * size);
     w->panels = arena_bytes(a, bf16_panels_size(rows, d->C) * size);
 }
 
@@ -46,9 +46,9 @@ static void way_back(struct head_work *w, struct grad *g, const struct model *m,
     struct half_work *h = &w->half;
     bf16_rows(h->rows, w->logits, V, n, V);
     gemm_bf16(dx, C, h->rows, m->half->w[m->i_head].backward, n, C, V, 0, V, GEMM_SET);
-    bf16_strips(h->strips, w->logits, V, n, V);
+    bf16_turned(h->turned, w->logits, V, n, V);
     bf16_panels(h->panels, x, C, n, C);
-    grad_add_tn_bf16(g, at, h->strips, h->panels, V, C, n);
+    grad_add_tn_bf16(g, at, h->turned, h->panels, V, C, n);
 }
 
 double head_unit(struct head_work *w, struct grad *g, const struct head_unit *u)

@@ -12,7 +12,9 @@
  * until it is added.  The sizes are part of the result, not of the machine. */
 #define TILE_M 192
 #define TILE_N 192
+#define TILE_M_BF16 128
 #define TILE_N_BF16 256
+#define SIDE_BF16 64
 #define BLOCK 4096  /* elements that are converted at once */
 
 /* Tiles of all parameters. */
@@ -145,25 +147,44 @@ void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const r
     }
 }
 
+/* A block of rows and columns whose operands stay in the cache, in tiles whose result does. */
+static void add_block_bf16(struct grad *g, int64_t at, const bf16 *A, const bf16 *B, int m, int n,
+                           int N, int K)
+{
+    const int inner = bf16_inner(K);
+
+    for (int n0 = 0; n0 < n; n0 += SIDE_BF16)
+        for (int m0 = 0; m0 < m; m0 += SIDE_BF16) {
+            _Alignas(ALIGN_BYTES) real tile[SIDE_BF16 * SIDE_BF16];
+            const int high = m - m0 < SIDE_BF16 ? m - m0 : SIDE_BF16;
+            const int wide = n - n0 < SIDE_BF16 ? n - n0 : SIDE_BF16;
+            const bf16 *a = A + (int64_t)m0 * inner, *b = B + (int64_t)n0 * inner;
+            const int64_t to = at + (int64_t)m0 * N + n0;
+            if (g->mode == REDUCE_FAST) {
+                gemm_bf16_tile(g->floats + to, N, a, b, high, wide, K, GEMM_ADD);
+                continue;
+            }
+            gemm_bf16_tile(tile, SIDE_BF16, a, b, high, wide, K, GEMM_SET);
+            for (int i = 0; i < high; i++)
+                grad_add(g, to + (int64_t)i * N, tile + i * SIDE_BF16, wide);
+        }
+}
+
 void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 *B, int M, int N,
                       int K)
 {
-    const int strips = (M + BF16_STRIP - 1) / BF16_STRIP;
+    const int rows = (M + TILE_M_BF16 - 1) / TILE_M_BF16;
     const int cols = (N + TILE_N_BF16 - 1) / TILE_N_BF16;
 
     #pragma omp parallel for schedule(dynamic) collapse(2)
-    for (int r = 0; r < strips; r++) {
+    for (int r = 0; r < rows; r++)
         for (int c = 0; c < cols; c++) {
-            _Alignas(ALIGN_BYTES) real tile[BF16_STRIP * TILE_N_BF16];
-            const int m0 = r * BF16_STRIP, n0 = c * TILE_N_BF16;
-            const int m = M - m0 < BF16_STRIP ? M - m0 : BF16_STRIP;
-            const int n = N - n0 < TILE_N_BF16 ? N - n0 : TILE_N_BF16;
-            gemm_bf16_tile_tn(tile, A + (int64_t)m0 * bf16_inner(K), B, n0, n, K);
-            for (int i = 0; i < m; i++)
-                grad_add(g, offset + (int64_t)(m0 + i) * N + n0,
-                         tile + (int64_t)i * bf16_columns(n), n);
+            const int m0 = r * TILE_M_BF16, n0 = c * TILE_N_BF16;
+            add_block_bf16(g, offset + (int64_t)m0 * N + n0, A + (int64_t)m0 * bf16_inner(K),
+                           B + (int64_t)n0 * bf16_inner(K),
+                           M - m0 < TILE_M_BF16 ? M - m0 : TILE_M_BF16,
+                           N - n0 < TILE_N_BF16 ? N - n0 : TILE_N_BF16, N, K);
         }
-    }
 }
 
 CLONES

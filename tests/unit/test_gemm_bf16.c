@@ -4,9 +4,11 @@
 
 #include "src/kernels/gemm_bf16.h"
 
-/* What x becomes, by its definition: the nearer neighbour of 8 bits, the even one of two. */
+/* What x becomes, by its definition: of the float it is, the nearer neighbour of 8 bits, the even
+ * one of two. */
 static double rounded(double x)
 {
+    x = (double)(float)x;
     if (x == 0 || !isfinite(x)) return x;
     int e;
     frexp(x, &e);
@@ -21,7 +23,7 @@ static void rounds_to_nearest(void **state)
         assert_true((double)bf16_value((bf16)bf16_bits((real)ties[i])) == rounded(ties[i]));
     real *x = noise(10000, 1);
     for (int i = 0; i < 10000; i++)
-        assert_true((double)bf16_value((bf16)bf16_bits(x[i])) == rounded((double)(float)x[i]));
+        assert_true((double)bf16_value((bf16)bf16_bits(x[i])) == rounded((double)x[i]));
     assert_true(isnan(bf16_value((bf16)bf16_bits((real)NAN))));
     assert_true(isinf(bf16_value((bf16)bf16_bits((real)INFINITY))));
     uint32_t all = 0x7fffffff;  /* a NaN that plain rounding would carry into -0 */
@@ -93,7 +95,7 @@ static void products(void **state)
     (void)state;
     static const struct { int N, M, K; } s[] = {
         { 1, 1, 1 }, { 7, 67, 5 }, { 67, 7, 1 }, { 14, 300, 67 },
-        { 520, 17, 33 }, { 3, 1, 400 }, { 256, 256, 64 },
+        { 520, 17, 33 }, { 3, 1, 400 }, { 256, 256, 64 }, { 65, 130, 4200 },
     };
     for (size_t i = 0; i < sizeof s / sizeof *s; i++) {
         const int N = s[i].N, M = s[i].M, K = s[i].K, ldc = M + 2;
@@ -138,27 +140,33 @@ static void part_of_panels(void **state)
 static void weight_gradients(void **state)
 {
     (void)state;
-    enum { K = 77, M = 165, N = 200 };
-    real *dy = noise(K * M, 1), *x = noise(K * N, 2), *C = zeros(M * N), *dyT = zeros(K * M);
-    bf16 *dY = hold(bf16_strips_size(K, M), sizeof *dY), *X = hold(bf16_panels_size(K, N), 2);
-    memset(dY, 0xff, (size_t)bf16_strips_size(K, M) * sizeof *dY);
-    bf16_strips(dY, dy, M, K, M);
-    bf16_panels(X, x, N, K, N);
-    for (int k = 0; k < K; k++)
-        for (int m = 0; m < M; m++) dyT[m * K + k] = dy[k * M + m];
-    for (int m0 = 0; m0 < M; m0 += 128)
-        for (int n0 = 0; n0 < N; n0 += 128) {
-            const int m = M - m0 < 128 ? M - m0 : 128, n = N - n0 < 128 ? N - n0 : 128;
-            real *tile = zeros(128 * 128);
-            gemm_bf16_tile_tn(tile, dY + (int64_t)m0 * bf16_inner(K), X, n0, n, K);
-            for (int i = 0; i < 128; i++)
-                for (int j = 0; j < n; j++) {
-                    if (i < m) C[(m0 + i) * N + n0 + j] = tile[i * bf16_columns(n) + j];
-                    else assert_true(tile[i * bf16_columns(n) + j] == 0);
-                }
+    static const struct { int K, M, N; } s[] = { { 77, 165, 200 }, { 1, 1, 1 }, { 160, 64, 320 } };
+    enum { SIDE = 128 };
+    for (size_t i = 0; i < sizeof s / sizeof *s; i++) {
+        const int K = s[i].K, M = s[i].M, N = s[i].N, inner = bf16_inner(K);
+        real *dy = noise(K * M, 1), *x = noise(K * N, 2), *C = zeros(M * N), *dyT = zeros(K * M);
+        bf16 *dY = hold(bf16_rows_size(M, K), sizeof *dY), *X = hold(bf16_panels_size(K, N), 2);
+        memset(dY, 0xff, (size_t)bf16_rows_size(M, K) * sizeof *dY);
+        bf16_turned(dY, dy, M, K, M);
+        bf16_panels(X, x, N, K, N);
+        for (int k = 0; k < K; k++)
+            for (int m = 0; m < M; m++) dyT[m * K + k] = dy[k * M + m];
+        for (int64_t j = 0; j < bf16_rows_size(M, K); j++) {
+            const int m = (int)(j / inner), k = (int)(j % inner);
+            assert_true((double)bf16_value(dY[j]) ==
+                        (m < M && k < K ? rounded((double)dyT[m * K + k]) : 0));
         }
-    assert_product(C, N, NULL, dyT, x, M, N, K);
-    release();
+        for (int pass = 0; pass < 2; pass++) {
+            real *add = pass ? copy(C, M * N) : NULL;
+            for (int m0 = 0; m0 < M; m0 += SIDE)
+                for (int n0 = 0; n0 < N; n0 += SIDE)
+                    gemm_bf16_tile(C + m0 * N + n0, N, dY + (int64_t)m0 * inner,
+                                   X + (int64_t)n0 * inner, M - m0 < SIDE ? M - m0 : SIDE,
+                                   N - n0 < SIDE ? N - n0 : SIDE, K, pass ? GEMM_ADD : GEMM_SET);
+            assert_product(C, N, add, dyT, x, M, N, K);
+        }
+        release();
+    }
 }
 
 /* A unit's rows have the same bits alone and among others, a row alone and in a tile, for 1, 2
