@@ -220,6 +220,7 @@ void reducer_begin(struct reducer *r, int bucket)
     int each;
 
     check(b->axis && !b->round);
+    grad_end(r->grad, b->begin, b->end);
     if (b->axis->size == 1) return;
     if (b->axis == &r->g->replica) r->order = (r->order * (r->buckets + 1) + bucket + 1) % ORDERS;
     sums_at(r, 0, &type);

@@ -340,4 +340,5 @@ void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,
         poke();
     }
     poke_hook(NULL, NULL);
+    if (g) grad_end(g, 0, g->table->total);
 }

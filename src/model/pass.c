@@ -70,4 +70,5 @@ void pass_run(struct pass *p, struct grad *g, struct pass_sums *sums, const int3
         stage_embed_backward(st, 0, u, g);
     }
     for (int l = L - 1; l >= 0; l--) stage_start_backward(st, 0, l, g);
+    grad_end(g, 0, g->table->total);
 }

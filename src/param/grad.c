@@ -7,6 +7,7 @@
 #include "src/base/status.h"
 #include "src/base/tiling.h"
 #include "src/kernels/gemm_bf16.h"
+#include "src/kernels/vecmath.h"
 
 /* A weight gradient is made tile by tile: the product of a tile stays in cache
  * until it is added.  The sizes are part of the result, not of the machine. */
@@ -16,6 +17,7 @@
 #define TILE_N_BF16 256
 #define SIDE_BF16 64
 #define BLOCK 4096  /* elements that are converted at once */
+#define FRESH 4096  /* elements of a matrix whose sums are not set to zero at the start */
 
 /* Tiles of all parameters. */
 static struct span *make_tiles(const struct param_table *t, int64_t *count)
@@ -44,6 +46,7 @@ void grad_init(struct grad *g, const struct param_table *t, enum reduction mode)
     if (mode == REDUCE_EXACT) g->fixed = mem_new(t->total, sizeof *g->fixed, "exact gradients");
     else g->floats = mem_new(t->total, sizeof *g->floats, "gradients");
     g->tiles = make_tiles(t, &g->n_tiles);
+    g->fresh = mem_new(t->count, sizeof *g->fresh, "parameters");
     grad_hold(g, &(struct span){ 0, t->total }, 1);
 }
 
@@ -59,6 +62,7 @@ void grad_done(struct grad *g)
     mem_free(g->fixed);
     mem_free(g->floats);
     mem_free(g->tiles);
+    mem_free(g->fresh);
     mem_free(g->held);
     *g = (struct grad){ 0 };
 }
@@ -74,27 +78,98 @@ static void zero(struct grad *g, struct span z)
     }
 }
 
+static struct span span_of(const struct param *p)
+{
+    return (struct span){ p->offset, p->offset + p->n };
+}
+
+/* Is parameter i left as it is until something is added?  Only whole ones. */
+static int starts_fresh(const struct param *p, struct span held)
+{
+    return p->ndim == 2 && p->n >= FRESH && p->offset >= held.begin &&
+           p->offset + p->n <= held.end;
+}
+
+static void begin_span(struct grad *g, struct span held)
+{
+    const struct param_table *t = g->table;
+    int64_t from = held.begin;
+
+    if (held.end <= held.begin) return;
+    for (int i = param_at(t, held.begin); i < t->count && t->p[i].offset < held.end; i++) {
+        g->fresh[i] = (char)starts_fresh(&t->p[i], held);
+        if (!g->fresh[i]) continue;
+        g->n_fresh++;
+        zero(g, (struct span){ from, t->p[i].offset });
+        from = t->p[i].offset + t->p[i].n;
+    }
+    zero(g, (struct span){ from, held.end });
+}
+
 void grad_begin(struct grad *g, int64_t units)
 {
     check(units > 0);
-    for (int i = 0; i < g->n_held; i++) zero(g, g->held[i]);
+    memset(g->fresh, 0, (size_t)g->table->count);
+    g->n_fresh = 0;
+    for (int i = 0; i < g->n_held; i++) begin_span(g, g->held[i]);
     g->units = units;
     g->bad = INT64_MAX;
 }
 
-/* sum += round(v * 2^44); returns how many elements were out of range (they
- * add nothing).  Never false for NaN. */
+/* No longer fresh: whoever comes first makes it zero, others wait. */
+static void settle(struct grad *g, int i)
+{
+    if (!__atomic_load_n(&g->fresh[i], __ATOMIC_ACQUIRE)) return;
+    #pragma omp critical(grad_settle)
+    if (g->fresh[i]) {
+        zero(g, span_of(&g->table->p[i]));
+        __atomic_store_n(&g->fresh[i], 0, __ATOMIC_RELEASE);
+        __atomic_sub_fetch(&g->n_fresh, 1, __ATOMIC_RELAXED);
+    }
+}
+
+/* [offset, offset + n) is about to be added to. */
+static void touch(struct grad *g, int64_t offset, int64_t n)
+{
+    const struct param_table *t = g->table;
+    if (!__atomic_load_n(&g->n_fresh, __ATOMIC_RELAXED) || n <= 0) return;
+    for (int i = param_at(t, offset); i < t->count && t->p[i].offset < offset + n; i++) settle(g, i);
+}
+
+/* A contribution to all of [offset, offset + n): may it be stored?  If not, it is to be added. */
+static int takes_all(struct grad *g, int64_t offset, int64_t n)
+{
+    if (!g->n_fresh) return 0;
+    const int i = param_at(g->table, offset);
+    const struct param *p = &g->table->p[i];
+    if (g->fresh[i] && p->offset == offset && p->n == n) {
+        g->fresh[i] = 0;
+        g->n_fresh--;
+        return 1;
+    }
+    touch(g, offset, n);
+    return 0;
+}
+
+void grad_end(struct grad *g, int64_t begin, int64_t end) { touch(g, begin, end - begin); }
+
+/* round(v * 2^44); what is out of range, NaN too, is counted and becomes zero. */
+INLINE int64_t to_fixed(real v, double limit, int64_t *bad)
+{
+    const double x = (double)v;
+    const int good = fabs(x) <= limit;
+    *bad += !good;
+    return (int64_t)__builtin_rint((good ? x : 0.0) * GRAD_SCALE);
+}
+
+/* sum += or, when `set`, = ; returns how many elements were out of range. */
 CLONES
-static int64_t add_fixed(int64_t *sum, const real *v, int64_t n, double limit)
+static int64_t add_fixed(int64_t *restrict sum, const real *restrict v, int64_t n, double limit,
+                         int set)
 {
     int64_t bad = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const double x = (double)v[i];
-        const int good = fabs(x) <= limit;
-        const double y = good ? x : 0.0;
-        sum[i] += (int64_t)__builtin_rint(y * GRAD_SCALE);
-        bad += !good;
-    }
+    if (set) for (int64_t i = 0; i < n; i++) sum[i] = to_fixed(v[i], limit, &bad);
+    else for (int64_t i = 0; i < n; i++) sum[i] += to_fixed(v[i], limit, &bad);
     return bad;
 }
 
@@ -116,8 +191,9 @@ static void note_bad(struct grad *g, int64_t offset)
 
 void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n)
 {
+    touch(g, offset, n);
     if (g->mode == REDUCE_FAST) add_floats(g->floats + offset, v, n);
-    else if (add_fixed(g->fixed + offset, v, n, limit_of(g))) note_bad(g, offset);
+    else if (add_fixed(g->fixed + offset, v, n, limit_of(g), 0)) note_bad(g, offset);
 }
 
 void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const real *B, int ldb,
@@ -125,6 +201,7 @@ void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const r
 {
     const int rows = (M + TILE_M - 1) / TILE_M, cols = (N + TILE_N - 1) / TILE_N;
     const double limit = limit_of(g);
+    const int set = takes_all(g, offset, (int64_t)M * N);
 
     #pragma omp parallel for schedule(dynamic) collapse(2)
     for (int r = 0; r < rows; r++) {
@@ -134,24 +211,28 @@ void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const r
             const int64_t at = offset + (int64_t)m0 * N + n0;
             if (g->mode == REDUCE_FAST) {
                 gemm_tile('T', 'N', g->floats + at, N, A + m0, lda, B + n0, ldb, m, n, K,
-                          GEMM_ADD);
+                          set ? GEMM_SET : GEMM_ADD);
                 continue;
             }
             _Alignas(ALIGN_BYTES) real tile[TILE_M * TILE_N];
             gemm_tile('T', 'N', tile, n, A + m0, lda, B + n0, ldb, m, n, K, GEMM_SET);
             int64_t bad = 0;
             for (int i = 0; i < m; i++)
-                bad += add_fixed(g->fixed + at + (int64_t)i * N, tile + (int64_t)i * n, n, limit);
+                bad += add_fixed(g->fixed + at + (int64_t)i * N, tile + (int64_t)i * n, n, limit,
+                                 set);
             if (bad) note_bad(g, offset);
         }
     }
 }
 
-/* A block of rows and columns whose operands stay in the cache, in tiles whose result does. */
-static void add_block_bf16(struct grad *g, int64_t at, const bf16 *A, const bf16 *B, int m, int n,
-                           int N, int K)
+/* A block of rows and columns whose operands stay in the cache, in tiles whose result does.
+ * returns how many elements were out of range */
+static int64_t add_block_bf16(struct grad *g, int64_t at, const bf16 *A, const bf16 *B, int m,
+                              int n, int N, int K, int set)
 {
     const int inner = bf16_inner(K);
+    const double limit = limit_of(g);
+    int64_t bad = 0;
 
     for (int n0 = 0; n0 < n; n0 += SIDE_BF16)
         for (int m0 = 0; m0 < m; m0 += SIDE_BF16) {
@@ -161,13 +242,15 @@ static void add_block_bf16(struct grad *g, int64_t at, const bf16 *A, const bf16
             const bf16 *a = A + (int64_t)m0 * inner, *b = B + (int64_t)n0 * inner;
             const int64_t to = at + (int64_t)m0 * N + n0;
             if (g->mode == REDUCE_FAST) {
-                gemm_bf16_tile(g->floats + to, N, a, b, high, wide, K, GEMM_ADD);
+                gemm_bf16_tile(g->floats + to, N, a, b, high, wide, K, set ? GEMM_SET : GEMM_ADD);
                 continue;
             }
             gemm_bf16_tile(tile, SIDE_BF16, a, b, high, wide, K, GEMM_SET);
             for (int i = 0; i < high; i++)
-                grad_add(g, to + (int64_t)i * N, tile + i * SIDE_BF16, wide);
+                bad += add_fixed(g->fixed + to + (int64_t)i * N, tile + i * SIDE_BF16, wide, limit,
+                                 set);
         }
+    return bad;
 }
 
 void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 *B, int M, int N,
@@ -175,15 +258,17 @@ void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 
 {
     const int rows = (M + TILE_M_BF16 - 1) / TILE_M_BF16;
     const int cols = (N + TILE_N_BF16 - 1) / TILE_N_BF16;
+    const int set = takes_all(g, offset, (int64_t)M * N);
 
     #pragma omp parallel for schedule(dynamic) collapse(2)
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < cols; c++) {
             const int m0 = r * TILE_M_BF16, n0 = c * TILE_N_BF16;
-            add_block_bf16(g, offset + (int64_t)m0 * N + n0, A + (int64_t)m0 * bf16_inner(K),
-                           B + (int64_t)n0 * bf16_inner(K),
-                           M - m0 < TILE_M_BF16 ? M - m0 : TILE_M_BF16,
-                           N - n0 < TILE_N_BF16 ? N - n0 : TILE_N_BF16, N, K);
+            if (add_block_bf16(g, offset + (int64_t)m0 * N + n0, A + (int64_t)m0 * bf16_inner(K),
+                               B + (int64_t)n0 * bf16_inner(K),
+                               M - m0 < TILE_M_BF16 ? M - m0 : TILE_M_BF16,
+                               N - n0 < TILE_N_BF16 ? N - n0 : TILE_N_BF16, N, K, set))
+                note_bad(g, offset);
         }
 }
 
@@ -201,6 +286,7 @@ static void read_floats(real *out, const real *sum, int64_t n, double factor)
 
 void grad_read(const struct grad *g, real *out, int64_t offset, int64_t n)
 {
+    check(!g->n_fresh);
     if (g->mode == REDUCE_EXACT)
         read_fixed(out, g->fixed + offset, n, 1.0 / GRAD_SCALE / (double)g->units);
     else
@@ -243,6 +329,7 @@ int grad_sumsq_part(const struct grad *g, const struct span *spans, int n, struc
     int64_t hi = 0, lo = 0;
     int bad = 0;
 
+    check(!g->n_fresh);
     #pragma omp parallel for schedule(dynamic, 8) reduction(+ : hi, lo, bad)
     for (int64_t t = 0; t < g->n_tiles; t++) {
         if (!inside(g->tiles[t], spans, n)) continue;

@@ -38,6 +38,9 @@ struct grad {
     int64_t  n_tiles;
     struct span *held;   /* (n_held) what this process adds to, sorted; owned */
     int      n_held;
+    char    *fresh;      /* (table->count) 1: a matrix nothing was added to yet, whose sums are
+                          * those of the step before; owned                   */
+    int      n_fresh;
     int64_t  bad;        /* smallest flat offset of a non-finite contribution,
                           * INT64_MAX if there was none                       */
 };
@@ -49,8 +52,13 @@ void grad_done(struct grad *g);
  * costs no memory.  spans are copied. */
 void grad_hold(struct grad *g, const struct span *spans, int n);
 
-/* Start a step of `units` units: all sums that are held to zero. */
+/* Start a step of `units` units: all sums that are held are zero.  Of a matrix they become so with
+ * its first contribution, which is stored and not added, or at the end. */
 void grad_begin(struct grad *g, int64_t units);
+
+/* Nothing will be added to [begin, end) before it is read: matrices without a contribution become
+ * zero.  pass_run() and step_exec_run() end all. */
+void grad_end(struct grad *g, int64_t begin, int64_t end);
 
 /* sum[offset, offset + n) += v[0, n).  Local; each element is added to by one
  * thread at a time. */

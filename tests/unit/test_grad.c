@@ -164,8 +164,51 @@ static void norm_of_nan_is_not_finite(void **state)
     grad_begin(&g, 1);
     real v[VECTOR] = { (real)NAN };
     grad_add(&g, t.p[1].offset, v, VECTOR);
+    grad_end(&g, 0, t.total);
     assert_false(isfinite(grad_sumsq(&g)));
     grad_done(&g);
+    param_done(&t);
+}
+
+/* Matrices are not set to zero at the start.  Whatever comes first, nothing of the step before is
+ * left: a part added by several threads, part of the rows of a product, nothing at all. */
+static void nothing_is_left_of_the_step_before(void **state)
+{
+    (void)state;
+    enum { ROWS = 8 };
+    struct param_table t;
+    make_table(&t);
+    for (enum reduction mode = REDUCE_EXACT; mode <= REDUCE_FAST; mode++) {
+        struct grad g;
+        real *a = noise(K * M, 1), *b = noise(K * N, 2), *mean = zeros(t.total);
+        real *want = zeros(t.total), *v = noise(M, 3);
+        const int64_t weight = t.p[0].offset, other = t.p[2].offset;
+        grad_init(&g, &t, mode);
+        omp_set_num_threads(3);
+        for (int step = 0; step < 2; step++) {
+            grad_begin(&g, UNITS);
+            for (int u = 0; u < UNITS; u++) add_unit(&g, u);
+        }
+        grad_begin(&g, 1);
+        grad_end(&g, 0, t.total);
+        grad_read(&g, mean, 0, t.total);
+        assert_same(mean, want, t.total);
+
+        add_unit(&g, 0);
+        grad_begin(&g, 1);
+        #pragma omp parallel for schedule(static, 1)
+        for (int i = 0; i < ROWS; i++) grad_add(&g, other + (int64_t)(N - ROWS + i) * M, v, M);
+        grad_add_tn(&g, weight, a, M, b, N, ROWS, N, K);
+        grad_end(&g, 0, t.total);
+        grad_read(&g, mean, 0, t.total);
+        assert_other(mean + weight, want, ROWS * N);
+        assert_same(mean + weight + ROWS * N, want, (M - ROWS) * N);
+        assert_same(mean + other, want, (N - ROWS) * M);
+        for (int i = 0; i < ROWS * M; i++)
+            assert_true(fabs((double)(mean[other + (N - ROWS) * M + i] - v[i % M])) < 1e-6);
+        grad_done(&g);
+        release();
+    }
     param_done(&t);
 }
 
@@ -176,6 +219,7 @@ int main(void)
         cmocka_unit_test(order_changes_no_bit),
         cmocka_unit_test(bad_contributions_are_named),
         cmocka_unit_test(norm_of_nan_is_not_finite),
+        cmocka_unit_test(nothing_is_left_of_the_step_before),
     };
     gemm_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
