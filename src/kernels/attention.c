@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/kernels/attention_parts.h"
+#include "src/kernels/gemm_bf16.h"
 #include "src/kernels/lanes.h"
 #include "src/kernels/smm.h"
 
@@ -57,30 +58,60 @@ static void store(real *restrict o, const real *restrict ot, const real *restric
         for (int f = 0; f < F; f++) o[(int64_t)i * ld + f] = ot[f * BLOCK + i] * part[i];
 }
 
-/* Queries [t, t + BLOCK) of head h. */
-static void forward_block(const struct attention *a, int b, int h, int t)
+/* One block of keys with one of queries, the first of which is token `first`. */
+static void forward_tile(const struct attention *a, const struct local *l, int i, const real *kv,
+                         int64_t j, int64_t first)
+{
+    const int F = a->F;
+    const int64_t tile = (int64_t)i * BLOCK * F;
+    const struct smm_shape values = { F, BLOCK, BLOCK, BLOCK, 2 * F, BLOCK, 1, 1 };
+
+    if (a->half) attention_scores_half(l->s, l->hk, l->hqt + i * attention_half(F), F);
+    else attention_scores(l->s, kv, l->qt + tile, F);
+    if ((j + 1) * BLOCK > first) attention_mask(l->s, first - j * BLOCK);
+    if (soften(l->s, l->m + i * BLOCK, l->l + i * BLOCK, l->shrink))
+        shrink_rows(l->ot + tile, l->shrink, F);
+    if (a->half) {
+        bf16_block_pairs(l->hs, l->s, BLOCK, BLOCK, BLOCK);
+        gemm_bf16_small(l->ot + tile, BLOCK, l->hvt, l->hs, F, BLOCK, BLOCK, GEMM_ADD);
+    } else {
+        smm_block(l->ot + tile, kv + F, l->s, &values);
+    }
+}
+
+/* Blocks [i0, i0 + n) of the queries of head h. */
+static void forward_blocks(const struct attention *a, int b, int h, int i0, int n)
 {
     const struct local l = attention_local(a, 0);
-    const int F = a->F, ld = a->G * a->R * F, n = at_most(a->T - t, BLOCK);
-    const int64_t from = ((int64_t)b * a->T + t) * ld + (int64_t)h * F;
+    const int F = a->F, ld = a->G * a->R * F, t0 = i0 * BLOCK, T = at_most(a->T - t0, n * BLOCK);
+    const int64_t from = ((int64_t)b * a->T + t0) * ld + (int64_t)h * F, tile = (int64_t)BLOCK * F;
     const real *rows = attention_rows(a, b, h / a->R);
-    const struct smm_shape values = { F, BLOCK, BLOCK, BLOCK, 2 * F, BLOCK, 1, 1 };
-    const int64_t first = a->pos + t, last = (first + n - 1) / BLOCK;
+    const int64_t first = a->pos + t0;
 
-    attention_load(l.qt, NULL, a->q + from, n, F, ld, 1 / vsqrt((real)F));
-    memset(l.ot, 0, (size_t)(F * BLOCK) * sizeof *l.ot);
-    for (int i = 0; i < BLOCK; i++) l.m[i] = LOWEST, l.l[i] = 0;
-    for (int64_t j = 0; j <= last; j++) {
-        const real *kv = attention_keys(a, &l, rows, j);
-        attention_scores(l.s, kv, l.qt, F);
-        if ((j + 1) * BLOCK > first) attention_mask(l.s, first - j * BLOCK);
-        if (soften(l.s, l.m, l.l, l.shrink)) shrink_rows(l.ot, l.shrink, F);
-        smm_block(l.ot, kv + F, l.s, &values);
+    for (int i = 0; i < n; i++) {
+        attention_load(l.qt + i * tile, NULL, a->q + from + (int64_t)i * BLOCK * ld,
+                       at_most(T - i * BLOCK, BLOCK), F, ld, 1 / vsqrt((real)F));
+        if (a->half)
+            bf16_block_pairs(l.hqt + i * attention_half(F), l.qt + i * tile, BLOCK, F, BLOCK);
     }
-    store(a->o + from, l.ot, l.l, n, F, ld);
-    for (int i = 0; a->lse && i < n; i++)
-        a->lse[((int64_t)b * a->G * a->R + h) * a->T + t + i] =
-            l.m[i] + (real)log((double)l.l[i]);
+    memset(l.ot, 0, (size_t)(n * tile) * sizeof *l.ot);
+    for (int i = 0; i < n * BLOCK; i++) l.m[i] = LOWEST, l.l[i] = 0;
+    for (int64_t j = 0; j * BLOCK < first + T; j++) {
+        const real *kv = attention_keys(a, &l, rows, j);
+        if (a->half) {
+            bf16_block_rows(l.hk, kv, 2 * F, BLOCK, F);
+            bf16_block_turned(l.hvt, kv + F, 2 * F, BLOCK, F);
+        }
+        for (int i = 0; i < n; i++) {
+            const int64_t here = first + (int64_t)i * BLOCK;
+            if (j * BLOCK < here + at_most(T - i * BLOCK, BLOCK)) forward_tile(a, &l, i, kv, j, here);
+        }
+    }
+    for (int i = 0; i < n; i++)
+        store(a->o + from + (int64_t)i * BLOCK * ld, l.ot + i * tile, l.l + i * BLOCK,
+              at_most(T - i * BLOCK, BLOCK), F, ld);
+    for (int i = 0; a->lse && i < T; i++)
+        a->lse[((int64_t)b * a->G * a->R + h) * a->T + t0 + i] = l.m[i] + (real)log((double)l.l[i]);
 }
 
 /* --- one token -------------------------------------------------------------- */
@@ -145,9 +176,12 @@ static void forward_token(const struct attention *a, int b, int g)
     }
 }
 
+/* Last blocks first, because they see the most. */
 void attention_forward(const struct attention *a)
 {
-    const int blocks = attention_blocks(a->T), heads = a->G * a->R;
+    const int blocks = attention_blocks(a->T), heads = a->B * a->G * a->R;
+    const int each = at_most(heads * blocks / (4 * omp_get_max_threads()) + 1, FORWARD_CHUNK);
+    const int chunks = (blocks + each - 1) / each;
 
     if (a->T == 1) {
         #pragma omp parallel for schedule(dynamic)
@@ -155,8 +189,8 @@ void attention_forward(const struct attention *a)
         return;
     }
     #pragma omp parallel for schedule(dynamic)
-    for (int64_t i = (int64_t)a->B * heads * blocks - 1; i >= 0; i--) {
-        const int64_t bh = i % (a->B * heads);
-        forward_block(a, (int)(bh / heads), (int)(bh % heads), (int)(i / (a->B * heads)) * BLOCK);
+    for (int64_t k = (int64_t)heads * chunks - 1; k >= 0; k--) {
+        const int bh = (int)(k % heads), i0 = (int)(k / heads) * each;
+        forward_blocks(a, bh / (a->G * a->R), bh % (a->G * a->R), i0, at_most(blocks - i0, each));
     }
 }

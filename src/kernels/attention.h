@@ -15,6 +15,9 @@
  *
  * Scores stand with the keys as rows, so that maximum, sum and exp run along vectors of queries and no
  * operand has to be turned but Q and dO, once a block.
+ *
+ * With bf16 operands (kernels/bf16.h) a block of keys is rounded for several blocks of queries, P and
+ * dS for each product; softmax and all sums stay as they are.
  */
 #ifndef ATTENTION_H
 #define ATTENTION_H
@@ -33,6 +36,7 @@ struct attention {
     real       *o;            /* (B T, G R F)  out; in for backward                       */
     real       *lse;          /* (B, G R, T)   out, or NULL; in for backward              */
     real       *scratch;      /* attention_scratch() reals for each thread                */
+    int         half;         /* products of bf16 operands; T = 1 stays as it is          */
 };
 
 /* Reals for one thread. */

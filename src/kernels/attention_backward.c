@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "src/kernels/attention_parts.h"
+#include "src/kernels/gemm_bf16.h"
 #include "src/kernels/lanes.h"
 #include "src/kernels/smm.h"
 
@@ -30,6 +31,13 @@ static void load_queries(const struct attention *a, const struct local *l, const
 
     attention_load(l->qt + tile, l->q + tile, a->q + from, n, F, ld, 1 / vsqrt((real)F));
     attention_load(l->ot + tile, l->go + tile, dout + from, n, F, ld, 1);
+    if (a->half) {
+        const int64_t at = i * attention_half(F);
+        bf16_block_pairs(l->hqt + at, l->qt + tile, BLOCK, F, BLOCK);
+        bf16_block_pairs(l->hot + at, l->ot + tile, BLOCK, F, BLOCK);
+        bf16_block_pairs(l->hq + at, l->q + tile, F, BLOCK, F);
+        bf16_block_pairs(l->hgo + at, l->go + tile, F, BLOCK, F);
+    }
     memset(l->gq + tile, 0, (size_t)(BLOCK * F) * sizeof(real));
     for (int k = 0; k < BLOCK; k++) lse[k] = d[k] = 0;
     memcpy(lse, a->lse + (row / a->T * heads + h) * a->T + row % a->T, (size_t)n * sizeof *lse);
@@ -63,6 +71,41 @@ static void backward_tile(const struct attention *a, const struct local *l, cons
     if (p->dq) smm_block(l->gq + tile, l->p, kv, &to_queries);
 }
 
+/* The same of operands rounded.  dq is made turned, so that no operand has to be. */
+static void backward_tile_half(const struct local *l, const struct part *p, int64_t j, int i,
+                               int64_t first, int F)
+{
+    const int64_t at = i * attention_half(F);
+
+    attention_scores_half(l->s, l->hk, l->hqt + at, F);
+    attention_scores_half(l->p, l->hv, l->hot + at, F);
+    if ((j + 1) * BLOCK > first) attention_mask(l->s, first - j * BLOCK);
+    unsoften(l->s, l->p, l->lse + i * BLOCK, l->d + i * BLOCK);
+    if (p->drows) {
+        bf16_block_rows(l->hs, l->s, BLOCK, BLOCK, BLOCK);
+        gemm_bf16_small(l->dv, F, l->hs, l->hgo + at, BLOCK, F, BLOCK, GEMM_ADD);
+        bf16_block_rows(l->hs, l->p, BLOCK, BLOCK, BLOCK);
+        gemm_bf16_small(l->dk, F, l->hs, l->hq + at, BLOCK, F, BLOCK, GEMM_ADD);
+    }
+    if (p->dq) {
+        bf16_block_pairs(l->hs, l->p, BLOCK, BLOCK, BLOCK);
+        gemm_bf16_small(l->gq + (int64_t)i * BLOCK * F, BLOCK, l->hkt, l->hs, F, BLOCK, BLOCK,
+                        GEMM_ADD);
+    }
+}
+
+/* dq of block i, n rows, ld apart. */
+static void store_queries(const struct attention *a, const struct local *l, real *dq, int i, int n,
+                          int ld)
+{
+    const int F = a->F, turned = a->half;
+    const real *gq = l->gq + (int64_t)i * BLOCK * F, scale = 1 / vsqrt((real)F);
+
+    for (int k = 0; k < n; k++)
+        for (int f = 0; f < F; f++)
+            dq[(int64_t)k * ld + f] = scale * gq[turned ? f * BLOCK + k : k * F + f];
+}
+
 static void add_rows(real *drow, const struct local *l, int64_t n, int F)
 {
     for (int64_t k = 0; k < n; k++)
@@ -76,7 +119,7 @@ static void backward_part(const struct attention *a, const struct local *l, cons
                           const real *dout)
 {
     const int F = a->F, ld = a->G * a->R * F, t0 = p->i0 * BLOCK;
-    const real *rows = attention_rows(a, p->b, p->h / a->R), scale = 1 / vsqrt((real)F);
+    const real *rows = attention_rows(a, p->b, p->h / a->R);
     const int queries = at_most(p->n * BLOCK, a->T - t0);
     const int64_t row = (int64_t)p->b * a->T + t0, end = a->pos + t0 + queries;
 
@@ -86,17 +129,24 @@ static void backward_part(const struct attention *a, const struct local *l, cons
     for (int64_t j = p->j0; j < p->j1 && j * BLOCK < end; j++) {
         const real *kv = attention_keys(a, l, rows, j);
         const int64_t left = a->pos + a->T - j * BLOCK;
+        if (a->half) {
+            bf16_block_rows(l->hk, kv, 2 * F, BLOCK, F);
+            bf16_block_rows(l->hv, kv + F, 2 * F, BLOCK, F);
+            bf16_block_turned(l->hkt, kv, 2 * F, BLOCK, F);
+        }
         memset(l->dk, 0, (size_t)(BLOCK * F) * sizeof *l->dk);
         memset(l->dv, 0, (size_t)(BLOCK * F) * sizeof *l->dv);
         for (int i = 0; i < p->n; i++) {
             const int64_t first = a->pos + t0 + (int64_t)i * BLOCK;
-            if (j * BLOCK < first + BLOCK) backward_tile(a, l, p, kv, j, i, first);
+            if (j * BLOCK >= first + BLOCK) continue;
+            if (a->half) backward_tile_half(l, p, j, i, first, F);
+            else backward_tile(a, l, p, kv, j, i, first);
         }
         if (p->drows) add_rows(p->drows + j * BLOCK * 2 * F, l, left < BLOCK ? left : BLOCK, F);
     }
-    for (int k = 0; p->dq && k < queries; k++)
-        for (int f = 0; f < F; f++)
-            p->dq[(row + k) * ld + (int64_t)p->h * F + f] = scale * l->gq[(int64_t)k * F + f];
+    for (int i = 0; p->dq && i < p->n; i++)
+        store_queries(a, l, p->dq + (row + i * BLOCK) * ld + (int64_t)p->h * F, i,
+                      at_most(queries - i * BLOCK, BLOCK), ld);
 }
 
 /* All queries with keys [j0, j1) of group bg, head after head. */

@@ -4,28 +4,42 @@
 #include <omp.h>
 #include <string.h>
 
+#include "src/kernels/gemm_bf16.h"
 #include "src/kernels/smm.h"
 
 /* --- a thread's arrays ------------------------------------------------------ */
 
 /* Blocks of queries that a thread holds. */
-static int held_blocks(int T) { return attention_blocks(T) < CHUNK ? attention_blocks(T) : CHUNK; }
+static int held_blocks(int T, int most)
+{
+    return attention_blocks(T) < most ? attention_blocks(T) : most;
+}
 
 static int64_t local_at(struct local *l, real *p, int T, int F, int backward)
 {
-    const int64_t n = backward ? held_blocks(T) : 1, tile = (int64_t)BLOCK * F;
-    const int64_t back = backward ? 1 : 0;
+    const int64_t n = held_blocks(T, backward ? CHUNK : FORWARD_CHUNK);
+    const int64_t tile = (int64_t)BLOCK * F, back = backward ? 1 : 0;
+    const int64_t half = attention_half(F) / 2;  /* reals that hold that many bf16 */
     int64_t used = 0;
     const struct { real **to; int64_t n; } arrays[] = {
         { &l->kv, 2 * tile }, { &l->s, BLOCK * BLOCK }, { &l->p, back * BLOCK * BLOCK },
         { &l->qt, n * tile }, { &l->ot, n * tile }, { &l->q, back * n * tile },
         { &l->go, back * n * tile }, { &l->gq, back * n * tile }, { &l->lse, back * n * BLOCK },
         { &l->d, back * n * BLOCK }, { &l->dk, back * tile }, { &l->dv, back * tile },
-        { &l->m, BLOCK }, { &l->l, BLOCK }, { &l->shrink, BLOCK },
+        { &l->m, n * BLOCK }, { &l->l, n * BLOCK }, { &l->shrink, BLOCK },
+    };
+    const struct { bf16 **to; int64_t n; } halves[] = {
+        { &l->hk, half }, { &l->hv, back * half }, { &l->hkt, back * half },
+        { &l->hvt, (1 - back) * half }, { &l->hqt, n * half }, { &l->hot, back * n * half },
+        { &l->hq, back * n * half }, { &l->hgo, back * n * half }, { &l->hs, BLOCK * BLOCK / 2 },
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i].to = p ? p + used : NULL;
         used += align_reals(arrays[i].n);
+    }
+    for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
+        *halves[i].to = p ? (bf16 *)(void *)(p + used) : NULL;
+        used += align_reals(halves[i].n);
     }
     return used;
 }
@@ -108,4 +122,9 @@ void attention_scores(real *s, const real *rows, const real *qt, int F)
 {
     const struct smm_shape shape = { BLOCK, BLOCK, F, BLOCK, 2 * F, BLOCK, 0, 0 };
     smm_block(s, rows, qt, &shape);
+}
+
+void attention_scores_half(real *s, const bf16 *rows, const bf16 *qt, int F)
+{
+    gemm_bf16_small(s, BLOCK, rows, qt, BLOCK, BLOCK, bf16_inner(F), GEMM_SET);
 }

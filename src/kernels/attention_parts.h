@@ -4,21 +4,33 @@
 #define ATTENTION_PARTS_H
 
 #include "src/kernels/attention.h"
+#include "src/kernels/bf16.h"
 
 enum { BLOCK = ATTENTION_BLOCK };
 
-/* Blocks of queries that backward holds at once. */
+/* Blocks of queries that backward and forward hold at most at once. */
 #define CHUNK 16
+#define FORWARD_CHUNK 4
 
 struct local {
     real *kv;                  /* (BLOCK, 2F) the last keys, filled up with zeros     */
     real *s, *p;               /* (BLOCK keys, BLOCK queries)                         */
-    real *qt, *ot;             /* (F, BLOCK); in backward (CHUNK, F, BLOCK): q', dO'  */
+    real *qt, *ot;             /* (chunk, F, BLOCK) q', and o' or, backward, dO'      */
     real *q, *go, *gq;         /* (CHUNK, BLOCK, F) q / sqrt(F), dO, dq: backward     */
     real *lse, *d;             /* (CHUNK, BLOCK)                                      */
     real *dk, *dv;             /* (BLOCK, F)                                          */
-    real *m, *l, *shrink;      /* (BLOCK)                                             */
+    real *m, *l;               /* (chunk, BLOCK)                                      */
+    real *shrink;              /* (BLOCK)                                             */
+
+    /* bf16 operands, as bf16_block_ makes them.  gq is (CHUNK, F, BLOCK) with them. */
+    bf16 *hk, *hv, *hkt, *hvt; /* rows of a block's keys and values, and turned ones  */
+    bf16 *hqt, *hot;           /* (chunk) pairs of qt, of dO'                         */
+    bf16 *hq, *hgo;            /* (CHUNK) pairs of q, dO                              */
+    bf16 *hs;                  /* rows or pairs of s or p                             */
 };
+
+/* Elements of one block's operand, whichever of its sides is padded. */
+static inline int64_t attention_half(int F) { return (int64_t)BLOCK * bf16_inner(F); }
 
 /* Those of the calling thread. */
 struct local attention_local(const struct attention *a, int backward);
@@ -41,8 +53,9 @@ const real *attention_keys(const struct attention *a, const struct local *l, con
  * not turned. */
 void attention_load(real *yt, real *y, const real *x, int n, int F, int ld, real scale);
 
-/* s (keys,queries) = rows of a block (keys, F of 2F) times qt. */
+/* s (keys,queries) = rows of a block (keys, F of 2F) times qt; the same of operands rounded. */
 void attention_scores(real *s, const real *rows, const real *qt, int F);
+void attention_scores_half(real *s, const bf16 *rows, const bf16 *qt, int F);
 
 /* Scores of keys that a query may not see become minus infinity: key k of the block comes behind
  * query i when k > ahead + i. */

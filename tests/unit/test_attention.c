@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+static int half;  /* are operands rounded to bf16? */
+
 /* Sequences of L tokens; rows of the past have some room behind them that is not a number. */
 struct shape { int B, L, G, R, F; };
 
@@ -41,7 +43,7 @@ static void arrays_init(struct arrays *a, const struct shape *s)
     *a = (struct arrays){ .s = *s, .room = s->L + 5, .nq = N * s->G * s->R * s->F,
                           .nkv = N * s->G * s->F, .nlse = N * s->G * s->R };
     a->npast = (int64_t)s->B * s->G * a->room * 2 * s->F;
-    a->q = numbers(a->nq, "q", 2);
+    a->q = numbers(a->nq, "q", half ? 0.5 : 2);  /* rounded scores are off by a part of them */
     a->k = numbers(a->nkv, "k", 2);
     a->v = numbers(a->nkv, "v", 1);
     a->dout = numbers(a->nq, "do", 1);
@@ -104,7 +106,7 @@ static struct attention call_of(struct arrays *a, struct slice *x)
     const struct shape *s = &a->s;
     return (struct attention){ .B = s->B, .T = x->T, .G = s->G, .R = s->R, .F = s->F, .pos = x->t,
                                .room = a->room, .q = x->q, .past = a->past, .o = x->o,
-                               .lse = x->lse, .scratch = a->scratch };
+                               .lse = x->lse, .scratch = a->scratch, .half = half };
 }
 
 /* In slices of T tokens: all forward, then all backward, the last first. */
@@ -198,12 +200,13 @@ static void blocks_are_the_plain_sum(void **state)
                 for (int h = 0; h < s->G * s->R; h++)
                     for (int t = 0; t < s->L; t++) plain_row(&p, &a, b, h, t, w);
             in_slices(&a, cuts[c] ? cuts[c] : s->L);
-            const double tol = 100 * REAL_EPS;
+            const double tol = half ? 0x1p-5 : 100 * REAL_EPS;
             assert_true(off(a.o, p.o, a.nq) < tol);
+            if (half && cuts[c] != 1) assert_true(off(a.o, p.o, a.nq) > 0x1p-12);  /* it was */
             assert_true(off(a.dq, p.dq, a.nq) < tol);
             assert_true(off(a.dk, p.dk, a.nkv) < tol);
             assert_true(off(a.dv, p.dv, a.nkv) < tol);
-            p.dk[0] += 1e-2;  /* the comparison can fail */
+            p.dk[0] += 1000 * tol;  /* the comparison can fail */
             assert_true(off(a.dk, p.dk, a.nkv) > tol);
             mem_free(p.o);
             mem_free(w);
@@ -332,6 +335,17 @@ static void parts_of_arrays_multiply(void **state)
             }
 }
 
+/* All of it with rounded operands. */
+static void the_same_of_bf16(void **state)
+{
+    half = 1;
+    blocks_are_the_plain_sum(state);
+    cutting_changes_no_bit(state);
+    sequences_are_alone(state);
+    large_scores_stay_finite(state);
+    half = 0;
+}
+
 static int nothing_is_left(void **state)
 {
     (void)state;
@@ -344,6 +358,7 @@ int main(void)
         cmocka_unit_test(blocks_are_the_plain_sum), cmocka_unit_test(cutting_changes_no_bit),
         cmocka_unit_test(sequences_are_alone),      cmocka_unit_test(large_scores_stay_finite),
         cmocka_unit_test(rope_is_relative),         cmocka_unit_test(parts_of_arrays_multiply),
+        cmocka_unit_test(the_same_of_bf16),
     };
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);
 }
