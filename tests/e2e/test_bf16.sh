@@ -24,6 +24,20 @@ on 1x1x1 killed $HALF checkpoint.background=false
 unset TTT_FAIL
 same 2x1x1 killed
 
+# --- attention, whose scores are products, too ----------------------------------------
+ATTENTION="$HALF model.layer=attention"
+# shellcheck disable=SC2086
+went "attention" 1x1x1 attention $ATTENTION && ok "attention"
+# shellcheck disable=SC2086
+same_attention() {
+    went "attention on $1" "$1" "$2" $ATTENTION $3
+    equal "attention on $1${3:+, $3}: same root" "$(root_of "$2")" "$(root_of attention)"
+}
+same_attention 1x1x2 attention_s
+same_attention 1x1x2 attention_h train.sequence_mode=heads
+same_attention 2x1x1 attention_d run.threads=2
+differ "attention has another root" "$(root_of attention)" "$root"
+
 # --- near fp32, and another run ------------------------------------------------------
 went "fp32" 1x1x1 fp32 train.steps=6
 differ "fp32 has another root" "$(root_of fp32)" "$root"
