@@ -104,7 +104,8 @@ static void forward_blocks(const struct attention *a, int b, int h, int i0, int 
         }
         for (int i = 0; i < n; i++) {
             const int64_t here = first + (int64_t)i * BLOCK;
-            if (j * BLOCK < here + at_most(T - i * BLOCK, BLOCK)) forward_tile(a, &l, i, kv, j, here);
+            if (j * BLOCK < here + at_most(T - i * BLOCK, BLOCK))
+                forward_tile(a, &l, i, kv, j, here);
         }
     }
     for (int i = 0; i < n; i++)

@@ -133,7 +133,8 @@ static void touch(struct grad *g, int64_t offset, int64_t n)
 {
     const struct param_table *t = g->table;
     if (!__atomic_load_n(&g->n_fresh, __ATOMIC_RELAXED) || n <= 0) return;
-    for (int i = param_at(t, offset); i < t->count && t->p[i].offset < offset + n; i++) settle(g, i);
+    for (int i = param_at(t, offset); i < t->count && t->p[i].offset < offset + n; i++)
+        settle(g, i);
 }
 
 /* A contribution to all of [offset, offset + n): may it be stored?  If not, it is to be added. */
