@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "src/base/real.h"
+
 /* A stream of random numbers: hash of seed and name. */
 uint64_t rng_key(uint64_t seed, const char *name);
 
@@ -26,5 +28,9 @@ double rng_uniform(uint64_t key, uint64_t i);
 /* Standard normal (Box-Muller in double: two independent draws a counter, the
  * first is used).  |x| < 8.6. */
 double rng_normal(uint64_t key, uint64_t i);
+
+/* out (n): scale * rng_normal() of counters first, first + 1, ..., rounded: the same bits, and in
+ * the float tree several times as fast. */
+void rng_normals(real *out, int64_t n, uint64_t key, uint64_t first, double scale);
 
 #endif

@@ -88,6 +88,30 @@ static void orthogonal_stack(real *w, const struct param *p, uint64_t key)
                    (uint64_t)(i * each));
 }
 
+enum { CHUNK = 1 << 14 };  /* elements a thread takes at a time */
+
+/* Elements [begin, end) of a parameter. */
+static void fill(real *v, const struct param *p, uint64_t key, int64_t begin, int64_t end)
+{
+    if (p->init == INIT_NORMAL) {
+        rng_normals(v + begin, end - begin, key, (uint64_t)begin, p->init_arg);
+        return;
+    }
+    for (int64_t i = begin; i < end; i++) {
+        switch (p->init) {
+        case INIT_ZERO: v[i] = 0; break;
+        case INIT_ONE: v[i] = 1; break;
+        case INIT_UNIFORM:
+            v[i] = (real)(p->init_arg * (2 * rng_uniform(key, (uint64_t)i) - 1));
+            break;
+        case INIT_LOG_COUNT: v[i] = (real)log((double)(i % p->shape[p->ndim - 1] + 1)); break;
+        case INIT_STEP: v[i] = (real)step_bias(rng_uniform(key, (uint64_t)i)); break;
+        case INIT_NORMAL:
+        case INIT_ORTHOGONAL: break;
+        }
+    }
+}
+
 void param_init_one(real *w, const struct param *p, uint64_t seed)
 {
     const uint64_t key = rng_key(seed, p->name);
@@ -98,23 +122,15 @@ void param_init_one(real *w, const struct param *p, uint64_t seed)
         return;
     }
     #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < p->n; i++) {
-        switch (p->init) {
-        case INIT_ZERO: v[i] = 0; break;
-        case INIT_ONE: v[i] = 1; break;
-        case INIT_NORMAL: v[i] = (real)(p->init_arg * rng_normal(key, (uint64_t)i)); break;
-        case INIT_UNIFORM:
-            v[i] = (real)(p->init_arg * (2 * rng_uniform(key, (uint64_t)i) - 1));
-            break;
-        case INIT_LOG_COUNT: v[i] = (real)log((double)(i % p->shape[p->ndim - 1] + 1)); break;
-        case INIT_STEP: v[i] = (real)step_bias(rng_uniform(key, (uint64_t)i)); break;
-        case INIT_ORTHOGONAL: break;
-        }
-    }
+    for (int64_t i = 0; i < p->n; i += CHUNK) fill(v, p, key, i, i + CHUNK < p->n ? i + CHUNK : p->n);
 }
 
 void param_init(real *w, const struct param_table *t, uint64_t seed)
 {
-    memset(w, 0, (size_t)t->total * sizeof *w);
-    for (int k = 0; k < t->count; k++) param_init_one(w, &t->p[k], seed);
+    for (int k = 0; k < t->count; k++) {
+        const int64_t end = t->p[k].offset + t->p[k].n;
+        const int64_t next = k + 1 < t->count ? t->p[k + 1].offset : t->total;
+        param_init_one(w, &t->p[k], seed);
+        memset(w + end, 0, (size_t)(next - end) * sizeof *w);
+    }
 }

@@ -160,6 +160,31 @@ static void values_follow_the_name(void **state)
     release();
 }
 
+/* Whole arrays, by any number of threads, are element after element by definition. */
+static void elements_are_their_definition(void **state)
+{
+    (void)state;
+    struct param_table t = { 0 };
+    const int n = 50077;                                   /* several shares of a thread */
+    param_add(&t, "normal", INIT_NORMAL, 0.02, 1, n, 0, 0, 0);
+    param_add(&t, "uniform", INIT_UNIFORM, 0.5, 1, n, 0, 0, 0);
+    real *w = noise(t.total, 3);
+    const uint64_t normal = rng_key(7, "normal"), uniform = rng_key(7, "uniform");
+    for (int threads = 1; threads <= 3; threads += 2) {
+        omp_set_num_threads(threads);
+        param_init(w, &t, 7);
+        for (int i = 0; i < n; i++) {
+            assert_true(w[i] == (real)(0.02 * rng_normal(normal, (uint64_t)i)));
+            assert_true(w[t.p[1].offset + i] ==
+                        (real)(0.5 * (2 * rng_uniform(uniform, (uint64_t)i) - 1)));
+        }
+        for (int64_t i = n; i < t.p[1].offset; i++) assert_true(w[i] == 0);
+        memset(w, 0xff, (size_t)t.total * sizeof *w);
+    }
+    param_done(&t);
+    release();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +194,7 @@ int main(void)
         cmocka_unit_test(state_space_starts),
         cmocka_unit_test(orthogonal_starts),
         cmocka_unit_test(values_follow_the_name),
+        cmocka_unit_test(elements_are_their_definition),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,6 +85,30 @@ static void moments_of_draws(void **state)
     assert_true(fabs(z4 - 3) < error * sqrt(96));
 }
 
+/* Wherever an array of them begins and ends, and beyond 32 bits of counter; enough of them for
+ * some to lie between two numbers that they could be rounded to. */
+static void many_normals_are_each_normal(void **state)
+{
+    (void)state;
+    enum { n = 1 << 21 };
+    static const struct { int n; double scale; uint64_t first; } cases[] = {
+        { n, 0.02, 0 }, { n, 1, UINT64_C(0xffffffff) - n / 2 }, { 1, 3, 5 }, { 63, 3, 6 },
+        { 64, 3, 7 }, { 65, 3, 8 }, { 1000, 0, 9 }, { 1000, 1e-30, 10 }, { 0, 1, 0 },
+    };
+    static real x[n + 1];
+
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        const uint64_t key = rng_key(c, "normals");
+        x[cases[c].n] = 77;
+        rng_normals(x, cases[c].n, key, cases[c].first, cases[c].scale);
+        for (int i = 0; i < cases[c].n; i++) {
+            const real one = (real)(cases[c].scale * rng_normal(key, cases[c].first + (uint64_t)i));
+            assert_memory_equal(&x[i], &one, sizeof one);
+        }
+        assert_true(x[cases[c].n] == 77);
+    }
+}
+
 static void keys_differ_by_seed_and_name(void **state)
 {
     (void)state;
@@ -100,6 +124,7 @@ int main(void)
         cmocka_unit_test(published_vector),
         cmocka_unit_test(all_words_of_key_and_counter_count),
         cmocka_unit_test(moments_of_draws),
+        cmocka_unit_test(many_normals_are_each_normal),
         cmocka_unit_test(keys_differ_by_seed_and_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
