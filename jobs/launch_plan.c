@@ -108,8 +108,10 @@ static int fits(struct launch *l, struct cost *c, struct rates *r)
     int rc = forecast_init(&f, c, &l->grid, r, 0);
     if (rc == OK && !f.fits) rc = no_memory(&f, r);
     if (rc == OK)
-        log_phase("memory: %s a process, %s a machine, predicted",
-                  human_bytes(a, f.most.total), human_bytes(b, f.node_bytes));
+        log_phase("memory: %s a process, %s a machine, predicted%s",
+                  human_bytes(a, f.most.total), human_bytes(b, f.node_bytes),
+                  f.in_place ? "; saves without a copy of the state, for which there is no room"
+                             : "");
     forecast_done(&f);
     return rc;
 }

@@ -3,6 +3,8 @@
 #include <hwloc.h>
 #include <unistd.h>
 
+#include "src/base/limit.h"
+
 static void count(struct machine *m, hwloc_topology_t t)
 {
     const int cores = hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_CORE);
@@ -19,7 +21,7 @@ void machine_read(struct machine *m)
     const long online = sysconf(_SC_NPROCESSORS_ONLN);
 
     *m = (struct machine){ .numa = 1 };
-    m->memory = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    m->memory = limit_memory();
     if (hwloc_topology_init(&t) == 0) {
         if (hwloc_topology_load(t) == 0) count(m, t);
         hwloc_topology_destroy(t);

@@ -104,11 +104,11 @@ static int group_of(const struct axis *world, int files, int *size, int *rank)
     return file;
 }
 
-int saver_copies(const struct axis *world, int writers, int background)
+int saver_copies(const struct axis *world, int writers, enum save_from from)
 {
     int size, rank;
     (void)group_of(world, writers < world->size ? writers : world->size, &size, &rank);
-    return rank > 0 ? 1 : size - !background;
+    return rank > 0 ? 1 : size - (from != SAVE_COPY);
 }
 
 struct saver *saver_new(const struct train_state *st, const char *dir, const struct saver_opts *o)
@@ -126,7 +126,7 @@ struct saver *saver_new(const struct train_state *st, const char *dir, const str
     s->own = train_state_places(st, 0, &s->n_own);
     s->at = mem_new(s->n_own + 1, sizeof *s->at, "snapshot");
     for (int64_t k = 0; k < s->n_own; k++) s->at[k + 1] = s->at[k] + raw_bytes(s, &s->own[k]);
-    if (o->background || s->group.rank > 0) {
+    if (o->from == SAVE_COPY || s->group.rank > 0) {
         s->copy = mem_new(s->at[s->n_own], 1, "snapshot");
         memset(s->copy, 0, (size_t)s->at[s->n_own]);  /* pages come now, not in the first save */
     }
@@ -151,7 +151,7 @@ void saver_free(struct saver *s)
     mem_free(s);
 }
 
-/* Copy our tiles and hash them: from here on the state may change. */
+/* Copy our tiles and hash them: from here on the state may change, if there is a copy. */
 static void snapshot(struct saver *s)
 {
     #pragma omp parallel for schedule(dynamic, 8)
@@ -258,7 +258,7 @@ static void start(struct saver *s, enum phase phase)
     s->phase = phase;
     s->rc = OK;
     s->done = 0;
-    s->threaded = s->o.background && pthread_create(&s->thread, NULL, thread_main, s) == 0;
+    s->threaded = s->o.from != SAVE_AT_ONCE && pthread_create(&s->thread, NULL, thread_main, s) == 0;
     if (!s->threaded) work(s);
 }
 
@@ -313,7 +313,7 @@ int saver_begin(struct saver *s, json_t *info)
     snapshot(s);
     hand_over(s);
     s->phase = MOVING;
-    if (!s->o.background) all_moved(s);
+    if (s->o.from == SAVE_AT_ONCE) all_moved(s);
     s->now.snapshot_s = clock_s() - s->begin_s;
     return OK;
 }
@@ -392,6 +392,13 @@ int saver_waits(struct saver *s)
         start(s, WRITING);
     }
     return s->threaded && !__atomic_load_n(&s->done, __ATOMIC_ACQUIRE);
+}
+
+void saver_settle(struct saver *s)
+{
+    if (s->o.from != SAVE_IN_PLACE || s->phase == IDLE || s->phase == READING) return;
+    if (s->phase == MOVING) all_moved(s);  /* ranks of a group wait together, copy or not */
+    if (!s->copy) (void)join(s);
 }
 
 int saver_advance(struct saver *s)

@@ -14,6 +14,10 @@
  * the writer's reads it.  What one rank makes may be seen by others up to a minute later, as on
  * NFS: they wait for it (file_await).
  *
+ * Where there is no room for a copy of its tiles, a writer reads them where they are; then nobody
+ * may change them before they are written: saver_settle(), which training calls in front of an
+ * update.  The checkpoint is the same.
+ *
  * Threads in the background call no MPI.  When anything fails on any rank the save is over on all:
  * its folder is removed, older checkpoints are as they were, and training goes on.
  */
@@ -23,10 +27,14 @@
 #include "mpi/train_state.h"
 #include "src/store/fence.h"
 
+/* How a rank's tiles get into its file: each step done when it is called; in the background from
+ * a copy, which takes their size in memory; in the background from where they are. */
+enum save_from { SAVE_AT_ONCE, SAVE_COPY, SAVE_IN_PLACE };
+
 struct saver_opts {
     struct ckpt_opts ckpt;
     int              writers;      /* files, at most                              */
-    int              background;   /* else every step is done when it is called   */
+    enum save_from   from;         /* the same on all ranks                       */
     const struct fence *fence;     /* the first rank's right to commit; NULL: nobody asks */
 };
 
@@ -60,8 +68,12 @@ int saver_waits(struct saver *s);
  * returns OK; else the save failed, the same on all ranks, and it is over */
 int saver_advance(struct saver *s);
 
+/* The state is about to change: waits until what is read in place was written.  All ranks, or no
+ * rank, between two calls of anything else here; it communicates. */
+void saver_settle(struct saver *s);
+
 /* How many ranks' shares of the state this rank holds copies of, predicted. */
-int saver_copies(const struct axis *world, int writers, int background);
+int saver_copies(const struct axis *world, int writers, enum save_from from);
 
 /* What the last save that ended well was. */
 const struct saved *saver_saved(const struct saver *s);

@@ -1,11 +1,11 @@
 #include "mpi/train_budget.h"
 
 #include <omp.h>
-#include <unistd.h>
 
 #include "mpi/reduce.h"
-#include "mpi/saver.h"
+#include "src/base/failpoint.h"
 #include "src/base/human.h"
+#include "src/base/limit.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -49,11 +49,37 @@ static void share_budget(struct budget *b, const struct dims *d, const struct st
     model_free(m);
 }
 
-int train_budget(struct budget *budget, const struct conf *c, const struct dims *d,
-                 const struct step_opts *o, const struct grid *g)
+/* The sum over the ranks of this machine.  Collective. */
+static int64_t on_machine(const struct grid *g, int64_t bytes)
 {
+    MPI_Comm near;
+    mpi_do(MPI_Comm_split_type(g->world.comm, MPI_COMM_TYPE_SHARED, g->world.rank, MPI_INFO_NULL,
+                               &near));
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_INT64_T, MPI_SUM, near));
+    mpi_do(MPI_Comm_free(&near));
+    return bytes;
+}
+
+/* What of the configuration would change it. */
+static int too_much(int64_t want, int64_t have, const struct step_opts *o)
+{
+    const struct optim_opts *opt = &o->optim;
     char a[HUMAN_TEXT], b[HUMAN_TEXT];
-    const int64_t have = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+
+    return fail(ERR_MEMORY, "this run wants %s of memory on a machine of %s; %s%s%s%s"
+                "train.slice_tokens and more machines change what it wants",
+                human_bytes(a, want), human_bytes(b, have),
+                o->reduction == REDUCE_EXACT ? "train.reduction=fast, " : "",
+                opt->kind == OPTIM_ADAMW && opt->state != MOMENTS_BF16 ? "optim.state=bf16, " : "",
+                o->pass.remat == REMAT_BLOCK ? "" : "train.remat=block, ",
+                o->pass.micro_batch > 1 ? "train.micro_batch=1, " : "");
+}
+
+int train_budget(struct budget *budget, enum save_from *from, const struct conf *c,
+                 const struct dims *d, const struct step_opts *o, const struct grid *g)
+{
+    const int64_t have = limit_memory();
+    char copy[HUMAN_TEXT];
 
     const int rc = budget_plan(budget, d, &o->pass, o->reduction);
     if (rc != OK) return rc;
@@ -61,15 +87,23 @@ int train_budget(struct budget *budget, const struct conf *c, const struct dims 
     const struct factor_opts factor = optim_factor(&o->optim);
     if (o->optim.kind == OPTIM_SOAP)
         budget_soap(budget, d, &factor, &g->shape, g->world.rank, omp_get_max_threads());
-    budget_snapshot(budget, saver_copies(&g->world, c->checkpoint.writers,
-                                         c->checkpoint.background) * budget->state);
 
-    char *text = budget_text(budget);
-    log_phase("memory, predicted\n%s", text);
-    mem_free(text);
-    if (budget->total <= have) return OK;
-    return fail(ERR_MEMORY, "this run wants %s of memory, the machine has %s; train.micro_batch, "
-                "train.remat and train.slice_tokens change what it wants",
-                human_bytes(a, budget->total), human_bytes(b, have));
+    *from = c->checkpoint.background ? SAVE_COPY : SAVE_AT_ONCE;
+    for (;;) {
+        budget_snapshot(budget, saver_copies(&g->world, c->checkpoint.writers, *from) *
+                                budget->state);
+        const int64_t want = on_machine(g, budget->total);
+        int short_of = want > have || (*from == SAVE_COPY && FAILPOINT("train.no_room") != OK);
+        mpi_do(MPI_Allreduce(MPI_IN_PLACE, &short_of, 1, MPI_INT, MPI_MAX, g->world.comm));
+        if (short_of && *from == SAVE_COPY) {
+            log_phase("no room for a copy of the state, %s a process: while a checkpoint is "
+                      "written the next update waits", human_bytes(copy, budget->state));
+            *from = SAVE_IN_PLACE;
+            continue;
+        }
+        char *text = budget_text(budget);
+        log_phase("memory, predicted\n%s", text);
+        mem_free(text);
+        return want > have ? too_much(want, have, o) : OK;
+    }
 }
-

@@ -263,6 +263,15 @@ static int add_up(struct step_result *r, struct stepper *s, struct pass_sums *su
     return good && isfinite(r->grad_norm) && isfinite(r->loss);
 }
 
+/* A save may still read what an update changes. */
+static void settle(struct saver *saver)
+{
+    if (!saver_busy(saver)) return;
+    beacon_phase(BEACON_SAVE);
+    saver_settle(saver);
+    beacon_phase(BEACON_STEP);
+}
+
 /* Our own tiles, then everybody's weights. */
 static void update(struct stepper *s, struct train_state *st, double factor)
 {
@@ -354,6 +363,7 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
         st->bad_run++;
     } else {
         r->clip = clip_factor(&s->o.optim, r->grad_norm);
+        settle(s->o.saver);
         update(s, st, r->clip);
         st->bad_run = 0;
     }

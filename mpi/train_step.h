@@ -18,6 +18,7 @@
 
 #include <stdint.h>
 
+#include "mpi/saver.h"
 #include "mpi/step_exec.h"
 #include "mpi/train_state.h"
 #include "src/data/dataset.h"
@@ -31,6 +32,7 @@ struct step_opts {
     enum reduction    reduction;
     int64_t           batch;      /* sequences an update               */
     int               guard_every;  /* steps between looks at memory (guard.h); 0: never */
+    struct saver     *saver;      /* settled before weights change     */
 };
 
 #define STEP_SAMPLES 64

@@ -31,6 +31,7 @@ struct trainer {
     struct dims         dims;
     struct step_opts    step;
     struct budget       budget;
+    enum save_from      from;
     struct grid         grid;
     struct train_inputs inputs;
     struct run_folder   run;
@@ -324,7 +325,7 @@ static struct saver *new_saver(const struct trainer *t)
     const struct saver_opts o = {
         .ckpt = { .level = c->checkpoint.level, .keep = c->checkpoint.keep,
                   .keep_every = c->checkpoint.keep_every },
-        .writers = c->checkpoint.writers, .background = c->checkpoint.background,
+        .writers = c->checkpoint.writers, .from = t->from,
         .fence = &t->run.fence,
     };
     return saver_new(&t->state, t->run.ckpt, &o);
@@ -353,6 +354,7 @@ static int train(struct trainer *t)
               (long long)t->budget.n_params, (long long)t->conf->train.steps,
               (long long)t->step.batch, t->step.pass.context, omp_get_max_threads());
     write_start(t);
+    t->step.saver = l.saver;
     l.stepper = stepper_new(&t->state, &t->step, &t->grid);
     const int64_t first = t->state.step;
     l.trace = t->opts->trace || t->opts->profile ? trace_new() : NULL;
@@ -390,7 +392,7 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
     TRY(axis_agree(world, train_inputs_open(&t.inputs, c)));
     TRY(train_inputs_agree(&t.inputs, world));
     TRY(axis_agree(world, choose_grid(&t, world)));
-    TRY(axis_agree(world, train_budget(&t.budget, c, &t.dims, &t.step, &t.grid)));
+    TRY(axis_agree(world, train_budget(&t.budget, &t.from, c, &t.dims, &t.step, &t.grid)));
     describe(&t);
     TRY(open_folder(&t));
     TRY(first_state(&t));

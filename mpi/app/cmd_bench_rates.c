@@ -2,11 +2,11 @@
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "mpi/comm.h"
 #include "mpi/pingpong.h"
 #include "src/base/file.h"
+#include "src/base/limit.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
@@ -73,8 +73,7 @@ static void measure_network(const struct axis *world, struct rates *r, const cha
     double latency_s, bytes_per_s;
 
     r->node.ranks = nodes_find(world, node);
-    r->node.memory_gib =
-        (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 0x1p30;
+    r->node.memory_gib = (double)limit_memory() / 0x1p30;
     for (int i = world->size - 1; i > 0; i--) {
         if (node[i] == node[0]) near = i;
         else far = i;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/human.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
@@ -41,10 +42,13 @@ out:
 
 static void show(const struct conf *c, const struct budget *b, double flops)
 {
-    char *text = conf_text(c), *table = budget_text(b);
+    char *text = conf_text(c), *table = budget_text(b), least[HUMAN_TEXT];
 
     printf("%s\n# predicted memory of training\n", text);
     for (char *line = strtok(table, "\n"); line; line = strtok(NULL, "\n")) printf("# %s\n", line);
+    if (b->snapshot)
+        printf("# without the snapshot, where it does not fit: %s\n",
+               human_bytes(least, b->total - b->snapshot));
     printf("#\n# %.4g GFLOP a token (forward and backward), %.4g PFLOP in %lld steps\n",
            flops * 1e-9, flops * (double)c->train.batch_tokens * (double)c->train.steps * 1e-15,
            (long long)c->train.steps);

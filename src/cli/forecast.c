@@ -5,14 +5,22 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 
-static void add_memory(struct forecast *f, struct cost *c, const struct rates *r)
+/* With copies for saves, or without. */
+static void add_memory(struct forecast *f, struct cost *c, const struct rates *r, int in_place)
 {
     const int per_node = r->node.ranks;
     int64_t node = 0;
 
+    f->in_place = in_place;
+    f->node_bytes = f->most.total = 0;
     for (int i = 0; i < f->sim.ranks; i++) {
         struct cost_bytes b;
         cost_memory(&b, c, &f->sim.rank[i], i);
+        if (in_place) {
+            b.total -= b.own_copy;
+            b.snapshot -= b.own_copy;
+            b.own_copy = 0;
+        }
         if (b.total > f->most.total) {
             f->most = b;
             f->most_rank = i;
@@ -32,7 +40,8 @@ int forecast_init(struct forecast *f, struct cost *c, const struct grid_shape *g
     if (rc != OK) return rc;
     step_sim(&f->sim, &c->in, events ? &f->events : NULL);
     f->tok_per_s = (double)c->in.work.sequences * c->o.context / f->sim.step_s;
-    add_memory(f, c, r);
+    add_memory(f, c, r, 0);
+    if (!f->fits && c->background) add_memory(f, c, r, 1);
     return OK;
 }
 

@@ -27,7 +27,7 @@ static void print_memory(const struct forecast *f, const struct rates *r)
         printf("%s %s %s", i ? "," : "", parts[i].name, human_bytes(text, parts[i].bytes));
     printf("\n              %s on a node of %s: %s\n", human_bytes(node, f->node_bytes),
            human_bytes(has, (int64_t)(r->node.memory_gib * 0x1p30)),
-           f->fits ? "fits" : "DOES NOT FIT");
+           !f->fits ? "DOES NOT FIT" : f->in_place ? "fits, saving without a copy" : "fits");
 }
 
 void plan_text(const struct forecast *f, const struct cost *c, const struct rates *r)
@@ -122,11 +122,11 @@ static json_t *forecast_json(const struct forecast *f)
                             json_pack("{s:I, s:I}", "within_bytes",
                                       (json_int_t)sim_bytes(&f->sim, i, 0), "between_bytes",
                                       (json_int_t)sim_bytes(&f->sim, i, 1)));
-    return json_pack("{s:s, s:i, s:i, s:f, s:f, s:f, s:o, s:o, s:i, s:I, s:b}", "grid", grid,
+    return json_pack("{s:s, s:i, s:i, s:f, s:f, s:f, s:o, s:o, s:i, s:I, s:b, s:b}", "grid", grid,
                      "ranks", f->sim.ranks, "nodes", f->nodes, "step_s", f->sim.step_s,
                      "tok_per_s", f->tok_per_s, "bubble", f->sim.bubble, "sent", sent, "memory",
                      memory_json(&f->most), "memory_rank", f->most_rank, "node_bytes",
-                     (json_int_t)f->node_bytes, "fits", f->fits);
+                     (json_int_t)f->node_bytes, "fits", f->fits, "save_in_place", f->in_place);
 }
 
 void plan_json(const struct forecast *list, int count, int array)

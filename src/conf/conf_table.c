@@ -194,7 +194,8 @@ const struct conf_key conf_keys[] = {
       "at most, of a checkpoint; with more ranks a writer holds the state of its group of ranks "
       "until it is written", { 0 } },
     { KEY(checkpoint, background), CONF_BOOL, "true", NO_RANGE,
-      "write while training goes on, from a copy of the state in memory", { 0 } },
+      "write while training goes on, from a copy of the state in memory; where there is no room "
+      "for one, the update that comes waits until all is written", { 0 } },
 
     { KEY(log, every_steps), CONF_INT, "1", 1, 1e9, "steps", "between progress lines", { 0 } },
 

@@ -225,25 +225,30 @@ static struct pass_bytes bytes_of(struct cost *c, const struct share *a, int slo
     return k->bytes;
 }
 
-/* Shares of the state that a rank copies for a save: its own, or those of the group it writes
- * for. */
-static int copies(const struct cost *c, int rank)
+/* Shares of the state that a rank holds of others, whose file it writes, and of its own (*own): it
+ * must where it sends them, and may where it writes them. */
+static int copies(int *own, const struct cost *c, int rank)
 {
     const int ranks = grid_ranks(&c->in.grid);
     const int files = c->writers < ranks ? c->writers : ranks;
     int file = 0;
 
+    *own = 0;
     if (!files) return 0;
     while (part_begin(ranks, files, file + 1) <= rank) file++;
     const int64_t first = part_begin(ranks, files, file);
-    return rank > first ? 1 : (int)(part_begin(ranks, files, file + 1) - first) - !c->background;
+    if (rank > first) return 1;
+    *own = c->background;
+    return (int)(part_begin(ranks, files, file + 1) - first) - 1;
 }
 
 void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k, int rank)
 {
     struct share a;
+    int own;
 
     share_of(&a, &c->in.grid, &c->in.work, rank);
+    const int others = copies(&own, c, rank);
     const struct pass_bytes pass = bytes_of(c, &a, k->slots);
     const int64_t moment = c->o.bf16_moments ? sizeof(bf16) : sizeof(real);
     *b = (struct cost_bytes){
@@ -252,14 +257,15 @@ void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k,
         .sums = k->part * (int64_t)sizeof(int64_t),
         .moments = 2 * k->own * moment,
         .tape = pass.tape, .logits = pass.logits, .scratch = pass.scratch,
-        .snapshot = copies(c, rank) * k->own * ((int64_t)sizeof(real) + 2 * moment),
     };
     if (c->soap.every) {
         int64_t scratch;
         soap_bytes(&b->moments, &scratch, &c->soap_plan, rank, k->own, c->threads);
         b->scratch += scratch;
-        b->snapshot = copies(c, rank) * (k->own * (int64_t)sizeof(real) + b->moments);
     }
+    const int64_t state = k->own * (int64_t)sizeof(real) + b->moments;
+    b->own_copy = own * state;
+    b->snapshot = others * state + b->own_copy;
     b->total = b->weights + b->gradients + b->sums + b->moments + b->tape + b->logits +
                b->scratch + b->snapshot;
 }

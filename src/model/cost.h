@@ -71,6 +71,7 @@ struct cost_bytes {
     int64_t weights, gradients, sums, moments;  /* sums: runs of others, as they come */
     int64_t tape, logits, scratch;
     int64_t snapshot;                           /* what a save copies, as mpi/saver.h does */
+    int64_t own_copy;                           /* of it, what it does without for lack of room */
     int64_t total;
 };
 void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k, int rank);

@@ -32,6 +32,10 @@ same 1x2x3 h3 train.sequence_mode=heads train.remat=block run.threads=2
 same 2x1x4 h4 train.sequence_mode=heads
 same 1x1x4 fg checkpoint.background=false checkpoint.writers=1
 same 1x2x2 e1 checkpoint.every_steps=1
+TTT_FAIL="train.no_room@1=err"; export TTT_FAIL  # for a copy of the state, on one machine of several
+same 1x2x2 p1 checkpoint.every_steps=1
+same 2x1x2 p2 checkpoint.every_steps=1 checkpoint.writers=1
+unset TTT_FAIL
 equal "every one of these saves" "$(values e1 step save | tr '\n' ' ')" "$(seq 20 | tr '\n' ' ')"
 equal "8 ranks write 8 files" "$(find "$WORK"/g2x2x2/ckpt/*20.a0001 -name 'w*.ttc' | wc -l)" 8
 equal "or 3" "$(find "$WORK"/w3/ckpt/*20.a0001 -name 'w*.ttc' | wc -l)" 3

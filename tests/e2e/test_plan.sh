@@ -40,6 +40,18 @@ check "blocks computed twice take longer" \
     is "$(value step_s twice.json) > 1.1 * $(value step_s one.json)"
 check "and less memory" is "$(value total twice.json) < $(value total one.json)"
 
+
+# --- a machine on which the copy of the state that saves take is too much
+room() { awk -v n="$(value node_bytes one.json)" -v s="$(value snapshot one.json)" -v share="$1" \
+    'BEGIN { printf "node: {memory_gib: %.4f}\n", (n - share * s) / 2^30 }' >room.yaml; }
+room 0.5
+name="no room for a copy" expect_exit 0 $P --grid 1x1x1 --rates room.yaml
+expect_text "fits all the same" 'snapshot 0 B' out
+expect_text "which is said" 'fits, saving without a copy' out
+room 1.01
+name="not even for the state" expect_exit 0 $P --grid 1x1x1 --rates room.yaml
+expect_text "which is said, too" 'DOES NOT FIT' out
+
 # --- a rank's operations, and a trace
 name="operations" expect_exit 0 $P --grid 1x2x2 --show 1 --set train.batch_tokens=2048
 expect_text "who it is" '^rank 1 = replica 0, stage 0, chunk 1: layers 0 to 5, units 1 to 1' out

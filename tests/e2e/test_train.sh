@@ -27,6 +27,13 @@ same "evaluation in between" ev data.val="$WORK/val" eval.every_steps=3
 same "saved at every step" ck checkpoint.every_steps=1
 same "saved at every step, in the background" cb checkpoint.every_steps=1 checkpoint.background=true
 same "saved by time, in the background" tb checkpoint.every_steps=0 checkpoint.every_minutes=0.00001 checkpoint.background=true
+TTT_FAIL="train.no_room=err"; export TTT_FAIL  # for a copy of the state
+same "saved at every step, in place" cp checkpoint.every_steps=1 checkpoint.background=true
+same "saved by time, in place" tp checkpoint.every_steps=0 checkpoint.every_minutes=0.00001 checkpoint.background=true
+unset TTT_FAIL
+expect_text "in place: said" "no room for a copy of the state" "$WORK/cp.err"
+expect_text "in place: nothing is held for it" "snapshot *0 B" "$WORK/cp.err"
+equal "in place: every one of these saves" "$(values cp step save | tr '\n' ' ')" "1 2 3 4 5 6 7 8 9 10 11 12 "
 equal "every one of these saves" "$(values cb step save | tr '\n' ' ')" "1 2 3 4 5 6 7 8 9 10 11 12 "
 same "saved by time" tm checkpoint.every_steps=0 checkpoint.every_minutes=0.00001
 

@@ -222,6 +222,7 @@ static void memory_is_the_budget(void **state)
             cost_memory(&m, &c, &s.rank[0], 0);
             budget_snapshot(&b, b.params + b.moments);
             assert_int_equal(m.total, b.total);
+            assert_int_equal(m.own_copy, b.params + b.moments);  /* which it can do without */
             sim_result_done(&s);
             cost_done(&c);
         }

@@ -1,0 +1,15 @@
+/* limit.h -- the memory that this process may use together with those it shares a limit with. */
+#ifndef LIMIT_H
+#define LIMIT_H
+
+#include <stdint.h>
+
+/* Bytes: the machine's, or less where a control group has a limit, as a SLURM job or a container
+ * does.  Local. */
+int64_t limit_memory(void);
+
+/* The same of the groups that a file like /proc/self/cgroup names, under a folder like
+ * /sys/fs/cgroup: the least limit of a group and those above it; INT64_MAX: there is none. */
+int64_t limit_groups(const char *file, const char *root);
+
+#endif

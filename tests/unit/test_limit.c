@@ -1,0 +1,104 @@
+/* test_limit.c -- limits of control groups, of both versions, from files like the system's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "src/base/limit.h"
+
+static char root[] = "/tmp/ttt-limit-XXXXXX";
+
+/* A file below root, whose folders are made. */
+static void put(const char *path, const char *text)
+{
+    char command[512];
+    snprintf(command, sizeof command, "f='%s/%s'; mkdir -p \"${f%%/*}\" && printf '%s' >\"$f\"",
+             root, path, text);
+    assert_int_equal(system(command), 0);
+}
+
+static int64_t limit(const char *groups)
+{
+    char path[256];
+    put("groups", groups);
+    snprintf(path, sizeof path, "%s/groups", root);
+    return limit_groups(path, root);
+}
+
+static int make(void **state)
+{
+    (void)state;
+    return mkdtemp(root) ? 0 : -1;
+}
+
+static int clean(void **state)
+{
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    return system(command);
+}
+
+/* The least of a group and of those it is in. */
+static void second_version(void **state)
+{
+    (void)state;
+    assert_true(limit("0::/slurm/job_7/step_0\n") == INT64_MAX);
+    put("slurm/memory.max", "9000000000\n");
+    assert_true(limit("0::/slurm/job_7/step_0\n") == 9000000000);
+    put("slurm/job_7/memory.max", "5000000000\n");
+    put("slurm/job_7/step_0/memory.max", "max\n");
+    assert_true(limit("0::/slurm/job_7/step_0\n") == 5000000000);
+    assert_true(limit("0::/slurm/job_8\n") == 9000000000);
+    assert_true(limit("0::/other\n") == INT64_MAX);
+    put("memory.max", "4000000000\n");                     /* a container's own root */
+    assert_true(limit("0::/\n") == 4000000000);
+    assert_true(limit("0::/slurm/job_7/step_0\n") == 4000000000);
+}
+
+static void first_version(void **state)
+{
+    (void)state;
+    put("memory/docker/a/memory.limit_in_bytes", "1000\n");
+    put("memory/memory.limit_in_bytes", "9223372036854771712\n");
+    put("cpu/docker/a/memory.limit_in_bytes", "1\n");
+    assert_true(limit("5:cpu,cpuacct:/docker/a\n4:memory:/docker/a\n") == 1000);
+    assert_true(limit("4:hugetlb,memory:/docker/a\n") == 1000);
+    assert_true(limit("4:memory:/docker/b\n") == 9223372036854771712);
+    assert_true(limit("4:memory_recursive:/docker/a\n") == INT64_MAX);
+}
+
+static void nonsense_is_no_limit(void **state)
+{
+    (void)state;
+    assert_true(limit("") == INT64_MAX);
+    assert_true(limit("no colons\n:\n") == INT64_MAX);
+    assert_true(limit_groups("/nowhere/at all", root) == INT64_MAX);
+    put("memory/zero/memory.limit_in_bytes", "0\n");
+    put("memory/word/memory.limit_in_bytes", "many\n");
+    put("memory/memory.limit_in_bytes", "");
+    assert_true(limit("4:memory:/zero\n5:memory:/word\n") == INT64_MAX);
+}
+
+static void this_machine(void **state)
+{
+    (void)state;
+    assert_true(limit_memory() > 0);
+    assert_true(limit_memory() <= (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(second_version),
+        cmocka_unit_test(first_version),
+        cmocka_unit_test(nonsense_is_no_limit),
+        cmocka_unit_test(this_machine),
+    };
+    return cmocka_run_group_tests(tests, make, clean);
+}
