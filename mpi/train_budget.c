@@ -93,7 +93,8 @@ int train_budget(struct budget *budget, enum save_from *from, const struct conf 
         budget_snapshot(budget, saver_copies(&g->world, c->checkpoint.writers, *from) *
                                 budget->state);
         const int64_t want = on_machine(g, budget->total);
-        int short_of = want > have || (*from == SAVE_COPY && FAILPOINT("train.no_room") != OK);
+        int short_of = want > budget_room(have) ||
+                       (*from == SAVE_COPY && FAILPOINT("train.no_room") != OK);
         mpi_do(MPI_Allreduce(MPI_IN_PLACE, &short_of, 1, MPI_INT, MPI_MAX, g->world.comm));
         if (short_of && *from == SAVE_COPY) {
             log_phase("no room for a copy of the state, %s a process: while a checkpoint is "

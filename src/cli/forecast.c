@@ -4,6 +4,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/model/budget.h"
 
 /* With copies for saves, or without. */
 static void add_memory(struct forecast *f, struct cost *c, const struct rates *r, int in_place)
@@ -41,7 +42,8 @@ int forecast_init(struct forecast *f, struct cost *c, const struct grid_shape *g
     step_sim(&f->sim, &c->in, events ? &f->events : NULL);
     f->tok_per_s = (double)c->in.work.sequences * c->o.context / f->sim.step_s;
     add_memory(f, c, r, 0);
-    if (!f->fits && c->background) add_memory(f, c, r, 1);
+    const int64_t room = budget_room((int64_t)(r->node.memory_gib * 0x1p30));
+    if (f->node_bytes > room && c->background) add_memory(f, c, r, 1);
     return OK;
 }
 

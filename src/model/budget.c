@@ -56,6 +56,8 @@ void budget_snapshot(struct budget *b, int64_t bytes)
     b->snapshot = bytes;
 }
 
+int64_t budget_room(int64_t memory) { return memory - memory / 16; }
+
 char *budget_text(const struct budget *b)
 {
     char p[HUMAN_TEXT], g[HUMAN_TEXT], m[HUMAN_TEXT], t[HUMAN_TEXT], l[HUMAN_TEXT], s[HUMAN_TEXT],

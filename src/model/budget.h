@@ -35,6 +35,10 @@ void budget_soap(struct budget *b, const struct dims *d, const struct factor_opt
 /* A process that saves in the background holds a copy of this many bytes. */
 void budget_snapshot(struct budget *b, int64_t bytes);
 
+/* Of a machine with so much memory, what processes may take together and still copy their state for
+ * saves: the rest is for the system and for files that are written. */
+int64_t budget_room(int64_t memory);
+
 /* A table for people, one "  name   size" a line, the sum last.  A counted string. */
 char *budget_text(const struct budget *b);
 
