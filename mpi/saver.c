@@ -128,7 +128,9 @@ struct saver *saver_new(const struct train_state *st, const char *dir, const str
     for (int64_t k = 0; k < s->n_own; k++) s->at[k + 1] = s->at[k] + raw_bytes(s, &s->own[k]);
     if (o->from == SAVE_COPY || s->group.rank > 0) {
         s->copy = mem_new(s->at[s->n_own], 1, "snapshot");
-        memset(s->copy, 0, (size_t)s->at[s->n_own]);  /* pages come now, not in the first save */
+        #pragma omp parallel for schedule(static)
+        for (int64_t k = 0; k < s->n_own; k++)  /* pages come now, not in the first save */
+            memset(s->copy + s->at[k], 0, (size_t)(s->at[k + 1] - s->at[k]));
     }
     meet_group(s);
     return s;
