@@ -43,6 +43,7 @@ struct saver {
 
     /* The save in flight. */
     enum phase         phase;
+    int                idle;       /* nobody computes meanwhile: all threads may write */
     char               name[64];
     int64_t            attempt;
     json_t            *scalars, *info;
@@ -260,7 +261,8 @@ static void start(struct saver *s, enum phase phase)
     s->phase = phase;
     s->rc = OK;
     s->done = 0;
-    s->threaded = s->o.from != SAVE_AT_ONCE && pthread_create(&s->thread, NULL, thread_main, s) == 0;
+    s->threaded = s->o.from != SAVE_AT_ONCE && !s->idle &&
+                  pthread_create(&s->thread, NULL, thread_main, s) == 0;
     if (!s->threaded) work(s);
 }
 
@@ -296,11 +298,12 @@ static int give_up(struct saver *s, int rc)
     return rc == ERR_CONFIG || rc == ERR_OWNER ? rc : ERR_IO;
 }
 
-int saver_begin(struct saver *s, json_t *info)
+int saver_begin(struct saver *s, json_t *info, int idle)
 {
     int rc = OK;
 
     check(s->phase == IDLE);
+    s->idle = idle;
     s->begin_s = clock_s();
     s->now = (struct saved){ .step = s->st->step };
     s->scalars = train_state_scalars(s->st);

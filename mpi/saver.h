@@ -54,8 +54,11 @@ struct saver *saver_new(const struct train_state *st, const char *dir,
 void saver_free(struct saver *s);  /* nothing may be in flight */
 
 /* Begin to save the state as it is now; nothing may be in flight.  Collective.
+ *
+ * idle     nothing is computed until it is over: all threads write and read, and none in the
+ *          background
  * returns OK, and saver_busy() is 1; else the save failed, the same on all ranks */
-int saver_begin(struct saver *s, json_t *info);
+int saver_begin(struct saver *s, json_t *info, int idle);
 
 /* Is a save in flight?  The same on all ranks. */
 int saver_busy(const struct saver *s);

@@ -61,7 +61,7 @@ static int save_finish(struct train_loop *l)
 }
 
 /* Begin; without a background, to its end. */
-static void save_begin(struct train_loop *l, const char *reason)
+static void save_begin(struct train_loop *l, const char *reason, int idle)
 {
     (void)save_finish(l);
     beacon_phase(BEACON_SAVE);
@@ -70,7 +70,7 @@ static void save_begin(struct train_loop *l, const char *reason)
     l->save_step = l->state->step;
     json_t *info = json_copy(l->info);
     json_object_set_new(info, "probe", canary_sing(l->grid, l->state->model, &l->step->pass));
-    const int rc = saver_begin(l->saver, info);
+    const int rc = saver_begin(l->saver, info, idle);
     json_decref(info);
     if (rc != OK) (void)report(l, rc);
     else if (!l->conf->checkpoint.background) (void)save_finish(l);
@@ -139,7 +139,7 @@ static int save_last(struct train_loop *l, const char *reason)
     for (int tries = 0; tries < 2 && !l->fenced; tries++) {
         (void)save_finish(l);
         if (l->saved_step == l->state->step) return OK;
-        save_begin(l, reason);
+        save_begin(l, reason, 1);
     }
     (void)save_finish(l);
     if (l->saved_step == l->state->step) return OK;
@@ -403,7 +403,7 @@ int train_loop_run(struct train_loop *l)
             break;
         }
         const char *due = l->state->step < steps ? save_due(l) : NULL;
-        if (due) save_begin(l, due);
+        if (due) save_begin(l, due, 0);
     }
     if (l->fenced)
         rc = fail(ERR_OWNER, "%s: another process has taken this run over; step %lld is not saved",

@@ -175,7 +175,8 @@ static void one_process(void **state)
 
 static int save(struct saver *s)
 {
-    int rc = saver_begin(s, info);
+    static int idle;
+    int rc = saver_begin(s, info, idle ^= 1);
     while (rc == OK && saver_busy(s)) rc = saver_advance(s);
     return rc;
 }
@@ -202,7 +203,7 @@ static void save_and_compare(struct train_state *st, const struct saver_opts *o)
     struct saver *s = saver_new(st, folder("grid"), o);
 
     each_own(st, set_one, NULL);
-    all_true(&world, saver_begin(s, info) == OK && saver_busy(s));
+    all_true(&world, saver_begin(s, info, 0) == OK && saver_busy(s));
     if (o->from == SAVE_IN_PLACE) saver_settle(s);
     if (o->from != SAVE_AT_ONCE) each_own(st, zero_one, NULL);
     int rc = OK;
