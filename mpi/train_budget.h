@@ -1,4 +1,4 @@
-/* train_budget.h -- the memory that a rank of a training run will ask for, and what it saves from. */
+/* train_budget.h -- the memory that a rank of a training run will ask for, and how it saves. */
 #ifndef TRAIN_BUDGET_H
 #define TRAIN_BUDGET_H
 

@@ -16,7 +16,7 @@ uint64_t rng_key(uint64_t seed, const char *name);
 /* 128 random bits for counter i of a stream. */
 void rng_bits(uint32_t out[4], uint64_t key, uint64_t i);
 
-/* out (4n): rng_bits() of counters first .. first + n - 1, one behind the other, several at once. */
+/* out (4n): rng_bits() of counters first .. first + n - 1, one behind the other, many at once. */
 void rng_fill(uint32_t *out, int n, uint64_t key, uint64_t first);
 
 /* A 64-bit number. */

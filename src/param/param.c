@@ -122,7 +122,8 @@ void param_init_one(real *w, const struct param *p, uint64_t seed)
         return;
     }
     #pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < p->n; i += CHUNK) fill(v, p, key, i, i + CHUNK < p->n ? i + CHUNK : p->n);
+    for (int64_t i = 0; i < p->n; i += CHUNK)
+        fill(v, p, key, i, i + CHUNK < p->n ? i + CHUNK : p->n);
 }
 
 void param_init(real *w, const struct param_table *t, uint64_t seed)
