@@ -214,13 +214,14 @@ static int first_state(struct trainer *t)
         hash_hex(hex, t->root);
         log_phase("resumed from %s: step %lld root %s", ckpt_path(c), (long long)t->state.step,
                   hex);
-        rc = canary_listen(&t->grid, t->state.model, &t->step.pass, c,
-                           t->opts->allow_config_change || t->opts->allow_numerics_change);
     } else if (rc == ERR_MISSING) rc = fresh(t);
     if (rc == OK) {
         train_state_leave_out(&t->state, t->conf->data.skip);
         train_state_changed(&t->state);
     }
+    if (rc == OK && t->resumed)
+        rc = canary_listen(&t->grid, t->state.model, &t->step.pass, c,
+                           t->opts->allow_config_change || t->opts->allow_numerics_change);
     /* Said; what stays costs only space. */
     if (rc == OK && world->rank == 0) (void)ckpt_clean(t->run.ckpt);
     ckpt_close(c);

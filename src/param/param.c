@@ -68,7 +68,7 @@ static void orthogonal(real *w, int rows, int cols, double arg, uint64_t key, ui
     real *A = mem_new((int64_t)m * n + m, sizeof *A, "orthogonal matrix"), *diag;
 
     diag = A + (int64_t)m * n;
-    for (int64_t i = 0; i < (int64_t)m * n; i++) A[i] = (real)rng_normal(key, first + (uint64_t)i);
+    rng_normals(A, (int64_t)m * n, key, first, 1);
     check(lapack_orthonormal(A, diag, m, n) == 0);
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {

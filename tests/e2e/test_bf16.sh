@@ -18,11 +18,13 @@ same() {
 for grid in 2x1x1 1x1x2 1x2x1; do same $grid g$grid; done
 same 1x1x1 t2 run.threads=2 train.micro_batch=1
 same 1x1x2 h2 train.sequence_mode=heads train.remat=block
-TTT_FAIL="train.step#4=kill"; export TTT_FAIL
+TTT_FAIL="train.step#6=kill"; export TTT_FAIL
 # shellcheck disable=SC2086
 on 1x1x1 killed $HALF checkpoint.background=false
 unset TTT_FAIL
 same 2x1x1 killed
+expect_text "resumed" 'resumed from .*: step 4 ' "$WORK/killed.err"
+expect_text "and the loss of its probe is that of the checkpoint" 'bit for bit' "$WORK/killed.err"
 
 # --- attention, whose scores are products, too ----------------------------------------
 ATTENTION="$HALF model.layer=attention"
