@@ -16,6 +16,7 @@ struct bucket {
     int64_t           *cut;     /* (axis->size + 1) where owners' runs begin      */
     int               *counts;  /* (axis->size) their lengths                     */
     void              *part;    /* a run as it comes, room for the longest        */
+    int                longest; /* of them, elements                              */
     int                tag, round;  /* round 0: not begun, or done                */
     MPI_Request        request[2];  /* of the round: receive, send                */
 };
@@ -54,12 +55,11 @@ static void bucket_init(struct bucket *b, const struct model *m, int number,
     bucket_cut(b->cut, m, number, axis->size);
     b->begin = b->cut[0];
     b->end = b->cut[axis->size];
-    int longest = 0;
     for (int i = 0; i < axis->size; i++) {
         b->counts[i] = mpi_count(b->cut[i + 1] - b->cut[i]);
-        if (b->counts[i] > longest) longest = b->counts[i];
+        if (b->counts[i] > b->longest) b->longest = b->counts[i];
     }
-    if (axis->size > 1) b->part = mem_new(longest, sizeof(int64_t), "gradient sums");
+    if (axis->size > 1) b->part = mem_new(b->longest, sizeof(int64_t), "gradient sums");
 }
 
 static int by_begin(const void *a, const void *b)
@@ -132,6 +132,13 @@ int reducer_holds(const struct reducer *r, const struct span **held)
 {
     *held = r->held;
     return r->n_held;
+}
+
+int64_t reducer_part(const struct reducer *r)
+{
+    int64_t n = 0;
+    for (int i = 0; i < r->buckets; i++) n += r->b[i].part ? r->b[i].longest : 0;
+    return n;
 }
 
 int64_t reducer_own(const struct reducer *r)

@@ -26,6 +26,9 @@ void reducer_free(struct reducer *r);
 int reducer_spans(const struct reducer *r, const struct span **own);
 int64_t reducer_own(const struct reducer *r);  /* elements in them, padding included */
 
+/* Elements that come from others at once, of all buckets. */
+int64_t reducer_part(const struct reducer *r);
+
 /* What this rank holds (weights and gradients of its buckets), likewise. */
 int reducer_holds(const struct reducer *r, const struct span **held);
 

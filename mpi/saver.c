@@ -105,11 +105,17 @@ static int group_of(const struct axis *world, int files, int *size, int *rank)
     return file;
 }
 
-int saver_copies(const struct axis *world, int writers, enum save_from from)
+int64_t saver_copies(const struct axis *world, int writers, enum save_from from, int64_t state)
 {
+    int64_t *of = mem_new(world->size, sizeof *of, "writer group"), sum = 0;
     int size, rank;
+
     (void)group_of(world, writers < world->size ? writers : world->size, &size, &rank);
-    return rank > 0 ? 1 : size - (from != SAVE_COPY);
+    mpi_do(MPI_Allgather(&state, 1, MPI_INT64_T, of, 1, MPI_INT64_T, world->comm));
+    if (rank > 0 || from == SAVE_COPY) sum = state;
+    for (int i = 1; rank == 0 && i < size; i++) sum += of[world->rank + i];
+    mem_free(of);
+    return sum;
 }
 
 struct saver *saver_new(const struct train_state *st, const char *dir, const struct saver_opts *o)

@@ -75,8 +75,9 @@ int saver_advance(struct saver *s);
  * rank, between two calls of anything else here; it communicates. */
 void saver_settle(struct saver *s);
 
-/* How many ranks' shares of the state this rank holds copies of, predicted. */
-int saver_copies(const struct axis *world, int writers, enum save_from from);
+/* Bytes of the state that this rank holds copies of, its own and others', predicted: everybody
+ * brings the bytes it owns.  Collective on world. */
+int64_t saver_copies(const struct axis *world, int writers, enum save_from from, int64_t state);
 
 /* What the last save that ended well was. */
 const struct saved *saver_saved(const struct saver *s);

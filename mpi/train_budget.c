@@ -37,7 +37,7 @@ static void share_budget(struct budget *b, const struct dims *d, const struct st
     b->params = n * (int64_t)sizeof(real);
     if (o->pass.bf16)
         b->params += half_bytes(&m->params, held, reducer_holds(r, &held), 1);
-    b->grads = n * each + reducer_own(r) * (int64_t)sizeof(int64_t);
+    b->grads = n * each + reducer_part(r) * (int64_t)sizeof(int64_t);
     b->moments = 2 * reducer_own(r) * (int64_t)(o->pass.bf16_moments ? sizeof(bf16) : sizeof(real));
     b->state = b->moments + reducer_own(r) * (int64_t)sizeof(real);
     b->tape = pass.tape;
@@ -90,8 +90,8 @@ int train_budget(struct budget *budget, enum save_from *from, const struct conf 
 
     *from = c->checkpoint.background ? SAVE_COPY : SAVE_AT_ONCE;
     for (;;) {
-        budget_snapshot(budget, saver_copies(&g->world, c->checkpoint.writers, *from) *
-                                budget->state);
+        budget_snapshot(budget, saver_copies(&g->world, c->checkpoint.writers, *from,
+                                             budget->state));
         const int64_t want = on_machine(g, budget->total);
         int short_of = want > budget_room(have) ||
                        (*from == SAVE_COPY && FAILPOINT("train.no_room") != OK);

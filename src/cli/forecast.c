@@ -16,7 +16,7 @@ static void add_memory(struct forecast *f, struct cost *c, const struct rates *r
     f->node_bytes = f->most.total = 0;
     for (int i = 0; i < f->sim.ranks; i++) {
         struct cost_bytes b;
-        cost_memory(&b, c, &f->sim.rank[i], i);
+        cost_memory(&b, c, f->sim.rank, i);
         if (in_place) {
             b.total -= b.own_copy;
             b.snapshot -= b.own_copy;

@@ -225,47 +225,54 @@ static struct pass_bytes bytes_of(struct cost *c, const struct share *a, int slo
     return k->bytes;
 }
 
-/* Shares of the state that a rank holds of others, whose file it writes, and of its own (*own): it
- * must where it sends them, and may where it writes them. */
-static int copies(int *own, const struct cost *c, int rank)
+/* Bytes of weights and moments that a rank owns; moments [out] those of them, scratch [out]. */
+static int64_t state_of(int64_t *moments, int64_t *scratch, const struct cost *c,
+                        const struct sim_rank *k, int rank)
+{
+    const int64_t each = c->o.bf16_moments ? sizeof(bf16) : sizeof(real);
+
+    *moments = 2 * k[rank].own * each;
+    *scratch = 0;
+    if (c->soap.every)
+        soap_bytes(moments, scratch, &c->soap_plan, rank, k[rank].own, c->threads);
+    return k[rank].own * (int64_t)sizeof(real) + *moments;
+}
+
+/* What a save copies: a rank its own state, which it must where it sends it and may (own [out])
+ * where it writes it, and then that of the others whose file it writes. */
+static int64_t copies(int64_t *own, const struct cost *c, const struct sim_rank *k, int rank)
 {
     const int ranks = grid_ranks(&c->in.grid);
     const int files = c->writers < ranks ? c->writers : ranks;
+    int64_t moments, scratch, sum = 0;
     int file = 0;
 
     *own = 0;
     if (!files) return 0;
     while (part_begin(ranks, files, file + 1) <= rank) file++;
-    const int64_t first = part_begin(ranks, files, file);
-    if (rank > first) return 1;
-    *own = c->background;
-    return (int)(part_begin(ranks, files, file + 1) - first) - 1;
+    if (rank > part_begin(ranks, files, file)) return state_of(&moments, &scratch, c, k, rank);
+    for (int i = rank + 1; i < part_begin(ranks, files, file + 1); i++)
+        sum += state_of(&moments, &scratch, c, k, i);
+    if (c->background) *own = state_of(&moments, &scratch, c, k, rank);
+    return sum + *own;
 }
 
 void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k, int rank)
 {
+    int64_t more;
     struct share a;
-    int own;
 
     share_of(&a, &c->in.grid, &c->in.work, rank);
-    const int others = copies(&own, c, rank);
-    const struct pass_bytes pass = bytes_of(c, &a, k->slots);
-    const int64_t moment = c->o.bf16_moments ? sizeof(bf16) : sizeof(real);
+    const struct pass_bytes pass = bytes_of(c, &a, k[rank].slots);
     *b = (struct cost_bytes){
-        .weights = k->held * (int64_t)(sizeof(real) + (c->o.bf16 ? 2 * sizeof(bf16) : 0)),
-        .gradients = k->held * (int64_t)sum_bytes(c->mode),
-        .sums = k->part * (int64_t)sizeof(int64_t),
-        .moments = 2 * k->own * moment,
-        .tape = pass.tape, .logits = pass.logits, .scratch = pass.scratch,
+        .weights = k[rank].held * (int64_t)(sizeof(real) + (c->o.bf16 ? 2 * sizeof(bf16) : 0)),
+        .gradients = k[rank].held * (int64_t)sum_bytes(c->mode),
+        .sums = k[rank].part * (int64_t)sizeof(int64_t),
+        .tape = pass.tape, .logits = pass.logits,
     };
-    if (c->soap.every) {
-        int64_t scratch;
-        soap_bytes(&b->moments, &scratch, &c->soap_plan, rank, k->own, c->threads);
-        b->scratch += scratch;
-    }
-    const int64_t state = k->own * (int64_t)sizeof(real) + b->moments;
-    b->own_copy = own * state;
-    b->snapshot = others * state + b->own_copy;
+    (void)state_of(&b->moments, &more, c, k, rank);
+    b->scratch = pass.scratch + more;
+    b->snapshot = copies(&b->own_copy, c, k, rank);
     b->total = b->weights + b->gradients + b->sums + b->moments + b->tape + b->logits +
                b->scratch + b->snapshot;
 }

@@ -119,7 +119,7 @@ static void a_past_grows_from_rank_to_rank(void **state)
     for (int i = 0; i < 3; i++) assert_int_equal(s.rank[i].bytes[SIM_CARRIES][0], want[i]);
     /* The second has as many units and room for 128 tokens more, of 2 sequences, there and back. */
     struct cost_bytes m[2];
-    for (int i = 0; i < 2; i++) cost_memory(&m[i], &c, &s.rank[i], i);
+    for (int i = 0; i < 2; i++) cost_memory(&m[i], &c, s.rank, i);
     assert_int_equal(m[1].tape - m[0].tape, 2 * 128 * token);
     sim_result_done(&s);
     cost_done(&c);
@@ -213,13 +213,13 @@ static void memory_is_the_budget(void **state)
             assert_int_equal(budget_plan(&b, &d, &opts, mode), OK);
             assert_int_equal(cost_grid(&c, &one), OK);
             step_sim(&s, &c.in, NULL);
-            cost_memory(&m, &c, &s.rank[0], 0);
+            cost_memory(&m, &c, s.rank, 0);
             assert_int_equal(m.total, b.total);
             assert_int_equal(m.tape, b.tape);
             assert_int_equal(m.sums, 0);
             c.writers = 8;  /* and a copy of weights and moments while a save is under way */
             c.background = 1;
-            cost_memory(&m, &c, &s.rank[0], 0);
+            cost_memory(&m, &c, s.rank, 0);
             budget_snapshot(&b, b.params + b.moments);
             assert_int_equal(m.total, b.total);
             assert_int_equal(m.own_copy, b.params + b.moments);  /* which it can do without */
@@ -243,7 +243,7 @@ static void splitting_saves_memory(void **state)
         struct sim_result s;
         assert_int_equal(cost_grid(&c, &grids[i]), OK);
         step_sim(&s, &c.in, NULL);
-        cost_memory(&m[i], &c, &s.rank[0], 0);
+        cost_memory(&m[i], &c, s.rank, 0);
         sim_result_done(&s);
     }
     cost_done(&c);

@@ -97,7 +97,7 @@ static void predictions_count_it(void **state)
     cost_soap(&c, &opts);
     assert_int_equal(cost_grid(&c, &one), OK);
     step_sim(&soap, &c.in, NULL);
-    cost_memory(&b, &c, &soap.rank[0], 0);
+    cost_memory(&b, &c, soap.rank, 0);
     assert_true(fabs(soap.step_s - plain.step_s - c.soap_plan.load[0].flops / 1e11) < 1e-9);
     assert_true(llabs(b.moments - s.moments) < s.moments / 1000);
     sim_result_done(&plain);

@@ -1,0 +1,48 @@
+# The memory that a run asks for is what was predicted, saving and resuming included; what does not
+# fit is said before anything begins.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/tiny.sh"
+. "$(dirname "$0")/grid.sh"
+make_data
+# 13 million parameters, so that all that is not counted is nothing beside them.
+cat >"$WORK/run.yaml" <<END
+run: {dir: $WORK/run, seed: 3, threads: 1}
+model: {vocab: 16384, layers: 2, width: 512, heads: 8, ffn_width: 1024}
+data: {train: $WORK/train}
+train: {steps: 2, context: 64, batch_tokens: 128}
+checkpoint: {every_steps: 1, every_minutes: 0, keep: 2}
+END
+
+# predicted NAME DIR: its last line says that 98 to 104 of 100 bytes were allocated.
+predicted() {
+    want=$(values "$2" predicted_bytes end | tail -n 1)
+    had=$(values "$2" counted_bytes end | tail -n 1)
+    if [ -n "$want" ] && [ $((had * 100)) -ge $((want * 98)) ] &&
+        [ $((had * 100)) -le $((want * 104)) ]; then ok "$1: as much as predicted"
+    else failed "$1" "predicted '$want', had '$had'"; fi
+}
+# measured NAME DIR [key=value ...]: a run of two steps, and its second one again, resumed.
+measured() {
+    name=$1; dir=$2; shift 2
+    trained "$name" "$dir" "$@" && predicted "$name" "$dir"
+    rm -r "$WORK/$dir/ckpt/step-000000000002.a0001"
+    trained "$name, resumed" "$dir" "$@" && predicted "$name, resumed" "$dir"
+    expect_text "$name, resumed: said" 'resumed from .*: step 1 ' "$WORK/$dir.err"
+}
+measured "exact" exact
+measured "fast" fast train.reduction=fast
+measured "moments in bf16" moments train.reduction=fast optim.state=bf16
+measured "bf16" bf16 train.precision=bf16
+measured "saved at once" once train.reduction=fast checkpoint.background=false
+TTT_FAIL="train.no_room=err"; export TTT_FAIL
+measured "saved in place" place train.reduction=fast
+equal "which takes no more" "$(values place predicted_bytes end)" "$(values once predicted_bytes end)"
+on 2x1x1 two && predicted "in place on two processes" two
+unset TTT_FAIL
+on 2x1x1 three checkpoint.writers=1 && predicted "two processes and one writer" three
+
+train large model.width=65536 model.heads=1024 model.ffn_width=1000000 model.vocab=16000000
+equal "too large: exit code" "$?" 71
+expect_text "too large: said" 'wants [0-9.]* TiB of memory on a machine of' "$WORK/large.err"
+expect_text "too large: what would help" 'train.reduction=fast, optim.state=bf16, ' "$WORK/large.err"
+finish
