@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "src/base/mem.h"
 #include "src/base/status.h"
 
 #define CHUNK 1024
@@ -19,29 +20,55 @@ static void values(double out[CHUNK], const struct tensor *t, int64_t at, int64_
                                       : ((const uint8_t *)src)[i];
 }
 
-/* One pass: around 0 it finds everything but the spread, which is taken around the mean. */
-static void pass(struct tensor_stats *s, double *sum, double *square, const struct tensor *t,
-                 double centre)
+/* What a thread finds in its share of the elements. */
+#define SHARE (64 * CHUNK)
+
+struct part { double sum, square, min, max; int64_t bad; };
+
+static void part_of(struct part *p, const struct tensor *t, double centre, int64_t begin,
+                    int64_t end)
 {
     double x[CHUNK];
 
-    *sum = *square = 0;
-    s->bad = 0;
-    for (int64_t at = 0; at < s->n; at += CHUNK) {
-        const int64_t n = s->n - at < CHUNK ? s->n - at : CHUNK;
+    *p = (struct part){ .min = INFINITY, .max = -INFINITY };
+    for (int64_t at = begin; at < end; at += CHUNK) {
+        const int64_t n = end - at < CHUNK ? end - at : CHUNK;
         values(x, t, at, n);
         for (int64_t i = 0; i < n; i++) {
             const double y = x[i] - centre;
             if (!isfinite(x[i])) {
-                s->bad++;
+                p->bad++;
                 continue;
             }
-            *sum += y;
-            *square += y * y;
-            s->min = fmin(s->min, x[i]);
-            s->max = fmax(s->max, x[i]);
+            p->sum += y;
+            p->square += y * y;
+            p->min = x[i] < p->min ? x[i] : p->min;
+            p->max = x[i] > p->max ? x[i] : p->max;
         }
     }
+}
+
+/* One pass: around 0 it finds everything but the spread, which is taken around the mean.  Shares
+ * are added in their order: threads change no digit. */
+static void pass(struct tensor_stats *s, double *sum, double *square, const struct tensor *t,
+                 double centre)
+{
+    const int64_t shares = (s->n + SHARE - 1) / SHARE;
+    struct part *part = mem_new(shares, sizeof *part, "statistics of a tensor");
+
+    #pragma omp parallel for schedule(static)
+    for (int64_t k = 0; k < shares; k++)
+        part_of(&part[k], t, centre, k * SHARE, k + 1 < shares ? (k + 1) * SHARE : s->n);
+    *sum = *square = 0;
+    s->bad = 0;
+    for (int64_t k = 0; k < shares; k++) {
+        *sum += part[k].sum;
+        *square += part[k].square;
+        s->bad += part[k].bad;
+        s->min = fmin(s->min, part[k].min);
+        s->max = fmax(s->max, part[k].max);
+    }
+    mem_free(part);
 }
 
 void tensor_stats(struct tensor_stats *s, const struct tensor *t)
