@@ -9,6 +9,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/infer/eval.h"
 #include "src/model/stage.h"
 #include "src/plan/step_plan.h"
 
@@ -46,6 +47,18 @@ static void share_budget(struct budget *b, const struct dims *d, const struct st
     b->total = b->params + b->grads + b->moments + b->tape + b->logits + b->scratch;
     step_plan_done(&plan);
     reducer_free(r);
+    model_free(m);
+}
+
+/* What one rank evaluates with; several use what a step does. */
+static void add_evaluation(struct budget *b, const struct dims *d, const struct step_opts *o)
+{
+    const struct eval_opts eval = { .context = o->pass.context };
+    struct model *m;
+
+    check(model_shape(&m, d) == OK);
+    if (o->pass.bf16) model_use_bf16(m, 0);
+    budget_evaluation(b, eval_memory(m, &eval));
     model_free(m);
 }
 
@@ -88,6 +101,7 @@ int train_budget(struct budget *budget, enum save_from *from, const struct conf 
     if (o->optim.kind == OPTIM_SOAP)
         budget_soap(budget, d, &factor, &g->shape, g->world.rank, omp_get_max_threads());
 
+    if (c->data.val[0] && g->world.size == 1) add_evaluation(budget, d, o);
     *from = c->checkpoint.background ? SAVE_COPY : SAVE_AT_ONCE;
     for (;;) {
         budget_snapshot(budget, saver_copies(&g->world, c->checkpoint.writers, *from,

@@ -24,10 +24,16 @@ struct reader {
     double        *nll;                  /* (B,T) */
 };
 
+/* Tokens of a slice of a window. */
+static int slice_of(const struct model *m, int64_t length)
+{
+    const int K = m->dims.K, whole = EVAL_SLICE < K ? K : EVAL_SLICE / K * K;
+    return length < whole ? (int)eval_rows(length, K) : whole;
+}
+
 static void reader_init(struct reader *r, int B, int64_t length)
 {
-    const int K = r->m->dims.K, whole = EVAL_SLICE < K ? K : EVAL_SLICE / K * K;
-    const int T = length < whole ? (int)eval_rows(length, K) : whole;
+    const int T = slice_of(r->m, length);
     const int64_t N = (int64_t)B * T;
 
     r->B = B;
@@ -112,6 +118,14 @@ static int choose_batch(const struct model *m, const struct eval_opts *o, int64_
     const int64_t rows = length < EVAL_SLICE ? EVAL_SLICE / length : 1;
     const int64_t heads = (omp_get_max_threads() + m->dims.H - 1) / m->dims.H;
     return (int)(rows > heads ? rows : heads);
+}
+
+int64_t eval_memory(const struct model *m, const struct eval_opts *o)
+{
+    const int B = choose_batch(m, o, o->context), T = slice_of(m, o->context);
+
+    return stream_bytes(m, B, T, o->context) + model_nll_bytes(m, T) +
+           (int64_t)B * T * (m->dims.C * (int64_t)sizeof(real) + (int64_t)sizeof(double));
 }
 
 static int read_windows(struct reader *r, int64_t first, int64_t count, int64_t length)

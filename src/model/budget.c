@@ -56,17 +56,24 @@ void budget_snapshot(struct budget *b, int64_t bytes)
     b->snapshot = bytes;
 }
 
+void budget_evaluation(struct budget *b, int64_t bytes)
+{
+    b->total += bytes - b->evaluation;
+    b->evaluation = bytes;
+}
+
 int64_t budget_room(int64_t memory) { return memory - memory / 16; }
 
 char *budget_text(const struct budget *b)
 {
     char p[HUMAN_TEXT], g[HUMAN_TEXT], m[HUMAN_TEXT], t[HUMAN_TEXT], l[HUMAN_TEXT], s[HUMAN_TEXT],
-        c[HUMAN_TEXT], sum[HUMAN_TEXT];
+        c[HUMAN_TEXT], e[HUMAN_TEXT], sum[HUMAN_TEXT];
     return mem_format("  parameters %12s   (%lld)\n  gradients  %12s\n  moments    %12s\n"
                       "  tape       %12s\n  logits     %12s\n  scratch    %12s\n"
-                      "  snapshot   %12s\n  sum        %12s",
+                      "  evaluation %12s\n  snapshot   %12s\n  sum        %12s",
                       human_bytes(p, b->params), (long long)b->n_params, human_bytes(g, b->grads),
                       human_bytes(m, b->moments), human_bytes(t, b->tape),
                       human_bytes(l, b->logits), human_bytes(s, b->scratch),
-                      human_bytes(c, b->snapshot), human_bytes(sum, b->total));
+                      human_bytes(e, b->evaluation), human_bytes(c, b->snapshot),
+                      human_bytes(sum, b->total));
 }

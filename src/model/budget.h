@@ -20,6 +20,7 @@ struct budget {
     int64_t tape, logits, scratch;         /* bytes of a pass (pass_plan)          */
     int64_t state;                         /* of them, bytes of weights and moments    */
     int64_t snapshot;                      /* bytes of the copy that a save takes  */
+    int64_t evaluation;                    /* bytes of one                         */
     int64_t total;
 };
 
@@ -34,6 +35,9 @@ void budget_soap(struct budget *b, const struct dims *d, const struct factor_opt
 
 /* A process that saves in the background holds a copy of this many bytes. */
 void budget_snapshot(struct budget *b, int64_t bytes);
+
+/* It evaluates with this many bytes more. */
+void budget_evaluation(struct budget *b, int64_t bytes);
 
 /* Of a machine with so much memory, what processes may take together and still copy their state for
  * saves: the rest is for the system and for files that are written. */

@@ -153,10 +153,19 @@ void model_logits(const struct model *m, real *logits, const real *x, int n, bf1
     gemm_bf16(logits, V, rows, head, n, V, C, 0, C, GEMM_SET);
 }
 
+static int rows_at_once(int n) { return n <= LOGIT_ROWS ? n : LOGIT_ROWS + 1; }
+
+int64_t model_nll_bytes(const struct model *m, int n)
+{
+    const int most = rows_at_once(n);
+    return (int64_t)most * m->dims.V * (int64_t)sizeof(real) +
+           (m->half ? bf16_rows_size(most, m->dims.C) * (int64_t)sizeof(bf16) : 0);
+}
+
 void model_nll(const struct model *m, double *nll, const real *x, const int32_t *target, int n)
 {
     const struct dims *d = &m->dims;
-    const int most = n <= LOGIT_ROWS ? n : LOGIT_ROWS + 1;
+    const int most = rows_at_once(n);
     real *logits = mem_new((int64_t)most * d->V, sizeof *logits, "logits");
     bf16 *rounded = mem_new(m->half ? bf16_rows_size(most, d->C) : 0, sizeof *rounded, "logits");
 

@@ -71,6 +71,9 @@ struct stream;
 
 /* T_max: the longest slice that will be given at once. */
 struct stream *stream_new(const struct model *m, int B, int T_max);
+
+/* Bytes that it asks for when so many tokens of each sequence are read.  Local. */
+int64_t stream_bytes(const struct model *m, int B, int T_max, int64_t tokens);
 void stream_free(struct stream *s);
 
 /* Back to the start of a sequence. */
@@ -106,5 +109,8 @@ void model_logits(const struct model *m, real *logits, const real *x, int n, bf1
 /* nll[n] = -log softmax(x_n head')[target[n]], in chunks of rows: (n,V) is
  * never held.  Targets < 0 give 0. */
 void model_nll(const struct model *m, double *nll, const real *x, const int32_t *target, int n);
+
+/* Bytes that it asks for.  Local. */
+int64_t model_nll_bytes(const struct model *m, int n);
 
 #endif

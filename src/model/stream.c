@@ -60,13 +60,34 @@ static void lay_out(const struct model *m, struct arena *a, int B, int T, struct
     if (m->half) half_lay_out(half, a, N, T, half_widest(&m->params), 0);
 }
 
+/* Of the arrays of a slice; half [out]. */
+static int64_t slice_bytes(const struct model *m, struct half_work *half, int B, int T)
+{
+    struct block_tape t, w;
+    struct arena plan;
+    real *x, *y, *r;
+
+    arena_plan(&plan);
+    lay_out(m, &plan, B, T, &t, &w, half, &x, &y, &r);
+    return plan.peak;
+}
+
+int64_t stream_bytes(const struct model *m, int B, int T_max, int64_t tokens)
+{
+    const struct dims *d = &m->dims;
+    const struct block *b = &m->blocks[0];
+    const int64_t row = b->layer->past_reals ? b->layer->past_reals(d) : 0;
+    struct half_work half;
+
+    return d->L * B * (block_carry_reals(b, d) + head_groups(d) * tokens * row) *
+               (int64_t)sizeof(real) +
+           slice_bytes(m, &half, B, T_max);
+}
+
 struct stream *stream_new(const struct model *m, int B, int T_max)
 {
     const struct dims *d = &m->dims;
     struct stream *s = mem_new(1, sizeof *s, "stream");
-    struct block_tape t, w;
-    struct arena plan;
-    real *x, *y, *r;
     const int64_t batches = T_max / d->K + 1;
 
     check(B > 0 && T_max > 0);
@@ -74,9 +95,7 @@ struct stream *stream_new(const struct model *m, int B, int T_max)
     s->carry_reals = B * block_carry_reals(&m->blocks[0], d);
     s->carry = mem_new(d->L * s->carry_reals, sizeof(real), "carries");
     if (m->blocks[0].layer->past_reals) s->row = m->blocks[0].layer->past_reals(d);
-    arena_plan(&plan);
-    lay_out(m, &plan, B, T_max, &t, &w, &s->half, &x, &y, &r);
-    arena_init(&s->arena, plan.peak, "activations of a slice");
+    arena_init(&s->arena, slice_bytes(m, &s->half, B, T_max), "activations of a slice");
     s->stats = mem_new(B * d->H * batches * 3, sizeof(double), "inner losses");
     s->losses = mem_new(batches * 3, sizeof(double), "inner losses");
     stream_reset(s);

@@ -34,6 +34,13 @@ measured "fast" fast train.reduction=fast
 measured "moments in bf16" moments train.reduction=fast optim.state=bf16
 measured "bf16" bf16 train.precision=bf16
 measured "saved at once" once train.reduction=fast checkpoint.background=false
+long="data.val=$WORK/val train.context=1024 train.batch_tokens=1024"
+# shellcheck disable=SC2086
+measured "evaluated" eval train.reduction=fast $long
+# shellcheck disable=SC2086
+measured "evaluated in bf16" half train.precision=bf16 $long
+# shellcheck disable=SC2086
+measured "evaluated, a Transformer" llama model.layer=attention $long
 TTT_FAIL="train.no_room=err"; export TTT_FAIL
 measured "saved in place" place train.reduction=fast
 equal "which takes no more" "$(values place predicted_bytes end)" "$(values once predicted_bytes end)"
