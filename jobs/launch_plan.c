@@ -77,8 +77,7 @@ static int no_memory(const struct forecast *f, const struct rates *r)
     char want[HUMAN_TEXT], have[HUMAN_TEXT];
     return fail(ERR_MEMORY, "grid %dx%dx%d wants %s of memory on a machine of %s; "
                 "train.reduction, optim.state, train.remat, train.slice_tokens and more machines "
-                "change that", f->grid.D,
-                f->grid.P, f->grid.S, human_bytes(want, f->node_bytes),
+                "change that", f->grid.D, f->grid.P, f->grid.S, human_bytes(want, f->node_bytes),
                 human_bytes(have, (int64_t)(r->node.memory_gib * 0x1p30)));
 }
 

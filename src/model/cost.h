@@ -66,7 +66,8 @@ double cost_head_flops(const struct model *m);
 double cost_layer_sums(const struct model *m, enum reduction mode, double bytes_per_s);
 double cost_head_sums(const struct model *m, enum reduction mode, int T, double bytes_per_s);
 
-/* Bytes of rank `rank` of those in k, as step_sim() left them.  Libraries and buffers of MPI come on top. */
+/* Bytes of rank `rank` of those in k, as step_sim() left them.  Libraries and buffers of MPI come
+ * on top. */
 struct cost_bytes {
     int64_t weights, gradients, sums, moments;  /* sums: runs of others, as they come */
     int64_t tape, logits, scratch;
