@@ -2,26 +2,15 @@
 
 #include <math.h>
 
-#define LANES 16
+#include "src/kernels/row_sum.h"
 
-/* Sum of f(i) over a row, in LANES partial sums added in order. */
-#define ROW_SUM(result, F, expr)                                          \
-    do {                                                                  \
-        real lane_[LANES] = { 0 }, sum_ = 0;                              \
-        int i_ = 0;                                                       \
-        for (; i_ + LANES <= (F); i_ += LANES)                            \
-            for (int k_ = 0; k_ < LANES; k_++) {                          \
-                const int i = i_ + k_;                                    \
-                lane_[k_] += (expr);                                      \
-            }                                                             \
-        for (int i = i_; i < (F); i++) sum_ += (expr);                    \
-        for (int k_ = 0; k_ < 8; k_++) lane_[k_] += lane_[k_ + 8];        \
-        for (int k_ = 0; k_ < 4; k_++) lane_[k_] += lane_[k_ + 4];        \
-        (result) = sum_ + ((lane_[0] + lane_[2]) + (lane_[1] + lane_[3])); \
-    } while (0)
+/* Several bodies from one text: for heads of the paper's width, so that a row stays in registers,
+ * and any other; the target is v - x or, without a residual, v. */
+#define BODY static inline __attribute__((always_inline)) void
+#define TARGET_I (residual ? v_n[i] - x_n[i] : v_n[i])
+#define USUAL 64
 
-CLONES
-void inner_ln(real *h, real *s, const real *z, int r, int F, real eps)
+BODY norm(real *restrict h, real *restrict s, const real *restrict z, int r, int F, real eps)
 {
     const real per = (real)1 / (real)F;
     for (int n = 0; n < r; n++) {
@@ -36,12 +25,16 @@ void inner_ln(real *h, real *s, const real *z, int r, int F, real eps)
     }
 }
 
-/* Two bodies from one text: the target is v - x or, without a residual, v. */
-#define BODY static inline __attribute__((always_inline)) void
-#define TARGET_I (residual ? v_n[i] - x_n[i] : v_n[i])
+CLONES
+void inner_ln(real *h, real *s, const real *z, int r, int F, real eps)
+{
+    if (F == USUAL) norm(h, s, z, r, USUAL, eps);
+    else norm(h, s, z, r, F, eps);
+}
 
-BODY grad(real *g, const real *h, const real *s, const real *v, const real *x, const real *gamma,
-          const real *beta, int r, int F, double *loss, int residual)
+BODY grad(real *restrict g, const real *restrict h, const real *s, const real *restrict v,
+          const real *restrict x, const real *restrict gamma, const real *restrict beta, int r,
+          int F, double *loss, int residual)
 {
     const real per = (real)1 / (real)F;
     for (int n = 0; n < r; n++) {
@@ -69,13 +62,14 @@ CLONES
 void inner_ln_grad(real *g, const real *h, const real *s, const real *v, const real *x,
                    const real *gamma, const real *beta, int r, int F, int residual, double *loss)
 {
-    if (residual) grad(g, h, s, v, x, gamma, beta, r, F, loss, 1);
+    if (residual && F == USUAL) grad(g, h, s, v, x, gamma, beta, r, USUAL, loss, 1);
+    else if (residual) grad(g, h, s, v, x, gamma, beta, r, F, loss, 1);
     else grad(g, h, s, v, x, gamma, beta, r, F, loss, 0);
 }
 
-CLONES
-void inner_ln_backward(real *dz, real *dgamma, real *dbeta, const real *dy, const real *h,
-                       const real *s, const real *gamma, int r, int F)
+BODY backward(real *restrict dz, real *restrict dgamma, real *restrict dbeta,
+              const real *restrict dy, const real *restrict h, const real *s,
+              const real *restrict gamma, int r, int F)
 {
     const real per = (real)1 / (real)F;
     for (int n = 0; n < r; n++) {
@@ -96,9 +90,19 @@ void inner_ln_backward(real *dz, real *dgamma, real *dbeta, const real *dy, cons
     }
 }
 
-BODY grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real *dx, const real *dg,
-                   const real *g, const real *h, const real *s, const real *v, const real *x,
-                   const real *gamma, const real *beta, int r, int F, int residual)
+CLONES
+void inner_ln_backward(real *dz, real *dgamma, real *dbeta, const real *dy, const real *h,
+                       const real *s, const real *gamma, int r, int F)
+{
+    if (F == USUAL) backward(dz, dgamma, dbeta, dy, h, s, gamma, r, USUAL);
+    else backward(dz, dgamma, dbeta, dy, h, s, gamma, r, F);
+}
+
+BODY grad_backward(real *restrict dz, real *restrict dgamma, real *restrict dbeta,
+                   real *restrict dv, real *restrict dx, const real *restrict dg,
+                   const real *restrict g, const real *restrict h, const real *s,
+                   const real *restrict v, const real *restrict x, const real *restrict gamma,
+                   const real *restrict beta, int r, int F, int residual)
 {
     const real per = (real)1 / (real)F;
     for (int n = 0; n < r; n++) {
@@ -143,6 +147,10 @@ void inner_ln_grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real 
                             const real *v, const real *x, const real *gamma, const real *beta,
                             int r, int F, int residual)
 {
-    if (residual) grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, F, 1);
-    else grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, F, 0);
+    if (residual && F == USUAL)
+        grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, USUAL, 1);
+    else if (residual)
+        grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, F, 1);
+    else
+        grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, F, 0);
 }

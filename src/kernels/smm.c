@@ -6,6 +6,7 @@
 
 #include "src/kernels/isa.h"
 #include "src/kernels/turn.h"
+#include "src/kernels/vecmath.h"
 
 #ifdef TTT_F64
 typedef libxsmm_dmmfunction kernel;
@@ -17,23 +18,26 @@ typedef libxsmm_smmfunction kernel;
 
 /* Code for a shape, remembered by each thread: a look-up in libxsmm costs a
  * tenth of a 16 x 64 x 64 product. */
-struct made { int M, N, K, add; kernel f; };
-#define MADE 32
+#define MADE_BITS 7
 
-static kernel find(int M, int N, int K, int add)
+static kernel find(const struct smm_shape *s)
 {
-    static _Thread_local struct made table[MADE];
-    struct made *e = &table[((unsigned)M * 7u + (unsigned)N * 3u + (unsigned)K * 5u +
-                             (unsigned)add) % MADE];
-    if (e->f && e->M == M && e->N == N && e->K == K && e->add == add) return e->f;
+    static _Thread_local struct { struct smm_shape shape; kernel f; } table[1 << MADE_BITS];
+    const uint32_t mixed = (uint32_t)s->M * 0x9e3779b1u + (uint32_t)s->N * 0x85ebca77u +
+                           (uint32_t)s->K * 0xc2b2ae3du + (uint32_t)s->ldc * 0x27d4eb2fu +
+                           (uint32_t)s->lda * 0x165667b1u + (uint32_t)s->ldb * 0xd6e8feb9u +
+                           (uint32_t)(2 * s->add + s->turned) * 0xcaf649a9u;
+    const uint32_t at = (mixed ^ mixed >> 15) * 0x2c1b3c6du >> (32 - MADE_BITS);
+    if (table[at].f && !memcmp(&table[at].shape, s, sizeof *s)) return table[at].f;
 
     /* libxsmm counts columns first: its C' = B' A' is our C = A B. */
-    const libxsmm_blasint ldb = N, lda = K, ldc = N;
-    const real alpha = 1, beta = (real)add;
-    const int flags = 0, prefetch = 0;
+    const libxsmm_blasint ldb = s->ldb, lda = s->lda, ldc = s->ldc;
+    const real alpha = 1, beta = (real)s->add;
+    const int flags = s->turned ? LIBXSMM_GEMM_FLAG_TRANS_B : 0, prefetch = 0;
     if (isa_best() == ISA_PLAIN) return NULL;
-    kernel f = DISPATCH(N, M, K, &ldb, &lda, &ldc, &alpha, &beta, &flags, &prefetch);
-    if (f) *e = (struct made){ M, N, K, add, f };
+    kernel f = DISPATCH(s->N, s->M, s->K, &ldb, &lda, &ldc, &alpha, &beta, &flags, &prefetch);
+    table[at].shape = *s;
+    table[at].f = f;
     return f;
 }
 
@@ -50,29 +54,16 @@ void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add
 
 void smm(real *C, const real *A, const real *B, int M, int N, int K, int add)
 {
-    kernel f = find(M, N, K, add);
+    const struct smm_shape s = { M, N, K, N, K, N, add, 0 };
+    kernel f = find(&s);
     if (f) f(B, A, C);
     else smm_ref(C, A, B, M, N, K, add);
 }
 
-/* The same for parts of arrays. */
-static kernel find_block(const struct smm_shape *s)
+void smm_turned(real *C, const real *A, const real *B, int M, int N, int K, int add)
 {
-    static _Thread_local struct { struct smm_shape shape; kernel f; } table[MADE];
-    unsigned at = 0;
-    const int parts[] = { s->M, s->N, s->K, s->ldc, s->lda, s->ldb, s->add, s->turned };
-    for (int i = 0; i < 8; i++) at = at * 31u + (unsigned)parts[i];
-    at = (at ^ at >> 7) % MADE;
-    if (table[at].f && !memcmp(&table[at].shape, s, sizeof *s)) return table[at].f;
-
-    const libxsmm_blasint ldb = s->ldb, lda = s->lda, ldc = s->ldc;
-    const real alpha = 1, beta = (real)s->add;
-    const int flags = s->turned ? LIBXSMM_GEMM_FLAG_TRANS_B : 0, prefetch = 0;
-    if (isa_best() == ISA_PLAIN) return NULL;
-    kernel f = DISPATCH(s->N, s->M, s->K, &ldb, &lda, &ldc, &alpha, &beta, &flags, &prefetch);
-    table[at].shape = *s;
-    table[at].f = f;
-    return f;
+    const struct smm_shape s = { M, N, K, N, M, N, add, 1 };
+    smm_block(C, A, B, &s);
 }
 
 CLONES
@@ -91,44 +82,87 @@ void smm_block_ref(real *C, const real *A, const real *B, const struct smm_shape
 
 void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s)
 {
-    kernel f = find_block(s);
+    kernel f = find(s);
     if (f) f(B, A, C);
     else smm_block_ref(C, A, B, s);
 }
 
+#define ROWS 16  /* of C, copied and added to while they are in the L1 cache */
+
+void smm_turned_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K)
+{
+    for (int m = 0; m < M; m += ROWS) {
+        const int rows = M - m < ROWS ? M - m : ROWS;
+        const struct smm_shape s = { rows, N, K, N, M, N, 1, 1 };
+        real *at = C + (int64_t)m * N;
+        if (C != from) memcpy(at, from + (int64_t)m * N, (size_t)rows * (size_t)N * sizeof *at);
+        smm_block(at, A + m, B, &s);
+    }
+}
+
 #define SIDE TURN_SIDE
+
+/* What becomes of an element of A'; s is that of S. */
+enum meet { SET, ADD, TIMES };
+#define MEET(how, old, s, a) ((how) == SET ? (a) : (how) == ADD ? (old) + (a) : (s) * (a))
 
 #ifdef TTT_F64
 
-CLONES
-static void transpose_block(real *restrict B, int ldb, const real *restrict A, int lda)
+INLINE void transpose_block(real *B, int ldb, const real *S, const real *A, int lda, enum meet how)
 {
     for (int n = 0; n < SIDE; n++)
-        for (int m = 0; m < SIDE; m++) B[n * ldb + m] = A[m * lda + n];
+        for (int m = 0; m < SIDE; m++)
+            B[n * ldb + m] = MEET(how, B[n * ldb + m], S[n * ldb + m], A[m * lda + n]);
 }
 
 #else
 
-CLONES
-static void transpose_block(real *restrict B, int ldb, const real *restrict A, int lda)
+typedef float row16 __attribute__((vector_size(SIDE * sizeof(float))));
+
+INLINE void transpose_block(real *B, int ldb, const real *S, const real *A, int lda, enum meet how)
 {
     turn_row r[SIDE];
     for (int m = 0; m < SIDE; m++) memcpy(&r[m], A + m * lda, sizeof r[m]);
     turn_block(r);
-    for (int n = 0; n < SIDE; n++) memcpy(B + n * ldb, &r[n], sizeof r[n]);
+    for (int n = 0; n < SIDE; n++) {
+        row16 s = { 0 }, a;
+        memcpy(&a, &r[n], sizeof a);
+        if (how != SET) memcpy(&s, (how == ADD ? B : S) + n * ldb, sizeof s);
+        a = MEET(how, s, s, a);
+        memcpy(B + n * ldb, &a, sizeof a);
+    }
 }
 
 #endif
 
-void smm_transpose(real *restrict B, const real *restrict A, int M, int N)
+INLINE void transpose(real *B, const real *A, const real *S, int M, int N, enum meet how)
 {
     const int m_whole = M / SIDE * SIDE, n_whole = N / SIDE * SIDE;
 
     for (int n = 0; n < n_whole; n += SIDE)
         for (int m = 0; m < m_whole; m += SIDE)
-            transpose_block(B + n * M + m, M, A + m * N + n, N);
+            transpose_block(B + n * M + m, M, S + n * M + m, A + m * N + n, N, how);
     for (int n = 0; n < N; n++)
-        for (int m = n < n_whole ? m_whole : 0; m < M; m++) B[n * M + m] = A[m * N + n];
+        for (int m = n < n_whole ? m_whole : 0; m < M; m++)
+            B[n * M + m] = MEET(how, B[n * M + m], S[n * M + m], A[m * N + n]);
+}
+
+CLONES
+void smm_transpose(real *restrict B, const real *restrict A, int M, int N)
+{
+    transpose(B, A, B, M, N, SET);
+}
+
+CLONES
+void smm_transpose_add(real *restrict B, const real *restrict A, int M, int N)
+{
+    transpose(B, A, B, M, N, ADD);
+}
+
+CLONES
+void smm_transpose_times(real *B, const real *A, const real *S, int M, int N)
+{
+    transpose(B, A, S, M, N, TIMES);
 }
 
 CLONES

@@ -14,6 +14,12 @@
 void smm(real *C, const real *A, const real *B, int M, int N, int K, int add);
 void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add);
 
+/* The same with A' for A (K,M). */
+void smm_turned(real *C, const real *A, const real *B, int M, int N, int K, int add);
+
+/* C = from + A' B; C may be `from`. */
+void smm_turned_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K);
+
 /* Products of parts of larger arrays, with the distances between their rows. */
 struct smm_shape { int M, N, K, ldc, lda, ldb, add, turned; };
 
@@ -21,8 +27,10 @@ struct smm_shape { int M, N, K, ldc, lda, ldb, add, turned; };
 void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s);
 void smm_block_ref(real *C, const real *A, const real *B, const struct smm_shape *s);
 
-/* B (N,M) = A' with A (M,N). */
+/* B (N,M) = A' with A (M,N); B += A'; B = A' * S, element by element, S (N,M) may be B. */
 void smm_transpose(real *B, const real *A, int M, int N);
+void smm_transpose_add(real *B, const real *A, int M, int N);
+void smm_transpose_times(real *B, const real *A, const real *S, int M, int N);
 
 /* y (N) = x (K) B (K,N), or += when `add`: one row, for the primal form. */
 void smm_row(real *y, const real *x, const real *B, int N, int K, int add);
