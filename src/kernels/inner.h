@@ -11,8 +11,8 @@
  *
  *   1. The state is one block of reals, its parts one behind the other without gaps, matrices row
  *      by row; a part of one row is a bias (WITHOUT_BIAS: not learned, and never moves).
- *   2. forward() with `complete` moves the state by tok[r-1] times what it puts into igrad without:
- *      step() must reach the same state token by token (tests/unit/test_inner.c compares).
+ *   2. forward() moves the state by tok[r-1] times what it puts into igrad: step() must reach the
+ *      same state token by token (tests/unit/test_inner.c compares).
  *   3. forward() reads V, X, Q of rows j <= i for row i, so that a slice may end anywhere.
  *   4. backward() is the derivative of forward(), the gradient step included; test_model.c
  *      compares with differences in double once the layer's name is in its list.
@@ -60,31 +60,37 @@ struct inner {
     int (*part)(int i, int F, const char **name, int *rows, int *cols);
 
     int64_t (*state_reals)(int F);           /* S                              */
-    int64_t (*saved_reals)(int K, int F);    /* of one mini-batch, for backward */
-    int64_t (*work_reals)(int K, int F);     /* scratch of any call            */
+    int64_t (*kept_reals)(int K, int F);     /* of one mini-batch, from forward on     */
+    int64_t (*saved_reals)(int K, int F);    /* of one mini-batch, for backward        */
+    int64_t (*work_reals)(int K, int F);     /* scratch of any call                    */
 
     /* One mini-batch in the dual form.
      *
      * O      [out]     (r,F)
-     * state  [in,out]  (S); moved by the step when `complete`
-     * igrad  [out]     (S) sum_j lr_j g_j when not `complete` (a short last
-     *                  mini-batch): what a decoder goes on from.  NULL otherwise
-     * saved  [out]     for backward; NULL: not wanted
-     * loss   [out]     sum over rows of 1/2 |LN(f(X)) - (V - X)|^2 at the
-     *                  state before; NULL: not wanted */
-    void (*forward)(real *O, real *state, real *igrad, const struct inner_in *in, int complete,
-                    real *saved, real *work, double *loss);
+     * next   [out]     (S) the state after the step; may be `state`; NULL: not wanted
+     * igrad  [out]     (S) sum_j lr_j g_j, of a short last mini-batch: what a decoder goes on
+     *                  from; NULL: not wanted
+     * kept   [out]     small results that cost much, for replay; NULL: not wanted
+     * loss   [out]     sum over rows of 1/2 |LN(f(X)) - (V - X)|^2 at `state`; NULL: not wanted */
+    void (*forward)(real *O, real *next, real *igrad, const real *state, const struct inner_in *in,
+                    real *kept, real *work, double *loss);
 
-    /* dstate [in,out] (S): gradient of the state after -> of the state before. */
-    void (*backward)(struct inner_grad *g, real *dstate, const real *dO,
-                     const struct inner_in *in, int complete, const real *saved, real *work);
+    /* The same again for backward: saved set, next as above, equal to forward's to the bit. */
+    void (*replay)(real *saved, real *next, const real *state, const real *kept,
+                   const struct inner_in *in, real *work);
+
+    /* saved [in,out]: no replay, no second backward from it.
+     * dstate [in,out] (S): gradient of the state after -> of the state before. */
+    void (*backward)(struct inner_grad *g, real *dstate, const real *dO, real *saved,
+                     const real *state, const real *kept, const struct inner_in *in, int complete,
+                     real *work);
 
     /* One token (r = 1) in the primal form.  igrad [in,out] grows by its gradient;
      * when `last`, the state moves and igrad becomes zero. */
     void (*step)(real *O, real *state, real *igrad, const struct inner_in *in, int last,
                  real *work);
 
-    /* The loss of `forward` at any state. */
+    /* The loss of `forward`. */
     double (*loss)(const real *state, const struct inner_in *in, real *work);
 
     /* Model FLOPs of a token in forward: products only. */

@@ -10,7 +10,9 @@
  *     W' = W - (u * x)' g,  b' = b - u' g,  u_j = tok_{r-1} lr_j      [E15]
  *
  * lower() keeps the diagonal.  TTT-Linear is one such layer, TTT-MLP two with GELU between.
- * Everything is contiguous; the caller's `work` is scratch.
+ * Everything is contiguous; the caller's `work` is scratch.  Backward leaves the products
+ * dW += x' dz to the caller: with their rows stacked they are one product, which reads and writes
+ * dW once.
  */
 #ifndef INNER_DENSE_H
 #define INNER_DENSE_H
@@ -29,25 +31,34 @@ int64_t inner_dense_work(int K, int I, int O);
 /* z (r,O) = x W + b. */
 void inner_affine(real *z, const real *W, const real *b, const real *x, const struct inner_dense *d);
 
-/* Its backward: dx (r,I), dW, db += .  xT (I,r). */
-void inner_affine_backward(real *dx, real *dW, real *db, const real *dz, const real *W,
-                           const real *xT, const struct inner_dense *d, real *work);
+/* P (r,r), and y (r,O) from it. */
+void inner_dense_overlap(real *P, const real *q, const real *x, const struct inner_dense *d,
+                         real *work);
+void inner_dense_forward(real *y, const real *P, const real *W, const real *b, const real *q,
+                         const real *g, const struct inner_dense *d, real *work);
 
-/* y (r,O) and P (r,r) set. */
-void inner_dense_forward(real *y, real *P, const real *W, const real *b, const real *q,
-                         const real *xT, const real *g, const struct inner_dense *d, real *work);
+/* to, to_b = W, b after the step [E15], also in place. */
+void inner_dense_step(real *to, real *to_b, const real *W, const real *b, const real *x,
+                      const real *g, const struct inner_dense *d, real *work);
 
-/* complete: W, b move by the step [E15].  Else they are the inner gradient's, and
- * (lr x)' g, lr' g is added to them. */
-void inner_dense_step(real *W, real *b, const real *xT, const real *g, int complete,
-                      const struct inner_dense *d, real *work);
+/* G, Gb = sum_j lr_j of rows' gradients: (lr x)' g, lr' g. */
+void inner_dense_sum(real *G, real *Gb, const real *x, const real *g, const struct inner_dense *d,
+                     real *work);
 
-/* Backward of forward and step.  dy (r,O) is given; dq, dx (r,I) += ; dg (r,O) set; dW, db
- * [in,out]: gradient of the state after -> of the state before; dtok, dlr of o += . */
-void inner_dense_backward(struct inner_grad *o, real *dq, real *dx, real *dg, real *dW, real *db,
-                          const real *dy, const real *P, const real *W, const real *q,
-                          const real *x, const real *g, int complete,
+/* Backward of forward and step but for dW += q' dy, db += rows of dy (below).  dy (r,O) is given;
+ * dW, db: gradient of the state after.  dq, dx (r,I): set when `fresh`, else += ; dg (r,O) set;
+ * dtok, dlr of o += . */
+void inner_dense_backward(struct inner_grad *o, real *dq, real *dx, real *dg, const real *dW,
+                          const real *db, const real *dy, const real *P, const real *W,
+                          const real *q, const real *x, const real *g, int complete, int fresh,
                           const struct inner_dense *d, real *work);
+
+/* dx (r,I) += dz W': of inner_affine. */
+void inner_affine_backward(real *dx, const real *dz, const real *W, const struct inner_dense *d,
+                           real *work);
+
+/* db += rows of dy: of both. */
+void inner_bias_backward(real *db, const real *dy, const struct inner_dense *d);
 
 /* --- one token, the primal form ------------------------------------------- */
 
@@ -69,8 +80,11 @@ static inline real *inner_take(real **p, int64_t n)
     return at;
 }
 
-/* y += x;  y -= c x. */
+/* y += x;  y -= c x;  z = x y;  z = x y and w = x v;  z += x y. */
 void inner_add(real *y, const real *x, int64_t n);
 void inner_step_by(real *y, const real *x, real c, int64_t n);
+void inner_times(real *z, const real *x, const real *y, int64_t n);
+void inner_times_both(real *z, real *w, const real *x, const real *y, const real *v, int64_t n);
+void inner_add_times(real *z, const real *x, const real *y, int64_t n);
 
 #endif

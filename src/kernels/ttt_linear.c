@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "src/kernels/inner_dense.h"
+#include "src/kernels/inner_kept.h"
 #include "src/kernels/inner_out.h"
 #include "src/kernels/smm.h"
 
@@ -17,41 +17,32 @@ static int part(int i, int F, const char **name, int *rows, int *cols)
 
 static int64_t state_reals(int F) { return (int64_t)F * F + F; }
 
-/* What forward leaves for backward. */
+/* What replay leaves for backward.  The factors of dW are stacked: dW += [Q; X]' [dZb; dZ]. */
 struct saved {
-    real *W;            /* (F,F), then b (F): state before the mini-batch */
-    real *h1, *s1;      /* (r,F), (r) LN of Z                             */
-    real *g;            /* (r,F)                                          */
-    real *h2, *s2;      /* (r,F), (r) LN of Zb                            */
-    real *P;            /* (r,r) Q X' + 1, whole                          */
-    real *XT;           /* (F,r)                                          */
+    real *x;   /* (2,r,F) Q, X                    */
+    real *g;   /* (r,F)                           */
 };
 
 static int64_t saved_reals(int K, int F)
 {
-    return align_reals(state_reals(F)) + 4 * align_reals((int64_t)K * F) + 2 * align_reals(K) +
-           align_reals((int64_t)K * K);
+    return align_reals(2 * (int64_t)K * F) + align_reals((int64_t)K * F);
 }
 
-static struct saved saved_at(const real *block, int r, int F)
+static struct saved saved_at(real *p, int r, int F)
 {
-    real *p = (real *)(uintptr_t)block;
     const int64_t rF = (int64_t)r * F;
     struct saved s;
-    s.W = inner_take(&p, state_reals(F));
-    s.h1 = inner_take(&p, rF);
+    s.x = inner_take(&p, 2 * rF);
     s.g = inner_take(&p, rF);
-    s.h2 = inner_take(&p, rF);
-    s.XT = inner_take(&p, rF);
-    s.s1 = inner_take(&p, r);
-    s.s2 = inner_take(&p, r);
-    s.P = inner_take(&p, (int64_t)r * r);
     return s;
 }
 
+static int64_t kept_reals(int K, int F) { return inner_kept_reals(K, F, 1); }
+
 static int64_t work_reals(int K, int F)
 {
-    return saved_reals(K, F) + 2 * align_reals((int64_t)K * F) + inner_dense_work(K, F, F);
+    return kept_reals(K, F) + saved_reals(K, F) + 4 * align_reals((int64_t)K * F) +
+           inner_dense_work(K, F, F);
 }
 
 static struct inner_dense dense_of(const struct inner_in *in)
@@ -60,54 +51,70 @@ static struct inner_dense dense_of(const struct inner_in *in)
                                  in->lr };
 }
 
-/* Z = X W + b and what follows from it: [E10], [E11]. */
-static void gradient(const struct saved *s, const real *state, const struct inner_in *in, real *Z,
-                     double *loss)
+/* Z = X W + b and its norm: [E10]. */
+static void keys_forward(const struct inner_kept *n, const real *state, const struct inner_in *in,
+                         real *Z)
 {
     const struct inner_dense d = dense_of(in);
     inner_affine(Z, state, state + (int64_t)in->F * in->F, in->X, &d);
-    inner_out(s->h1, s->s1, Z, in);
-    inner_out_grad(s->g, s->h1, s->s1, in, loss);
+    inner_out(n->h1, n->s1, Z, in);
 }
 
-static void forward(real *O, real *state, real *igrad, const struct inner_in *in, int complete,
-                    real *saved, real *work, double *loss)
+static void forward(real *O, real *next, real *igrad, const real *state, const struct inner_in *in,
+                    real *kept, real *work, double *loss)
 {
     const struct inner_dense d = dense_of(in);
     const int r = in->r, F = in->F;
-    const int64_t FF = (int64_t)F * F;
-    const struct saved s = saved_at(saved ? saved : work, r, F);
-    real *p = work + saved_reals(r, F), *Z = inner_take(&p, (int64_t)r * F);
+    const int64_t FF = (int64_t)F * F, rF = (int64_t)r * F;
+    const struct inner_kept n = inner_kept_at(kept ? kept : work, r, F, 1);
+    real *p = work + kept_reals(r, F), *Z = inner_take(&p, rF), *g = inner_take(&p, rF);
 
-    if (saved) memcpy(s.W, state, (size_t)state_reals(F) * sizeof *state);
     if (loss) *loss = 0;
-    gradient(&s, state, in, Z, loss);
-    smm_transpose(s.XT, in->X, r, F);
-    inner_dense_forward(Z, s.P, state, state + FF, in->Q, s.XT, s.g, &d, p);
-    inner_out(s.h2, s.s2, Z, in);
-    inner_out_value(O, s.h2, in);
-
-    if (!complete && !igrad) return;
-    real *to = complete ? state : igrad;
-    if (!complete) memset(igrad, 0, (size_t)state_reals(F) * sizeof *igrad);
-    inner_dense_step(to, to + FF, s.XT, s.g, complete, &d, p);
+    keys_forward(&n, state, in, Z);
+    inner_out_grad(g, n.h1, n.s1, in, loss);                                      /* [E11] */
+    inner_dense_overlap(n.P[0], in->Q, in->X, &d, p);
+    inner_dense_forward(Z, n.P[0], state, state + FF, in->Q, g, &d, p);
+    inner_out(n.h2, n.s2, Z, in);
+    inner_out_value(O, n.h2, in);
+    if (next) inner_dense_step(next, next + FF, state, state + FF, in->X, g, &d, p);
+    if (igrad) inner_dense_sum(igrad, igrad + FF, in->X, g, &d, p);
 }
 
-static void backward(struct inner_grad *o, real *dstate, const real *dO,
-                     const struct inner_in *in, int complete, const real *saved, real *work)
+static void replay(real *saved, real *next, const real *state, const real *kept,
+                   const struct inner_in *in, real *work)
+{
+    const struct inner_dense d = dense_of(in);
+    const int r = in->r, F = in->F;
+    const int64_t FF = (int64_t)F * F, rF = (int64_t)r * F;
+    const struct inner_kept n = inner_kept_at(kept, r, F, 1);
+    const struct saved s = saved_at(saved, r, F);
+
+    memcpy(s.x, in->Q, (size_t)rF * sizeof *s.x);
+    memcpy(s.x + rF, in->X, (size_t)rF * sizeof *s.x);
+    inner_out_grad(s.g, n.h1, n.s1, in, NULL);
+    if (next) inner_dense_step(next, next + FF, state, state + FF, in->X, s.g, &d, work);
+}
+
+static void backward(struct inner_grad *o, real *dstate, const real *dO, real *saved,
+                     const real *state, const real *kept, const struct inner_in *in, int complete,
+                     real *work)
 {
     const struct inner_dense d = dense_of(in);
     const int r = in->r, F = in->F;
     const int64_t rF = (int64_t)r * F;
+    const struct inner_kept n = inner_kept_at(kept, r, F, 1);
     const struct saved s = saved_at(saved, r, F);
-    real *p = work, *dZ = inner_take(&p, rF), *dg = inner_take(&p, rF);
-    real *dW = dstate, *db = dstate + (int64_t)F * F;
+    real *p = work, *z = inner_take(&p, 2 * rF), *const dZb = z, *const dZ = z + rF;
+    real *dg = inner_take(&p, rF), *dW = dstate, *db = dstate + (int64_t)F * F;
 
-    inner_out_value_backward(o, dZ, dO, s.h2, s.s2, in);
-    inner_dense_backward(o, o->dQ, o->dX, dg, dW, db, dZ, s.P, s.W, in->Q, in->X, s.g, complete,
-                         &d, p);
-    inner_out_grad_backward(o, dZ, dg, s.g, s.h1, s.s1, in);
-    inner_affine_backward(o->dX, dW, db, dZ, s.W, s.XT, &d, p);
+    inner_out_value_backward(o, dZb, dO, n.h2, n.s2, in);
+    inner_dense_backward(o, o->dQ, o->dX, dg, dW, db, dZb, n.P[0], state, in->Q, in->X, s.g,
+                         complete, 0, &d, p);
+    inner_out_grad_backward(o, dZ, dg, s.g, n.h1, n.s1, in);
+    inner_affine_backward(o->dX, dZ, state, &d, p);
+    smm_turned(dW, s.x, z, F, F, 2 * r, 1);
+    inner_bias_backward(db, dZb, &d);
+    inner_bias_backward(db, dZ, &d);
 }
 
 static void step(real *O, real *state, real *igrad, const struct inner_in *in, int last,
@@ -115,16 +122,17 @@ static void step(real *O, real *state, real *igrad, const struct inner_in *in, i
 {
     const int F = in->F;
     const int64_t FF = (int64_t)F * F;
-    const struct saved s = saved_at(work, 1, F);
-    real *p = work + saved_reals(1, F), *z = inner_take(&p, F);
+    const struct inner_kept n = inner_kept_at(work, 1, F, 1);
+    real *p = work + kept_reals(1, F), *z = inner_take(&p, F), *g = inner_take(&p, F);
     const int bias = !(in->without & WITHOUT_BIAS);
     real *b = bias ? state + FF : NULL, *Gb = bias ? igrad + FF : NULL;
 
-    gradient(&s, state, in, z, NULL);
-    inner_dense_row_grad(igrad, Gb, in->X, s.g, in->lr[0], F, F);
+    keys_forward(&n, state, in, z);
+    inner_out_grad(g, n.h1, n.s1, in, NULL);
+    inner_dense_row_grad(igrad, Gb, in->X, g, in->lr[0], F, F);
     inner_dense_row(z, state, b, igrad, Gb, in->Q, in->tok[0], F, F, p);
-    inner_out(s.h2, s.s2, z, in);
-    inner_out_value(O, s.h2, in);
+    inner_out(n.h2, n.s2, z, in);
+    inner_out_value(O, n.h2, in);
     if (!last) return;
     inner_step_by(state, igrad, in->tok[0], FF + F);
     memset(igrad, 0, (size_t)(FF + F) * sizeof *igrad);
@@ -132,16 +140,20 @@ static void step(real *O, real *state, real *igrad, const struct inner_in *in, i
 
 static double loss_at(const real *state, const struct inner_in *in, real *work)
 {
-    const struct saved s = saved_at(work, in->r, in->F);
+    const struct inner_kept n = inner_kept_at(work, in->r, in->F, 1);
+    real *Z = work + kept_reals(in->r, in->F);
     double loss = 0;
-    gradient(&s, state, in, work + saved_reals(in->r, in->F), &loss);
+
+    keys_forward(&n, state, in, Z);
+    inner_out_grad(Z, n.h1, n.s1, in, &loss);
     return loss;
 }
 
 static double flops(int K, int F) { return 6.0 * F * F + 4.0 * K * F; }
 
 const struct inner inner_linear = {
-    .name = "linear", .learns_from_zero = 1, .part = part, .state_reals = state_reals, .saved_reals = saved_reals,
-    .work_reals = work_reals, .forward = forward, .backward = backward, .step = step,
-    .loss = loss_at, .flops = flops,
+    .name = "linear", .learns_from_zero = 1, .part = part, .state_reals = state_reals,
+    .kept_reals = kept_reals, .saved_reals = saved_reals, .work_reals = work_reals,
+    .forward = forward, .replay = replay, .backward = backward, .step = step, .loss = loss_at,
+    .flops = flops,
 };

@@ -4,6 +4,7 @@
 
 #include "src/kernels/inner_dense.h"
 #include "src/kernels/inner_gelu.h"
+#include "src/kernels/inner_kept.h"
 #include "src/kernels/inner_out.h"
 #include "src/kernels/smm.h"
 
@@ -31,12 +32,16 @@ static struct state state_at(const real *block, int F)
 
 static int64_t state_reals(int F) { return 2 * (int64_t)HIDDEN * F * F + HIDDEN * F + F; }
 
-/* What forward leaves for backward: the state before; of keys Z1, X2, g1, A = g2 W2' and LN of Z2; of
- * queries Z1b, X2b and LN of Z2b; the two P; transposes of the keys' sides. */
+/* What replay leaves for backward.  Factors of dW1 and dW2 are stacked, so that each is one
+ * product; rows in brackets backward fills in, dZ of layer two behind dZ2b and g2:
+ *
+ *     dW1 += [Q; X]' [dZ1b; dZ1]       dW2 += [X2b; dA; X2]' [dZ2b; g2; dZ2]
+ */
 struct saved {
-    real *state, *Z1, *X2, *g1, *A, *Z1b, *X2b, *X2T;  /* (S), then (r,4F) each */
-    real *h1, *g2, *h2, *XT;                            /* (r,F) each            */
-    real *s1, *s2, *P1, *P2;                            /* (r), (r,r)            */
+    real *x1;                          /* Q, X                          (2,r,F)   */
+    real *x2, *z2;                     /* X2b, [dA], X2;  [dZ2b], g2, [dZ2]  (3,r,4F), (3,r,F) */
+    real *g1, *f, *Adf;                /* g1, f(Z1), A f'(Z1) with A = g2 W2'   (r,4F) */
+    real *d, *db;                      /* gelu' of Z1 and Z1b                   (r,4F) */
 };
 
 static int64_t lay_out(struct saved *s, real *p, int r, int F)
@@ -44,10 +49,8 @@ static int64_t lay_out(struct saved *s, real *p, int r, int F)
     const int64_t rM = (int64_t)r * HIDDEN * F, rF = (int64_t)r * F;
     int64_t used = 0;
     const struct { real **to; int64_t n; } arrays[] = {
-        { &s->state, state_reals(F) }, { &s->Z1, rM }, { &s->X2, rM }, { &s->g1, rM },
-        { &s->A, rM }, { &s->Z1b, rM }, { &s->X2b, rM }, { &s->X2T, rM }, { &s->h1, rF },
-        { &s->g2, rF }, { &s->h2, rF }, { &s->XT, rF }, { &s->s1, r }, { &s->s2, r },
-        { &s->P1, (int64_t)r * r }, { &s->P2, (int64_t)r * r },
+        { &s->x1, 2 * rF }, { &s->x2, 3 * rM }, { &s->z2, 3 * rF }, { &s->g1, rM }, { &s->f, rM },
+        { &s->Adf, rM }, { &s->d, rM }, { &s->db, rM },
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i].to = p ? p + used : NULL;
@@ -62,16 +65,18 @@ static int64_t saved_reals(int K, int F)
     return lay_out(&s, NULL, K, F);
 }
 
-static struct saved saved_at(const real *block, int r, int F)
+static struct saved saved_at(real *block, int r, int F)
 {
     struct saved s;
-    lay_out(&s, (real *)(uintptr_t)block, r, F);
+    lay_out(&s, block, r, F);
     return s;
 }
 
+static int64_t kept_reals(int K, int F) { return inner_kept_reals(K, F, 2); }
+
 static int64_t work_reals(int K, int F)
 {
-    return saved_reals(K, F) + 6 * align_reals((int64_t)K * HIDDEN * F) +
+    return kept_reals(K, F) + saved_reals(K, F) + 6 * align_reals((int64_t)K * HIDDEN * F) +
            inner_dense_work(K, HIDDEN * F, HIDDEN * F);
 }
 
@@ -85,110 +90,176 @@ static struct both both_of(const struct inner_in *in)
                           { in->r, M, F, bias, in->tok, in->lr } };
 }
 
-/* Keys' side: [E16]. */
-static void gradient(const struct saved *s, const real *state, const struct inner_in *in, real *p,
-                     double *loss)
+/* --- the keys' side: [E16] -------------------------------------------------- */
+
+struct keys { real *X2, *f, *g1, *g2; };
+
+/* X2, f and the norm of Z2. */
+static void keys_forward(const struct keys *k, const struct inner_kept *n, const struct state *w,
+                         const struct inner_in *in, real *p)
 {
     const struct both d = both_of(in);
-    const struct state w = state_at(state, in->F);
-    const int r = in->r, F = in->F, M = HIDDEN * F;
-    const int64_t rM = (int64_t)r * M;
-    real *Z2 = inner_take(&p, (int64_t)r * F), *g2T = inner_take(&p, (int64_t)r * F);
-    real *AT = inner_take(&p, rM);
+    const int64_t rM = (int64_t)in->r * HIDDEN * in->F;
+    real *Z = inner_take(&p, rM);
 
-    inner_affine(s->Z1, w.W1, w.b1, in->X, &d.one);
-    inner_gelu(s->X2, s->Z1, rM);
-    inner_affine(Z2, w.W2, w.b2, s->X2, &d.two);
-    inner_out(s->h1, s->s1, Z2, in);
-    inner_out_grad(s->g2, s->h1, s->s1, in, loss);
-    smm_transpose(g2T, s->g2, r, F);
-    smm(AT, w.W2, g2T, M, r, F, 0);
-    smm_transpose(s->A, AT, M, r);
-    memcpy(s->g1, s->A, (size_t)rM * sizeof *s->g1);
-    inner_gelu_slope(s->g1, s->Z1, rM);
+    inner_affine(Z, w->W1, w->b1, in->X, &d.one);
+    inner_gelu_slope(k->X2, k->f, Z, rM);
+    inner_affine(Z, w->W2, w->b2, k->X2, &d.two);
+    inner_out(n->h1, n->s1, Z, in);
 }
 
-static void forward(real *O, real *state, real *igrad, const struct inner_in *in, int complete,
-                    real *saved, real *work, double *loss)
+/* g2 and g1 = A f with A = g2 W2'; Adf: times A, unless NULL. */
+static void keys_gradient(const struct keys *k, real *Adf, const struct inner_kept *n,
+                          const struct state *w, const struct inner_in *in, real *p, double *loss)
+{
+    const int r = in->r, F = in->F, M = HIDDEN * F;
+    real *g2T = inner_take(&p, (int64_t)r * F), *AT = inner_take(&p, (int64_t)r * M);
+
+    inner_out_grad(k->g2, n->h1, n->s1, in, loss);
+    smm_transpose(g2T, k->g2, r, F);
+    smm(AT, w->W2, g2T, M, r, F, 0);
+    smm_transpose_times(k->g1, AT, k->f, M, r);
+    if (Adf) smm_transpose_times(Adf, AT, Adf, M, r);
+}
+
+static void move(real *next, const struct state *w, const struct keys *k,
+                 const struct inner_in *in, real *p)
 {
     const struct both d = both_of(in);
-    const int r = in->r, F = in->F, M = HIDDEN * F;
-    const struct saved s = saved_at(saved ? saved : work, r, F);
+    const struct state to = state_at(next, in->F);
+    inner_dense_step(to.W1, to.b1, w->W1, w->b1, in->X, k->g1, &d.one, p);
+    inner_dense_step(to.W2, to.b2, w->W2, w->b2, k->X2, k->g2, &d.two, p);
+}
+
+/* --- a mini-batch ------------------------------------------------------------ */
+
+static struct keys take_keys(real **p, const struct inner_in *in)
+{
+    const int64_t rF = (int64_t)in->r * in->F, rM = HIDDEN * rF;
+    struct keys k;
+    k.X2 = inner_take(p, rM);
+    k.f = inner_take(p, rM);
+    k.g1 = inner_take(p, rM);
+    k.g2 = inner_take(p, rF);
+    return k;
+}
+
+static void forward(real *O, real *next, real *igrad, const real *state, const struct inner_in *in,
+                    real *kept, real *work, double *loss)
+{
+    const struct both d = both_of(in);
+    const int r = in->r, F = in->F;
+    const int64_t rM = (int64_t)r * HIDDEN * F;
+    const struct inner_kept n = inner_kept_at(kept ? kept : work, r, F, 2);
     const struct state w = state_at(state, F);
-    real *p = work + saved_reals(r, F), *Z2 = inner_take(&p, (int64_t)r * F);
+    real *p = work + kept_reals(r, F);
+    const struct keys k = take_keys(&p, in);
+    real *Z = inner_take(&p, rM), *X2b = inner_take(&p, rM);
 
-    if (saved) memcpy(s.state, state, (size_t)state_reals(F) * sizeof *state);
     if (loss) *loss = 0;
-    gradient(&s, state, in, p, loss);
-    smm_transpose(s.XT, in->X, r, F);
-    smm_transpose(s.X2T, s.X2, r, M);
-    inner_dense_forward(s.Z1b, s.P1, w.W1, w.b1, in->Q, s.XT, s.g1, &d.one, p);
-    inner_gelu(s.X2b, s.Z1b, (int64_t)r * M);
-    inner_dense_forward(Z2, s.P2, w.W2, w.b2, s.X2b, s.X2T, s.g2, &d.two, p);
-    inner_out(s.h2, s.s2, Z2, in);
-    inner_out_value(O, s.h2, in);
+    keys_forward(&k, &n, &w, in, p);
+    keys_gradient(&k, NULL, &n, &w, in, p, loss);
+    inner_dense_overlap(n.P[0], in->Q, in->X, &d.one, p);
+    inner_dense_forward(Z, n.P[0], w.W1, w.b1, in->Q, k.g1, &d.one, p);
+    inner_gelu(X2b, Z, rM);
+    inner_dense_overlap(n.P[1], X2b, k.X2, &d.two, p);
+    inner_dense_forward(Z, n.P[1], w.W2, w.b2, X2b, k.g2, &d.two, p);
+    inner_out(n.h2, n.s2, Z, in);
+    inner_out_value(O, n.h2, in);
 
-    if (!complete && !igrad) return;
-    const struct state to = state_at(complete ? state : igrad, F);
-    if (!complete) memset(igrad, 0, (size_t)state_reals(F) * sizeof *igrad);
-    inner_dense_step(to.W1, to.b1, s.XT, s.g1, complete, &d.one, p);
-    inner_dense_step(to.W2, to.b2, s.X2T, s.g2, complete, &d.two, p);
+    if (next) move(next, &w, &k, in, p);
+    if (!igrad) return;
+    const struct state G = state_at(igrad, F);
+    inner_dense_sum(G.W1, G.b1, in->X, k.g1, &d.one, p);
+    inner_dense_sum(G.W2, G.b2, k.X2, k.g2, &d.two, p);
 }
 
-static void backward(struct inner_grad *o, real *dstate, const real *dO,
-                     const struct inner_in *in, int complete, const real *saved, real *work)
+static void replay(real *saved, real *next, const real *state, const real *kept,
+                   const struct inner_in *in, real *work)
 {
     const struct both d = both_of(in);
     const int r = in->r, F = in->F, M = HIDDEN * F;
     const int64_t rF = (int64_t)r * F, rM = (int64_t)r * M;
+    const struct inner_kept n = inner_kept_at(kept, r, F, 2);
     const struct saved s = saved_at(saved, r, F);
-    const struct state w = state_at(s.state, F), dw = state_at(dstate, F);
-    real *p = work, *dZ2 = inner_take(&p, rF), *dg2 = inner_take(&p, rF);
-    real *dX2b = inner_take(&p, rM), *dX2 = inner_take(&p, rM), *dZ = inner_take(&p, rM);
-    real *dg1 = inner_take(&p, rM), *dA = inner_take(&p, rM);
+    const struct state w = state_at(state, F);
+    const struct keys k = { .X2 = s.x2 + 2 * rM, .f = s.f, .g1 = s.g1, .g2 = s.z2 + rF };
+    real *p = work, *Z = inner_take(&p, rM);
+
+    memcpy(s.x1, in->Q, (size_t)rF * sizeof *s.x1);
+    memcpy(s.x1 + rF, in->X, (size_t)rF * sizeof *s.x1);
+    inner_affine(Z, w.W1, w.b1, in->X, &d.one);
+    inner_gelu_slope_way_back(k.X2, s.d, k.f, s.Adf, Z, rM);
+    keys_gradient(&k, s.Adf, &n, &w, in, p, NULL);
+    inner_dense_forward(Z, n.P[0], w.W1, w.b1, in->Q, k.g1, &d.one, p);
+    inner_gelu_way_back(s.x2, s.db, Z, rM);
+    if (next) move(next, &w, &k, in, p);
+}
+
+static void backward(struct inner_grad *o, real *dstate, const real *dO, real *saved,
+                     const real *state, const real *kept, const struct inner_in *in, int complete,
+                     real *work)
+{
+    const struct both d = both_of(in);
+    const int r = in->r, F = in->F, M = HIDDEN * F;
+    const int64_t rF = (int64_t)r * F, rM = (int64_t)r * M;
+    const struct inner_kept n = inner_kept_at(kept, r, F, 2);
+    const struct saved s = saved_at(saved, r, F);
+    const struct state w = state_at(state, F), dw = state_at(dstate, F);
+    real *const X2b = s.x2, *const dA = s.x2 + rM, *const X2 = s.x2 + 2 * rM;
+    real *const dZ2b = s.z2, *const g2 = s.z2 + rF, *const dZ2 = s.z2 + 2 * rF;
+    real *p = work, *dX2b = inner_take(&p, rM), *dX2 = inner_take(&p, rM);
+    real *z1 = inner_take(&p, 2 * rM), *const dZ1b = z1, *const dZ1 = z1 + rM;
+    real *dg1 = inner_take(&p, rM), *dg2 = inner_take(&p, rF);
 
     /* Queries' side, from the output down. */
-    memset(dX2b, 0, (size_t)rM * sizeof *dX2b);
-    memset(dX2, 0, (size_t)rM * sizeof *dX2);
-    inner_out_value_backward(o, dZ2, dO, s.h2, s.s2, in);
-    inner_dense_backward(o, dX2b, dX2, dg2, dw.W2, dw.b2, dZ2, s.P2, w.W2, s.X2b, s.X2, s.g2,
-                         complete, &d.two, p);
-    memset(dZ, 0, (size_t)rM * sizeof *dZ);
-    inner_gelu_backward(dZ, dX2b, s.Z1b, rM);
-    inner_dense_backward(o, o->dQ, o->dX, dg1, dw.W1, dw.b1, dZ, s.P1, w.W1, in->Q, in->X, s.g1,
-                         complete, &d.one, p);
+    inner_out_value_backward(o, dZ2b, dO, n.h2, n.s2, in);
+    inner_dense_backward(o, dX2b, dX2, dg2, dw.W2, dw.b2, dZ2b, n.P[1], w.W2, X2b, X2, g2, complete,
+                         1, &d.two, p);
+    inner_times(dZ1b, dX2b, s.db, rM);
+    inner_dense_backward(o, o->dQ, o->dX, dg1, dw.W1, dw.b1, dZ1b, n.P[0], w.W1, in->Q, in->X, s.g1,
+                         complete, 0, &d.one, p);
 
     /* g1 = A f(Z1), A = g2 W2' */
-    memset(dZ, 0, (size_t)rM * sizeof *dZ);
-    inner_gelu_slope_backward(dA, dZ, dg1, s.A, s.Z1, rM);
+    inner_times_both(dA, dZ1, dg1, s.f, s.Adf, rM);
     smm(dg2, dA, w.W2, r, F, M, 1);
-    smm_transpose(dX2b, dA, r, M);
-    smm(dw.W2, dX2b, s.g2, M, F, r, 1);
 
     /* g2 and the keys' side. */
-    inner_out_grad_backward(o, dZ2, dg2, s.g2, s.h1, s.s1, in);
-    inner_affine_backward(dX2, dw.W2, dw.b2, dZ2, w.W2, s.X2T, &d.two, p);
-    inner_gelu_backward(dZ, dX2, s.Z1, rM);
-    inner_affine_backward(o->dX, dw.W1, dw.b1, dZ, w.W1, s.XT, &d.one, p);
+    inner_out_grad_backward(o, dZ2, dg2, g2, n.h1, n.s1, in);
+    inner_affine_backward(dX2, dZ2, w.W2, &d.two, p);
+    inner_add_times(dZ1, dX2, s.d, rM);
+    inner_affine_backward(o->dX, dZ1, w.W1, &d.one, p);
+
+    smm_turned(dw.W2, s.x2, s.z2, M, F, 3 * r, 1);
+    smm_turned(dw.W1, s.x1, z1, F, M, 2 * r, 1);
+    inner_bias_backward(dw.b2, dZ2b, &d.two);
+    inner_bias_backward(dw.b2, dZ2, &d.two);
+    inner_bias_backward(dw.b1, dZ1b, &d.one);
+    inner_bias_backward(dw.b1, dZ1, &d.one);
 }
+
+/* --- one token, and the loss ------------------------------------------------- */
 
 static void step(real *O, real *state, real *igrad, const struct inner_in *in, int last,
                  real *work)
 {
     const int F = in->F, M = HIDDEN * F;
-    const struct saved s = saved_at(work, 1, F);
+    const struct inner_kept n = inner_kept_at(work, 1, F, 2);
     struct state w = state_at(state, F), G = state_at(igrad, F);
-    real *p = work + saved_reals(1, F), *z = inner_take(&p, F);
+    real *p = work + kept_reals(1, F);
+    const struct keys k = take_keys(&p, in);
+    real *z = inner_take(&p, M), *X2b = inner_take(&p, M);
 
     if (in->without & WITHOUT_BIAS) w.b1 = w.b2 = G.b1 = G.b2 = NULL;
-    gradient(&s, state, in, p, NULL);
-    inner_dense_row_grad(G.W1, G.b1, in->X, s.g1, in->lr[0], F, M);
-    inner_dense_row_grad(G.W2, G.b2, s.X2, s.g2, in->lr[0], M, F);
-    inner_dense_row(s.Z1b, w.W1, w.b1, G.W1, G.b1, in->Q, in->tok[0], F, M, p);
-    inner_gelu(s.X2b, s.Z1b, M);
-    inner_dense_row(z, w.W2, w.b2, G.W2, G.b2, s.X2b, in->tok[0], M, F, p);
-    inner_out(s.h2, s.s2, z, in);
-    inner_out_value(O, s.h2, in);
+    keys_forward(&k, &n, &w, in, p);
+    keys_gradient(&k, NULL, &n, &w, in, p, NULL);
+    inner_dense_row_grad(G.W1, G.b1, in->X, k.g1, in->lr[0], F, M);
+    inner_dense_row_grad(G.W2, G.b2, k.X2, k.g2, in->lr[0], M, F);
+    inner_dense_row(z, w.W1, w.b1, G.W1, G.b1, in->Q, in->tok[0], F, M, p);
+    inner_gelu(X2b, z, M);
+    inner_dense_row(z, w.W2, w.b2, G.W2, G.b2, X2b, in->tok[0], M, F, p);
+    inner_out(n.h2, n.s2, z, in);
+    inner_out_value(O, n.h2, in);
     if (!last) return;
     inner_step_by(state, igrad, in->tok[0], state_reals(F));
     memset(igrad, 0, (size_t)state_reals(F) * sizeof *igrad);
@@ -196,9 +267,14 @@ static void step(real *O, real *state, real *igrad, const struct inner_in *in, i
 
 static double loss_at(const real *state, const struct inner_in *in, real *work)
 {
-    const struct saved s = saved_at(work, in->r, in->F);
+    const struct inner_kept n = inner_kept_at(work, in->r, in->F, 2);
+    const struct state w = state_at(state, in->F);
+    real *p = work + kept_reals(in->r, in->F);
+    const struct keys k = take_keys(&p, in);
     double loss = 0;
-    gradient(&s, state, in, work + saved_reals(in->r, in->F), &loss);
+
+    keys_forward(&k, &n, &w, in, p);
+    inner_out_grad(k.g2, n.h1, n.s1, in, &loss);
     return loss;
 }
 
@@ -209,7 +285,7 @@ static double flops(int K, int F)
 }
 
 const struct inner inner_mlp = {
-    .name = "mlp", .part = part, .state_reals = state_reals, .saved_reals = saved_reals,
-    .work_reals = work_reals, .forward = forward, .backward = backward, .step = step,
-    .loss = loss_at, .flops = flops,
+    .name = "mlp", .part = part, .state_reals = state_reals, .kept_reals = kept_reals,
+    .saved_reals = saved_reals, .work_reals = work_reals, .forward = forward, .replay = replay,
+    .backward = backward, .step = step, .loss = loss_at, .flops = flops,
 };

@@ -50,8 +50,7 @@ static void tape_tokens(struct tape *t, struct arena *a, const struct dims *d, i
 
 static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
 {
-    return (int64_t)B * H * heads_groups(T, d->K, group) *
-           (heads_stride(ttt_inner(d), head_width(d)) / 2);
+    return (int64_t)B * H * heads_kept(ttt_inner(d), T, d->K, head_width(d), group);
 }
 
 static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, int T, int group)

@@ -12,12 +12,19 @@ int heads_batches(int T, int K) { return (T + K - 1) / K; }
 
 int heads_groups(int T, int K, int group) { return (heads_batches(T, K) + group - 1) / group; }
 
+int64_t heads_kept(const struct inner *in, int T, int K, int F, int group)
+{
+    return heads_groups(T, K, group) * align_reals(in->state_reals(F)) +
+           heads_batches(T, K) * in->kept_reals(K, F);
+}
+
 int64_t heads_small(int K, int F) { return align_reals(2 * F + K); }
 
 /* A thread's arrays.  Q, X, V, lr are per mini-batch of a group in backward. */
 struct local {
     real *Q, *X, *V, *lr, *saved;     /* x group */
-    real *O, *dQ, *dX, *dV, *dlr, *state, *work;
+    real *states;                     /* behind each mini-batch of a group but the last */
+    real *O, *dQ, *dX, *dV, *dlr, *work;
     int64_t rows, small, saved_n;     /* strides from mini-batch to mini-batch */
 };
 
@@ -36,7 +43,7 @@ static int64_t local_at(struct local *l, real *p, const struct inner *in, int T,
         { &l->Q, n * l->rows }, { &l->X, n * l->rows }, { &l->V, n * l->rows },
         { &l->lr, n * l->small }, { &l->saved, n * l->saved_n },
         { &l->O, l->rows }, { &l->dQ, l->rows }, { &l->dX, l->rows }, { &l->dV, l->rows },
-        { &l->dlr, l->small }, { &l->state, align_reals(in->state_reals(F)) },
+        { &l->dlr, l->small }, { &l->states, (n - 1) * align_reals(in->state_reals(F)) },
         { &l->work, align_reals(in->work_reals(rows, F)) },
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
@@ -74,9 +81,9 @@ void heads_tok(real *tok, const real *token_idx, int K, int without)
 
 /* y (r,F) = rows of x (.,C) turned by their positions at, at+1, ...; sign -1
  * turns back. */
-CLONES
-static void turn(real *restrict y, const real *restrict x, const real *restrict rope, int at,
-                 int r, int F, int ldy, int ldx, real sign)
+static inline __attribute__((always_inline)) void
+turn_rows(real *restrict y, const real *restrict x, const real *restrict rope, int at, int r,
+          int F, int ldy, int ldx, real sign)
 {
     const int half = F / 2;
     for (int n = 0; n < r; n++) {
@@ -91,10 +98,36 @@ static void turn(real *restrict y, const real *restrict x, const real *restrict 
     }
 }
 
+/* With a body for the usual width, whose rows are two turns of the loop. */
+CLONES
+static void turn(real *restrict y, const real *restrict x, const real *restrict rope, int at,
+                 int r, int F, int ldy, int ldx, real sign)
+{
+    if (F == 64) turn_rows(y, x, rope, at, r, 64, ldy, ldx, sign);
+    else turn_rows(y, x, rope, at, r, F, ldy, ldx, sign);
+}
+
 static void copy_rows(real *y, const real *x, int r, int F, int ldy, int ldx)
 {
     for (int n = 0; n < r; n++)
         memcpy(y + (int64_t)n * ldy, x + (int64_t)n * ldx, (size_t)F * sizeof *y);
+}
+
+/* Rows [row, row + r) of a head's x come into the cache while others are worked on: they are short,
+ * and far from each other. */
+static void ahead(const struct heads *s, const real *x, int64_t row, int h, int r)
+{
+    const int F = head_width(s->call->d), ld = s->H * F;
+    for (int n = 0; n < r; n++)
+        for (int i = 0; i < F; i += ALIGN_REALS)
+            __builtin_prefetch(x + (row + n) * ld + (int64_t)h * F + i);
+}
+
+static void load_ahead(const struct heads *s, int64_t row, int h, int r)
+{
+    ahead(s, s->q, row, h, r);
+    ahead(s, s->k, row, h, r);
+    ahead(s, s->v, row, h, r);
 }
 
 /* Rows [row, row + r) of head h as mini-batch i of the thread's arrays, at
@@ -123,38 +156,58 @@ static struct inner_in load(const struct heads *s, struct local *l, int i, int64
     return in;
 }
 
+/* What the tape has of a head. */
+struct kept { real *states, *batches; };
+
+static struct kept kept_at(const struct heads *s, int64_t head)
+{
+    const struct layer_call *c = s->call;
+    const int F = head_width(c->d), K = c->d->K;
+    if (!s->kept) return (struct kept){ NULL, NULL };
+    real *p = s->kept + head * heads_kept(s->inner, c->T, K, F, c->group);
+    return (struct kept){ p, p + heads_groups(c->T, K, c->group) *
+                                 align_reals(s->inner->state_reals(F)) };
+}
+
 static void forward_head(const struct heads *s, real *o, struct local *l, int b, int h)
 {
     const struct layer_call *c = s->call;
     const struct dims *d = c->d;
     const struct inner *f = s->inner;
     const int F = head_width(d), K = d->K, whole = c->T / K, ld = s->H * F;
-    const int64_t SA = align_reals(f->state_reals(F));
-    real *state = s->carry + b * s->carry_reals + s->offset + h * 2 * SA, *igrad = state + SA;
+    const int64_t SA = align_reals(f->state_reals(F)), KA = f->kept_reals(K, F);
+    const struct kept kept = kept_at(s, (int64_t)b * s->H + h);
+    real *const state = s->carry + b * s->carry_reals + s->offset + h * 2 * SA;
+    real *const igrad = state + SA, *now = state;
     int at = (int)(c->pos % K);
 
+    if (s->kept) memcpy(kept.states, state, (size_t)SA * sizeof *state);
     for (int t = 0; t < c->T;) {
         const int64_t row = (int64_t)b * c->T + t;
         const int r = at ? 1 : c->T - t < K ? c->T - t : K, full = at + r == K, mb = t / K;
         const struct inner_in in = load(s, l, 0, row, h, r, at);
+        const int left = c->T - t - r;
         double loss = 0;
-        if (s->kept && mb % c->group == 0)
-            memcpy(s->kept + ((b * s->H + h) * (int64_t)heads_groups(c->T, K, c->group) +
-                              mb / c->group) * SA, state, (size_t)SA * sizeof *state);
+        load_ahead(s, row + r, h, left < K ? left : K);
+        /* A step that ends a group leaves the next one's state on the tape. */
+        real *next = s->kept && (mb + 1) % c->group == 0 && left > 0 ?
+                     kept.states + (mb + 1) / c->group * SA : state;
         double *stats = c->stats && r == K ? c->stats + ((b * (int64_t)s->H + h) * whole + mb) * 3
                                            : NULL;
         if (at) f->step(l->O, state, igrad, &in, full, l->work);
-        else f->forward(l->O, state, full ? NULL : igrad, &in, full, NULL, l->work,
-                        stats ? &loss : NULL);
+        else f->forward(l->O, full ? next : NULL, full ? NULL : igrad, now, &in,
+                        s->kept ? kept.batches + mb * KA : NULL, l->work, stats ? &loss : NULL);
+        if (full) now = next;
         copy_rows(o + row * ld + (int64_t)h * F, l->O, r, F, ld, F);
         if (stats) {
             stats[0] = f->loss(s->init + h * SA, &in, l->work);
             stats[1] = loss;
-            stats[2] = f->loss(state, &in, l->work);
+            stats[2] = f->loss(now, &in, l->work);
         }
         t += r;
         at = full ? 0 : at + r;
     }
+    if (now != state) memcpy(state, now, (size_t)SA * sizeof *state);
 }
 
 void heads_forward(const struct heads *s, real *o)
@@ -175,7 +228,7 @@ void heads_forward(const struct heads *s, real *o)
 /* One mini-batch back: rows of dO -> rows of dq, dk, dv, dsig. */
 static void backward_batch(const struct heads *s, struct heads_grad *g, struct local *l,
                            const real *dO, const struct inner_in *in, int i, int64_t row, int h,
-                           real *dstate, real *small, int complete)
+                           real *dstate, const real *state, const real *kept, real *small)
 {
     const int F = in->F, r = in->r, ld = s->H * F;
     const int64_t from = row * ld + (int64_t)h * F;
@@ -188,7 +241,8 @@ static void backward_batch(const struct heads *s, struct heads_grad *g, struct l
     memset(l->dV, 0, (size_t)l->rows * sizeof *l->dV);
     memset(l->dlr, 0, (size_t)l->small * sizeof *l->dlr);
     copy_rows(l->O, dO + from, r, F, F, ld);
-    s->inner->backward(&ig, dstate, l->O, in, complete, l->saved + i * l->saved_n, l->work);
+    s->inner->backward(&ig, dstate, l->O, l->saved + i * l->saved_n, state, kept, in,
+                       r == s->call->d->K, l->work);
     turn(g->dq + from, l->dQ, s->rope, 0, r, F, ld, F, -1);
     turn(g->dk + from, l->dX, s->rope, 0, r, F, ld, F, -1);
     copy_rows(g->dv + from, l->dV, r, F, ld, F);
@@ -201,24 +255,35 @@ static void backward_head(const struct heads *s, struct heads_grad *g, const rea
     const struct layer_call *c = s->call;
     const struct dims *d = c->d;
     const int F = head_width(d), K = d->K, batches = heads_batches(c->T, K);
-    const int groups = heads_groups(c->T, K, c->group);
-    const int64_t SA = align_reals(s->inner->state_reals(F)), head = b * s->H + h;
+    const int64_t SA = align_reals(s->inner->state_reals(F)), KA = s->inner->kept_reals(K, F);
+    const int64_t head = (int64_t)b * s->H + h;
+    const struct kept kept = kept_at(s, head);
     real *dstate = g->dcarry + b * s->carry_reals + s->offset + h * 2 * SA;
     real *small = g->small + head * heads_small(K, F);
+    const real *states[HEADS_MAX_GROUP];
 
-    for (int j = groups - 1; j >= 0; j--) {
+    for (int j = heads_groups(c->T, K, c->group) - 1; j >= 0; j--) {
         const int first = j * c->group;
         const int n = batches - first < c->group ? batches - first : c->group;
-        memcpy(l->state, s->kept + (head * groups + j) * SA, (size_t)SA * sizeof *l->state);
+        states[0] = kept.states + j * SA;
         for (int i = 0; i < n; i++) {
             const int t = (first + i) * K, r = c->T - t < K ? c->T - t : K;
+            real *next = i + 1 < n ? l->states + i * SA : NULL;
             in[i] = load(s, l, i, (int64_t)b * c->T + t, h, r, 0);
-            s->inner->forward(l->O, l->state, NULL, &in[i], r == K, l->saved + i * l->saved_n,
-                              l->work, NULL);
+            s->inner->replay(l->saved + i * l->saved_n, next, states[i],
+                             kept.batches + (first + i) * KA, &in[i], l->work);
+            if (next) states[i + 1] = next;
+            ahead(s, dO, (int64_t)b * c->T + t, h, r);
+            if (i + 1 < n) {
+                const int left = c->T - t - r;
+                load_ahead(s, (int64_t)b * c->T + t + r, h, left < K ? left : K);
+            } else if (j > 0) {
+                load_ahead(s, (int64_t)b * c->T + (first - c->group) * K, h, K);
+            }
         }
         for (int i = n - 1; i >= 0; i--)
             backward_batch(s, g, l, dO, &in[i], i, (int64_t)b * c->T + (first + i) * K, h, dstate,
-                           small, in[i].r == K);
+                           states[i], kept.batches + (first + i) * KA, small);
     }
 }
 

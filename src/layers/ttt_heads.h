@@ -5,9 +5,9 @@
  * mini-batch takes the primal form, token by token, up to the boundary.
  *
  *     state   S0 --mb 0--> S1 --mb 1--> S2 ...
- *     tape    S0 kept             S_group kept ...
+ *     tape    S0 kept             S_group kept ...      and what each mini-batch keeps
  *
- * Backward recomputes a group from its kept state and walks it in reverse.
+ * Backward replays a group from its kept state and walks it in reverse.
  */
 #ifndef TTT_HEADS_H
 #define TTT_HEADS_H
@@ -30,7 +30,7 @@ struct heads {
     const real *init;             /* (H,SA) initial states, for stats; or NULL   */
     real       *carry;            /* (B, carry): states at `offset`              */
     int64_t     carry_reals, offset;
-    real       *kept;             /* (B,H,groups,SA) on the tape, or NULL        */
+    real       *kept;             /* (B,H,heads_kept()) on the tape, or NULL     */
     real       *scratch;          /* (threads, heads_scratch())                  */
 };
 
@@ -44,6 +44,9 @@ int64_t heads_stride(const struct inner *in, int F);
 /* Mini-batches, and groups of them, in a slice of T tokens. */
 int heads_batches(int T, int K);
 int heads_groups(int T, int K, int group);
+
+/* Reals on the tape of one head: the states that groups begin with, then what mini-batches keep. */
+int64_t heads_kept(const struct inner *in, int T, int K, int F, int group);
 
 /* Reals of `small` for one head, and of one thread's scratch for slices of up to T tokens. */
 int64_t heads_small(int K, int F);

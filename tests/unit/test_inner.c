@@ -10,7 +10,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/rng.h"
-#include "src/kernels/inner_ln.h"
+#include "src/kernels/inner_gelu.h"
 #include "src/kernels/smm.h"
 #include "src/kernels/ttt_linear.h"
 #include "src/kernels/ttt_mlp.h"
@@ -44,8 +44,63 @@ static void small_products_match_plain_c(void **state)
             smm_transpose(T, A, M, K);
             for (int i = 0; i < M; i++)
                 for (int k = 0; k < K; k++) assert_true(T[k * M + i] == A[i * K + k]);
+            real *D = noise(M * N, 3, 1), *U = noise(M * K, 6, 1), *V = noise(M * K, 6, 1);
+            smm_ref(R, A, B, M, N, K, 0);
+            smm_turned_from(C, D, T, B, M, N, K);
+            for (int i = 0; i < M * N; i++)
+                assert_true(fabs((double)(C[i] - D[i] - R[i])) < 20 * REAL_EPS * sqrt(K) * 4);
+            smm_turned(D, T, B, M, N, K, 1);
+            for (int i = 0; i < M * N; i++)
+                assert_true(fabs((double)(C[i] - D[i])) < 20 * REAL_EPS * sqrt(K) * 4);
+            smm_turned(C, T, B, M, N, K, 0);
+            for (int i = 0; i < M * N; i++)
+                assert_true(fabs((double)(C[i] - R[i])) < 20 * REAL_EPS * sqrt(K) * 4);
+            smm_transpose_add(U, A, M, K);
+            for (int i = 0; i < M * K; i++) assert_true(U[i] == V[i] + T[i]);
+            smm_transpose_times(U, A, V, M, K);
+            smm_transpose_times(V, A, V, M, K);
+            for (int i = 0; i < M * K; i++) assert_true(U[i] == V[i]);
+            smm_transpose_add(U, A, M, K);
+            assert_memory_not_equal(U, V, (size_t)(M * K) * sizeof *U);
+            mem_free(D); mem_free(U); mem_free(V);
             mem_free(A); mem_free(B); mem_free(C); mem_free(R); mem_free(T); mem_free(y);
         }
+}
+
+/* [E18], [E19] and what is derived from them, with 1 - tanh^2 = 1 / cosh^2, which keeps its
+ * digits. */
+static void gelu_is_its_definition(void **state)
+{
+    (void)state;
+    enum { N = 4001 };
+    const double root = 0.79788456080286535588, a = 0.79788456, c = 0.044715, d = 0.1070322243;
+    real *x = mem_new(N, sizeof *x, "test"), *got = mem_new(7 * N, sizeof *got, "test");
+    real *y = got, *y1 = y + N, *y2 = y1 + N, *d1 = y2 + N, *d2 = d1 + N, *f = d2 + N, *df = f + N;
+    for (int i = 0; i < N; i++) x[i] = (real)((i - N / 2) * 0.006);
+    x[0] = -1000;
+    x[N - 1] = 1000;
+    inner_gelu(y, x, N);
+    inner_gelu_way_back(y1, d1, x, N);
+    inner_gelu_slope(y2, f, x, N);
+    assert_memory_equal(y, y1, N * sizeof *y);
+    assert_memory_equal(y, y2, N * sizeof *y);
+    inner_gelu_slope_way_back(y, d2, f, df, x, N);
+    assert_memory_equal(y, y1, N * sizeof *y);
+    assert_memory_equal(d1, d2, N * sizeof *y);
+    for (int i = 0; i < N; i++) {
+        const double z = (double)x[i], off = 6 * REAL_EPS, zz = z * z;
+        const double u = root * z * (1 + c * zz), v = a * z * (1 + c * zz);
+        const double s = 1 / (1 + exp(-2 * u)), w = 1 / (1 + exp(-2 * v));
+        const double p = pow(cosh(u), -2), r = pow(cosh(v), -2);
+        const double q = a + d * zz, dv = a * (1 + 3 * c * zz);
+        assert_true(fabs((double)y[i] - z * s) < off * (fabs(z) + 1));
+        assert_true(fabs((double)d1[i] - z * p * root * (1 + 3 * c * zz) / 2 - s) < off);
+        assert_true(fabs((double)f[i] - z * r * q / 2 - w) < off);
+        const double slope = r * (q + dv) / 2 + z * r * (d * z - tanh(v) * dv * q);
+        assert_true(fabs((double)df[i] - slope) < off);
+    }
+    mem_free(x);
+    mem_free(got);
 }
 
 /* A mini-batch of random data. */
@@ -86,8 +141,8 @@ static void check_dual(const struct inner *model, int without)
             real *W = noise(S, 8, 0.2), *G = mem_new(S, sizeof *G, "test");
             real *H = noise(S, 9, 1), *O = noise(r * F, 9, 1), *o = noise(F, 9, 1);
             double worst = 0, most = 1;  /* only a norm keeps numbers near 1 */
-            model->forward(O, b.state, complete ? NULL : H, &b.in, complete, NULL, b.work,
-                                 NULL);
+            model->forward(O, complete ? b.state : NULL, complete ? NULL : H, b.state, &b.in, NULL,
+                           b.work, NULL);
             for (int i = 0; i < r; i++) {
                 struct inner_in one = b.in;
                 one.Q += i * F;
@@ -116,6 +171,38 @@ static void dual_is_primal(void **state)
     for (int without = 0; without <= ALL_PARTS; without++) {
         check_dual(&inner_linear, without);
         check_dual(&inner_mlp, without);
+    }
+}
+
+/* Backward's replay of a mini-batch leaves the state that forward left, wherever that was put, and
+ * it is another one than before. */
+static void check_replay(const struct inner *model, int r, int F)
+{
+    struct batch b = batch_new(model, r, F);
+    const int64_t S = model->state_reals(F);
+    const size_t bytes = (size_t)S * sizeof(real);
+    real *kept = mem_new(model->kept_reals(r, F), sizeof *kept, "test"), *O = noise(r * F, 9, 1);
+    real *saved = mem_new(model->saved_reals(r, F), sizeof *saved, "test");
+    real *next = noise(S, 9, 1), *again = noise(S, 10, 1);
+
+    model->forward(O, next, NULL, b.state, &b.in, kept, b.work, NULL);
+    assert_memory_not_equal(next, b.state, bytes);
+    model->replay(saved, again, b.state, kept, &b.in, b.work);
+    assert_memory_equal(again, next, bytes);
+    model->replay(saved, NULL, b.state, kept, &b.in, b.work);
+    model->forward(O, b.state, NULL, b.state, &b.in, NULL, b.work, NULL);
+    assert_memory_equal(b.state, next, bytes);
+    mem_free(kept); mem_free(O); mem_free(saved); mem_free(next); mem_free(again);
+    batch_free(&b);
+}
+
+static void replay_is_forward(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const struct inner *model = i ? &inner_mlp : &inner_linear;
+        check_replay(model, 16, 64);
+        check_replay(model, 5, 18);
     }
 }
 
@@ -151,7 +238,7 @@ static void check_step(int without)
     const int64_t S = inner_linear.state_reals(F);
     real *W = noise(S, 8, 0.2), *O = noise(R * F, 9, 1);
     double loss, sum = 0;
-    inner_linear.forward(O, b.state, NULL, &b.in, 1, NULL, b.work, &loss);
+    inner_linear.forward(O, b.state, NULL, b.state, &b.in, NULL, b.work, &loss);
     for (int j = 0; j < R; j++) sum += row_loss(&b.in, W, j);
     assert_true(fabs(sum - loss) < 1e-12 * sum);
     assert_true(fabs(inner_linear.loss(W, &b.in, b.work) - loss) < 1e-12 * sum);
@@ -183,7 +270,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_products_match_plain_c),
+        cmocka_unit_test(gelu_is_its_definition),
         cmocka_unit_test(dual_is_primal),
+        cmocka_unit_test(replay_is_forward),
 #ifdef TTT_F64
         cmocka_unit_test(the_step_descends_the_inner_loss),
 #endif
