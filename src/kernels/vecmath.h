@@ -21,7 +21,6 @@
 #ifdef TTT_F64
 
 INLINE real vexp(real x) { return exp(x); }
-INLINE real vtanh(real x) { return tanh(x); }
 INLINE real vfma(real a, real b, real c) { return fma(a, b, c); }
 INLINE real vsqrt(real x) { return sqrt(x); }
 INLINE real vexp2(real x) { return exp2(x); }
@@ -58,7 +57,7 @@ INLINE real vexp(real x)
     return x < -87.33f ? 0.0f : x > 88.72f ? INFINITY : x == x ? p : x;
 }
 
-/* 2^x for x <= 0, 2^-126 below that: for decays.  As vexp(), but the polynomial's constant is 1
+/* 2^x for x <= 126, 2^-126 below -126: for decays and steps.  As vexp(), but the polynomial's constant is 1
  * and its error 1e-8 of x, so that a decay close to 1 is exact; NaN stays NaN. */
 INLINE real vexp2(real x)
 {
@@ -91,21 +90,6 @@ INLINE real vsoftplus(real x)
     p = vfma(p, w, 0x1.555556p-2f);              /* 1/3  */
     const float small = vfma(p * w, 2 * s, 2 * s);
     return (x > 0 ? x : 0) + small;
-}
-
-/* An odd polynomial (Cephes' tanhf) where 1 - 2/(e^2|x| + 1) would lose
- * digits; within 1.5 units in the last place. */
-INLINE real vtanh(real x)
-{
-    const float t = x * x;
-    float p = -5.70498872745e-3f;
-    p = vfma(p, t, 2.06390887954e-2f);
-    p = vfma(p, t, -5.37397155531e-2f);
-    p = vfma(p, t, 1.33314422036e-1f);
-    p = vfma(p, t, -3.33332819422e-1f);
-    const float small = vfma(p * t, x, x), a = fabsf(x);
-    const float big = copysignf(1 - 2 / (vexp(2 * a) + 1), x);
-    return a < 0.625f ? small : big;
 }
 
 #endif
