@@ -111,7 +111,8 @@ const struct conf_key conf_keys[] = {
       "unit of work: a multiple of mini_batch, or context and more; auto: the smaller of context "
       "and 1024", { 0 } },
     { KEY(train, precision), CONF_ENUM, "fp32", NO_RANGE,
-      "of the operands of large products; sums, weights, moments, norms and states are fp32",
+      "of the operands of products, large ones and the inner loop's; sums, weights, moments, norms "
+      "and states are fp32",
       { "fp32", "bf16" } },
     { KEY(train, reduction), CONF_ENUM, "exact", NO_RANGE,
       "exact: gradients add up as 64-bit integers, the same bits for any number of threads and "

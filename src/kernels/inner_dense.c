@@ -5,10 +5,47 @@
 #include "src/kernels/row_sum.h"
 #include "src/kernels/smm.h"
 
+/* Words that hold n numbers, in reals. */
+static int64_t word_reals(int64_t n)
+{
+    return (n * (int64_t)sizeof(bf16_word) + (int64_t)sizeof(real) - 1) / (int64_t)sizeof(real);
+}
+
+static bf16_word *take_words(real **p, int64_t n)
+{
+    return (bf16_word *)(void *)inner_take(p, word_reals(n));
+}
+
+int64_t inner_weight_reals(int I, int O)
+{
+    return align_reals(word_reals((int64_t)I * bf16_words(O))) +
+           align_reals(word_reals((int64_t)bf16_words(I) * O));
+}
+
 int64_t inner_dense_work(int K, int I, int O)
 {
-    return 4 * align_reals((int64_t)K * O) + align_reals((int64_t)K * I) +
-           align_reals((int64_t)K * K) + 2 * align_reals(K);
+    return 4 * align_reals((int64_t)K * O) + 2 * align_reals((int64_t)K * I) +
+           align_reals((int64_t)K * K) + 2 * align_reals(K) +
+           align_reals(word_reals((int64_t)bf16_words(3 * K) * I)) +
+           align_reals(word_reals((int64_t)bf16_words(3 * K) * O));
+}
+
+struct inner_weight inner_weight(const real *W, const real *b, int ways,
+                                 const struct inner_dense *d, real **p)
+{
+    const int I = d->I, O = d->O;
+    struct inner_weight w = { .W = W, .b = b };
+    bf16_word *rows = NULL, *columns = NULL;
+
+    if (!d->half) return w;
+    if (ways & INNER_BACK) rows = take_words(p, (int64_t)I * bf16_words(O));
+    if (ways & INNER_FORTH) columns = take_words(p, (int64_t)bf16_words(I) * O);
+    if (rows && columns) smm_bf16_both(rows, columns, W, I, O);
+    else if (rows) smm_bf16_rows(rows, W, I, O);
+    else smm_bf16_columns(columns, W, I, O);
+    w.rows = rows;
+    w.columns = columns;
+    return w;
 }
 
 /* --- pieces ---------------------------------------------------------------- */
@@ -86,15 +123,6 @@ static void scale_rows(real *restrict y, const real *restrict x, const real *res
         for (int i = 0; i < O; i++) y[j * O + i] = c[j] * x[j * O + i];
 }
 
-/* B_fj = c_j A_fj. */
-CLONES
-static void scale_columns(real *restrict B, const real *restrict A, const real *restrict c, int I,
-                          int r)
-{
-    for (int f = 0; f < I; f++)
-        for (int j = 0; j < r; j++) B[f * r + j] = c[j] * A[f * r + j];
-}
-
 /* out_j = sum_f x_jf y_jf. */
 CLONES
 static void row_dots(real *out, const real *x, const real *y, int r, int O)
@@ -105,14 +133,60 @@ static void row_dots(real *out, const real *x, const real *y, int r, int O)
     }
 }
 
-/* --- forward ---------------------------------------------------------------- */
+/* --- products with a weight --------------------------------------------------- */
 
-/* z = x W + b: what is added to begins as b. */
-void inner_affine(real *z, const real *W, const real *b, const real *x, const struct inner_dense *d)
+void inner_forth(real *z, const struct inner_weight *w, const real *x, int add,
+                 const struct inner_dense *d, real *work)
 {
-    if (d->bias) fill_rows(z, b, d->r, d->O);
-    smm(z, x, W, d->r, d->O, d->I, d->bias);
+    if (!d->half) {
+        smm(z, x, w->W, d->r, d->O, d->I, add);
+        return;
+    }
+    bf16_word *rows = take_words(&work, (int64_t)d->r * bf16_words(d->I));
+    smm_bf16_rows(rows, x, d->r, d->I);
+    smm_bf16(z, add ? z : NULL, rows, 0, w->columns, d->r, d->O, d->I);
 }
+
+/* What is added to begins as b. */
+void inner_affine(real *z, const struct inner_weight *w, const real *x,
+                  const struct inner_dense *d, real *work)
+{
+    if (d->bias) fill_rows(z, w->b, d->r, d->O);
+    inner_forth(z, w, x, d->bias, d, work);
+}
+
+/* The other factor is wanted turned. */
+void inner_back(real *T, const struct inner_weight *w, const real *z, const struct inner_dense *d,
+                real *work)
+{
+    const int r = d->r, O = d->O;
+    const int64_t n = (int64_t)r * bf16_words(O);
+    if (!d->half) {
+        smm_transpose(work, z, r, O);
+        smm(T, w->W, work, d->I, r, O, 0);
+        return;
+    }
+    bf16_word *zT = take_words(&work, n), *rows = take_words(&work, n);
+    smm_bf16_columns_turned(zT, z, r, O, rows);
+    smm_bf16(T, NULL, w->rows, 0, zT, d->I, r, O);
+}
+
+void inner_outer(real *to, const real *from, const real *x, const real *g, int n,
+                 const struct inner_dense *d, real *work)
+{
+    const int I = d->I, O = d->O, words = bf16_words(n);
+    if (!d->half) {
+        smm_turned_from(to, from, x, g, I, O, n);
+        return;
+    }
+    bf16_word *xw = take_words(&work, (int64_t)words * I);
+    bf16_word *gw = take_words(&work, (int64_t)words * O);
+    smm_bf16_columns(xw, x, n, I);
+    smm_bf16_columns(gw, g, n, O);
+    smm_bf16(to, from, xw, 1, gw, I, O, n);
+}
+
+/* --- forward ---------------------------------------------------------------- */
 
 void inner_dense_overlap(real *P, const real *q, const real *x, const struct inner_dense *d,
                          real *work)
@@ -123,34 +197,35 @@ void inner_dense_overlap(real *P, const real *q, const real *x, const struct inn
     smm(P, q, work, r, r, d->I, 1);
 }
 
-void inner_dense_forward(real *y, const real *P, const real *W, const real *b, const real *q,
+void inner_dense_forward(real *y, const real *P, const struct inner_weight *w, const real *q,
                          const real *g, const struct inner_dense *d, real *work)
 {
-    mix(work, P, d);
-    inner_affine(y, W, b, q, d);
-    smm(y, work, g, d->r, d->O, d->r, 1);
+    real *M = inner_take(&work, (int64_t)d->r * d->r);
+    mix(M, P, d);
+    inner_affine(y, w, q, d, work);
+    smm(y, M, g, d->r, d->O, d->r, 1);
 }
 
-/* The narrower factor of x' g gets the weights u of its rows. */
-static void weighted(const real **x, const real **g, const real *u, const struct inner_dense *d,
-                     real *work)
+/* to = from + x' diag(u) g: the narrower factor gets the weights of its rows. */
+static void weighted_outer(real *to, const real *from, const real *x, const real *g, const real *u,
+                           const struct inner_dense *d, real *work)
 {
-    const int narrow = d->I <= d->O;
-    scale_rows(work, narrow ? *x : *g, u, d->r, narrow ? d->I : d->O);
-    *(narrow ? x : g) = work;
+    const int narrow = d->I <= d->O, width = narrow ? d->I : d->O;
+    real *scaled = inner_take(&work, (int64_t)d->r * width);
+    scale_rows(scaled, narrow ? x : g, u, d->r, width);
+    inner_outer(to, from, narrow ? scaled : x, narrow ? g : scaled, d->r, d, work);
 }
 
-void inner_dense_step(real *to, real *to_b, const real *W, const real *b, const real *x,
+void inner_dense_step(real *to, real *to_b, const struct inner_weight *w, const real *x,
                       const real *g, const struct inner_dense *d, real *work)
 {
     const int r = d->r;
     real *u = inner_take(&work, r);
 
     for (int j = 0; j < r; j++) u[j] = -d->tok[r - 1] * d->lr[j];
-    if (to_b != b) memcpy(to_b, b, (size_t)d->O * sizeof *b);
+    if (to_b != w->b) memcpy(to_b, w->b, (size_t)d->O * sizeof *to_b);
     if (d->bias) add_rows(to_b, g, u, r, d->O);
-    weighted(&x, &g, u, d, work);
-    smm_turned_from(to, W, x, g, d->I, d->O, r);
+    weighted_outer(to, w->W, x, g, u, d, work);
 }
 
 void inner_dense_sum(real *G, real *Gb, const real *x, const real *g, const struct inner_dense *d,
@@ -158,28 +233,25 @@ void inner_dense_sum(real *G, real *Gb, const real *x, const real *g, const stru
 {
     memset(Gb, 0, (size_t)d->O * sizeof *Gb);
     if (d->bias) add_rows(Gb, g, d->lr, d->r, d->O);
-    weighted(&x, &g, d->lr, d, work);
-    smm_turned(G, x, g, d->I, d->O, d->r, 0);
+    weighted_outer(G, NULL, x, g, d->lr, d, work);
 }
 
 /* --- backward --------------------------------------------------------------- */
 
-/* dx = (W z')', or += , where zT (O,r) is z transposed: products want the other factor this way
- * round. */
-static void times_transpose(real *dx, const real *W, const real *zT, int add,
+/* dx = z W', or += . */
+static void times_transpose(real *dx, const struct inner_weight *w, const real *z, int add,
                             const struct inner_dense *d, real *work)
 {
-    smm(work, W, zT, d->I, d->r, d->O, 0);
-    if (add) smm_transpose_add(dx, work, d->I, d->r);
-    else smm_transpose(dx, work, d->I, d->r);
+    real *T = inner_take(&work, (int64_t)d->r * d->I);
+    inner_back(T, w, z, d, work);
+    if (add) smm_transpose_add(dx, T, d->I, d->r);
+    else smm_transpose(dx, T, d->I, d->r);
 }
 
-void inner_affine_backward(real *dx, const real *dz, const real *W, const struct inner_dense *d,
-                           real *work)
+void inner_affine_backward(real *dx, const real *dz, const struct inner_weight *w,
+                           const struct inner_dense *d, real *work)
 {
-    real *zT = inner_take(&work, (int64_t)d->r * d->O);
-    smm_transpose(zT, dz, d->r, d->O);
-    times_transpose(dx, W, zT, 1, d, work);
+    times_transpose(dx, w, dz, 1, d, work);
 }
 
 void inner_bias_backward(real *db, const real *dy, const struct inner_dense *d)
@@ -191,15 +263,15 @@ void inner_bias_backward(real *db, const real *dy, const struct inner_dense *d)
  * u_j = tok_{r-1} lr_j and D = dW', d = db',
  *     y_j = x_j D + d,   dg_j = -u_j y_j,   du_j = -<y_j, g_j>,
  *     dx_j -= u_j D g_j'                                              [E23] */
-static void step_backward(struct inner_grad *o, real *dg, real *dx, const real *D, const real *db,
-                          const real *x, const real *g, const real *gT, int add,
-                          const struct inner_dense *d, real *work)
+static void step_backward(struct inner_grad *o, real *dg, real *dx, const struct inner_weight *D,
+                          const real *x, const real *g, int add, const struct inner_dense *d,
+                          real *work)
 {
     const int r = d->r, O = d->O;
-    real *y = inner_take(&work, (int64_t)r * O), *ugT = inner_take(&work, (int64_t)r * O);
+    real *y = inner_take(&work, (int64_t)r * O), *ug = inner_take(&work, (int64_t)r * O);
     real *u = inner_take(&work, r), *du = inner_take(&work, r);
 
-    inner_affine(y, D, db, x, d);
+    inner_affine(y, D, x, d, work);
     row_dots(du, y, g, r, O);
     for (int j = 0; j < r; j++) {
         u[j] = -d->tok[r - 1] * d->lr[j];
@@ -207,8 +279,8 @@ static void step_backward(struct inner_grad *o, real *dg, real *dx, const real *
         o->dtok[r - 1] -= du[j] * d->lr[j];
     }
     scale_rows(dg, y, u, r, O);
-    scale_columns(ugT, gT, u, O, r);
-    times_transpose(dx, D, ugT, add, d, work);
+    scale_rows(ug, g, u, r, O);
+    times_transpose(dx, D, ug, add, d, work);
 }
 
 /* From [E12]: dM = -dy g' below the diagonal; with M = tok_i lr_j P_ij,
@@ -234,24 +306,23 @@ static void mix_backward(real *restrict dtok, real *restrict dlr, real *restrict
     }
 }
 
-void inner_dense_backward(struct inner_grad *o, real *dq, real *dx, real *dg, const real *dW,
-                          const real *db, const real *dy, const real *P, const real *W,
-                          const real *q, const real *x, const real *g, int complete, int fresh,
-                          const struct inner_dense *d, real *work)
+void inner_dense_backward(struct inner_grad *o, real *dq, real *dx, real *dg,
+                          const struct inner_weight *dw, const real *dy, const real *P,
+                          const struct inner_weight *w, const real *q, const real *x,
+                          const real *g, int complete, int fresh, const struct inner_dense *d,
+                          real *work)
 {
     const int r = d->r, I = d->I, O = d->O;
-    real *M = inner_take(&work, (int64_t)r * r);
-    real *gT = inner_take(&work, (int64_t)r * O), *yT = inner_take(&work, (int64_t)r * O);
+    real *M = inner_take(&work, (int64_t)r * r), *gT = inner_take(&work, (int64_t)r * O);
 
-    smm_transpose(gT, g, r, O);
-    if (complete) step_backward(o, dg, dx, dW, db, x, g, gT, !fresh, d, work);
+    if (complete) step_backward(o, dg, dx, dw, x, g, !fresh, d, work);
     else memset(dg, 0, (size_t)r * (size_t)O * sizeof *dg);
     if (!complete && fresh) memset(dx, 0, (size_t)r * (size_t)I * sizeof *dx);
 
-    smm_transpose(yT, dy, r, O);
-    times_transpose(dq, W, yT, !fresh, d, work);                /* dq += dy W'  */
+    times_transpose(dq, w, dy, !fresh, d, work);                /* dq += dy W'  */
     mix(M, P, d);
     smm_turned(dg, M, dy, r, O, r, 1);                          /* dg -= M' dy  */
+    smm_transpose(gT, g, r, O);
     smm(M, dy, gT, r, r, O, 0);
     mix_backward(o->dtok, o->dlr, M, P, d);                     /* M is dP now  */
     smm(dq, M, x, r, I, r, 1);

@@ -18,27 +18,67 @@
 #define INNER_DENSE_H
 
 #include "src/kernels/inner.h"
+#include "src/kernels/smm_bf16.h"
 
 struct inner_dense {
     int         r, I, O;
     int         bias;       /* 0: b stays as it is, zero, and P = q x' */
+    int         half;       /* products with weights, and steps, have bf16 operands */
     const real *tok, *lr;
 };
+
+/* The layer of a mini-batch that maps I to O. */
+static inline struct inner_dense inner_dense_of(const struct inner_in *in, int I, int O)
+{
+    return (struct inner_dense){ in->r, I, O, !(in->without & WITHOUT_BIAS), in->half, in->tok,
+                                 in->lr };
+}
+
+/* The next n reals of a block, on a boundary. */
+static inline real *inner_take(real **p, int64_t n)
+{
+    real *at = *p;
+    *p += align_reals(n);
+    return at;
+}
+
+/* A weight W (I,O) and its bias (O); in bf16 (smm_bf16.h), unless NULL: rows for z W', columns
+ * for x W. */
+struct inner_weight {
+    const real      *W, *b;
+    const bf16_word *rows, *columns;
+};
+
+enum inner_way { INNER_FORTH = 1, INNER_BACK = 2 };  /* x W; z W' */
+
+/* Made for `ways`, a sum of these, in memory taken from p. */
+struct inner_weight inner_weight(const real *W, const real *b, int ways,
+                                 const struct inner_dense *d, real **p);
+int64_t inner_weight_reals(int I, int O);
 
 /* Reals of work that any of these needs, for up to K rows. */
 int64_t inner_dense_work(int K, int I, int O);
 
-/* z (r,O) = x W + b. */
-void inner_affine(real *z, const real *W, const real *b, const real *x, const struct inner_dense *d);
+/* z (r,O) = x W + b;  z = x W, or += ;  T (I,r) = W z'. */
+void inner_affine(real *z, const struct inner_weight *w, const real *x,
+                  const struct inner_dense *d, real *work);
+void inner_forth(real *z, const struct inner_weight *w, const real *x, int add,
+                 const struct inner_dense *d, real *work);
+void inner_back(real *T, const struct inner_weight *w, const real *z, const struct inner_dense *d,
+                real *work);
+
+/* to (I,O) = from + x' g with n rows each; from may be `to`, NULL: zeros. */
+void inner_outer(real *to, const real *from, const real *x, const real *g, int n,
+                 const struct inner_dense *d, real *work);
 
 /* P (r,r), and y (r,O) from it. */
 void inner_dense_overlap(real *P, const real *q, const real *x, const struct inner_dense *d,
                          real *work);
-void inner_dense_forward(real *y, const real *P, const real *W, const real *b, const real *q,
+void inner_dense_forward(real *y, const real *P, const struct inner_weight *w, const real *q,
                          const real *g, const struct inner_dense *d, real *work);
 
 /* to, to_b = W, b after the step [E15], also in place. */
-void inner_dense_step(real *to, real *to_b, const real *W, const real *b, const real *x,
+void inner_dense_step(real *to, real *to_b, const struct inner_weight *w, const real *x,
                       const real *g, const struct inner_dense *d, real *work);
 
 /* G, Gb = sum_j lr_j of rows' gradients: (lr x)' g, lr' g. */
@@ -46,16 +86,17 @@ void inner_dense_sum(real *G, real *Gb, const real *x, const real *g, const stru
                      real *work);
 
 /* Backward of forward and step but for dW += q' dy, db += rows of dy (below).  dy (r,O) is given;
- * dW, db: gradient of the state after.  dq, dx (r,I): set when `fresh`, else += ; dg (r,O) set;
+ * dw: gradient of the state after.  dq, dx (r,I): set when `fresh`, else += ; dg (r,O) set;
  * dtok, dlr of o += . */
-void inner_dense_backward(struct inner_grad *o, real *dq, real *dx, real *dg, const real *dW,
-                          const real *db, const real *dy, const real *P, const real *W,
-                          const real *q, const real *x, const real *g, int complete, int fresh,
-                          const struct inner_dense *d, real *work);
+void inner_dense_backward(struct inner_grad *o, real *dq, real *dx, real *dg,
+                          const struct inner_weight *dw, const real *dy, const real *P,
+                          const struct inner_weight *w, const real *q, const real *x,
+                          const real *g, int complete, int fresh, const struct inner_dense *d,
+                          real *work);
 
 /* dx (r,I) += dz W': of inner_affine. */
-void inner_affine_backward(real *dx, const real *dz, const real *W, const struct inner_dense *d,
-                           real *work);
+void inner_affine_backward(real *dx, const real *dz, const struct inner_weight *w,
+                           const struct inner_dense *d, real *work);
 
 /* db += rows of dy: of both. */
 void inner_bias_backward(real *db, const real *dy, const struct inner_dense *d);
@@ -71,14 +112,6 @@ void inner_dense_row(real *y, const real *W, const real *b, const real *G, const
 void inner_dense_row_grad(real *G, real *Gb, const real *x, const real *g, real lr, int I, int O);
 
 /* --- small things that inner models share ---------------------------------- */
-
-/* The next n reals of a block, on a boundary. */
-static inline real *inner_take(real **p, int64_t n)
-{
-    real *at = *p;
-    *p += align_reals(n);
-    return at;
-}
 
 /* y += x;  y -= c x;  z = x y;  z = x y and w = x v;  z += x y. */
 void inner_add(real *y, const real *x, int64_t n);

@@ -91,7 +91,8 @@ void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s)
 
 void smm_turned_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K)
 {
-    for (int m = 0; m < M; m += ROWS) {
+    if (!from) smm_turned(C, A, B, M, N, K, 0);
+    for (int m = 0; from && m < M; m += ROWS) {
         const int rows = M - m < ROWS ? M - m : ROWS;
         const struct smm_shape s = { rows, N, K, N, M, N, 1, 1 };
         real *at = C + (int64_t)m * N;

@@ -17,7 +17,7 @@ void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add
 /* The same with A' for A (K,M). */
 void smm_turned(real *C, const real *A, const real *B, int M, int N, int K, int add);
 
-/* C = from + A' B; C may be `from`. */
+/* C = from + A' B; from may be C, NULL: zeros. */
 void smm_turned_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K);
 
 /* Products of parts of larger arrays, with the distances between their rows. */

@@ -76,18 +76,29 @@ static int64_t kept_reals(int K, int F) { return inner_kept_reals(K, F, 2); }
 
 static int64_t work_reals(int K, int F)
 {
-    return kept_reals(K, F) + saved_reals(K, F) + 6 * align_reals((int64_t)K * HIDDEN * F) +
-           inner_dense_work(K, HIDDEN * F, HIDDEN * F);
+    const int M = HIDDEN * F;
+    return kept_reals(K, F) + saved_reals(K, F) + 6 * align_reals((int64_t)K * M) +
+           4 * inner_weight_reals(F, M) + inner_dense_work(K, M, M);
 }
 
-/* The two layers, for these rows. */
+/* The two layers, for these rows, and their weights. */
 struct both { struct inner_dense one, two; };
+struct weights { struct inner_weight one, two; };
 
 static struct both both_of(const struct inner_in *in)
 {
-    const int F = in->F, M = HIDDEN * F, bias = !(in->without & WITHOUT_BIAS);
-    return (struct both){ { in->r, F, M, bias, in->tok, in->lr },
-                          { in->r, M, F, bias, in->tok, in->lr } };
+    const int F = in->F, M = HIDDEN * F;
+    return (struct both){ inner_dense_of(in, F, M), inner_dense_of(in, M, F) };
+}
+
+static struct weights weights_of(const real *state, const struct both *d, int ways_one,
+                                 int ways_two, real **p)
+{
+    const struct state s = state_at(state, d->one.I);
+    struct weights w;
+    w.one = inner_weight(s.W1, s.b1, ways_one, &d->one, p);
+    w.two = inner_weight(s.W2, s.b2, ways_two, &d->two, p);
+    return w;
 }
 
 /* --- the keys' side: [E16] -------------------------------------------------- */
@@ -95,40 +106,41 @@ static struct both both_of(const struct inner_in *in)
 struct keys { real *X2, *f, *g1, *g2; };
 
 /* X2, f and the norm of Z2. */
-static void keys_forward(const struct keys *k, const struct inner_kept *n, const struct state *w,
+static void keys_forward(const struct keys *k, const struct inner_kept *n, const struct weights *w,
                          const struct inner_in *in, real *p)
 {
     const struct both d = both_of(in);
     const int64_t rM = (int64_t)in->r * HIDDEN * in->F;
     real *Z = inner_take(&p, rM);
 
-    inner_affine(Z, w->W1, w->b1, in->X, &d.one);
+    inner_affine(Z, &w->one, in->X, &d.one, p);
     inner_gelu_slope(k->X2, k->f, Z, rM);
-    inner_affine(Z, w->W2, w->b2, k->X2, &d.two);
+    inner_affine(Z, &w->two, k->X2, &d.two, p);
     inner_out(n->h1, n->s1, Z, in);
 }
 
 /* g2 and g1 = A f with A = g2 W2'; Adf: times A, unless NULL. */
 static void keys_gradient(const struct keys *k, real *Adf, const struct inner_kept *n,
-                          const struct state *w, const struct inner_in *in, real *p, double *loss)
+                          const struct weights *w, const struct inner_in *in, real *p,
+                          double *loss)
 {
-    const int r = in->r, F = in->F, M = HIDDEN * F;
-    real *g2T = inner_take(&p, (int64_t)r * F), *AT = inner_take(&p, (int64_t)r * M);
+    const struct both d = both_of(in);
+    const int r = in->r, M = HIDDEN * in->F;
+    real *AT = inner_take(&p, (int64_t)r * M);
 
     inner_out_grad(k->g2, n->h1, n->s1, in, loss);
-    smm_transpose(g2T, k->g2, r, F);
-    smm(AT, w->W2, g2T, M, r, F, 0);
+    inner_back(AT, &w->two, k->g2, &d.two, p);
     smm_transpose_times(k->g1, AT, k->f, M, r);
     if (Adf) smm_transpose_times(Adf, AT, Adf, M, r);
 }
 
-static void move(real *next, const struct state *w, const struct keys *k,
+static void move(real *next, const struct weights *w, const struct keys *k,
                  const struct inner_in *in, real *p)
 {
     const struct both d = both_of(in);
     const struct state to = state_at(next, in->F);
-    inner_dense_step(to.W1, to.b1, w->W1, w->b1, in->X, k->g1, &d.one, p);
-    inner_dense_step(to.W2, to.b2, w->W2, w->b2, k->X2, k->g2, &d.two, p);
+    inner_dense_step(to.W1, to.b1, &w->one, in->X, k->g1, &d.one, p);
+    inner_dense_step(to.W2, to.b2, &w->two, k->X2, k->g2, &d.two, p);
 }
 
 /* --- a mini-batch ------------------------------------------------------------ */
@@ -151,8 +163,8 @@ static void forward(real *O, real *next, real *igrad, const real *state, const s
     const int r = in->r, F = in->F;
     const int64_t rM = (int64_t)r * HIDDEN * F;
     const struct inner_kept n = inner_kept_at(kept ? kept : work, r, F, 2);
-    const struct state w = state_at(state, F);
     real *p = work + kept_reals(r, F);
+    const struct weights w = weights_of(state, &d, INNER_FORTH, INNER_FORTH + INNER_BACK, &p);
     const struct keys k = take_keys(&p, in);
     real *Z = inner_take(&p, rM), *X2b = inner_take(&p, rM);
 
@@ -160,10 +172,10 @@ static void forward(real *O, real *next, real *igrad, const real *state, const s
     keys_forward(&k, &n, &w, in, p);
     keys_gradient(&k, NULL, &n, &w, in, p, loss);
     inner_dense_overlap(n.P[0], in->Q, in->X, &d.one, p);
-    inner_dense_forward(Z, n.P[0], w.W1, w.b1, in->Q, k.g1, &d.one, p);
+    inner_dense_forward(Z, n.P[0], &w.one, in->Q, k.g1, &d.one, p);
     inner_gelu(X2b, Z, rM);
     inner_dense_overlap(n.P[1], X2b, k.X2, &d.two, p);
-    inner_dense_forward(Z, n.P[1], w.W2, w.b2, X2b, k.g2, &d.two, p);
+    inner_dense_forward(Z, n.P[1], &w.two, X2b, k.g2, &d.two, p);
     inner_out(n.h2, n.s2, Z, in);
     inner_out_value(O, n.h2, in);
 
@@ -182,16 +194,16 @@ static void replay(real *saved, real *next, const real *state, const real *kept,
     const int64_t rF = (int64_t)r * F, rM = (int64_t)r * M;
     const struct inner_kept n = inner_kept_at(kept, r, F, 2);
     const struct saved s = saved_at(saved, r, F);
-    const struct state w = state_at(state, F);
     const struct keys k = { .X2 = s.x2 + 2 * rM, .f = s.f, .g1 = s.g1, .g2 = s.z2 + rF };
     real *p = work, *Z = inner_take(&p, rM);
+    const struct weights w = weights_of(state, &d, INNER_FORTH, INNER_BACK, &p);
 
     memcpy(s.x1, in->Q, (size_t)rF * sizeof *s.x1);
     memcpy(s.x1 + rF, in->X, (size_t)rF * sizeof *s.x1);
-    inner_affine(Z, w.W1, w.b1, in->X, &d.one);
+    inner_affine(Z, &w.one, in->X, &d.one, p);
     inner_gelu_slope_way_back(k.X2, s.d, k.f, s.Adf, Z, rM);
     keys_gradient(&k, s.Adf, &n, &w, in, p, NULL);
-    inner_dense_forward(Z, n.P[0], w.W1, w.b1, in->Q, k.g1, &d.one, p);
+    inner_dense_forward(Z, n.P[0], &w.one, in->Q, k.g1, &d.one, p);
     inner_gelu_way_back(s.x2, s.db, Z, rM);
     if (next) move(next, &w, &k, in, p);
 }
@@ -205,37 +217,40 @@ static void backward(struct inner_grad *o, real *dstate, const real *dO, real *s
     const int64_t rF = (int64_t)r * F, rM = (int64_t)r * M;
     const struct inner_kept n = inner_kept_at(kept, r, F, 2);
     const struct saved s = saved_at(saved, r, F);
-    const struct state w = state_at(state, F), dw = state_at(dstate, F);
+    const struct state ds = state_at(dstate, F);
     real *const X2b = s.x2, *const dA = s.x2 + rM, *const X2 = s.x2 + 2 * rM;
     real *const dZ2b = s.z2, *const g2 = s.z2 + rF, *const dZ2 = s.z2 + 2 * rF;
     real *p = work, *dX2b = inner_take(&p, rM), *dX2 = inner_take(&p, rM);
     real *z1 = inner_take(&p, 2 * rM), *const dZ1b = z1, *const dZ1 = z1 + rM;
     real *dg1 = inner_take(&p, rM), *dg2 = inner_take(&p, rF);
+    const int ways = INNER_FORTH + INNER_BACK;
+    const struct weights w = weights_of(state, &d, INNER_BACK, ways, &p);
+    const struct weights dw = weights_of(dstate, &d, ways, ways, &p);
 
     /* Queries' side, from the output down. */
     inner_out_value_backward(o, dZ2b, dO, n.h2, n.s2, in);
-    inner_dense_backward(o, dX2b, dX2, dg2, dw.W2, dw.b2, dZ2b, n.P[1], w.W2, X2b, X2, g2, complete,
+    inner_dense_backward(o, dX2b, dX2, dg2, &dw.two, dZ2b, n.P[1], &w.two, X2b, X2, g2, complete,
                          1, &d.two, p);
     inner_times(dZ1b, dX2b, s.db, rM);
-    inner_dense_backward(o, o->dQ, o->dX, dg1, dw.W1, dw.b1, dZ1b, n.P[0], w.W1, in->Q, in->X, s.g1,
+    inner_dense_backward(o, o->dQ, o->dX, dg1, &dw.one, dZ1b, n.P[0], &w.one, in->Q, in->X, s.g1,
                          complete, 0, &d.one, p);
 
     /* g1 = A f(Z1), A = g2 W2' */
     inner_times_both(dA, dZ1, dg1, s.f, s.Adf, rM);
-    smm(dg2, dA, w.W2, r, F, M, 1);
+    inner_forth(dg2, &w.two, dA, 1, &d.two, p);
 
     /* g2 and the keys' side. */
     inner_out_grad_backward(o, dZ2, dg2, g2, n.h1, n.s1, in);
-    inner_affine_backward(dX2, dZ2, w.W2, &d.two, p);
+    inner_affine_backward(dX2, dZ2, &w.two, &d.two, p);
     inner_add_times(dZ1, dX2, s.d, rM);
-    inner_affine_backward(o->dX, dZ1, w.W1, &d.one, p);
+    inner_affine_backward(o->dX, dZ1, &w.one, &d.one, p);
 
-    smm_turned(dw.W2, s.x2, s.z2, M, F, 3 * r, 1);
-    smm_turned(dw.W1, s.x1, z1, F, M, 2 * r, 1);
-    inner_bias_backward(dw.b2, dZ2b, &d.two);
-    inner_bias_backward(dw.b2, dZ2, &d.two);
-    inner_bias_backward(dw.b1, dZ1b, &d.one);
-    inner_bias_backward(dw.b1, dZ1, &d.one);
+    inner_outer(ds.W2, ds.W2, s.x2, s.z2, 3 * r, &d.two, p);
+    inner_outer(ds.W1, ds.W1, s.x1, z1, 2 * r, &d.one, p);
+    inner_bias_backward(ds.b2, dZ2b, &d.two);
+    inner_bias_backward(ds.b2, dZ2, &d.two);
+    inner_bias_backward(ds.b1, dZ1b, &d.one);
+    inner_bias_backward(ds.b1, dZ1, &d.one);
 }
 
 /* --- one token, and the loss ------------------------------------------------- */
@@ -243,16 +258,20 @@ static void backward(struct inner_grad *o, real *dstate, const real *dO, real *s
 static void step(real *O, real *state, real *igrad, const struct inner_in *in, int last,
                  real *work)
 {
+    struct inner_in one = *in;
+    one.half = 0;
     const int F = in->F, M = HIDDEN * F;
+    const struct both d = both_of(&one);
     const struct inner_kept n = inner_kept_at(work, 1, F, 2);
     struct state w = state_at(state, F), G = state_at(igrad, F);
     real *p = work + kept_reals(1, F);
+    const struct weights both = weights_of(state, &d, 0, 0, &p);
     const struct keys k = take_keys(&p, in);
     real *z = inner_take(&p, M), *X2b = inner_take(&p, M);
 
     if (in->without & WITHOUT_BIAS) w.b1 = w.b2 = G.b1 = G.b2 = NULL;
-    keys_forward(&k, &n, &w, in, p);
-    keys_gradient(&k, NULL, &n, &w, in, p, NULL);
+    keys_forward(&k, &n, &both, &one, p);
+    keys_gradient(&k, NULL, &n, &both, &one, p, NULL);
     inner_dense_row_grad(G.W1, G.b1, in->X, k.g1, in->lr[0], F, M);
     inner_dense_row_grad(G.W2, G.b2, k.X2, k.g2, in->lr[0], M, F);
     inner_dense_row(z, w.W1, w.b1, G.W1, G.b1, in->Q, in->tok[0], F, M, p);
@@ -268,8 +287,9 @@ static void step(real *O, real *state, real *igrad, const struct inner_in *in, i
 static double loss_at(const real *state, const struct inner_in *in, real *work)
 {
     const struct inner_kept n = inner_kept_at(work, in->r, in->F, 2);
-    const struct state w = state_at(state, in->F);
+    const struct both d = both_of(in);
     real *p = work + kept_reals(in->r, in->F);
+    const struct weights w = weights_of(state, &d, INNER_FORTH, INNER_FORTH, &p);
     const struct keys k = take_keys(&p, in);
     double loss = 0;
 

@@ -50,6 +50,19 @@ on 1x1x1 base train.precision=fp32 train.steps=6
 equal "another precision is refused" $? 78
 expect_text "and named" "train.precision is fp32, was bf16" "$WORK/base.err"
 
+# --- inner loops have bf16 operands, too -----------------------------------------------
+for layer in ttt_linear ttt_mlp; do
+    set -- model.layer=$layer train.steps=30
+    went "$layer" 1x1x1 $layer "$@"
+    went "$layer, bf16" 1x1x1 half_$layer "$@" train.precision=bf16
+    went "$layer, bf16, 1x2x2" 1x2x2 grid_$layer "$@" train.precision=bf16 run.threads=2
+    equal "$layer: the same root on 1x2x2" "$(root_of grid_$layer)" "$(root_of half_$layer)"
+    if echo "$(values $layer loss_nats | tail -n 1) $(values half_$layer loss_nats | tail -n 1)" |
+        awk '{ d = $2 / $1 - 1; exit !(NF == 2 && d != 0 && d * d < 1e-4) }'; then
+        ok "$layer: losses within 1 %"; else
+        failed "$layer: losses within 1 %" "$(values half_$layer loss_nats | tail -n 1)"; fi
+done
+
 # --- moments of half the size ----------------------------------------------------------
 went "moments" 1x1x1 moments train.steps=6 optim.state=bf16 && ok "moments in bf16"
 differ "they have another root" "$(root_of moments)" "$(root_of fp32)"
