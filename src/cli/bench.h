@@ -29,6 +29,9 @@ double bench_median(double *v, int n);
 /* n reals, uniform in (-1, 1), a function of `name`; mem_free(). */
 real *bench_noise(int64_t n, const char *name);
 
+/* A new folder under dir (NULL: $TMPDIR or /tmp), removed by whoever asked; a counted string. */
+int bench_folder(char **path, const char *dir);
+
 /* Rate of dense matrix products, fp32 or, `half`, bf16: the best of a few large shapes, GFLOP/s.
  * This is the limit that a training step is compared with.  `rows`: print each shape. */
 int bench_gemm(const struct bench_opts *o, int rows, int half, double *gflops);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,18 @@ real *bench_noise(int64_t n, const char *name)
     #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i++) x[i] = (real)(2 * rng_uniform(key, (uint64_t)i) - 1);
     return x;
+}
+
+int bench_folder(char **path, const char *dir)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    *path = mem_format("%s/ttt-bench.XXXXXX", dir ? dir : tmp && *tmp ? tmp : "/tmp");
+    if (mkdtemp(*path)) return OK;
+    const int rc = fail(ERR_IO, "%s: can't make folder: %s", *path, strerror(errno));
+    mem_free(*path);
+    *path = NULL;
+    return rc;
 }
 
 static const char about[] =
