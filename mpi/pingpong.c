@@ -5,7 +5,7 @@
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 
-enum { SMALL = 8, LARGE = 4 << 20, BATCHES = 11, TAG = 1 };
+enum { SMALL = 8, BATCHES = 11, TAG = 1 };
 
 static int ascending(const void *x, const void *y)
 {
@@ -36,11 +36,11 @@ void pingpong(const struct axis *axis, int a, int b, double *latency_s, double *
     double found[2] = { 0, 0 };
 
     if (axis->rank == a || axis->rank == b) {
-        char *buffer = mem_new(LARGE, 1, "message");
+        char *buffer = mem_new(PINGPONG_BYTES, 1, "message");
         const int other = axis->rank == a ? b : a, first = axis->rank == a;
         found[0] = one_way(axis, other, first, buffer, SMALL, 200);
-        const double large = one_way(axis, other, first, buffer, LARGE, 4);
-        found[1] = LARGE / (large > 2 * found[0] ? large - found[0] : large);
+        const double large = one_way(axis, other, first, buffer, PINGPONG_BYTES, 4);
+        found[1] = PINGPONG_BYTES / (large > 2 * found[0] ? large - found[0] : large);
         mem_free(buffer);
     }
     mpi_do(MPI_Bcast(found, 2, MPI_DOUBLE, a, axis->comm));

@@ -26,6 +26,7 @@ static const struct {
     { "bench eigen", cmd_bench_eigen, "measure decompositions on several processes" },
     { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },
     { "bench latency", cmd_bench_latency, "measure reading and generating behind long contexts" },
+    { "bench comm", cmd_bench_comm, "measure messages between processes" },
     { "bench prep", cmd_bench_prep, "measure ttt prep beside the tokenizer's library" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
     { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },

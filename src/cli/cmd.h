@@ -26,6 +26,7 @@ int cmd_train(int argc, char **argv);     /* mpi/app/cmd_train.c    */
 int cmd_ckpt_spectrum(int argc, char **argv);  /* mpi/app/cmd_spectrum.c */
 int cmd_eval(int argc, char **argv);      /* mpi/app/on_grid.c      */
 int cmd_probe(int argc, char **argv);     /* mpi/app/on_grid.c      */
+int cmd_bench_comm(int argc, char **argv);   /* mpi/app/cmd_bench_comm.c  */
 int cmd_bench_eigen(int argc, char **argv);  /* mpi/app/cmd_bench_eigen.c */
 int cmd_bench_grid(int argc, char **argv);   /* mpi/app/cmd_bench_grid.c  */
 int cmd_bench_rates(int argc, char **argv);  /* mpi/app/cmd_bench_rates.c */
