@@ -63,7 +63,6 @@ mpi   := $(sort $(wildcard tests/mpi/test_*.c))
 mpish := $(sort $(wildcard tests/mpi/test_*.sh))
 mpix  := $(filter-out $(mpi),$(sort $(wildcard tests/mpi/*.c)))
 tlib  := $(sort $(wildcard tests/lib/*.c))
-bench := $(sort $(wildcard tests/bench/bench_*.c))
 shims := $(sort $(wildcard tests/fault/*.c))
 tools := $(sort $(wildcard tests/tools/*.c))
 obj    = $(patsubst %.cc,$(BUILD)/%.o,$(1:%.c=$(BUILD)/%.o))
@@ -108,7 +107,7 @@ FORCE:
 $(BUILD)/ttt: $(call obj,$(app) $(dist) $(local))
 	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(SCALAPACK_LIBS) $(LDLIBS)
 
-# Unit tests and benchmarks link everything that needs no MPI.
+# Unit tests link everything that needs no MPI.
 $(BUILD)/tests/%.o: CPPFLAGS += $(CMOCKA_CFLAGS)
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(tlib) $(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LDLIBS)
@@ -117,8 +116,6 @@ $(BUILD)/tests/mpi/%.o: tests/mpi/%.c
 	$(call say,MPICC)$(MPICC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(BUILD)/tests/mpi/%: $(BUILD)/tests/mpi/%.o $(call obj,$(tlib) $(dist) $(local))
 	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(SCALAPACK_LIBS) $(LDLIBS)
-$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(call obj,$(local))
-	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
 
 # DEPS=no: the libraries are there in some other way.
 deps:

@@ -27,6 +27,7 @@ static const struct {
     { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },
     { "bench latency", cmd_bench_latency, "measure reading and generating behind long contexts" },
     { "bench comm", cmd_bench_comm, "measure messages between processes" },
+    { "bench store", cmd_bench_store, "measure shards, checkpoints, and steps beside a save" },
     { "bench prep", cmd_bench_prep, "measure ttt prep beside the tokenizer's library" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
     { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },

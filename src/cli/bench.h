@@ -52,6 +52,14 @@ int bench_train(const struct bench_opts *o, const char *file, const struct arg_l
 int bench_decode(const struct bench_opts *o, const char *file, const struct arg_list *sets,
                  int prompt);
 
+/* A data set of made-up tokens < vocab in folder dir. */
+int bench_data_make(const char *dir, int vocab, int64_t tokens);
+
+/* Its samples in the order of training: proved, then read `repeat` times from files that the system
+ * was told to forget, beside plain reading of the same files. */
+struct bench_reading { double tokens, bytes, tok_per_s, file_tok_per_s; };
+int bench_data_read(struct bench_reading *r, const char *dir, int context, int repeat);
+
 /* The run that is measured: as bench_train() reads it.  returns OK or conf_read()'s errors */
 int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, int64_t tokens);
 
