@@ -63,6 +63,13 @@ int bench_data_read(struct bench_reading *r, const char *dir, int context, int r
 /* The run that is measured: as bench_train() reads it.  returns OK or conf_read()'s errors */
 int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, int64_t tokens);
 
+/* Seconds a token, [0] forward and [1] backward, head both, in the same pass, and forward FLOPs. */
+struct bench_operations { double embed[2], layer[2], head, layer_flops, head_flops; };
+int bench_operations(const struct bench_opts *o, const struct conf *c, struct bench_operations *r);
+
+/* One layer forward and backward by part, and embedding and head, beside the rate of products. */
+int bench_layer(const struct bench_opts *o, const char *file, const struct arg_list *sets);
+
 /* r->share: what a few layers of the run's width and the head reach of r->rank, in a real pass
  * over two units. */
 int bench_layers(const struct bench_opts *o, const struct conf *c, struct rates *r);

@@ -111,20 +111,51 @@ static int verify(const struct trial *t)
     return OK;
 }
 
-int bench_layers(const struct bench_opts *o, const struct conf *c, struct rates *r)
+/* Median seconds of a pass in operations of each kind. */
+static int trial_time(struct trial *t, const struct bench_opts *o, double seconds[OP_KINDS])
 {
-    static const int kinds[] = { OP_FORWARD, OP_BACKWARD, OP_HEAD };
+    double *s = mem_new((int64_t)OP_KINDS * o->repeat, sizeof *s, "times");
+
+    pass(t);  /* touches all memory */
+    const int rc = verify(t);
+    for (int i = 0; rc == OK && i < o->repeat; i++) {
+        pass(t);
+        for (int k = 0; k < OP_KINDS; k++) s[k * o->repeat + i] = t->s[k];
+    }
+    for (int k = 0; rc == OK && k < OP_KINDS; k++)
+        seconds[k] = bench_median(s + k * o->repeat, o->repeat);
+    mem_free(s);
+    return rc;
+}
+
+int bench_operations(const struct bench_opts *o, const struct conf *c, struct bench_operations *r)
+{
     struct trial t = { 0 };
-    double *s = mem_new(3 * (int64_t)o->repeat, sizeof *s, "times");
+    double s[OP_KINDS];
     int rc;
 
     TRY(trial_init(&t, c));
-    pass(&t);  /* touches all memory */
-    TRY(verify(&t));
-    for (int i = 0; i < o->repeat; i++) {
-        pass(&t);
-        for (int k = 0; k < 3; k++) s[k * o->repeat + i] = t.s[kinds[k]];
-    }
+    TRY(trial_time(&t, o, s));
+    const double tokens = (double)t.o.micro_batch * t.o.context, L = t.m->dims.L;
+    *r = (struct bench_operations){
+        .embed = { s[OP_EMBED] / tokens, s[OP_EMBED_BACKWARD] / tokens },
+        .layer = { s[OP_FORWARD] / tokens / L, s[OP_BACKWARD] / tokens / L },
+        .head = s[OP_HEAD] / tokens, .layer_flops = cost_layer_flops(t.m, t.o.context),
+        .head_flops = cost_head_flops(t.m),
+    };
+out:
+    trial_done(&t);
+    return rc;
+}
+
+int bench_layers(const struct bench_opts *o, const struct conf *c, struct rates *r)
+{
+    struct trial t = { 0 };
+    double s[OP_KINDS];
+    int rc;
+
+    TRY(trial_init(&t, c));
+    TRY(trial_time(&t, o, s));
 
     const double tokens = (double)t.o.micro_batch * t.o.context, L = t.m->dims.L;
     const double units = (double)t.o.micro_batch * pass_units(&t.o);
@@ -134,14 +165,12 @@ int bench_layers(const struct bench_opts *o, const struct conf *c, struct rates 
     const double layer_sums = L * units * cost_layer_sums(t.m, t.grad.mode, bytes);
     const double head_sums = tokens * cost_head_sums(
         t.m, t.grad.mode, t.o.slice_tokens < t.o.context ? t.o.slice_tokens : t.o.context, bytes);
-    const double f = bench_median(s, o->repeat), b = bench_median(s + o->repeat, o->repeat);
-    const double h = bench_median(s + 2 * o->repeat, o->repeat);
+    const double f = s[OP_FORWARD], b = s[OP_BACKWARD], h = s[OP_HEAD];
     /* Sums may be hidden behind products: they never take more than half of the time. */
     r->share.forward = layer / f;
     r->share.backward = 2 * layer / (b - (layer_sums < b / 2 ? layer_sums : b / 2));
     r->share.head = 3 * head / (h - (head_sums < h / 2 ? head_sums : h / 2));
 out:
     trial_done(&t);
-    mem_free(s);
     return rc;
 }

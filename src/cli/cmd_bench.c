@@ -67,10 +67,15 @@ static const char about[] =
     "  train    training steps on random tokens: tokens/s, memory, share of the\n"
     "           gemm rate measured in the same run; RUN.yaml says which model,\n"
     "           without it TTT-Linear 125m\n"
+    "  layer    a layer of the same model by part: where its time goes\n"
     "  decode   one sequence, token by token, beside the rate of reading memory\n"
     "  prefill  a prompt of a slice, beside the rate of products\n"
     "  rates    what ttt plan needs; also under mpirun (ttt bench rates --help)\n"
     "  grid     training steps on a process grid (ttt bench grid --help)\n"
+    "  comm     messages between processes (ttt bench comm --help)\n"
+    "  eigen    decompositions on several processes (ttt bench eigen --help)\n"
+    "  prep     ttt prep beside the tokenizer's library (ttt bench prep --help)\n"
+    "  store    shards, checkpoints, steps beside a save (ttt bench store --help)\n"
     "  latency  reading and generating behind long contexts (ttt bench latency --help)\n\n"
     "What is timed is verified first. Times are medians.";
 
@@ -92,14 +97,15 @@ int cmd_bench(int argc, char **argv)
     };
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
-                   "ttt bench gemm|stream|kernels|train|decode|prefill [RUN.yaml]", about));
+                   "ttt bench gemm|stream|kernels|train|layer|decode|prefill [RUN.yaml]", about));
     if (rest.n < 0) return OK;
     const char *file = rest.n == 2 ? rest.v[1] : NULL;
-    if (rest.n < 1 || rest.n > 2 || (file && strcmp(rest.v[0], "train") != 0 &&
-                                     strcmp(rest.v[0], "decode") != 0 &&
-                                     strcmp(rest.v[0], "prefill") != 0))
-        return fail(ERR_USAGE, "ttt bench wants one of gemm, stream, kernels, train [RUN.yaml], "
-                               "decode [RUN.yaml], prefill [RUN.yaml]");
+    const char *what = rest.n > 0 ? rest.v[0] : "";
+    const int of_run = !strcmp(what, "train") || !strcmp(what, "layer") ||
+                       !strcmp(what, "decode") || !strcmp(what, "prefill");
+    if (rest.n < 1 || rest.n > 2 || (file && !of_run))
+        return fail(ERR_USAGE, "ttt bench wants one of gemm, stream, kernels, or one of train, "
+                               "layer, decode, prefill with a RUN.yaml or none");
     if (threads < 0 || threads > 4096 || repeat < 1 || repeat > 10000 || steps < 1 ||
         steps > 1000000 || tokens < 0 || tokens > 1 << 24)
         return fail(ERR_USAGE, "ttt bench: --threads, --repeat, --tokens or --steps is out of "
@@ -109,16 +115,17 @@ int cmd_bench(int argc, char **argv)
     o.repeat = (int)repeat;
     gemm_start();
 
-    if (!strcmp(rest.v[0], "gemm")) {
+    if (!strcmp(what, "gemm")) {
         rc = bench_gemm(&o, 1, 0, &best);
         if (rc == OK) rc = bench_gemm(&o, 1, 1, &best);
-    } else if (!strcmp(rest.v[0], "stream")) rc = bench_stream(&o, 1, &best, NULL);
-    else if (!strcmp(rest.v[0], "kernels")) rc = bench_kernels(&o);
-    else if (!strcmp(rest.v[0], "train"))
+    } else if (!strcmp(what, "stream")) rc = bench_stream(&o, 1, &best, NULL);
+    else if (!strcmp(what, "kernels")) rc = bench_kernels(&o);
+    else if (!strcmp(what, "train"))
         rc = bench_train(&o, file, &sets, tokens, steps);
-    else if (!strcmp(rest.v[0], "decode")) rc = bench_decode(&o, file, &sets, 0);
-    else if (!strcmp(rest.v[0], "prefill")) rc = bench_decode(&o, file, &sets, 1);
-    else rc = fail(ERR_USAGE, "'%s' is no benchmark; ttt bench --help lists them", rest.v[0]);
+    else if (!strcmp(what, "layer")) rc = bench_layer(&o, file, &sets);
+    else if (!strcmp(what, "decode")) rc = bench_decode(&o, file, &sets, 0);
+    else if (!strcmp(what, "prefill")) rc = bench_decode(&o, file, &sets, 1);
+    else rc = fail(ERR_USAGE, "'%s' is no benchmark; ttt bench --help lists them", what);
 out:
     return rc;
 }
