@@ -136,11 +136,12 @@ compare: deps
 	@$(MAKE) --no-print-directory $(par) all
 	@sh jobs/compare.sh
 
-# The limits of this machine, the kernels beside them, then training.
+# The limits of this machine, the kernels beside them, then training and the rest of a run as
+# tables: half an hour on two cores.
 bench: all
 	$(BUILD)/ttt bench stream
 	$(BUILD)/ttt bench kernels
-	@sh tests/bench/table.sh $(BUILD)/ttt
+	@for t in table rest widths scaling context; do sh tests/bench/$$t.sh $(BUILD)/ttt || exit 1; echo; done
 	@sh tests/bench/grid.sh $(BUILD)/ttt
 	@sh tests/bench/eigen.sh $(BUILD)/ttt
 

@@ -31,6 +31,7 @@ struct request {
     const char     *run, *out;
     struct arg_list sets;
     int64_t         threads, repeat;
+    int             json;
 };
 
 static void together(const struct axis *world) { mpi_do(MPI_Barrier(world->comm)); }
@@ -108,6 +109,19 @@ static void round_rates(struct rates *r)
     }
 }
 
+static void print_json(const struct axis *world, const struct rates *r, const char *missing)
+{
+    printf("{\"bench\": \"rates\", \"ranks\": %d, \"node_ranks\": %d, \"memory_gib\": %.4g, "
+           "\"threads\": %d, \"fp32_gflops\": %.4g, \"memory_gbytes\": %.4g, "
+           "\"forward_share\": %.4g, \"backward_share\": %.4g, \"head_share\": %.4g, "
+           "\"within_us\": %.4g, \"within_gbytes\": %.4g, \"between_us\": %.4g, "
+           "\"between_gbytes\": %.4g, \"assumed\": \"%s\"}\n", world->size, r->node.ranks,
+           r->node.memory_gib, r->rank.threads, r->rank.fp32_gflops, r->rank.memory_gbytes,
+           r->share.forward, r->share.backward, r->share.head, r->network.within_us,
+           r->network.within_gbytes, r->network.between_us, r->network.between_gbytes,
+           missing ? missing : "");
+}
+
 static int print(const struct request *q, const struct axis *world, const struct rates *r,
                  const char *missing)
 {
@@ -117,8 +131,9 @@ static int print(const struct request *q, const struct axis *world, const struct
                             q->run ? q->run : "ttt_linear 125m", missing ? "# Assumed: " : "",
                             missing ? missing : "", missing ? "\n" : "", rates);
     int rc = OK;
-    if (!q->out) fputs(text, stdout);
-    else rc = file_replace(q->out, text, strlen(text));
+    if (q->json) print_json(world, r, missing);
+    if (!q->out && !q->json) fputs(text, stdout);
+    if (q->out) rc = file_replace(q->out, text, strlen(text));
     mem_free(text);
     mem_free(rates);
     return rc;
@@ -152,6 +167,7 @@ int cmd_bench_rates(int argc, char **argv)
         { "repeat", ARG_INT, &q.repeat, "N", "timed repetitions (3)" },
         { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
         { "out", ARG_TEXT, &q.out, "FILE", "write there, not to standard output" },
+        { "json", ARG_FLAG, &q.json, NULL, "print one JSON object" },
     };
 
     comm_hush();

@@ -1,27 +1,34 @@
-# Rates of models beside the limits of this machine: one table.
+# The paper's systems beside the limits of this machine, measured in the same run: dense products
+# for training and prefill, reading memory for decoding.  Five minutes on two cores.
 #
-#   sh tests/bench/table.sh TTT [RUN.yaml]
-TTT=$1; RUN=${2:-config/ttt-linear-125m.yaml}
+#   sh tests/bench/table.sh TTT [RUN.yaml ...]     default: the four of 125m; PRECISIONS="fp32 bf16"
+. "$(dirname "$0")/lib.sh"
+shift
+[ $# -gt 0 ] || set -- "$ROOT/config/ttt-linear-125m.yaml" "$ROOT/config/ttt-mlp-125m.yaml" \
+                       "$ROOT/config/transformer-125m.yaml" "$ROOT/config/mamba-125m.yaml"
 
-# number NAME LINE
-number() { echo "$2" | sed -n "s/.*\"$1\": \([-0-9.e+]*\).*/\1/p"; }
-
-# row NAME KEY-OF-SHARE LINE
+# row NAME RUN.yaml PRECISION TOKENS
 row() {
-    [ -n "$3" ] || { echo "| $1 | failed | |"; bad=1; return; }
-    echo "$1:$(number tok_per_s "$3"):$(number "$2" "$3")" |
-        awk -F: '{ printf "| %s | %.1f | %.1f %% |\n", $1, $2, 100 * $3 }'
+    t=$(bench train "$2" --tokens "$4" --set train.precision="$3")
+    p=$(bench prefill "$2" --set train.precision="$3")
+    d=$(bench decode "$2" --set train.precision="$3")
+    row="| $1 | $(value %.1f tok_per_s "$t") | $(value %.1f share_of_gemm "$t" 100) %"
+    row="$row | $(value %.1f forward_tok_per_s "$t") | $(value %.2f peak_bytes "$t" 2^-30) GiB"
+    row="$row ($(value %.2f planned_bytes "$t" 2^-30)) | $(value %.1f tok_per_s "$p")"
+    row="$row | $(value %.1f share_of_gemm "$p" 100) % | $(value %.1f tok_per_s "$d")"
+    look "$row | $(value %.1f share_of_read "$d" 100) % |"
 }
 
-bad=0
-echo "| | tokens/s | share of the limit |"
-echo "|---|---|---|"
-for layer in ttt_linear ttt_mlp; do
-    for p in fp32 bf16; do
-        set -- --json --set model.layer=$layer --set train.precision=$p
-        row "training, $layer, $p" share_of_gemm "$("$TTT" bench train "$RUN" "$@")"
-        row "prefill, $layer, $p" share_of_gemm "$("$TTT" bench prefill "$RUN" "$@")"
-        row "decoding, $layer, $p" share_of_read "$("$TTT" bench decode "$RUN" "$@")"
+echo "$(cpu), $(threads) threads"
+echo
+echo "| | training, tokens/s | share of products | forward, tokens/s | memory (planned) |" \
+     "prefill, tokens/s | share of products | decoding, tokens/s | share of reading |"
+echo "|---|---|---|---|---|---|---|---|---|"
+for tokens in ${TOKENS:-2048}; do
+    for run in "$@"; do
+        for p in ${PRECISIONS:-fp32 bf16}; do
+            row "$(basename "$run" .yaml), $p, $tokens tokens" "$run" "$p" "$tokens"
+        done
     done
 done
 exit $bad

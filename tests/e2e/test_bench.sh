@@ -60,6 +60,61 @@ done
 # 51,200 elements enter products in bf16: 4 x 64^2 + 3 x 64 x 96 + 256 x 64.
 equal "bf16 reads two bytes less of each" "$((bytes_fp32 - bytes_bf16))" 102400
 
+# A layer in parts is the block to the bit, which the program compares; its FLOPs are those above:
+# (357,120 - 6 x 256 x 64) / 3 a token and layer, forward; 3 times that in both directions.
+for layer in ttt_linear ttt_mlp attention mamba; do
+    ffn=96; [ $layer = mamba ] && ffn=0
+    for p in fp32 bf16; do
+        name="layer $layer $p"
+        expect_exit 0 "$TTT" bench layer "$WORK/small.yaml" --repeat 1 --json --set model.layer=$layer \
+                    --set model.backbone=mamba --set model.ffn_width=$ffn --set train.precision=$p
+    done
+done
+name="layer"; expect_exit 0 "$TTT" bench layer "$WORK/small.yaml" --repeat 1 --json
+equal "four parts, layer, embedding, head" "$(sed 's/.*"part": "\([a-z-]*\)".*/\1/' "$WORK/out" |
+    tr '\n' ' ')" "front projections inner feed-forward layer embedding head "
+equal "FLOPs of a layer" "$(grep '"layer", "layer"' "$WORK/out" | sed 's/.*_s": \([^,]*\), "backward_s": \([^,]*\), "gflops": \([^,]*\),.*/\1 \2 \3/' |
+    awk '{ printf "%.0f", 1e-3 * 1e9 * $3 * ($1 + $2) / 64 }')" 259
+
+# ttt prep against the library, token by token; words that are made up, and a file of one's own.
+name="prep"; expect_exit 0 "$TTT" bench prep -j 2 --mb 1 --pieces 300 --repeat 1 --json --dir "$WORK"
+equal "prep: threads" "$(number threads)" 2
+at_least "prep: tokens" "$(number tokens)" 300000
+at_least "prep: the library" "$(number library_tok_per_s)" 1000
+for i in 1 2 3 4 5 6 7 8 9; do echo "Line $i of a text that is long enough to learn from: $i$i$i"; done >"$WORK/text.txt"
+name="prep of a file"; expect_exit 0 "$TTT" bench prep "$WORK/text.txt" --pieces 300 --repeat 1 --json
+equal "prep of a file: bytes" "$(number text_bytes)" "$(wc -c <"$WORK/text.txt" | tr -d ' ')"
+printf 'a sign \342\226\201 of its own\n%s' "$(cat "$WORK/text.txt")" >"$WORK/sign.txt"
+name="prep: the library's own sign is 78"
+expect_exit 78 "$TTT" bench prep "$WORK/sign.txt" --pieces 300 --repeat 1
+name="prep: no file is 66"; expect_exit 66 "$TTT" bench prep "$WORK/none.txt"
+name="prep: too few pieces is 64"; expect_exit 64 "$TTT" bench prep --pieces 10
+
+# The state of one rank and of two: 3 numbers a parameter, loaded again to the bit.
+name="store"; expect_exit 0 "$TTT" bench store "$WORK/small.yaml" --tokens 64 --repeat 1 --json \
+    --data-tokens 100000 --threads 1 --dir "$WORK"
+cp "$WORK/out" "$WORK/store"
+equal "store: what" "$(sed 's/.*"name": "\([a-z]*\)".*/\1/' "$WORK/store" | tr '\n' ' ')" \
+      "save load read training "
+equal "store: tokens" "$(sed -n 's/.*"name": "read", "tokens": \([0-9]*\),.*/\1/p' "$WORK/store")" 99968
+name="store on two ranks"
+expect_exit 0 env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 timeout 300 \
+    mpirun -n 2 --oversubscribe --bind-to none "$TTT" bench store "$WORK/small.yaml" --tokens 64 \
+    --repeat 1 --json --data-tokens 100000 --threads 1 --dir "$WORK" --set train.batch_tokens=128
+saved() { sed -n 's/.*"save", "state_bytes": \([0-9]*\),.*/\1/p' "$1"; }
+equal "store: the same state" "$(saved "$WORK/out")" "$(saved "$WORK/store")"
+equal "nothing is left" "$(ls "$WORK" | grep -c ttt-bench)" 0
+name="store: no tokens is 64"; expect_exit 64 "$TTT" bench store --tokens 0
+
+name="comm"
+expect_exit 0 env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 timeout 300 \
+    mpirun -n 3 --oversubscribe --bind-to none "$TTT" bench comm --mib 1 --repeat 1 --threads 1 --json
+equal "comm: what" "$(sed 's/.*"name": "\([a-z, -]*\)".*/\1/' "$WORK/out" | tr '\n' '|')" \
+      "two ranks|reduce-scatter|all-gather|all-to-all|sums, exact|weights|"
+name="comm: one rank is 64"; expect_exit 64 "$TTT" bench comm
+name="rates as JSON"; expect_exit 0 "$TTT" bench rates "$WORK/small.yaml" --threads 1 --repeat 1 --json
+at_least "rates: products" "$(number fp32_gflops)" 0.1
+
 # Latency: the four systems by default, files of one's own, and where they cross.
 name="latency of the four systems"
 expect_exit 0 "$TTT" bench latency --from 128 --to 512 --tokens 16 --repeat 1 --threads 1 --json \
