@@ -11,6 +11,7 @@
 
 #define CHUNK ((int64_t)16 << 10)       /* a chunk has at least so many bytes ...    */
 #define CHUNK_MAX ((int64_t)256 << 10)  /* ... and at most so many, if it can be cut */
+#define BITE 256                        /* bytes that the library gets at least      */
 
 enum { BYTES_BOS = 256, BYTES_EOS, BYTES_VOCAB };
 
@@ -120,6 +121,20 @@ static int64_t character_at_or_after(const char *text, int64_t n, int64_t at)
     return at;
 }
 
+/* The first place behind byte `at` where the model can't tell a cut, or the first character at or
+ * behind `end`. */
+static int64_t cut_behind(const struct tokenizer *t, const char *text, int64_t end, int64_t at)
+{
+    int step;
+    uint32_t before = utf8_char(text + at, &step);
+    while ((at += step) < end) {
+        const uint32_t c = utf8_char(text + at, &step);
+        if (spm_model_cut(&t->model, before, c)) break;
+        before = c;
+    }
+    return at;
+}
+
 int64_t tokenizer_chunk(const struct tokenizer *t, const char *text, int64_t n, int64_t from)
 {
     if (n - from <= CHUNK) return n;
@@ -127,14 +142,7 @@ int64_t tokenizer_chunk(const struct tokenizer *t, const char *text, int64_t n, 
     if (!t->model.cuttable) return n;
 
     const int64_t end = n - from < CHUNK_MAX ? n : from + CHUNK_MAX;
-    int64_t at = character_at_or_after(text, n, from + CHUNK - 4);
-    int step;
-    uint32_t before = utf8_char(text + at, &step);
-    while ((at += step) < end) {
-        const uint32_t c = utf8_char(text + at, &step);
-        if (spm_model_cut(&t->model, before, c)) return at;
-        before = c;
-    }
+    const int64_t at = cut_behind(t, text, end, character_at_or_after(text, n, from + CHUNK - 4));
     return at < n ? at : n;
 }
 
@@ -185,6 +193,23 @@ out:
     return rc;
 }
 
+/* The library takes twice as long for a long text as for the same text in lines, so it gets little
+ * at a time. */
+static int encode_bites(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
+                        struct ids *out)
+{
+    int rc = OK;
+
+    for (int64_t end; rc == OK && from < to; from = end) {
+        end = to;
+        if (t->model.cuttable && to - from > BITE)
+            end = cut_behind(t, text, to, character_at_or_after(text, to, from + BITE - 4));
+        if (t->model.lossless) rc = encode_escaped(t, text + from, end - from, out);
+        else rc = encode_run(t, text + from, end - from, from > 0, out);
+    }
+    return rc;
+}
+
 static int encode_chunk(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
                         struct ids *out)
 {
@@ -192,8 +217,7 @@ static int encode_chunk(const struct tokenizer *t, const char *text, int64_t fro
         return fail(ERR_DATA, "a text of %lld bytes is too long for this tokenizer, which can't "
                     "take texts in pieces; at most %lld", (long long)(to - from),
                     (long long)TOKENIZER_MAX_WHOLE);
-    if (t->spm && t->model.lossless) return encode_escaped(t, text + from, to - from, out);
-    if (t->spm) return encode_run(t, text + from, to - from, from > 0, out);
+    if (t->spm) return encode_bites(t, text, from, to, out);
 
     reserve(out, to - from);
     for (int64_t i = from; i < to; i++) out->v[out->n++] = (unsigned char)text[i];
