@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -269,6 +270,46 @@ static void writers_share_the_files(void **state)
     grid_done(&g);
 }
 
+/* Threads of this process that give way to the one that computes. */
+static int nice_threads(void)
+{
+    char **names;
+    int count, n = 0;
+
+    if (dir_list(&names, &count, "/proc/self/task") != OK) return -1;
+    for (int i = 0; i < count; i++)
+        n += getpriority(PRIO_PROCESS, (id_t)atoi(names[i])) > getpriority(PRIO_PROCESS, 0);
+    mem_free(names);
+    return n;
+}
+
+static void the_background_gives_way(void **state)
+{
+    (void)state;
+    const struct grid_shape shape = { world.size, 1, 1 };
+    const struct saver_opts o = { { .level = 1 }, world.size, 1, NULL };
+    struct train_state st;
+    struct grid g;
+    int most = 0;
+
+    all_true(&world, grid_init(&g, &world, &shape) == OK);
+    all_true(&world, train_state_new(&st, &dims, 1, &g) == OK);
+    each_own(&st, set_one, NULL);
+    counters(&st);
+    struct saver *s = saver_new(&st, folder("nice"), &o);
+    failpoint_set("ckpt.before_data_fsync=sleep:300");
+    all_true(&world, saver_begin(s, info) == OK);
+    while (saver_waits(s) && most < 1) most = nice_threads();
+    failpoint_set(NULL);
+    all_true(&world, most == 1);
+    int rc = OK;
+    while (rc == OK && saver_busy(s)) rc = saver_advance(s);
+    all_true(&world, rc == OK && nice_threads() == 0);
+    saver_free(s);
+    train_state_done(&st);
+    grid_done(&g);
+}
+
 /* --- loading ----------------------------------------------------------------------- */
 
 static int load(struct ckpt *c, void *state) { return train_state_load(state, c); }
@@ -391,6 +432,7 @@ static const struct CMUnitTest tests[] = {
     mpi_test(one_process),
     mpi_test(root_is_that_of_one_process),
     mpi_test(writers_share_the_files),
+    mpi_test(the_background_gives_way),
     mpi_test(any_grid_reads_it),
     mpi_test(damage_is_found_by_whoever_reads_it),
     mpi_test(one_rank_fails),
