@@ -11,7 +11,7 @@
 #include "src/base/status.h"
 
 #define STAGES 4
-#define BATCH_BYTES ((int64_t)1 << 20)      /* of raw text, a thread            */
+#define BATCH_BYTES ((int64_t)256 << 10)    /* of raw text, a thread: dozens of chunks */
 #define BATCH_MAX_BYTES ((int64_t)64 << 20)
 #define BATCH_DOCS 16384
 #define BAD_SHOWN 20                        /* the others are only counted      */

@@ -5,13 +5,13 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/data/memo.h"
 #include "src/data/sentencepiece_c.h"
 #include "src/data/spm_model.h"
 #include "src/base/utf8.h"
 
-#define CHUNK ((int64_t)16 << 10)       /* a chunk has at least so many bytes ...    */
+#define CHUNK ((int64_t)4 << 10)        /* a chunk has at least so many bytes ...    */
 #define CHUNK_MAX ((int64_t)256 << 10)  /* ... and at most so many, if it can be cut */
-#define BITE 256                        /* bytes that the library gets at least      */
 
 enum { BYTES_BOS = 256, BYTES_EOS, BYTES_VOCAB };
 
@@ -21,6 +21,7 @@ struct tokenizer {
     struct spm_model model;
     int              vocab, bos, eos;
     struct hash      hash;
+    struct memos    *memos;
     int64_t          newline_ids;  /* ids of a lone newline, if text may be cut */
 };
 
@@ -62,6 +63,7 @@ static int open_spm(struct tokenizer *t, const char *path)
         TRY(fail(ERR_CONFIG, "%s: the model has no %s, and documents need both <s> and </s>; "
                  "train one with --train-tokenizer", path, t->bos < 0 ? "<s>" : "</s>"));
     if (t->model.cuttable) {
+        t->memos = memos_new();
         struct ids ids = { 0 };
         if (spm_encode(t->spm, "\n", 1, take_ids, &ids, why) != 0)
             rc = fail(ERR_DATA, "%s: %s", path, why);
@@ -101,6 +103,7 @@ void tokenizer_close(struct tokenizer *t)
     if (!t) return;
     spm_free(t->spm);
     spm_model_done(&t->model);
+    memos_free(t->memos);
     mem_free(t->bytes);
     mem_free(t);
 }
@@ -193,20 +196,36 @@ out:
     return rc;
 }
 
-/* The library takes twice as long for a long text as for the same text in lines, so it gets little
- * at a time. */
-static int encode_bites(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
+/* The shortest text that may be cut off.  The first one of a document may get a space in front. */
+static int encode_word(const struct tokenizer *t, struct memo *memo, const char *text, int64_t n,
+                       int first, struct ids *out)
+{
+    const int64_t before = out->n;
+    struct memo_entry *e = NULL;
+    int known = 0, rc;
+
+    if (n <= MEMO_TEXT && !(first && t->model.dummy_prefix)) e = memo_find(memo, text, n, &known);
+    if (known) {
+        append(out, e->ids, e->count);
+        return OK;
+    }
+    if (t->model.lossless) rc = encode_escaped(t, text, n, out);
+    else rc = encode_run(t, text, n, !first, out);
+    if (rc == OK && e) memo_put(e, text, n, out->v + before, out->n - before);
+    return rc;
+}
+
+static int encode_words(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
                         struct ids *out)
 {
+    struct memo *memo = memos_take(t->memos);
     int rc = OK;
 
-    for (int64_t end; rc == OK && from < to; from = end) {
-        end = to;
-        if (t->model.cuttable && to - from > BITE)
-            end = cut_behind(t, text, to, character_at_or_after(text, to, from + BITE - 4));
-        if (t->model.lossless) rc = encode_escaped(t, text + from, end - from, out);
-        else rc = encode_run(t, text + from, end - from, from > 0, out);
+    for (int64_t at = from, end; rc == OK && at < to; at = end) {
+        end = cut_behind(t, text, to, at);
+        rc = encode_word(t, memo, text + at, end - at, at == 0, out);
     }
+    memos_give(t->memos, memo);
     return rc;
 }
 
@@ -217,7 +236,8 @@ static int encode_chunk(const struct tokenizer *t, const char *text, int64_t fro
         return fail(ERR_DATA, "a text of %lld bytes is too long for this tokenizer, which can't "
                     "take texts in pieces; at most %lld", (long long)(to - from),
                     (long long)TOKENIZER_MAX_WHOLE);
-    if (t->spm) return encode_bites(t, text, from, to, out);
+    if (t->model.cuttable) return encode_words(t, text, from, to, out);
+    if (t->spm) return encode_run(t, text + from, to - from, from > 0, out);
 
     reserve(out, to - from);
     for (int64_t i = from; i < to; i++) out->v[out->n++] = (unsigned char)text[i];

@@ -9,6 +9,8 @@
  * long document.  Chunks end where the model can't tell (spm_model.h); only
  * where a quarter of a mebibyte has no such place, the cut is by force, and a
  * model whose normalisation looks further than one character takes documents whole.
+ * Inside a chunk every text between two such places is looked up among those of late
+ * (memo.h), and goes to the library only if it is not there.
  */
 #ifndef TOKEN_H
 #define TOKEN_H
