@@ -6,11 +6,11 @@
 
 #include "data_prep/pipeline.h"
 #include "data_prep/prep.h"
+#include "data_prep/words.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
-#include "src/base/rng.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
 #include "src/cli/bench.h"
@@ -21,9 +21,9 @@
 static const char about[] =
     "Prepares FILE... (as ttt prep takes them; without any, --mb million bytes of made-up words)\n"
     "with -j N threads: reading, encoding, compressing, hashing, fsync. The limit is the\n"
-    "SentencePiece library on one thread, measured in the same run: the fastest of whole\n"
-    "documents, lines, and the pieces that ttt prep cuts. First the shards are read back and\n"
-    "compared with what the library gives for whole documents.";
+    "SentencePiece library on one thread, measured in the same run, with whole documents or with\n"
+    "lines, whichever is faster. First the shards are read back and compared with what the\n"
+    "library gives for whole documents.";
 
 struct request {
     struct prep_options o;
@@ -38,33 +38,6 @@ struct tokens { int32_t *v; int64_t n, room; };
 
 /* --- text ------------------------------------------------------------------------- */
 
-/* Word number k: letters that a hash of the number gives, short ones in front. */
-static int put_word(char *out, uint64_t key, uint64_t k)
-{
-    const uint64_t bits = rng_u64(key, k);
-    const int n = 2 + (int)(bits % 4) + (k > 100) + (k > 1000) * 2;
-    for (int i = 0; i < n; i++)
-        out[i] = "etaoinshrdlucmfwypvbgkjqxz"[(bits >> (5 * i + 4) & 31) * 26 / 32];
-    out[n] = ' ';
-    return n + 1;
-}
-
-/* A document of about n bytes in lines; frequencies of words fall as 1 / rank. */
-static char *made_up(int64_t *n, int64_t number)
-{
-    const uint64_t key = rng_key(1, "words"), draw = rng_key((uint64_t)number, "text");
-    const int64_t room = *n;
-    char *text = mem_new(room + 32, 1, "text");
-
-    *n = 0;
-    for (uint64_t i = 0; *n < room; i++) {
-        const double word = exp(rng_uniform(draw, i) * log(20000)) - 1;
-        *n += put_word(text + *n, key, (uint64_t)word);
-        if (i % 13 == 12) text[*n - 1] = '\n';
-    }
-    return text;
-}
-
 static int write_texts(const char *folder, int64_t mb)
 {
     int rc = OK;
@@ -72,7 +45,7 @@ static int write_texts(const char *folder, int64_t mb)
     TRY(dir_make(folder));
     for (int64_t i = 0; i < 4 * mb && rc == OK; i++) {
         int64_t n = 250000;
-        char *path = mem_format("%s/%04lld.txt", folder, (long long)i), *text = made_up(&n, i);
+        char *path = mem_format("%s/%04lld.txt", folder, (long long)i), *text = words_text(&n, i);
         rc = file_replace(path, text, (size_t)n);
         mem_free(text);
         mem_free(path);
@@ -134,18 +107,16 @@ static void take_ids(void *arg, const int *ids, size_t n)
 }
 
 /* How text goes to the library. */
-enum cut { WHOLE, LINES, CHUNKS, CUTS };
+enum cut { WHOLE, LINES, CUTS };
 
-static int64_t cut_end(enum cut how, const struct tokenizer *t, const char *text, int64_t n,
-                       int64_t from)
+static int64_t cut_end(enum cut how, const char *text, int64_t n, int64_t from)
 {
     const char *newline = how == LINES ? memchr(text + from, '\n', (size_t)(n - from)) : NULL;
-    if (newline) return newline - text + 1;
-    return how == CHUNKS ? tokenizer_chunk(t, text, n, from) : n;
+    return newline ? newline - text + 1 : n;
 }
 
-/* Everything once; returns seconds, or less than 0 after an error.  Lines and pieces give other
- * tokens at their ends than whole documents: only whole ones are compared. */
+/* Everything once; returns seconds, or less than 0 after an error.  Lines may have other tokens at
+ * their ends than whole documents, which are compared. */
 static double encode(struct tokens *out, const struct texts *x, enum cut how,
                      const struct tokenizer *t, const struct spm *s)
 {
@@ -158,7 +129,7 @@ static double encode(struct tokens *out, const struct texts *x, enum cut how,
         const char *text = x->text[i];
         take_ids(out, &bos, 1);
         for (int64_t from = 0, to; from < x->n[i]; from = to) {
-            to = cut_end(how, t, text, x->n[i], from);
+            to = cut_end(how, text, x->n[i], from);
             if (spm_encode(s, text + from, (size_t)(to - from), take_ids, out, why) == 0) continue;
             fail(ERR_DATA, "SentencePiece can't encode: %s", why);
             return -1;
@@ -286,7 +257,7 @@ static void print(const struct work *w, double prep_s, const double alone_s[CUTS
 {
     const struct request *q = w->q;
     const double tokens = (double)w->whole.n, rate = tokens / prep_s;
-    const double alone = tokens / fmin(alone_s[WHOLE], fmin(alone_s[LINES], alone_s[CHUNKS]));
+    const double alone = tokens / fmin(alone_s[WHOLE], alone_s[LINES]);
     const double share = rate / alone / (double)q->threads;
     double bytes = 0;
 
@@ -294,14 +265,13 @@ static void print(const struct work *w, double prep_s, const double alone_s[CUTS
     printf(q->json
                ? "{\"bench\": \"prep\", \"documents\": %lld, \"text_bytes\": %.0f, \"tokens\": "
                  "%.0f, \"threads\": %lld, \"library_tok_per_s\": %.6g, \"whole_tok_per_s\": %.6g, "
-                 "\"lines_tok_per_s\": %.6g, \"pieces_tok_per_s\": %.6g, \"tok_per_s\": %.6g, "
-                 "\"share_of_library\": %.5g}\n"
+                 "\"lines_tok_per_s\": %.6g, \"tok_per_s\": %.6g, \"share_of_library\": %.5g}\n"
                : "prep      %lld documents, %.0f bytes, %.0f tokens, %lld threads\n"
-                 "  library   %9.0f tokens/s on one thread: whole documents %.0f, lines %.0f, "
-                 "pieces %.0f\n  ttt prep  %9.0f tokens/s, shards and hashes included = %.3f of "
+                 "  library   %9.0f tokens/s on one thread: whole documents %.0f, lines %.0f\n"
+                 "  ttt prep  %9.0f tokens/s, shards and hashes included = %.3f of "
                  "as many times the library\n  verified  all tokens are the library's\n",
            (long long)w->texts.count, bytes, tokens, (long long)q->threads, alone,
-           tokens / alone_s[WHOLE], tokens / alone_s[LINES], tokens / alone_s[CHUNKS], rate, share);
+           tokens / alone_s[WHOLE], tokens / alone_s[LINES], rate, share);
 }
 
 static int measure(struct work *w)

@@ -1,13 +1,15 @@
 # The rest of a run beside its limits: text to shards, shards to training, checkpoints, messages.
 # Two minutes on two cores.
 #
-#   sh tests/bench/rest.sh TTT [RUN.yaml]     TEXT="FILE ..." for ttt prep, DIR=where files go
+#   sh tests/bench/rest.sh TTT [RUN.yaml]     TEXT="FILE ..." for ttt prep (default: the demo's books
+#                                             if it was run, else made-up words), DIR=where files go
 . "$(dirname "$0")/lib.sh"
 RUN=${2:-$ROOT/config/ttt-linear-125m.yaml}
 
 # row WHAT NUMBER BESIDE SHARE ASKED
 row() { look "| $1 | $2 | $3 | $4 | $5 |"; }
 
+[ -n "$TEXT" ] || [ ! -d "$ROOT/build/demo/text" ] || TEXT=$ROOT/build/demo/text/train
 # shellcheck disable=SC2086
 prep=$(bench prep $TEXT ${DIR:+--dir "$DIR"}) || bad=1
 store=$(bench store "$RUN" ${DIR:+--dir "$DIR"}) || bad=1
