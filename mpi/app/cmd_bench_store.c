@@ -2,6 +2,7 @@
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mpi/app/bench_store.h"
 #include "src/base/clock.h"
@@ -21,7 +22,7 @@ static const char about[] =
     "  save      the state, read back and all, beside copying it and writing plain bytes + fsync\n"
     "  load      the newest checkpoint, proved, beside plain reading\n"
     "  training  how long a save in the background stops steps (to be compared with one copy and\n"
-    "            one step), and how much slower steps are until it is done\n"
+    "            one step), and how much slower the next steps are\n"
     "Tokens, loaded states and losses are verified first. Times are medians; the slowest rank\n"
     "counts. Several nodes need a --dir that all of them see.";
 
@@ -38,8 +39,8 @@ static int one_step(struct store_bench *b, double *seconds)
     return rc;
 }
 
-/* blocked: seconds that a save took from the steps' own thread; n steps until it was done took
- * `beside` seconds. */
+/* blocked: seconds that a save took from the steps' own thread; the first n steps beside it took
+ * `seconds`. */
 struct beside { double blocked, seconds; int64_t n; };
 
 static int save_beside(struct store_bench *b, struct saver *saver, struct beside *x)
@@ -51,9 +52,11 @@ static int save_beside(struct store_bench *b, struct saver *saver, struct beside
     TRY(store_begin_save(b, saver));
     x->blocked = clock_s() - start;
     while (saver_busy(saver)) {
-        TRY(one_step(b, &s));
-        x->seconds += s;
-        x->n++;
+        if (x->n < b->q->beside) {
+            TRY(one_step(b, &s));
+            x->seconds += s;
+            x->n++;
+        } else usleep(10000);
         start = clock_s();
         int waits = saver_waits(saver);
         mpi_do(MPI_Allreduce(MPI_IN_PLACE, &waits, 1, MPI_INT, MPI_MAX, b->grid.world.comm));
@@ -83,11 +86,11 @@ static void print_beside(const struct store_bench *b, double step_s, double bloc
            b->reading.tok_per_s / b->reading.file_tok_per_s, tok, b->reading.tok_per_s / tok);
     printf(b->q->json
                ? "{\"bench\": \"store\", \"name\": \"training\", \"threads\": %d, "
-                 "\"step_s\": %.6g, \"copy_s\": %.6g, \"blocked_s\": %.6g, \"share_of_copy_and_step\": %.4g, "
-                 "\"steps_beside\": %.4g, \"step_beside_s\": %.6g, \"slowed\": %.4g}\n"
+                 "\"step_s\": %.6g, \"copy_s\": %.6g, \"blocked_s\": %.6g, "
+                 "\"share_of_copy_and_step\": %.4g, \"steps_beside\": %.4g, "
+                 "\"step_beside_s\": %.6g, \"slowed\": %.4g}\n"
                : "training %d threads, a step %.4f s, a copy %.4f s; a save stops it for %.4f s = "
-                 "%.2f of both; the %.1f steps until it is done take %.4f s each: %.3f of a "
-                 "step\n",
+                 "%.2f of both; the %.1f steps beside it take %.4f s each: %.3f of a step\n",
            omp_get_max_threads(), step_s, b->copy_s, blocked_s, blocked_s / allowed, n, beside_s,
            beside_s / step_s);
     fflush(stdout);
@@ -234,13 +237,15 @@ out:
 
 int cmd_bench_store(int argc, char **argv)
 {
-    struct store_request q = { .repeat = 3, .tokens = 2048, .steps = 3, .data_tokens = 16 << 20 };
+    struct store_request q = { .repeat = 3, .tokens = 2048, .steps = 3, .beside = 4,
+                               .data_tokens = 16 << 20 };
     struct arg_rest rest;
     struct axis world;
     int rc;
     const struct arg args[] = {
         { "tokens", ARG_INT, &q.tokens, "N", "of a step, one sequence (2048)" },
         { "steps", ARG_INT, &q.steps, "N", "timed steps between saves (3)" },
+        { "beside", ARG_INT, &q.beside, "N", "steps beside a save, at most (4)" },
         { "repeat", ARG_INT, &q.repeat, "N", "timed repetitions and saves (3)" },
         { "data-tokens", ARG_INT, &q.data_tokens, "N", "of the data set that is read (16777216)" },
         { "threads", ARG_INT, &q.threads, "N", "of a rank; 0: OMP_NUM_THREADS or all cores" },
@@ -254,10 +259,10 @@ int cmd_bench_store(int argc, char **argv)
     if (rest.n < 0) return OK;
     if (rest.n > 1) return fail(ERR_USAGE, "usage: %s", USAGE);
     if (q.threads < 0 || q.threads > 4096 || q.repeat < 1 || q.repeat > 1000 || q.steps < 1 ||
-        q.steps > 1000 || q.tokens < 1 || q.tokens > 1 << 24 || q.data_tokens <= q.tokens ||
-        q.data_tokens > (int64_t)1 << 32)
-        return fail(ERR_USAGE, "ttt bench store: --threads, --repeat, --steps, --tokens or "
-                               "--data-tokens is out of range");
+        q.steps > 1000 || q.beside < 1 || q.beside > 1000 || q.tokens < 1 ||
+        q.tokens > 1 << 24 || q.data_tokens <= q.tokens || q.data_tokens > (int64_t)1 << 32)
+        return fail(ERR_USAGE, "ttt bench store: --threads, --repeat, --steps, --beside, --tokens "
+                               "or --data-tokens is out of range");
     if (rest.n) q.run = rest.v[0];
     if (q.threads) omp_set_num_threads((int)q.threads);
     log_level(LOG_RUN);

@@ -1,5 +1,5 @@
 # The rest of a run beside its limits: text to shards, shards to training, checkpoints, messages.
-# Two minutes on two cores.
+# Four minutes on two cores.
 #
 #   sh tests/bench/rest.sh TTT [RUN.yaml]     TEXT="FILE ..." for ttt prep (default: the demo's books
 #                                             if it was run, else made-up words), DIR=where files go
