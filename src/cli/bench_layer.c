@@ -293,16 +293,17 @@ int bench_layer(const struct bench_opts *o, const char *file, const struct arg_l
     struct conf *c = mem_new(1, sizeof *c, "configuration");
     struct unit u = { .m = NULL };
     struct bench_operations ops;
-    double f[PARTS], b[PARTS], limit;
+    double f[PARTS], b[PARTS], before, after;
     int rc;
 
     TRY(bench_conf(c, file, sets, 0));
     TRY(unit_init(&u, c));
     TRY(verify(&u));
-    TRY(bench_gemm(o, 0, u.m->half != NULL, &limit));
+    TRY(bench_gemm(o, 0, u.m->half != NULL, &before));
     measure(&u, o->repeat * u.m->dims.L, f, b);
     TRY(bench_operations(o, c, &ops));
-    print(&u, o, f, b, &ops, limit);
+    TRY(bench_gemm(o, 0, u.m->half != NULL, &after));
+    print(&u, o, f, b, &ops, after > before ? after : before);
 out:
     unit_done(&u);
     mem_free(c);
