@@ -255,7 +255,7 @@ static void work(struct saver *s)
 }
 
 /* Steps use all cores, so this thread gets a twelfth of one beside them, and a whole one while they
- * wait for it.  Advice, never an error: on Linux a thread has a priority of its own. */
+ * wait for it; where the state is read in place they will.  Advice, never an error: on Linux a thread has a priority of its own. */
 static void be_nice(void)
 {
     enum { NICE = 11 };  /* a weight of 87 against 1,024 */
@@ -266,7 +266,7 @@ static void *thread_main(void *arg)
 {
     struct saver *s = arg;
     beacon_use(BEACON_SAVER);
-    be_nice();
+    if (s->o.from == SAVE_COPY) be_nice();
     omp_set_num_threads(1);  /* of this thread: training needs the others */
     work(s);
     beacon_use(-1);

@@ -266,7 +266,7 @@ static int add_up(struct step_result *r, struct stepper *s, struct pass_sums *su
 /* A save may still read what an update changes. */
 static void settle(struct saver *saver)
 {
-    if (!saver_busy(saver)) return;
+    if (!saver || !saver_busy(saver)) return;
     beacon_phase(BEACON_SAVE);
     saver_settle(saver);
     beacon_phase(BEACON_STEP);

@@ -32,7 +32,7 @@ struct step_opts {
     enum reduction    reduction;
     int64_t           batch;      /* sequences an update               */
     int               guard_every;  /* steps between looks at memory (guard.h); 0: never */
-    struct saver     *saver;      /* settled before weights change     */
+    struct saver     *saver;      /* settled before weights change; NULL: nobody saves */
 };
 
 #define STEP_SAMPLES 64

@@ -74,18 +74,18 @@ int store_plainly(struct store_bench *b)
 
 /* --- save and load ---------------------------------------------------------------------- */
 
-struct saver *store_saver(const struct store_bench *b, int background)
+struct saver *store_saver(const struct store_bench *b, enum save_from from)
 {
     const struct saver_opts o = { .ckpt = { .level = b->c->checkpoint.level, .keep = 1 },
-                                  .writers = b->c->checkpoint.writers, .background = background };
+                                  .writers = b->c->checkpoint.writers, .from = from };
     return saver_new(&b->st, b->ckpt, &o);
 }
 
-int store_begin_save(struct store_bench *b, struct saver *s)
+int store_begin_save(struct store_bench *b, struct saver *s, int idle)
 {
     json_t *info = json_pack("{s:o}", "probe",
                              canary_sing(&b->grid, b->st.model, &b->step.pass));
-    const int rc = saver_begin(s, info);
+    const int rc = saver_begin(s, info, idle);
     json_decref(info);
     return rc;
 }
@@ -155,13 +155,13 @@ int store_save_and_load(struct store_bench *b)
 {
     const int n = (int)b->q->repeat;
     double *s = mem_new(2 * (int64_t)n, sizeof *s, "times");
-    struct saver *saver = store_saver(b, 0);
+    struct saver *saver = store_saver(b, SAVE_AT_ONCE);
     int64_t stored = 0;
     int rc = OK;
 
     for (int i = 0; i < n && rc == OK; i++) {
         const double start = clock_s();
-        rc = store_begin_save(b, saver);
+        rc = store_begin_save(b, saver, 1);
         while (rc == OK && saver_busy(saver)) rc = saver_advance(saver);
         s[i] = store_slowest(b, clock_s() - start);
         if (rc == OK) rc = store_together(b, load(b, &s[n + i], &stored));

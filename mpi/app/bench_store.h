@@ -38,10 +38,10 @@ double store_slowest(const struct store_bench *b, double s);
 int store_together(const struct store_bench *b, int rc);
 
 /* A saver as the run has one. */
-struct saver *store_saver(const struct store_bench *b, int background);
+struct saver *store_saver(const struct store_bench *b, enum save_from from);
 
-/* What train_loop.c does at a step that is saved. */
-int store_begin_save(struct store_bench *b, struct saver *s);
+/* What train_loop.c does at a step that is saved; idle: as saver_begin(). */
+int store_begin_save(struct store_bench *b, struct saver *s, int idle);
 
 /* The limits: copy_s, write_s, read_s.  Then saves and loads, printed beside them. */
 int store_plainly(struct store_bench *b);

@@ -49,7 +49,7 @@ static int save_beside(struct store_bench *b, struct saver *saver, struct beside
     int rc;
 
     *x = (struct beside){ 0, 0, 0 };
-    TRY(store_begin_save(b, saver));
+    TRY(store_begin_save(b, saver, 0));
     x->blocked = clock_s() - start;
     while (saver_busy(saver)) {
         if (x->n < b->q->beside) {
@@ -101,7 +101,7 @@ static int train_and_save(struct store_bench *b)
     const int n = (int)b->q->repeat, steps = (int)b->q->steps;
     double *s = mem_new((int64_t)n * (steps + 3), sizeof *s, "times"), *blocked = s + n * steps;
     double *each = blocked + n, *count = each + n;
-    struct saver *saver = store_saver(b, 1);
+    struct saver *saver = store_saver(b, SAVE_COPY);
     int rc = OK;
 
     for (int i = 0; i < n && rc == OK; i++) {

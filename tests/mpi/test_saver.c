@@ -287,7 +287,7 @@ static void the_background_gives_way(void **state)
 {
     (void)state;
     const struct grid_shape shape = { world.size, 1, 1 };
-    const struct saver_opts o = { { .level = 1 }, world.size, 1, NULL };
+    const struct saver_opts o = { { .level = 1 }, world.size, SAVE_COPY, NULL };
     struct train_state st;
     struct grid g;
     int most = 0;
@@ -298,7 +298,7 @@ static void the_background_gives_way(void **state)
     counters(&st);
     struct saver *s = saver_new(&st, folder("nice"), &o);
     failpoint_set("ckpt.before_data_fsync=sleep:300");
-    all_true(&world, saver_begin(s, info) == OK);
+    all_true(&world, saver_begin(s, info, 0) == OK);
     while (saver_waits(s) && most < 1) most = nice_threads();
     failpoint_set(NULL);
     all_true(&world, most == 1);
