@@ -242,6 +242,7 @@ static int begin(struct bench *b)
     b->reducer = reducer_new(&b->grid, b->m);
     grad_init(&b->grad, &b->m->params, REDUCE_EXACT);
     grad_begin(&b->grad, 1);
+    grad_end(&b->grad, 0, b->m->params.total);
     reducer_attach(b->reducer, &b->grad);
     b->out = mem_new(b->room, sizeof *b->out, "messages");
     b->in = mem_new(b->room, sizeof *b->in, "messages");
