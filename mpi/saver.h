@@ -41,7 +41,7 @@ struct saver_opts {
 struct saved {
     int64_t     step;
     struct hash root;              /* equal to that of a single process           */
-    double      snapshot_s;        /* training stood still for the copy           */
+    double      snapshot_s;        /* training stood still: for the copy, or in settle */
     double      write_s;           /* the slowest rank's compressing and writing  */
     double      save_s;            /* from the beginning to the end               */
 };
@@ -71,8 +71,7 @@ int saver_waits(struct saver *s);
  * returns OK; else the save failed, the same on all ranks, and it is over */
 int saver_advance(struct saver *s);
 
-/* The state is about to change: waits until what is read in place was written.  All ranks, or no
- * rank, between two calls of anything else here; it communicates. */
+/* The state is about to change: waits until what is read in place was written.  Collective. */
 void saver_settle(struct saver *s);
 
 /* Bytes of the state that this rank holds copies of, its own and others', predicted: everybody

@@ -340,12 +340,13 @@ static int one_step(struct train_loop *l)
                                every > 0 && l->state->step % every == 0, l->trace);
     l->damaged = r.damaged;
     if (rc != OK) return rc;
-    beacon_step(l->state->step, clock_s() - begin);
+    const double took = clock_s() - begin - r.waited_s;
+    beacon_step(l->state->step, took);
     if (r.inner) l->inner = inner_ratio(r.inner, l->state->model->dims.L);
     if (r.again && !r.bad) write_again(l, &r);
     if (!r.bad && out_of_line(l, r.loss)) return go_back(l, r.loss);
     if (!r.bad) {
-        write_step(l, &r, clock_s() - begin);
+        write_step(l, &r, took);
         if (l->state->step % c->log.every_steps == 0 || l->state->step == c->train.steps)
             print_line(l, &r);
         return OK;

@@ -7,6 +7,7 @@
 
 #include "mpi/guard.h"
 #include "mpi/reduce.h"
+#include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -263,13 +264,15 @@ static int add_up(struct step_result *r, struct stepper *s, struct pass_sums *su
     return good && isfinite(r->grad_norm) && isfinite(r->loss);
 }
 
-/* A save may still read what an update changes. */
-static void settle(struct saver *saver)
+/* A save may still read what an update changes.  returns the seconds that took */
+static double settle(struct saver *saver)
 {
-    if (!saver || !saver_busy(saver)) return;
+    const double begin = clock_s();
+    if (!saver || !saver_busy(saver)) return 0;
     beacon_phase(BEACON_SAVE);
     saver_settle(saver);
     beacon_phase(BEACON_STEP);
+    return clock_s() - begin;
 }
 
 /* Our own tiles, then everybody's weights. */
@@ -363,7 +366,7 @@ int stepper_run(struct step_result *r, struct stepper *s, struct train_state *st
         st->bad_run++;
     } else {
         r->clip = clip_factor(&s->o.optim, r->grad_norm);
-        settle(s->o.saver);
+        r->waited_s = settle(s->o.saver);
         update(s, st, r->clip);
         st->bad_run = 0;
     }

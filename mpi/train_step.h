@@ -43,6 +43,7 @@ struct step_result {
     double  clip;                 /* what the gradient was multiplied with */
     double  lr;                   /* rate of this update               */
     int64_t targets;              /* scored                            */
+    double  waited_s;             /* for a save that reads the state where it is */
     double *inner;                /* (3,L): at W0, before, after the inner step, means over
                                    * everything; borrowed from the stepper; NULL: not asked */
     /* Of a step that was not finite at first, and if it was bad, also when computed again. */

@@ -36,6 +36,7 @@ TTT_FAIL="train.no_room@1=err"; export TTT_FAIL  # for a copy of the state, on o
 same 1x2x2 p1 checkpoint.every_steps=1
 same 2x1x2 p2 checkpoint.every_steps=1 checkpoint.writers=1
 unset TTT_FAIL
+for d in p1 p2; do expect_text "$d: in place" "no room for a copy of the state" "$WORK/$d.err"; done
 equal "every one of these saves" "$(values e1 step save | tr '\n' ' ')" "$(seq 20 | tr '\n' ' ')"
 equal "8 ranks write 8 files" "$(find "$WORK"/g2x2x2/ckpt/*20.a0001 -name 'w*.ttc' | wc -l)" 8
 equal "or 3" "$(find "$WORK"/w3/ckpt/*20.a0001 -name 'w*.ttc' | wc -l)" 3
