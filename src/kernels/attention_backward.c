@@ -181,13 +181,16 @@ static void backward_queries(const struct attention *a, int bh, int i, int64_t k
 /* Groups are five products each, one after the other in a thread.  Many threads rather make scores
  * twice, seven products: dq by blocks of queries, then dk and dv by KEYS blocks of keys.  Every sum
  * has the same order in both. */
-void attention_backward(const struct attention *a, real *dq, real *dpast, const real *dout)
+void attention_backward(const struct attention *call, real *dq, real *dpast, const real *dout)
 {
     enum { KEYS = 8 };
+    struct attention own = *call;
+    const struct attention *const a = &own;
     const int groups = a->B * a->G, heads = groups * a->R, threads = omp_get_max_threads();
     const int blocks = attention_blocks(a->T);
     const int64_t keys = (a->pos + a->T + BLOCK - 1) / BLOCK, spans = (keys + KEYS - 1) / KEYS;
 
+    own.half = call->half && call->T > 1;  /* as forward */
     if (5 * ((groups + threads - 1) / threads) * threads <= 7 * groups) {
         #pragma omp parallel for schedule(dynamic)
         for (int bg = 0; bg < groups; bg++) backward_keys(a, bg, 0, keys, dq, dpast, dout);

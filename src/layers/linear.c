@@ -27,8 +27,9 @@ static void forward_half(const struct layer_call *c, const bf16 *w, real *y, con
     struct half_work *h = c->half_work;
     const int N = c->B * c->T;
 
-    if (N == 1) {
-        gemm_bf16_row(y, x, w, M, C);
+    if (c->T == 1) {  /* of a unit, however many there are */
+        for (int n = 0; n < N; n++)
+            gemm_bf16_row(y + (int64_t)n * M, x + (int64_t)n * C, w, M, C);
         return;
     }
     if (x != h->shared) h->shared = h->rounded = NULL;

@@ -142,7 +142,7 @@ static struct inner_in load(const struct heads *s, struct local *l, int i, int64
     struct inner_in in = {
         .Q = l->Q + i * l->rows, .X = l->X + i * l->rows, .V = l->V + i * l->rows,
         .lr = l->lr + i * l->small, .tok = s->tok + at, .r = r, .F = F,
-        .without = d->without, .half = s->call->half != NULL, .eps = (real)d->ln_eps,
+        .without = d->without, .half = s->call->half && r > 1, .eps = (real)d->ln_eps,
     };
     if (s->gamma) {
         in.gamma = s->gamma + (int64_t)h * F;
