@@ -229,10 +229,15 @@ static void by_panels(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int
         }
 }
 
+/* By libxsmm? */
+static int in_place(void) { return gemm_bf16_native() && isa_best() < ISA_AMX; }
+
+int gemm_bf16_tile_columns(void) { return in_place() ? BF16_PANEL : TILE_COLS; }
+
 static void block(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m, int K,
                   struct panels p, int add)
 {
-    if (gemm_bf16_native() && isa_best() < ISA_AMX) by_panels(C, ldc, A, B, n, m, K, p, add);
+    if (in_place()) by_panels(C, ldc, A, B, n, m, K, p, add);
     else by_dense_calls(C, ldc, A, B, n, m, K, p, add);
 }
 

@@ -26,6 +26,10 @@ void gemm_bf16_row(real *y, const real *x, const bf16 *B, int M, int K);
 void gemm_bf16_tile(real *C, int ldc, const bf16 *X, const bf16 *B, int n, int m, int K,
                     enum gemm_c how);
 
+/* Columns that such a tile should have: where results are written in place as many as one call
+ * makes, so that they stay in the cache; else as many as operands are worth being read for. */
+int gemm_bf16_tile_columns(void);
+
 /* C (M,N) =|+= A B of small blocks that stay in the cache, in one thread: A rows (M,K), B pairs
  * [K/2][N][2], K a multiple of 32.  Every result is one sum in the order of k. */
 void gemm_bf16_small(real *C, int ldc, const bf16 *A, const bf16 *B, int M, int N, int K,

@@ -314,6 +314,7 @@ void stage_embed_backward(struct stage *st, int slot, int u, struct grad *g)
     const int64_t at = st->m->params.p[st->m->i_embed].offset;
     const real *dx = stage_dx(st, slot, u);
 
+    grad_end(g, at, at + (int64_t)st->d->V * C);  /* by all threads, before they add */
     #pragma omp parallel for schedule(static)
     for (int c = 0; c < C; c += COLUMNS) {
         const int n = C - c < COLUMNS ? C - c : COLUMNS;

@@ -124,7 +124,7 @@ static void settle(struct grad *g, int i)
     if (g->fresh[i]) {
         zero(g, span_of(&g->table->p[i]));
         __atomic_store_n(&g->fresh[i], 0, __ATOMIC_RELEASE);
-        __atomic_sub_fetch(&g->n_fresh, 1, __ATOMIC_RELAXED);
+        __atomic_sub_fetch(&g->n_fresh, 1, __ATOMIC_RELEASE);
     }
 }
 
@@ -132,7 +132,7 @@ static void settle(struct grad *g, int i)
 static void touch(struct grad *g, int64_t offset, int64_t n)
 {
     const struct param_table *t = g->table;
-    if (!__atomic_load_n(&g->n_fresh, __ATOMIC_RELAXED) || n <= 0) return;
+    if (!__atomic_load_n(&g->n_fresh, __ATOMIC_ACQUIRE) || n <= 0) return;
     for (int i = param_at(t, offset); i < t->count && t->p[i].offset < offset + n; i++)
         settle(g, i);
 }
@@ -231,24 +231,24 @@ void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const r
 static int64_t add_block_bf16(struct grad *g, int64_t at, const bf16 *A, const bf16 *B, int m,
                               int n, int N, int K, int set)
 {
-    const int inner = bf16_inner(K);
+    const int inner = bf16_inner(K), columns = gemm_bf16_tile_columns();
     const double limit = limit_of(g);
     int64_t bad = 0;
 
-    for (int n0 = 0; n0 < n; n0 += SIDE_BF16)
+    for (int n0 = 0; n0 < n; n0 += columns)
         for (int m0 = 0; m0 < m; m0 += SIDE_BF16) {
-            _Alignas(ALIGN_BYTES) real tile[SIDE_BF16 * SIDE_BF16];
+            _Alignas(ALIGN_BYTES) real tile[SIDE_BF16 * TILE_N_BF16];
             const int high = m - m0 < SIDE_BF16 ? m - m0 : SIDE_BF16;
-            const int wide = n - n0 < SIDE_BF16 ? n - n0 : SIDE_BF16;
+            const int wide = n - n0 < columns ? n - n0 : columns;
             const bf16 *a = A + (int64_t)m0 * inner, *b = B + (int64_t)n0 * inner;
             const int64_t to = at + (int64_t)m0 * N + n0;
             if (g->mode == REDUCE_FAST) {
                 gemm_bf16_tile(g->floats + to, N, a, b, high, wide, K, set ? GEMM_SET : GEMM_ADD);
                 continue;
             }
-            gemm_bf16_tile(tile, SIDE_BF16, a, b, high, wide, K, GEMM_SET);
+            gemm_bf16_tile(tile, columns, a, b, high, wide, K, GEMM_SET);
             for (int i = 0; i < high; i++)
-                bad += add_fixed(g->fixed + to + (int64_t)i * N, tile + i * SIDE_BF16, wide, limit,
+                bad += add_fixed(g->fixed + to + (int64_t)i * N, tile + i * columns, wide, limit,
                                  set);
         }
     return bad;

@@ -52,6 +52,7 @@ static void fill(struct grad *g, const struct train_state *s, int step)
                     const real x = gradient(&t->p[i], at - t->p[i].offset, step);
                     grad_add(g, at, &x, 1);
                 }
+    grad_end(g, 0, t->total);
 }
 
 /* A number that two states share only if all their tiles are equal. */

@@ -42,6 +42,8 @@ static void outcome_init(struct outcome *o, const struct model *m, enum reductio
 {
     memset(o, 0, sizeof *o);
     grad_init(&o->g, &m->params, how);
+    /* What a step before may have left counts nothing. */
+    if (o->g.fixed) memset(o->g.fixed, 0x5a, (size_t)m->params.total * sizeof *o->g.fixed);
     grad_begin(&o->g, (int64_t)SEQUENCES * units);
     o->sums.inner_w0 = o->inner[0];
     o->sums.inner_before = o->inner[1];
