@@ -1,8 +1,8 @@
 /* isa.h -- which instruction sets libraries may use.
  *
  * TTT_ISA=plain|avx2|avx512|avx512_bf16|amx names the best one that may be used, for tests and
- * for comparing them; by default the best that the processor has.  plain also keeps products of
- * bf16 operands and small products in our own C.  It is read once; kernels of our own that the
+ * for comparing them; by default the best that the processor has.  plain also keeps small
+ * products in our own C.  It is read once; kernels of our own that the
  * compiler cloned are chosen when the program is loaded, whatever this says.
  */
 #ifndef ISA_H

@@ -10,7 +10,7 @@
  * differentiates that formula.  The state of a head is W1 (F,4F), b1 (4F), W2 (4F,F), b2 (F).
  * Source: ttt-lm-pytorch cd831db ttt.py:1026-1170.
  *
- * 24 F^2 + 14 K F flops a token forward.
+ * 56 F^2 + 20 K F flops a token forward.
  */
 #ifndef TTT_MLP_H
 #define TTT_MLP_H

@@ -57,8 +57,8 @@ INLINE real vexp(real x)
     return x < -87.33f ? 0.0f : x > 88.72f ? INFINITY : x == x ? p : x;
 }
 
-/* 2^x for x <= 126, 2^-126 below -126: for decays and steps.  As vexp(), but the polynomial's constant is 1
- * and its error 1e-8 of x, so that a decay close to 1 is exact; NaN stays NaN. */
+/* 2^x for x <= 126, 2^-126 below -126: for decays and steps.  As vexp(), but the polynomial's
+ * constant is 1 and its error 1e-8 of x, so that a decay close to 1 is exact; NaN stays NaN. */
 INLINE real vexp2(real x)
 {
     const float a = x < -126.0f ? -126.0f : x, t = a + 0x1.8p23f, r = a - (t - 0x1.8p23f);
