@@ -113,6 +113,8 @@ static struct layer_call begin(struct unit *u)
         .dpast = u->past_reals ? u->dcarry + u->carry_reals : NULL,
     };
     grad_begin(&u->grad, 1);
+    grad_end(&u->grad, 0, u->m->params.total);  /* most contributions of a step are added */
+    memset(u->y, 0, (size_t)u->NC * sizeof *u->y);
     memset(u->dcarry, 0, (size_t)(u->carry_reals + u->past_reals) * sizeof *u->dcarry);
     block_carry_start(u->b, &c, u->carry);
     for (int64_t i = 0; i < u->NC; i++) u->dx[i] = (real)1e-3 * u->h[i];

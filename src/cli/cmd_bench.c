@@ -77,7 +77,7 @@ static const char about[] =
     "  prep     ttt prep beside the tokenizer's library (ttt bench prep --help)\n"
     "  store    shards, checkpoints, steps beside a save (ttt bench store --help)\n"
     "  latency  reading and generating behind long contexts (ttt bench latency --help)\n\n"
-    "What is timed is verified first. Times are medians.";
+    "What is timed is verified. Times are medians.";
 
 int cmd_bench(int argc, char **argv)
 {
@@ -110,6 +110,8 @@ int cmd_bench(int argc, char **argv)
         steps > 1000000 || tokens < 0 || tokens > 1 << 24)
         return fail(ERR_USAGE, "ttt bench: --threads, --repeat, --tokens or --steps is out of "
                                "range");
+    if (tokens && strcmp(what, "train"))
+        return fail(ERR_USAGE, "--tokens is for ttt bench train; others take --set train.context=N");
     if (threads) omp_set_num_threads((int)threads);
     o.threads = omp_get_max_threads();
     o.repeat = (int)repeat;
