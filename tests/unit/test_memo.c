@@ -65,7 +65,7 @@ static void others_take_the_place(void **state)
     int there = 0;
 
     for (int32_t pass = 0; pass < 2; pass++)
-        for (int32_t i = 0; i < 200000; i++) {
+        for (int32_t i = 0; i < 20000; i++) {
             char text[16];
             int known;
             const int n = sprintf(text, "%d", i);
@@ -76,7 +76,7 @@ static void others_take_the_place(void **state)
             }
             memo_put(e, text, n, &i, 1);
         }
-    assert_in_range(there, 1, 100000);
+    assert_in_range(there, 1000, 19000);
     memos_give(all, m);
     memos_free(all);
 }
