@@ -248,6 +248,7 @@ static void clean(struct monitor *m)
         alive = 0;
         for (int k = 0; k < m->n; k++) {
             char *path = mem_format("%s%d", beacon_prefix(prefix, m->job), m->w[k].now.rank);
+            m->w[k].state = state_of(m->w[k].now.pid);  /* its page may be gone already */
             if (m->w[k].state) alive = 1;
             else unlink(path);
             mem_free(path);
