@@ -237,7 +237,8 @@ static void watch(struct monitor *m)
     }
 }
 
-/* Pages of processes that were killed: theirs is the last look at them. */
+/* Pages of processes that were killed: theirs is the last look at them.  One that does not end with
+ * its job is noted. */
 static void clean(struct monitor *m)
 {
     char prefix[BEACON_PREFIX];
@@ -255,6 +256,10 @@ static void clean(struct monitor *m)
         }
         if (alive) (void)nap(m, POLL_S);
     }
+    for (int k = 0; k < m->n; k++)
+        if (m->w[k].state)
+            run_note(m->run, "left", json_pack("{s:i,s:i,s:s}", "rank", m->w[k].now.rank, "pid",
+                                               m->w[k].now.pid, "host", m->host));
 }
 
 /* --- starting ---------------------------------------------------------------------- */

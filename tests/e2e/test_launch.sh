@@ -50,6 +50,7 @@ sets="train.steps=30 log.every_steps=10"
 launch whole -n 2 $sets
 equal "uninterrupted" "$?" 0
 root=$(root_of whole)
+equal "uninterrupted: no process is believed to be left" "$(notes whole left rank | wc -l)" 0
 expect_text "uninterrupted: where it begins" "whole: no checkpoint, the run begins at step 0" "$WORK/whole.err"
 
 # shellcheck disable=SC2086
