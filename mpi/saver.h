@@ -74,10 +74,6 @@ int saver_advance(struct saver *s);
 /* The state is about to change: waits until what is read in place was written.  Collective. */
 void saver_settle(struct saver *s);
 
-/* Bytes of the state that this rank holds copies of, its own and others', predicted: everybody
- * brings the bytes it owns.  Collective on world. */
-int64_t saver_copies(const struct axis *world, int writers, enum save_from from, int64_t state);
-
 /* What the last save that ended well was. */
 const struct saved *saver_saved(const struct saver *s);
 

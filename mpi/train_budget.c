@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include "mpi/reduce.h"
+#include "mpi/saver_tiles.h"
 #include "src/base/failpoint.h"
 #include "src/base/human.h"
 #include "src/base/limit.h"
@@ -104,8 +105,8 @@ int train_budget(struct budget *budget, enum save_from *from, const struct conf 
     if (c->data.val[0] && g->world.size == 1) add_evaluation(budget, d, o);
     *from = c->checkpoint.background ? SAVE_COPY : SAVE_AT_ONCE;
     for (;;) {
-        budget_snapshot(budget, saver_copies(&g->world, c->checkpoint.writers, *from,
-                                             budget->state));
+        budget_snapshot(budget, saver_tiles_copies(&g->world, c->checkpoint.writers,
+                                                   *from == SAVE_COPY, budget->state));
         const int64_t want = on_machine(g, budget->total);
         int short_of = want > budget_room(have) ||
                        (*from == SAVE_COPY && FAILPOINT("train.no_room") != OK);
