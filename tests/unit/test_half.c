@@ -138,6 +138,43 @@ static void slices_are_the_whole(void **state)
     release();
 }
 
+/* What a model makes of CONTEXT tokens before its head. */
+static real *outputs(const struct model *m)
+{
+    int32_t tok[CONTEXT];
+    real *y = zeros(CONTEXT * m->dims.C);
+    struct stream *s = stream_new(m, 1, CONTEXT);
+    for (int i = 0; i < CONTEXT; i++) tok[i] = (int32_t)(rng_u64(7, (uint64_t)i) % 137);
+    stream_read(s, y, tok, CONTEXT, NULL);
+    stream_free(s);
+    return y;
+}
+
+/* Scores of attention and the inner loop round their operands, too: seen alone, where no weight has
+ * its bf16 form but the head's, which these outputs don't meet. */
+static void what_has_no_weights_is_rounded(void **state)
+{
+    (void)state;
+    static const struct { const char *layer; int other; } all[] = {
+        { "attention", 1 }, { "ttt_linear", 1 }, { "ttt_mlp", 1 }, { "mamba", 0 },
+    };
+    for (int i = 0; i < 4; i++) {
+        const struct dims d = dims_of(all[i].layer, 0);
+        struct model *m32 = model_of(&d, 0), *m16 = model_of(&d, 0);
+        model_use_bf16(m16, 0);
+        const struct param *head = &m16->params.p[m16->i_head];
+        model_weights_changed(m16, &(struct span){ head->offset, head->offset + head->n }, 1);
+        real *a = outputs(m32), *b = outputs(m16);
+        double most = 0;
+        for (int k = 0; k < CONTEXT * d.C; k++) most = fmax(most, fabs((double)(a[k] - b[k])));
+        assert_true(all[i].other ? most > 1e-5 : most == 0);
+        assert_true(most < 0.1);
+        model_free(m32);
+        model_free(m16);
+        release();
+    }
+}
+
 /* Operands are copies: they follow the weights when told to. */
 static void weights_are_told(void **state)
 {
@@ -161,6 +198,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gradients_are_near), cmocka_unit_test(cuts_change_no_bit),
         cmocka_unit_test(slices_are_the_whole), cmocka_unit_test(weights_are_told),
+        cmocka_unit_test(what_has_no_weights_is_rounded),
     };
     gemm_start();
     return cmocka_run_group_tests(tests, NULL, NULL);
