@@ -346,6 +346,26 @@ static void the_same_of_bf16(void **state)
     half = 0;
 }
 
+/* Slices of one token are what they are without, forward and backward. */
+static void one_token_is_never_rounded(void **state)
+{
+    (void)state;
+    const struct shape s = { 1, 70, 2, 2, 32 };
+    struct arrays a, b;
+    arrays_init(&a, &s);
+    arrays_init(&b, &s);
+    in_slices(&a, 1);
+    half = 1;
+    in_slices(&b, 1);
+    assert_true(same(a.o, b.o, a.nq) && same(a.dq, b.dq, a.nq) && same(a.dk, b.dk, a.nkv) &&
+                same(a.dv, b.dv, a.nkv));
+    in_slices(&b, 2);
+    assert_false(same(a.o, b.o, a.nq));
+    half = 0;
+    arrays_done(&a);
+    arrays_done(&b);
+}
+
 static int nothing_is_left(void **state)
 {
     (void)state;
@@ -358,7 +378,7 @@ int main(void)
         cmocka_unit_test(blocks_are_the_plain_sum), cmocka_unit_test(cutting_changes_no_bit),
         cmocka_unit_test(sequences_are_alone),      cmocka_unit_test(large_scores_stay_finite),
         cmocka_unit_test(rope_is_relative),         cmocka_unit_test(parts_of_arrays_multiply),
-        cmocka_unit_test(the_same_of_bf16),
+        cmocka_unit_test(the_same_of_bf16),         cmocka_unit_test(one_token_is_never_rounded),
     };
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);
 }
