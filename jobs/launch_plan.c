@@ -195,7 +195,8 @@ int launch_plan(struct launch *l)
     int rc;
 
     TRY(rates_read(&r, l->o->rates));
-    r.node.memory_gib = (double)l->machine.memory / 0x1p30;
+    /* Other machines are taken to be like this one, without the limit of a session here. */
+    r.node.memory_gib = (double)(l->hosts ? l->machine.installed : l->machine.memory) / 0x1p30;
     TRY(cost_of(&cost, l->conf, &r));
     if (!strcmp(grid_text(l), "auto")) TRY(fastest(l, &cost, &r));
     else TRY(given_grid(l));

@@ -22,6 +22,7 @@ void machine_read(struct machine *m)
 
     *m = (struct machine){ .numa = 1 };
     m->memory = limit_memory();
+    m->installed = limit_installed();
     if (hwloc_topology_init(&t) == 0) {
         if (hwloc_topology_load(t) == 0) count(m, t);
         hwloc_topology_destroy(t);

@@ -7,7 +7,8 @@
 struct machine {
     int     cores;     /* without hyper-threads, those that this process may use */
     int     numa;      /* NUMA nodes they are in, >= 1                            */
-    int64_t memory;    /* bytes                                                   */
+    int64_t memory;    /* bytes that we may use (base/limit.h)                    */
+    int64_t installed; /* bytes there are                                         */
 };
 
 void machine_read(struct machine *m);

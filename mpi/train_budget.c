@@ -93,7 +93,7 @@ int train_budget(struct budget *budget, enum save_from *from, const struct conf 
                  const struct dims *d, const struct step_opts *o, const struct grid *g)
 {
     const int64_t have = limit_memory();
-    char copy[HUMAN_TEXT];
+    char copy[HUMAN_TEXT], left[HUMAN_TEXT];
 
     const int rc = budget_plan(budget, d, &o->pass, o->reduction);
     if (rc != OK) return rc;
@@ -120,6 +120,9 @@ int train_budget(struct budget *budget, enum save_from *from, const struct conf 
         char *text = budget_text(budget);
         log_phase("memory, predicted\n%s", text);
         mem_free(text);
+        if (want <= have && want > budget_room(have))
+            log_warn("of the machine's %s little is left for MPI and the system: %s",
+                     human_bytes(copy, have), human_bytes(left, have - want));
         return want > have ? too_much(want, have, o) : OK;
     }
 }

@@ -72,9 +72,14 @@ int64_t limit_groups(const char *file, const char *root)
     return most;
 }
 
+int64_t limit_installed(void)
+{
+    return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+}
+
 int64_t limit_memory(void)
 {
-    const int64_t all = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    const int64_t all = limit_installed();
     const int64_t ours = limit_groups("/proc/self/cgroup", "/sys/fs/cgroup");
     return ours < all ? ours : all;
 }

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+/* Bytes that the machine has.  Local. */
+int64_t limit_installed(void);
+
 /* Bytes: the machine's, or less where a control group has a limit, as a SLURM job or a container
  * does.  Local. */
 int64_t limit_memory(void);
