@@ -16,7 +16,7 @@
  * Scores stand with the keys as rows, so that maximum, sum and exp run along vectors of queries and no
  * operand has to be turned but Q and dO, once a block.
  *
- * With bf16 operands (kernels/bf16.h) a block of keys is rounded for several blocks of queries, P and
+ * With bf16 operands (kernels/smm_bf16.h) a block of keys is rounded for several blocks of queries, P and
  * dS for each product; softmax and all sums stay as they are.
  */
 #ifndef ATTENTION_H

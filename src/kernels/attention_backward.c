@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "src/kernels/attention_parts.h"
-#include "src/kernels/gemm_bf16.h"
 #include "src/kernels/lanes.h"
 #include "src/kernels/smm.h"
 
@@ -32,11 +31,11 @@ static void load_queries(const struct attention *a, const struct local *l, const
     attention_load(l->qt + tile, l->q + tile, a->q + from, n, F, ld, 1 / vsqrt((real)F));
     attention_load(l->ot + tile, l->go + tile, dout + from, n, F, ld, 1);
     if (a->half) {
-        const int64_t at = i * attention_half(F);
-        bf16_block_pairs(l->hqt + at, l->qt + tile, BLOCK, F, BLOCK);
-        bf16_block_pairs(l->hot + at, l->ot + tile, BLOCK, F, BLOCK);
-        bf16_block_pairs(l->hq + at, l->q + tile, F, BLOCK, F);
-        bf16_block_pairs(l->hgo + at, l->go + tile, F, BLOCK, F);
+        const int64_t at = i * attention_words(F);
+        smm_bf16_columns(l->hqt + at, l->qt + tile, F, BLOCK);
+        smm_bf16_columns(l->hot + at, l->ot + tile, F, BLOCK);
+        smm_bf16_columns(l->hq + at, l->q + tile, BLOCK, F);
+        smm_bf16_columns(l->hgo + at, l->go + tile, BLOCK, F);
     }
     memset(l->gq + tile, 0, (size_t)(BLOCK * F) * sizeof(real));
     for (int k = 0; k < BLOCK; k++) lse[k] = d[k] = 0;
@@ -75,22 +74,23 @@ static void backward_tile(const struct attention *a, const struct local *l, cons
 static void backward_tile_half(const struct local *l, const struct part *p, int64_t j, int i,
                                int64_t first, int F)
 {
-    const int64_t at = i * attention_half(F);
+    const int64_t at = i * attention_words(F);
+    const struct bf16_left of_hs = bf16_left_rows(l->hs, BLOCK / 2);
+    real *gq = l->gq + (int64_t)i * BLOCK * F;
 
-    attention_scores_half(l->s, l->hk, l->hqt + at, F);
-    attention_scores_half(l->p, l->hv, l->hot + at, F);
+    smm_bf16(l->s, NULL, bf16_left_rows(l->rows, F), l->hqt + at, BLOCK, BLOCK, F);
+    smm_bf16(l->p, NULL, bf16_left_rows(l->rows + F / 2, F), l->hot + at, BLOCK, BLOCK, F);
     if ((j + 1) * BLOCK > first) attention_mask(l->s, first - j * BLOCK);
     unsoften(l->s, l->p, l->lse + i * BLOCK, l->d + i * BLOCK);
     if (p->drows) {
-        bf16_block_rows(l->hs, l->s, BLOCK, BLOCK, BLOCK);
-        gemm_bf16_small(l->dv, F, l->hs, l->hgo + at, BLOCK, F, BLOCK, GEMM_ADD);
-        bf16_block_rows(l->hs, l->p, BLOCK, BLOCK, BLOCK);
-        gemm_bf16_small(l->dk, F, l->hs, l->hq + at, BLOCK, F, BLOCK, GEMM_ADD);
+        smm_bf16_rows(l->hs, l->s, BLOCK, BLOCK);
+        smm_bf16(l->dv, l->dv, of_hs, l->hgo + at, BLOCK, F, BLOCK);
+        smm_bf16_rows(l->hs, l->p, BLOCK, BLOCK);
+        smm_bf16(l->dk, l->dk, of_hs, l->hq + at, BLOCK, F, BLOCK);
     }
     if (p->dq) {
-        bf16_block_pairs(l->hs, l->p, BLOCK, BLOCK, BLOCK);
-        gemm_bf16_small(l->gq + (int64_t)i * BLOCK * F, BLOCK, l->hkt, l->hs, F, BLOCK, BLOCK,
-                        GEMM_ADD);
+        smm_bf16_columns(l->hs, l->p, BLOCK, BLOCK);
+        smm_bf16(gq, gq, bf16_left_turned(l->columns, 2 * F), l->hs, F, BLOCK, BLOCK);
     }
 }
 
@@ -129,11 +129,7 @@ static void backward_part(const struct attention *a, const struct local *l, cons
     for (int64_t j = p->j0; j < p->j1 && j * BLOCK < end; j++) {
         const real *kv = attention_keys(a, l, rows, j);
         const int64_t left = a->pos + a->T - j * BLOCK;
-        if (a->half) {
-            bf16_block_rows(l->hk, kv, 2 * F, BLOCK, F);
-            bf16_block_rows(l->hv, kv + F, 2 * F, BLOCK, F);
-            bf16_block_turned(l->hkt, kv, 2 * F, BLOCK, F);
-        }
+        if (a->half) smm_bf16_both(l->rows, l->columns, kv, BLOCK, 2 * F);
         memset(l->dk, 0, (size_t)(BLOCK * F) * sizeof *l->dk);
         memset(l->dv, 0, (size_t)(BLOCK * F) * sizeof *l->dv);
         for (int i = 0; i < p->n; i++) {

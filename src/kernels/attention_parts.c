@@ -4,7 +4,6 @@
 #include <omp.h>
 #include <string.h>
 
-#include "src/kernels/gemm_bf16.h"
 #include "src/kernels/smm.h"
 
 /* --- a thread's arrays ------------------------------------------------------ */
@@ -19,7 +18,7 @@ static int64_t local_at(struct local *l, real *p, int T, int F, int backward)
 {
     const int64_t n = held_blocks(T, backward ? CHUNK : FORWARD_CHUNK);
     const int64_t tile = (int64_t)BLOCK * F, back = backward ? 1 : 0;
-    const int64_t half = attention_half(F) / 2;  /* reals that hold that many bf16 */
+    const int64_t words = attention_words(F);  /* a real holds one, at least */
     int64_t used = 0;
     const struct { real **to; int64_t n; } arrays[] = {
         { &l->kv, 2 * tile }, { &l->s, BLOCK * BLOCK }, { &l->p, back * BLOCK * BLOCK },
@@ -28,17 +27,17 @@ static int64_t local_at(struct local *l, real *p, int T, int F, int backward)
         { &l->d, back * n * BLOCK }, { &l->dk, back * tile }, { &l->dv, back * tile },
         { &l->m, n * BLOCK }, { &l->l, n * BLOCK }, { &l->shrink, BLOCK },
     };
-    const struct { bf16 **to; int64_t n; } halves[] = {
-        { &l->hk, half }, { &l->hv, back * half }, { &l->hkt, back * half },
-        { &l->hvt, (1 - back) * half }, { &l->hqt, n * half }, { &l->hot, back * n * half },
-        { &l->hq, back * n * half }, { &l->hgo, back * n * half }, { &l->hs, BLOCK * BLOCK / 2 },
+    const struct { bf16_word **to; int64_t n; } halves[] = {
+        { &l->rows, 2 * words }, { &l->columns, 2 * words }, { &l->hqt, n * words },
+        { &l->hot, back * n * words }, { &l->hq, back * n * words }, { &l->hgo, back * n * words },
+        { &l->hs, BLOCK * BLOCK / 2 },
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
         *arrays[i].to = p ? p + used : NULL;
         used += align_reals(arrays[i].n);
     }
     for (size_t i = 0; i < sizeof halves / sizeof *halves; i++) {
-        *halves[i].to = p ? (bf16 *)(void *)(p + used) : NULL;
+        *halves[i].to = p ? (bf16_word *)(void *)(p + used) : NULL;
         used += align_reals(halves[i].n);
     }
     return used;
@@ -122,9 +121,4 @@ void attention_scores(real *s, const real *rows, const real *qt, int F)
 {
     const struct smm_shape shape = { BLOCK, BLOCK, F, BLOCK, 2 * F, BLOCK, 0, 0 };
     smm_block(s, rows, qt, &shape);
-}
-
-void attention_scores_half(real *s, const bf16 *rows, const bf16 *qt, int F)
-{
-    gemm_bf16_small(s, BLOCK, rows, qt, BLOCK, BLOCK, bf16_inner(F), GEMM_SET);
 }

@@ -4,7 +4,7 @@
 #define ATTENTION_PARTS_H
 
 #include "src/kernels/attention.h"
-#include "src/kernels/bf16.h"
+#include "src/kernels/smm_bf16.h"
 
 enum { BLOCK = ATTENTION_BLOCK };
 
@@ -22,15 +22,15 @@ struct local {
     real *m, *l;               /* (chunk, BLOCK)                                      */
     real *shrink;              /* (BLOCK)                                             */
 
-    /* bf16 operands, as bf16_block_ makes them.  gq is (CHUNK, F, BLOCK) with them. */
-    bf16 *hk, *hv, *hkt, *hvt; /* rows of a block's keys and values, and turned ones  */
-    bf16 *hqt, *hot;           /* (chunk) pairs of qt, of dO'                         */
-    bf16 *hq, *hgo;            /* (CHUNK) pairs of q, dO                              */
-    bf16 *hs;                  /* rows or pairs of s or p                             */
+    /* bf16 operands (smm_bf16.h).  gq is (CHUNK, F, BLOCK) with them. */
+    bf16_word *rows, *columns; /* of the keys and values (BLOCK, 2F)                  */
+    bf16_word *hqt, *hot;      /* (chunk) columns of qt, of dO'                       */
+    bf16_word *hq, *hgo;       /* (CHUNK) columns of q, dO                            */
+    bf16_word *hs;             /* rows or columns of s or p                           */
 };
 
-/* Elements of one block's operand, whichever of its sides is padded. */
-static inline int64_t attention_half(int F) { return (int64_t)BLOCK * bf16_inner(F); }
+/* Words of an operand (BLOCK,F) or (F,BLOCK); F is even. */
+static inline int64_t attention_words(int F) { return (int64_t)BLOCK * F / 2; }
 
 /* Those of the calling thread. */
 struct local attention_local(const struct attention *a, int backward);
@@ -53,9 +53,8 @@ const real *attention_keys(const struct attention *a, const struct local *l, con
  * not turned. */
 void attention_load(real *yt, real *y, const real *x, int n, int F, int ld, real scale);
 
-/* s (keys,queries) = rows of a block (keys, F of 2F) times qt; the same of operands rounded. */
+/* s (keys,queries) = rows of a block (keys, F of 2F) times qt. */
 void attention_scores(real *s, const real *rows, const real *qt, int F);
-void attention_scores_half(real *s, const bf16 *rows, const bf16 *qt, int F);
 
 /* Scores of keys that a query may not see become minus infinity: key k of the block comes behind
  * query i when k > ahead + i. */

@@ -98,51 +98,17 @@ static void turn_pairs(bf16 *restrict to, int64_t ld, const real *restrict x, in
     for (int k = 0; k < n; k++) memcpy(to + k * ld, &r[k], sizeof r[k]);
 }
 
-/* K rows of x. */
-static void turn_rows(bf16 *to, int64_t ld, const real *x, int ldx, int K, int N)
-{
-    for (int n = 0; n < N; n += TURN_SIDE)
-        for (int k = 0; k < K; k += BF16_PAIR)
-            turn_pairs(to + n * ld + k, ld, x + (int64_t)k * ldx + n, ldx,
-                       K - k < BF16_PAIR ? K - k : BF16_PAIR,
-                       N - n < TURN_SIDE ? N - n : TURN_SIDE);
-}
-
 void bf16_turned(bf16 *to, const real *x, int ldx, int K, int N)
 {
     enum { ROWS = 4 * BF16_PAIR };  /* of x at a time, so that a line is read for a line written */
     const int64_t ld = bf16_inner(K);
 
     #pragma omp parallel for schedule(static)
-    for (int k = 0; k < K; k += ROWS)
-        turn_rows(to + k, ld, x + (int64_t)k * ldx, ldx, K - k < ROWS ? K - k : ROWS, N);
+    for (int first = 0; first < K; first += ROWS)
+        for (int n = 0; n < N; n += TURN_SIDE)
+            for (int k = first; k < K && k < first + ROWS; k += BF16_PAIR)
+                turn_pairs(to + n * ld + k, ld, x + (int64_t)k * ldx + n, ldx,
+                           K - k < BF16_PAIR ? K - k : BF16_PAIR,
+                           N - n < TURN_SIDE ? N - n : TURN_SIDE);
     memset(to + N * ld, 0, (size_t)(BF16_ROOM * ld) * sizeof *to);
-}
-
-/* --- small blocks -------------------------------------------------------------- */
-
-void bf16_block_rows(bf16 *to, const real *x, int ldx, int N, int K)
-{
-    const int ld = bf16_inner(K);
-    for (int n = 0; n < N; n++) convert(to + (int64_t)n * ld, x + (int64_t)n * ldx, K, ld);
-}
-
-void bf16_block_turned(bf16 *to, const real *x, int ldx, int K, int N)
-{
-    turn_rows(to, bf16_inner(K), x, ldx, K, N);
-}
-
-CLONES
-void bf16_block_pairs(bf16 *to, const real *x, int ldx, int K, int N)
-{
-    uint32_t *pair = (uint32_t *)(void *)to;
-    const int inner = bf16_inner(K);
-
-    for (int k = 0; k + 1 < K; k += 2, pair += N, x += 2 * (int64_t)ldx)
-        for (int i = 0; i < N; i++) pair[i] = bf16_bits(x[i]) | bf16_bits(x[ldx + i]) << 16;
-    if (K % 2) {
-        for (int i = 0; i < N; i++) pair[i] = bf16_bits(x[i]);
-        pair += N;
-    }
-    memset(pair, 0, (size_t)((inner / 2 - (K + 1) / 2) * N) * sizeof *pair);
 }

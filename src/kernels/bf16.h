@@ -72,10 +72,4 @@ void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N);
 /* Rows (N,K) from x' with x (K,N).  Local; threads inside. */
 void bf16_turned(bf16 *to, const real *x, int ldx, int K, int N);
 
-/* The same for small blocks, in one thread, with nothing behind the last row: rows (N,K), rows
- * (N,K) from x' with x (K,N), and pairs [K/2][N][2] of x (K,N), K padded to 32 with zeros. */
-void bf16_block_rows(bf16 *to, const real *x, int ldx, int N, int K);
-void bf16_block_turned(bf16 *to, const real *x, int ldx, int K, int N);
-void bf16_block_pairs(bf16 *to, const real *x, int ldx, int K, int N);
-
 #endif

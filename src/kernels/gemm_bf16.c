@@ -30,27 +30,24 @@ int gemm_bf16_native(void)
  * Every result is one sum in the order of k, wherever it stands in a call.  Of C a call reads and
  * writes what it has to, at any distance between rows. */
 
-/* Code for a shape, remembered by each thread. */
-struct code { int M, N, K, lda, ldc, add; libxsmm_bsmmfunction f; };
+/* Code for CALL_ROWS rows and a panel, remembered by each thread. */
+struct code { int K, lda, ldc, add; libxsmm_bsmmfunction f; };
 #define CODES 64
 
-static libxsmm_bsmmfunction code_for(int M, int N, int K, int lda, int ldc, int add)
+static libxsmm_bsmmfunction code_for(int K, int lda, int ldc, int add)
 {
     static _Thread_local struct code table[CODES];
-    const unsigned hash = (unsigned)M * 11u + (unsigned)N * 13u + (unsigned)K * 3u +
-                          (unsigned)lda * 7u + (unsigned)ldc * 5u + (unsigned)add;
+    const unsigned hash = (unsigned)K * 3u + (unsigned)lda * 7u + (unsigned)ldc * 5u + (unsigned)add;
     struct code *e = &table[(hash ^ hash >> 6) % CODES];
-    if (e->f && e->M == M && e->N == N && e->K == K && e->lda == lda && e->ldc == ldc &&
-        e->add == add)
-        return e->f;
+    if (e->f && e->K == K && e->lda == lda && e->ldc == ldc && e->add == add) return e->f;
 
     /* libxsmm counts columns first: its C' = B' A' is our C = A B. */
-    const libxsmm_blasint ldb = N, ld_a = lda, ld_c = ldc;
+    const libxsmm_blasint ldb = BF16_PANEL, ld_a = lda, ld_c = ldc;
     const float alpha = 1, beta = (float)add;
     const int flags = LIBXSMM_GEMM_FLAG_VNNI_A, prefetch = 0;
-    *e = (struct code){ M, N, K, lda, ldc, add,
-                        libxsmm_bsmmdispatch(N, M, K, &ldb, &ld_a, &ld_c, &alpha, &beta, &flags,
-                                             &prefetch) };
+    *e = (struct code){ K, lda, ldc, add,
+                        libxsmm_bsmmdispatch(BF16_PANEL, CALL_ROWS, K, &ldb, &ld_a, &ld_c, &alpha,
+                                             &beta, &flags, &prefetch) };
     check(e->f);
     return e->f;
 }
@@ -60,8 +57,7 @@ static void panel_product(real *C, int ldc, const bf16 *A, int lda, const bf16 *
 {
     for (int k = 0, n; k < K; k += n, add = 1) {
         n = K - k < CALL_INNER ? K - k : CALL_INNER;
-        code_for(CALL_ROWS, BF16_PANEL, n, lda, ldc, add)(B + (int64_t)k * BF16_PANEL, A + k,
-                                                          (float *)(void *)C);
+        code_for(n, lda, ldc, add)(B + (int64_t)k * BF16_PANEL, A + k, (float *)(void *)C);
     }
 }
 
@@ -269,32 +265,6 @@ void gemm_bf16_tile(real *C, int ldc, const bf16 *X, const bf16 *B, int n, int m
     check(n <= TILE_ROWS && m <= TILE_COLS);
     block(C, ldc, X, B, n, m, inner, (struct panels){ (int64_t)inner * BF16_PANEL, 1 },
           how == GEMM_ADD);
-}
-
-CLONES
-void gemm_bf16_small_ref(real *C, int ldc, const bf16 *A, const bf16 *B, int M, int N, int K,
-                         enum gemm_c how)
-{
-    for (int m = 0; m < M; m++) {
-        real *c = C + (int64_t)m * ldc;
-        if (how == GEMM_SET) memset(c, 0, (size_t)N * sizeof *c);
-        for (int k = 0; k < K; k += 2) {
-            const real a = (real)bf16_value(A[m * K + k]), b = (real)bf16_value(A[m * K + k + 1]);
-            const bf16 *pair = B + (int64_t)k * N;
-            for (int n = 0; n < N; n++)
-                c[n] += a * (real)bf16_value(pair[2 * n]) + b * (real)bf16_value(pair[2 * n + 1]);
-        }
-    }
-}
-
-void gemm_bf16_small(real *C, int ldc, const bf16 *A, const bf16 *B, int M, int N, int K,
-                     enum gemm_c how)
-{
-    enum { VECTOR = 16 };  /* the library's code wants whole ones */
-    if (gemm_bf16_native() && N % VECTOR == 0)
-        code_for(M, N, K, K, ldc, how == GEMM_ADD)(B, A, (float *)(void *)C);
-    else
-        gemm_bf16_small_ref(C, ldc, A, B, M, N, K, how);
 }
 
 /* A panel's columns in 64 sums, in the order of k. */

@@ -30,15 +30,6 @@ void gemm_bf16_tile(real *C, int ldc, const bf16 *X, const bf16 *B, int n, int m
  * makes, so that they stay in the cache; else as many as operands are worth being read for. */
 int gemm_bf16_tile_columns(void);
 
-/* C (M,N) =|+= A B of small blocks that stay in the cache, in one thread: A rows (M,K), B pairs
- * [K/2][N][2], K a multiple of 32.  Every result is one sum in the order of k. */
-void gemm_bf16_small(real *C, int ldc, const bf16 *A, const bf16 *B, int M, int N, int K,
-                     enum gemm_c how);
-
-/* The same in plain C, the definition. */
-void gemm_bf16_small_ref(real *C, int ldc, const bf16 *A, const bf16 *B, int M, int N, int K,
-                         enum gemm_c how);
-
 /* Does the processor multiply bf16 itself? */
 int gemm_bf16_native(void);
 

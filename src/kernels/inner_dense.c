@@ -144,7 +144,8 @@ void inner_forth(real *z, const struct inner_weight *w, const real *x, int add,
     }
     bf16_word *rows = take_words(&work, (int64_t)d->r * bf16_words(d->I));
     smm_bf16_rows(rows, x, d->r, d->I);
-    smm_bf16(z, add ? z : NULL, rows, 0, w->columns, d->r, d->O, d->I);
+    smm_bf16(z, add ? z : NULL, bf16_left_rows(rows, bf16_words(d->I)), w->columns, d->r, d->O,
+             d->I);
 }
 
 /* What is added to begins as b. */
@@ -168,7 +169,7 @@ void inner_back(real *T, const struct inner_weight *w, const real *z, const stru
     }
     bf16_word *zT = take_words(&work, n), *rows = take_words(&work, n);
     smm_bf16_columns_turned(zT, z, r, O, rows);
-    smm_bf16(T, NULL, w->rows, 0, zT, d->I, r, O);
+    smm_bf16(T, NULL, bf16_left_rows(w->rows, bf16_words(O)), zT, d->I, r, O);
 }
 
 void inner_outer(real *to, const real *from, const real *x, const real *g, int n,
@@ -183,7 +184,7 @@ void inner_outer(real *to, const real *from, const real *x, const real *g, int n
     bf16_word *gw = take_words(&work, (int64_t)words * O);
     smm_bf16_columns(xw, x, n, I);
     smm_bf16_columns(gw, g, n, O);
-    smm_bf16(to, from, xw, 1, gw, I, O, n);
+    smm_bf16(to, from, bf16_left_turned(xw, I), gw, I, O, n);
 }
 
 /* --- forward ---------------------------------------------------------------- */

@@ -50,11 +50,10 @@ INLINE void block(real c[ROWS][COLUMNS], real b[][COLUMNS], const bf16_word *con
 }
 
 CLONES
-void smm_bf16_ref(real *C, const real *from, const bf16_word *A, int turned, const bf16_word *B,
-                  int M, int N, int K)
+void smm_bf16_ref(real *C, const real *from, struct bf16_left A, const bf16_word *B, int M, int N,
+                  int K)
 {
     const int all = bf16_words(K);
-    const int64_t down = turned ? 1 : all, along = turned ? M : 1;
     real b[2 * WORDS][COLUMNS], c[ROWS][COLUMNS];
 
     for (int n0 = 0; n0 < N; n0 += COLUMNS)
@@ -72,12 +71,12 @@ void smm_bf16_ref(real *C, const real *from, const bf16_word *A, int turned, con
                 const int rows = M - m < ROWS ? M - m : ROWS;
                 const bf16_word *a[ROWS];
                 for (int i = 0; i < ROWS; i++) {
-                    a[i] = A + (m + (i < rows ? i : 0)) * down + k0 * along;
+                    a[i] = A.w + (m + (i < rows ? i : 0)) * A.down + k0 * A.along;
                     for (int n = 0; n < COLUMNS; n++)
                         c[i][n] = before && i < rows && n < columns ?
                                   before[(int64_t)(m + i) * N + n0 + n] : 0;
                 }
-                block(c, b, a, along, words);
+                block(c, b, a, A.along, words);
                 for (int i = 0; i < rows; i++)
                     memcpy(C + (int64_t)(m + i) * N + n0, c[i], (size_t)columns * sizeof *C);
             }
@@ -199,30 +198,28 @@ TILE tile(float *C, const float *from, const bf16_word *A, int64_t down, int64_t
 }
 
 /* All rows of a strip of C.  `many` rows of `wide` vectors fill the registers. */
-TILE strip(float *C, const float *from, const bf16_word *A, int64_t down, int64_t along,
-           const bf16_word *B, int M, int N, int words, int many, int wide, __mmask16 there)
+TILE strip(float *C, const float *from, struct bf16_left A, const bf16_word *B, int M, int N,
+           int words, int many, int wide, __mmask16 there)
 {
     int m = 0;
     for (; m + many <= M; m += many)
-        tile(C + (int64_t)m * N, from ? from + (int64_t)m * N : NULL, A + m * down, down, along, B,
-             N, words, many, wide, there);
+        tile(C + (int64_t)m * N, from ? from + (int64_t)m * N : NULL, A.w + m * A.down, A.down,
+             A.along, B, N, words, many, wide, there);
     for (; m < M; m++)
-        tile(C + (int64_t)m * N, from ? from + (int64_t)m * N : NULL, A + m * down, down, along, B,
-             N, words, 1, wide, there);
+        tile(C + (int64_t)m * N, from ? from + (int64_t)m * N : NULL, A.w + m * A.down, A.down,
+             A.along, B, N, words, 1, wide, there);
 }
 
 TARGET
-static void product_fast(float *C, const float *from, const bf16_word *A, int turned,
-                         const bf16_word *B, int M, int N, int K)
+static void product_fast(float *C, const float *from, struct bf16_left A, const bf16_word *B, int M,
+                         int N, int K)
 {
     const int words = bf16_words(K);
-    const int64_t down = turned ? 1 : words, along = turned ? M : 1;
     int n = 0;
     for (; n + 4 * LANES <= N; n += 4 * LANES)
-        strip(C + n, from ? from + n : NULL, A, down, along, B + n, M, N, words, 4, 4, 0xffff);
+        strip(C + n, from ? from + n : NULL, A, B + n, M, N, words, 4, 4, 0xffff);
     for (; n < N; n += LANES)
-        strip(C + n, from ? from + n : NULL, A, down, along, B + n, M, N, words, 16, 1,
-              mask(N - n));
+        strip(C + n, from ? from + n : NULL, A, B + n, M, N, words, 16, 1, mask(N - n));
 }
 
 #else
@@ -231,7 +228,7 @@ static int has_instruction(void) { return 0; }
 #define rows_fast(to, x, M, K) ((void)0)
 #define columns_fast(to, x, K, N) ((void)0)
 #define both_fast(rows, columns, x, K, N) ((void)0)
-#define product_fast(C, from, A, turned, B, M, N, K) ((void)0)
+#define product_fast(C, from, A, B, M, N, K) ((void)0)
 
 #endif
 
@@ -272,9 +269,9 @@ void smm_bf16_columns_turned(bf16_word *to, const real *x, int N, int K, bf16_wo
 #endif
 }
 
-void smm_bf16(real *C, const real *from, const bf16_word *A, int turned, const bf16_word *B, int M,
-              int N, int K)
+void smm_bf16(real *C, const real *from, struct bf16_left A, const bf16_word *B, int M, int N,
+              int K)
 {
-    if (has_instruction()) product_fast(C, from, A, turned, B, M, N, K);
-    else smm_bf16_ref(C, from, A, turned, B, M, N, K);
+    if (has_instruction()) product_fast(C, from, A, B, M, N, K);
+    else smm_bf16_ref(C, from, A, B, M, N, K);
 }

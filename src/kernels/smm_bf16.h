@@ -4,11 +4,12 @@
  * K of the product, the first one in the low half; a zero behind an odd K.
  *
  *     rows     (M,K) -> [M][K/2]      a first operand
- *     columns  (K,N) -> [K/2][N]      a second operand, or a first one that is turned
+ *     columns  (K,N) -> [K/2][N]      a second operand; also the first operand (N,K), its turned self
  *
  * With AVX512_BF16 (kernels/isa.h) an instruction adds both products of a word; else plain C does,
  * smm_bf16_ref, also the one that tests compare with.  Rounding is to nearest, ties to even; the
- * instructions take subnormal numbers for zero.  Everything is contiguous, local, one thread.
+ * instructions take subnormal numbers for zero.  Everything is local, one thread, and contiguous but
+ * for first operands, which may be parts.
  */
 #ifndef SMM_BF16_H
 #define SMM_BF16_H
@@ -27,11 +28,25 @@ void smm_bf16_both(bf16_word *rows, bf16_word *columns, const real *x, int K, in
 /* Columns of x' with x (N,K).  work: as large as `to`. */
 void smm_bf16_columns_turned(bf16_word *to, const real *x, int N, int K, bf16_word *work);
 
-/* C (M,N) = from + A B; from may be C, NULL: zeros.  A: rows of A, or, when `turned`, columns of
- * A' (K,M). */
-void smm_bf16(real *C, const real *from, const bf16_word *A, int turned, const bf16_word *B, int M,
-              int N, int K);
-void smm_bf16_ref(real *C, const real *from, const bf16_word *A, int turned, const bf16_word *B,
-                  int M, int N, int K);
+/* A first operand (M,K): word k of row m is w[m * down + k * along]. */
+struct bf16_left { const bf16_word *w; int64_t down, along; };
+
+/* Rows, `words` words from one to the next; and what columns are columns of, turned: M of the n
+ * numbers in one. */
+static inline struct bf16_left bf16_left_rows(const bf16_word *w, int words)
+{
+    return (struct bf16_left){ w, words, 1 };
+}
+
+static inline struct bf16_left bf16_left_turned(const bf16_word *w, int n)
+{
+    return (struct bf16_left){ w, 1, n };
+}
+
+/* C (M,N) = from + A B; from may be C, NULL: zeros. */
+void smm_bf16(real *C, const real *from, struct bf16_left A, const bf16_word *B, int M, int N,
+              int K);
+void smm_bf16_ref(real *C, const real *from, struct bf16_left A, const bf16_word *B, int M, int N,
+                  int K);
 
 #endif

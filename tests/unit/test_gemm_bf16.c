@@ -169,35 +169,6 @@ static void weight_gradients(void **state)
     }
 }
 
-/* Blocks that stay in the cache, by the library where it can, by the definition always. */
-static void small_products(void **state)
-{
-    (void)state;
-    static const struct { int M, N, K; } s[] = { { 64, 64, 64 }, { 96, 64, 64 }, { 64, 96, 96 },
-                                                 { 64, 10, 33 }, { 5, 16, 2 }, { 10, 64, 64 } };
-    for (size_t i = 0; i < sizeof s / sizeof *s; i++) {
-        const int M = s[i].M, N = s[i].N, K = s[i].K, inner = bf16_inner(K), ldc = N + 16;
-        real *x = noise(M * K, 1), *b = noise(K * N, 2), *C = noise(M * ldc, 3);
-        real *add = copy(C, M * ldc), *D = copy(C, M * ldc), *xT = zeros(M * K);
-        bf16 *X = hold(M * inner, sizeof *X), *Y = hold(M * inner, sizeof *Y);
-        bf16 *B = hold(inner * N, sizeof *B);
-        for (int m = 0; m < M; m++)
-            for (int k = 0; k < K; k++) xT[k * M + m] = x[m * K + k];
-        bf16_block_rows(X, x, K, M, K);
-        bf16_block_turned(Y, xT, M, K, M);
-        assert_same(X, Y, M * inner);
-        bf16_block_pairs(B, b, N, K, N);
-        gemm_bf16_small(C, ldc, X, B, M, N, inner, GEMM_ADD);
-        assert_product(C, ldc, add, x, b, M, N, K);
-        gemm_bf16_small(C, ldc, X, B, M, N, inner, GEMM_SET);
-        assert_product(C, ldc, NULL, x, b, M, N, K);
-        gemm_bf16_small_ref(D, ldc, X, B, M, N, inner, GEMM_SET);
-        assert_product(D, ldc, NULL, x, b, M, N, K);
-        for (int m = 0; m < M; m++) assert_true(C[m * ldc + N] == add[m * ldc + N]);
-        release();
-    }
-}
-
 /* A unit's rows have the same bits alone and among others, a row alone and in a tile, for 1, 2
  * and 3 threads. */
 static void same_for_units_of(int R)
@@ -241,7 +212,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rounds_to_nearest), cmocka_unit_test(layouts),
         cmocka_unit_test(products), cmocka_unit_test(part_of_panels),
-        cmocka_unit_test(weight_gradients), cmocka_unit_test(small_products),
+        cmocka_unit_test(weight_gradients),
         cmocka_unit_test(units_and_threads_change_no_bit),
     };
     gemm_start();

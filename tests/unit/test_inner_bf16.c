@@ -87,8 +87,10 @@ static void products_match_plain_c(void **state)
             if (turned) smm_bf16_columns(a, A, K, M);
             else smm_bf16_rows(a, A, M, K);
             smm_bf16_columns(b, B, K, N);
-            smm_bf16(C, add ? C : NULL, a, turned, b, M, N, K);
-            smm_bf16_ref(R, add ? D : NULL, a, turned, b, M, N, K);
+            const struct bf16_left left =
+                turned ? bf16_left_turned(a, M) : bf16_left_rows(a, bf16_words(K));
+            smm_bf16(C, add ? C : NULL, left, b, M, N, K);
+            smm_bf16_ref(R, add ? D : NULL, left, b, M, N, K);
             for (int m = 0; m < M; m++)
                 for (int n = 0; n < N; n++) {
                     double sum = add ? (double)D[m * N + n] : 0, size = fabs(sum);
