@@ -42,6 +42,10 @@ int bench_stream(const struct bench_opts *o, int rows, double *gbytes, double *r
 /* Every elementwise and row kernel, in GB/s beside the memory rate. */
 int bench_kernels(const struct bench_opts *o);
 
+/* The inner loop of a head on one core, its small products and mini-batches, in GFLOP/s beside the
+ * rate of dense products there. */
+int bench_inner(const struct bench_opts *o);
+
 /* Optimizer steps on random tokens.  file: a run's YAML or NULL (the 125m model);
  * tokens: context, 0: the file's; sets: overrides as for ttt train. */
 int bench_train(const struct bench_opts *o, const char *file, const struct arg_list *sets,

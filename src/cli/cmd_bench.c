@@ -63,7 +63,8 @@ static const char about[] =
     "Measure this machine.\n\n"
     "  gemm     rate of dense matrix products: the limit for training\n"
     "  stream   memory bandwidth\n"
-    "  kernels  every elementwise kernel beside the memory bandwidth\n"
+    "  kernels  every elementwise kernel beside the memory bandwidth, and the inner\n"
+    "           loop on one core beside dense products\n"
     "  train    training steps on random tokens: tokens/s, memory, share of the\n"
     "           gemm rate measured in the same run; RUN.yaml says which model,\n"
     "           without it TTT-Linear 125m\n"
@@ -121,8 +122,10 @@ int cmd_bench(int argc, char **argv)
         rc = bench_gemm(&o, 1, 0, &best);
         if (rc == OK) rc = bench_gemm(&o, 1, 1, &best);
     } else if (!strcmp(what, "stream")) rc = bench_stream(&o, 1, &best, NULL);
-    else if (!strcmp(what, "kernels")) rc = bench_kernels(&o);
-    else if (!strcmp(what, "train"))
+    else if (!strcmp(what, "kernels")) {
+        rc = bench_kernels(&o);
+        if (rc == OK) rc = bench_inner(&o);
+    } else if (!strcmp(what, "train"))
         rc = bench_train(&o, file, &sets, tokens, steps);
     else if (!strcmp(what, "layer")) rc = bench_layer(&o, file, &sets);
     else if (!strcmp(what, "decode")) rc = bench_decode(&o, file, &sets, 0);

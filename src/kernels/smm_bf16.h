@@ -4,7 +4,7 @@
  * K of the product, the first one in the low half; a zero behind an odd K.
  *
  *     rows     (M,K) -> [M][K/2]      a first operand
- *     columns  (K,N) -> [K/2][N]      a second operand; also the first operand (N,K), its turned self
+ *     columns  (K,N) -> [K/2][N]      a second operand, or a first one (N,K), turned
  *
  * With AVX512_BF16 (kernels/isa.h) an instruction adds both products of a word; else plain C does,
  * smm_bf16_ref, also the one that tests compare with.  Rounding is to nearest, ties to even; the
