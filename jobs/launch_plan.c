@@ -157,20 +157,6 @@ static int check_disk(const struct launch *l, const struct cost *c)
                 human_bytes(b, (int64_t)need));
 }
 
-static int cost_of(struct cost *cost, const struct conf *c, const struct rates *r)
-{
-    struct dims d;
-    struct pass_opts o;
-
-    conf_dims(c, &d);
-    conf_pass(c, &o, -1);
-    const int rc = cost_init(cost, &d, &o, (enum reduction)c->train.reduction,
-                             c->train.batch_tokens / c->train.context, r);
-    cost->writers = c->checkpoint.writers;
-    cost->background = c->checkpoint.background;
-    return rc;
-}
-
 static void choose_threads(struct launch *l)
 {
     const int here = most_slots(l), given = l->conf->run.threads;
@@ -197,7 +183,7 @@ int launch_plan(struct launch *l)
     TRY(rates_read(&r, l->o->rates));
     /* Other machines are taken to be like this one, without the limit of a session here. */
     r.node.memory_gib = (double)(l->hosts ? l->machine.installed : l->machine.memory) / 0x1p30;
-    TRY(cost_of(&cost, l->conf, &r));
+    TRY(forecast_cost(&cost, l->conf, &r));
     if (!strcmp(grid_text(l), "auto")) TRY(fastest(l, &cost, &r));
     else TRY(given_grid(l));
     TRY(fits(l, &cost, &r));

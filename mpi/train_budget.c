@@ -51,18 +51,6 @@ static void share_budget(struct budget *b, const struct dims *d, const struct st
     model_free(m);
 }
 
-/* What one rank evaluates with; several use what a step does. */
-static void add_evaluation(struct budget *b, const struct dims *d, const struct step_opts *o)
-{
-    const struct eval_opts eval = { .context = o->pass.context };
-    struct model *m;
-
-    check(model_shape(&m, d) == OK);
-    if (o->pass.bf16) model_use_bf16(m, 0);
-    budget_evaluation(b, eval_memory(m, &eval));
-    model_free(m);
-}
-
 /* The sum over the ranks of this machine.  Collective. */
 static int64_t on_machine(const struct grid *g, int64_t bytes)
 {
@@ -102,7 +90,10 @@ int train_budget(struct budget *budget, enum save_from *from, const struct conf 
     if (o->optim.kind == OPTIM_SOAP)
         budget_soap(budget, d, &factor, &g->shape, g->world.rank, omp_get_max_threads());
 
-    if (c->data.val[0] && g->world.size == 1) add_evaluation(budget, d, o);
+    /* What one rank evaluates with; several use what a step does. */
+    const struct eval_opts eval = { .context = o->pass.context };
+    if (c->data.val[0] && g->world.size == 1)
+        budget_evaluation(budget, eval_memory(d, o->pass.bf16, &eval));
     *from = c->checkpoint.background ? SAVE_COPY : SAVE_AT_ONCE;
     for (;;) {
         budget_snapshot(budget, saver_tiles_copies(&g->world, c->checkpoint.writers,

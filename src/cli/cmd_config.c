@@ -36,9 +36,8 @@ static int plan(struct budget *b, double *flops, const struct conf *c)
     if (c->checkpoint.background) budget_snapshot(b, b->state);
     TRY(model_shape(&m, &d));
     *flops = model_flops(m, c->train.context);
-    if (o.bf16) model_use_bf16(m, 0);
     const struct eval_opts eval = { .context = c->train.context };
-    if (c->data.val[0]) budget_evaluation(b, eval_memory(m, &eval));
+    if (c->data.val[0]) budget_evaluation(b, eval_memory(&d, o.bf16, &eval));
 out:
     model_free(m);
     return rc;

@@ -36,21 +36,12 @@ struct plan {
 static int load(struct cost *cost, const struct plan *p, const char *file, char **grid)
 {
     struct conf *c = mem_new(1, sizeof *c, "configuration");
-    struct dims d;
-    struct pass_opts o;
     int rc;
 
     *cost = (struct cost){ 0 };
     TRY(conf_read(c, file, p->sets.v, p->sets.n));
-    conf_dims(c, &d);
-    conf_pass(c, &o, -1);
     if (grid) *grid = mem_string(c->run.grid);
-    TRY(cost_init(cost, &d, &o, (enum reduction)c->train.reduction,
-                  c->train.batch_tokens / c->train.context, &p->r));
-    const struct factor_opts factor = optim_factor(&c->optim);
-    if (c->optim.kind == OPTIM_SOAP) cost_soap(cost, &factor);
-    cost->writers = c->checkpoint.writers;
-    cost->background = c->checkpoint.background;
+    TRY(forecast_cost(cost, c, &p->r));
 out:
     mem_free(c);
     return rc;

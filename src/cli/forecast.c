@@ -4,7 +4,28 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/infer/eval.h"
 #include "src/model/budget.h"
+
+int forecast_cost(struct cost *cost, const struct conf *c, const struct rates *r)
+{
+    struct dims d;
+    struct pass_opts o;
+    int rc;
+
+    conf_dims(c, &d);
+    conf_pass(c, &o, -1);
+    TRY(cost_init(cost, &d, &o, (enum reduction)c->train.reduction,
+                  c->train.batch_tokens / c->train.context, r));
+    const struct factor_opts factor = optim_factor(&c->optim);
+    if (c->optim.kind == OPTIM_SOAP) cost_soap(cost, &factor);
+    cost->writers = c->checkpoint.writers;
+    cost->background = c->checkpoint.background;
+    const struct eval_opts eval = { .context = c->train.context };
+    cost->evaluation = c->data.val[0] ? eval_memory(&d, o.bf16, &eval) : 0;
+out:
+    return rc;
+}
 
 /* With copies for saves, or without. */
 static void add_memory(struct forecast *f, struct cost *c, const struct rates *r, int in_place)

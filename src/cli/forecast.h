@@ -2,6 +2,8 @@
 #ifndef FORECAST_H
 #define FORECAST_H
 
+#include "src/conf/conf.h"
+#include "src/conf/rates.h"
 #include "src/model/cost.h"
 
 struct forecast {
@@ -15,6 +17,10 @@ struct forecast {
     int               fits;         /* node_bytes is there                     */
     double            tok_per_s;
 };
+
+/* Costs of a run as its configuration says, on any grid; cost_done().
+ * returns OK or ERR_CONFIG as the model says it */
+int forecast_cost(struct cost *cost, const struct conf *c, const struct rates *r);
 
 /* returns OK or ERR_CONFIG as share_check() says it */
 int forecast_init(struct forecast *f, struct cost *c, const struct grid_shape *g,

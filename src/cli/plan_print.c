@@ -19,6 +19,7 @@ static void print_memory(const struct forecast *f, const struct rates *r)
         { "sums", f->most.sums },         { "moments", f->most.moments },
         { "tape", f->most.tape },         { "logits", f->most.logits },
         { "scratch", f->most.scratch },   { "snapshot", f->most.snapshot },
+        { "evaluation", f->most.evaluation },
     };
     char text[HUMAN_TEXT], node[HUMAN_TEXT], has[HUMAN_TEXT];
 
@@ -103,12 +104,12 @@ void plan_best(const struct forecast *list, int count, int most)
 
 static json_t *memory_json(const struct cost_bytes *b)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "weights",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "weights",
                      (json_int_t)b->weights, "gradients", (json_int_t)b->gradients, "sums",
                      (json_int_t)b->sums, "moments", (json_int_t)b->moments, "tape",
                      (json_int_t)b->tape, "logits", (json_int_t)b->logits, "scratch",
                      (json_int_t)b->scratch, "snapshot", (json_int_t)b->snapshot,
-                     "total", (json_int_t)b->total);
+                     "evaluation", (json_int_t)b->evaluation, "total", (json_int_t)b->total);
 }
 
 static json_t *forecast_json(const struct forecast *f)

@@ -257,6 +257,25 @@ static int64_t copies(int64_t *own, const struct cost *c, const struct sim_rank 
     return sum + *own;
 }
 
+/* Operands in bf16 of what a rank holds. */
+static int64_t halves(const struct cost *c, const struct share *a)
+{
+    const struct model *m = c->shape;
+    const int L = m->dims.L;
+    struct span *held = mem_new(L + 2, sizeof *held, "buckets");
+    int n = 0, place;
+
+    for (int i = 0; i < L + 2; i++) {
+        int64_t cut[2];
+        if (!bucket_holders(&c->in.grid, L, m->dims.tied, i, a, &place)) continue;
+        bucket_cut(cut, m, i, 1);
+        held[n++] = (struct span){ cut[0], cut[1] };
+    }
+    const int64_t bytes = half_bytes(&m->params, held, n, 1);
+    mem_free(held);
+    return bytes;
+}
+
 void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k, int rank)
 {
     int64_t more;
@@ -265,7 +284,7 @@ void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k,
     share_of(&a, &c->in.grid, &c->in.work, rank);
     const struct pass_bytes pass = bytes_of(c, &a, k[rank].slots);
     *b = (struct cost_bytes){
-        .weights = k[rank].held * (int64_t)(sizeof(real) + (c->o.bf16 ? 2 * sizeof(bf16) : 0)),
+        .weights = k[rank].held * (int64_t)sizeof(real) + (c->o.bf16 ? halves(c, &a) : 0),
         .gradients = k[rank].held * (int64_t)sum_bytes(c->mode),
         .sums = k[rank].part * (int64_t)sizeof(int64_t),
         .tape = pass.tape, .logits = pass.logits,
@@ -273,6 +292,8 @@ void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k,
     (void)state_of(&b->moments, &more, c, k, rank);
     b->scratch = pass.scratch + more;
     b->snapshot = copies(&b->own_copy, c, k, rank);
+    const struct grid_shape *g = &c->in.grid;
+    b->evaluation = g->D * g->P * g->S == 1 ? c->evaluation : 0;
     b->total = b->weights + b->gradients + b->sums + b->moments + b->tape + b->logits +
-               b->scratch + b->snapshot;
+               b->scratch + b->snapshot + b->evaluation;
 }

@@ -40,6 +40,8 @@ struct cost {
     double              flops;         /* a rank's, a second                 */
     int                 threads;
     int                 writers, background;  /* of checkpoints; 0 writers: none are written */
+    int64_t             evaluation;    /* bytes that one rank alone evaluates with, 0: it does not;
+                                        * several use what a step does       */
     struct sim_input    in;            /* for step_sim(), once a grid is set */
     int64_t            *cuts;          /* owned; what in.cut points to       */
     struct stage_bytes *known;         /* owned; (n_known)                   */
@@ -73,6 +75,7 @@ struct cost_bytes {
     int64_t tape, logits, scratch;
     int64_t snapshot;                           /* what a save copies, as mpi/saver.h does */
     int64_t own_copy;                           /* of it, what it does without for lack of room */
+    int64_t evaluation;
     int64_t total;
 };
 void cost_memory(struct cost_bytes *b, struct cost *c, const struct sim_rank *k, int rank);

@@ -41,6 +41,23 @@ measured "evaluated" eval train.reduction=fast $long
 measured "evaluated in bf16" half train.precision=bf16 $long
 # shellcheck disable=SC2086
 measured "evaluated, a Transformer" llama model.layer=attention $long
+sed 's/^  threads: .*/  threads: 1/' "$ROOT/config/rates/epyc-2core.yaml" >"$WORK/rates.yaml"
+# planned NAME DIR [key=value ...]: ttt plan, and so ttt launch, expects what the run itself did.
+planned() {
+    name=$1; dir=$2; shift 2
+    sets=; for s in "$@"; do sets="$sets --set $s"; done
+    # shellcheck disable=SC2086
+    total=$("$TTT" plan "$WORK/run.yaml" --grid 1x1x1 --rates "$WORK/rates.yaml" --json $sets |
+        sed -n 's/^ *"total": \([0-9]*\).*/\1/p')
+    equal "$name: as ttt plan has it" "$total" "$(values "$dir" predicted_bytes end | tail -n 1)"
+}
+planned "exact" exact
+planned "saved at once" once train.reduction=fast checkpoint.background=false
+# shellcheck disable=SC2086
+planned "evaluated" eval train.reduction=fast $long
+# shellcheck disable=SC2086
+planned "evaluated in bf16" half train.precision=bf16 $long
+trained "SOAP" soap optim.kind=soap && planned "SOAP" soap optim.kind=soap
 TTT_FAIL="train.no_room=err"; export TTT_FAIL
 measured "saved in place" place train.reduction=fast
 equal "which takes no more" "$(values place predicted_bytes end)" "$(values once predicted_bytes end)"
