@@ -1,6 +1,6 @@
 # What a layer of TTT-Linear (RUN.yaml, or LAYER=ttt_mlp) reaches of dense products, forward and
 # backward, by width and mini-batch.  A layer's share does not depend on how many there are, so
-# models have two to four.  Five minutes on two cores.
+# models have two to four.  Eight minutes on two cores.
 #
 #   sh tests/bench/widths.sh TTT [RUN.yaml]     WIDTHS="256 768" BATCHES="16 32" PRECISIONS=fp32
 . "$(dirname "$0")/lib.sh"
