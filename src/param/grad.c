@@ -154,13 +154,26 @@ static int takes_all(struct grad *g, int64_t offset, int64_t n)
 
 void grad_end(struct grad *g, int64_t begin, int64_t end) { touch(g, begin, end - begin); }
 
-/* round(v * 2^44); what is out of range, NaN too, is counted and becomes zero. */
+/* x rounded to nearest, ties to even, for |x| <= 2^51: as the low bits of a sum whose last bit is
+ * worth one. */
+INLINE int64_t nearest(double x)
+{
+    const double sum = x + 0x1.8p52;
+    int64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    return bits - INT64_C(0x4338000000000000);
+}
+
+/* round(v * 2^44); what is out of range, NaN too, is counted and becomes zero.  In two halves of
+ * 32 bits, because a conversion of a rounded double to int64_t would not vectorise. */
 INLINE int64_t to_fixed(real v, double limit, int64_t *bad)
 {
     const double x = (double)v;
-    const int good = fabs(x) <= limit;
+    const int good = fabs(x) < limit;
     *bad += !good;
-    return (int64_t)__builtin_rint((good ? x : 0.0) * GRAD_SCALE);
+    const double y = (good ? x : 0.0) * GRAD_SCALE;
+    const double high = (y * 0x1p-32 + 0x1.8p52) - 0x1.8p52;
+    return nearest(high) * (INT64_C(1) << 32) + nearest(y - high * 0x1p32);
 }
 
 /* sum += or, when `set`, = ; returns how many elements were out of range. */

@@ -8,8 +8,8 @@
  *         addition happens inside the matrix product).
  *
  * Contributions are *not yet* divided by the number of units: the mean over
- * units is taken once, when the sum is read.  A contribution beyond
- * +-2^19 / units, or NaN, counts as non-finite: no sum can overflow.
+ * units is taken once, when the sum is read.  A contribution of 2^19 / units or
+ * more either way, or NaN, counts as non-finite: no sum can overflow.
  */
 #ifndef GRAD_H
 #define GRAD_H

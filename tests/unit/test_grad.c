@@ -125,7 +125,7 @@ static void order_changes_no_bit(void **state)
 static void bad_contributions_are_named(void **state)
 {
     (void)state;
-    static const double bad[] = { NAN, INFINITY, -INFINITY, 0x1.1p17, -0x1.1p17 };
+    static const double bad[] = { NAN, INFINITY, -INFINITY, 0x1p17, -0x1p17 };
     struct param_table t;
     struct grad g;
     make_table(&t);
@@ -134,7 +134,7 @@ static void bad_contributions_are_named(void **state)
         real v[VECTOR] = { 1, 2, 3 };
         grad_begin(&g, 4);
         assert_null(grad_bad_name(&g));
-        v[0] = 0x1p17;                                     /* the largest good one */
+        v[0] = (real)0x1.fffffep16;                        /* the largest good one, in float */
         grad_add(&g, t.p[1].offset, v, VECTOR);
         assert_null(grad_bad_name(&g));
         v[1] = (real)bad[i];
@@ -151,6 +151,32 @@ static void bad_contributions_are_named(void **state)
     }
     grad_done(&g);
     param_done(&t);
+}
+
+/* What is added is the contribution in units of 2^-44, to the nearest, ties to even: of all sizes,
+ * and half-way cases. */
+static void rounded_to_the_nearest(void **state)
+{
+    (void)state;
+    enum { N_ALL = M * N, TIES = 4000 };
+    struct param_table t;
+    struct grad g;
+    make_table(&t);
+    grad_init(&g, &t, REDUCE_EXACT);
+    real *v = noise(N_ALL, 5);
+    for (int i = 0; i < N_ALL; i++) v[i] = (real)ldexp((double)v[i], i % 76 - 60);
+    for (int i = 0; i < TIES; i++) v[i] = (real)ldexp(i - TIES / 2 + 0.5, -44);
+    grad_begin(&g, 1);
+    for (int times = 1; times <= 2; times++) {
+        grad_add(&g, t.p[0].offset, v, N_ALL);
+        for (int i = 0; i < N_ALL; i++)
+            assert_int_equal(g.fixed[t.p[0].offset + i],
+                             times * (int64_t)nearbyint(ldexp((double)v[i], 44)));
+    }
+    assert_null(grad_bad_name(&g));
+    grad_done(&g);
+    param_done(&t);
+    release();
 }
 
 /* Without a range check in fast mode, the norm is where NaN shows. */
@@ -218,6 +244,7 @@ int main(void)
         cmocka_unit_test(mean_over_units),
         cmocka_unit_test(order_changes_no_bit),
         cmocka_unit_test(bad_contributions_are_named),
+        cmocka_unit_test(rounded_to_the_nearest),
         cmocka_unit_test(norm_of_nan_is_not_finite),
         cmocka_unit_test(nothing_is_left_of_the_step_before),
     };
