@@ -45,6 +45,14 @@ enum { COL = C - 5 };
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
+/* Rows of bf16 in an array, and by how much their element differs from x, rounded. */
+static bf16 *rows_in(real *array) { return (bf16 *)(void *)array; }
+static double off_row(real *array, const struct arrays *s, double x)
+{
+    const bf16 is = rows_in(array)[(int64_t)(s->N - 3) * bf16_inner(C) + COL];
+    return (double)(bf16_value((bf16)bf16_bits((real)x)) - bf16_value(is));
+}
+
 static void rms_f(struct arrays *s) { rmsnorm_forward(s->y, s->r, s->x, s->v, s->N, C, eps); }
 static double rms_scale(const struct arrays *s)
 {
@@ -71,6 +79,18 @@ static double verify_rms_b(struct arrays *s)
     rms_f(s);
     rms_b(s);
     return r * (double)s->v[COL] * AT(s->a) - AT(s->x) * r * r * r * sum / C - AT(s->z);
+}
+
+static void rms_rows(struct arrays *s)
+{
+    rmsnorm_rows(rows_in(s->y), s->r, s->x, s->v, s->N, C, eps);
+}
+static double verify_rms_rows(struct arrays *s)
+{
+    rms_f(s);
+    const double y = AT(s->y);
+    rms_rows(s);
+    return off_row(s->y, s, y);
 }
 
 static void ln_f(struct arrays *s)
@@ -153,6 +173,27 @@ static double verify_swiglu_b(struct arrays *s)
     return AT(s->x) * AT(s->b) * p * (1 + a * (1 - p)) - AT(s->y) + AT(s->x) * a * p - AT(s->z);
 }
 
+static void swiglu_f_rows(struct arrays *s) { swiglu_rows(rows_in(s->y), s->a, s->b, s->N, C); }
+static double verify_swiglu_f_rows(struct arrays *s)
+{
+    swiglu_f(s);
+    const double y = AT(s->y);
+    swiglu_f_rows(s);
+    return off_row(s->y, s, y);
+}
+
+static void swiglu_b_rows(struct arrays *s)
+{
+    swiglu_backward_rows(rows_in(s->y), rows_in(s->z), s->x, s->a, s->b, s->N, C);
+}
+static double verify_swiglu_b_rows(struct arrays *s)
+{
+    swiglu_b(s);
+    const double y = AT(s->y), z = AT(s->z);
+    swiglu_b_rows(s);
+    return fabs(off_row(s->y, s, y)) + fabs(off_row(s->z, s, z));
+}
+
 static double gelu_sigmoid(double g)
 {
     return sigmoid(1.5957691216057308 * (g + 0.044715 * g * g * g));
@@ -171,6 +212,56 @@ static double verify_gelu_b(struct arrays *s)
     const double slope = p + g * p * (1 - p) * 1.5957691216057308 * (1 + 3 * 0.044715 * g * g);
     gelu_b(s);
     return AT(s->x) * g * p - AT(s->y) + AT(s->x) * AT(s->a) * slope - AT(s->z);
+}
+
+static void gelu_f_rows(struct arrays *s) { gelu_gate_rows(rows_in(s->y), s->a, s->b, s->N, C); }
+static double verify_gelu_f_rows(struct arrays *s)
+{
+    gelu_f(s);
+    const double y = AT(s->y);
+    gelu_f_rows(s);
+    return off_row(s->y, s, y);
+}
+
+static void gelu_b_rows(struct arrays *s)
+{
+    gelu_gate_backward_rows(s->y, rows_in(s->z), s->x, s->a, s->b, s->N, C);
+}
+static double verify_gelu_b_rows(struct arrays *s)
+{
+    gelu_b(s);
+    const double z = AT(s->z);
+    gelu_b_rows(s);
+    return off_row(s->z, s, z);
+}
+
+/* Operands of products: rows; and from them panels and rows of columns. */
+static void to_rows(struct arrays *s) { bf16_rows(rows_in(s->z), s->x, C, s->N, C); }
+static double verify_to_rows(struct arrays *s)
+{
+    to_rows(s);
+    return off_row(s->z, s, AT(s->x));
+}
+
+static void to_panels(struct arrays *s)
+{
+    bf16_panels_of_rows(rows_in(s->y), rows_in(s->z), s->N, C);
+}
+static double verify_to_panels(struct arrays *s)
+{
+    const int64_t pair = (int64_t)(COL / BF16_PANEL * (s->N / 2) + (s->N - 3) / 2) * BF16_PANEL;
+    to_rows(s);
+    to_panels(s);
+    return off_row(s->z, s, (double)bf16_value(
+        rows_in(s->y)[(pair + COL % BF16_PANEL) * 2 + (s->N - 3) % 2]));
+}
+
+static void to_columns(struct arrays *s) { bf16_turned(rows_in(s->y), rows_in(s->z), s->N, C); }
+static double verify_to_columns(struct arrays *s)
+{
+    to_rows(s);
+    to_columns(s);
+    return off_row(s->z, s, (double)bf16_value(rows_in(s->y)[(int64_t)COL * s->N + s->N - 3]));
 }
 
 static void add_f(struct arrays *s) { vec_add(s->y, s->x, s->NC); }
@@ -224,6 +315,8 @@ static double verify_adamw(struct arrays *s)
     return w - 1e-3 * (g / (fabs(g) + 1e-8) + 0.1 * w) - AT(s->y);
 }
 
+#define HALF ((double)sizeof(bf16) / sizeof(real))  /* of a real */
+
 /* Bytes are what must move: inputs once, outputs once (the second look of the
  * sums over rows comes from the cache, or costs). */
 static const struct kernel {
@@ -234,6 +327,7 @@ static const struct kernel {
 } kernels[] = {
     { "vec_add", add_f, verify_add, 3, 0 },
     { "rmsnorm_forward", rms_f, verify_rms_f, 2, 0 },
+    { "rmsnorm_rows", rms_rows, verify_rms_rows, 1 + HALF, 0 },
     { "rmsnorm_backward", rms_b, verify_rms_b, 4, 0 },
     { "layernorm_forward", ln_f, verify_ln_f, 2, 0 },
     { "layernorm_backward", ln_b, verify_ln_b, 3, 0 },
@@ -241,8 +335,15 @@ static const struct kernel {
     { "conv1d_backward", conv_b, verify_conv_b, 3, 0 },
     { "swiglu_forward", swiglu_f, verify_swiglu_f, 3, 0 },
     { "swiglu_backward", swiglu_b, verify_swiglu_b, 5, 0 },
+    { "swiglu_rows", swiglu_f_rows, verify_swiglu_f_rows, 2 + HALF, 0 },
+    { "swiglu_backward_rows", swiglu_b_rows, verify_swiglu_b_rows, 3 + 2 * HALF, 0 },
     { "gelu_gate_forward", gelu_f, verify_gelu_f, 3, 0 },
     { "gelu_gate_backward", gelu_b, verify_gelu_b, 5, 0 },
+    { "gelu_gate_rows", gelu_f_rows, verify_gelu_f_rows, 2 + HALF, 0 },
+    { "gelu_backward_rows", gelu_b_rows, verify_gelu_b_rows, 4 + HALF, 0 },
+    { "bf16_rows", to_rows, verify_to_rows, 1 + HALF, 0 },
+    { "bf16_panels_of_rows", to_panels, verify_to_panels, 2 * HALF, 0 },
+    { "bf16_turned", to_columns, verify_to_columns, 2 * HALF, 0 },
     { "xent_grad", xent, verify_xent, 2, 0 },
     { "grad_add exact", grad_exact, verify_grad, 1, 2 },
     { "adamw_update exact", adamw, verify_adamw, 6, 1 },

@@ -44,16 +44,18 @@ static void lay_out(struct unit *u)
     const struct dims *d = &u->m->dims;
     struct arena *a = &u->arena;
     const int64_t kept = u->split->kept_reals(d, 1, u->T, head_groups(d), u->group);
+    const struct layer_call c = { .d = d, .half = u->m->half, .B = 1, .T = u->T,
+                                  .group = u->group };
     real **const rows[] = { &u->x, &u->h, &u->y, &u->dx, &u->dh };
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) *rows[i] = arena_reals(a, u->NC);
     u->carry = arena_reals(a, u->carry_reals + u->past_reals);
     u->dcarry = arena_reals(a, u->carry_reals + u->past_reals);
     u->kept = kept ? arena_reals(a, kept) : NULL;
-    u->split->passing(&u->tape.layer, a, d, 1, u->T);
-    block_split_tape(u->b, &u->tape, a, d, 1, u->T);
-    block_tape(u->b, &u->whole, a, d, 1, u->T, u->group);
-    block_work(u->b, &u->work, a, d, 1, u->T, u->group, 1);
+    u->split->passing(&u->tape.layer, a, &c);
+    block_split_tape(u->b, &u->tape, a, &c);
+    block_tape(u->b, &u->whole, a, &c);
+    block_work(u->b, &u->work, a, &c, 1);
     if (u->m->half) half_lay_out(&u->half, a, u->T, u->T, half_widest(&u->m->params), 1);
 }
 
@@ -182,7 +184,7 @@ static void sort_out(struct unit *u, struct layer_call *c, double s[PARTS], int 
     double clock, project, finish;
 
     c->first = u->b->i_layer;
-    if (!back) linear_share(c, u->h);
+    if (!back) linear_share(c, whole(u->h));
     clock = clock_s();
     if (back) u->split->project_backward(c, u->dh, u->h, t, w);
     else if (u->split->project) u->split->project(c, u->h, t);

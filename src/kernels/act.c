@@ -14,6 +14,23 @@
     }                                                                         \
 } while (0)
 
+/* Elements that are made and then rounded, in the first cache. */
+#define PIECE 512
+
+/* Of every row of (N,C) pieces of m elements: `call` has their place i in the array, their place
+ * `at` in rows of bf16, and how many zeros follow there. */
+#define FOR_PIECES(i, m, at, zeros, N, C, call) do {                          \
+    const int ld_ = bf16_inner(C);                                            \
+    _Pragma("omp parallel for schedule(static) if ((int64_t)(N) * (C) >= PARALLEL_MIN)") \
+    for (int n_ = 0; n_ < (N); n_++)                                          \
+        for (int c_ = 0; c_ < (C); c_ += PIECE) {                             \
+            const int64_t i = (int64_t)n_ * (C) + c_, at = (int64_t)n_ * ld_ + c_; \
+            const int m = (C) - c_ < PIECE ? (C) - c_ : PIECE;                \
+            const int zeros = c_ + m < (C) ? 0 : ld_ - (C);                   \
+            call;                                                             \
+        }                                                                     \
+} while (0)
+
 CLONES
 static void swiglu(real *y, const real *a, const real *b, int n)
 {
@@ -24,6 +41,16 @@ static void swiglu(real *y, const real *a, const real *b, int n)
 void swiglu_forward(real *y, const real *a, const real *b, int64_t n)
 {
     FOR_BLOCKS(i, m, n, swiglu(y + i, a + i, b + i, m));
+}
+
+void swiglu_rows(bf16 *y, const real *a, const real *b, int N, int C)
+{
+    FOR_PIECES(i, m, at, zeros, N, C, {
+        real piece[PIECE];
+        swiglu(piece, a + i, b + i, m);
+        bf16_put(y + at, piece, m, zeros);
+    });
+    bf16_fill(y, N, C);
 }
 
 /* silu'(a) = sigma(a) (1 + a (1 - sigma(a))). */
@@ -42,6 +69,19 @@ static void swiglu_gradient(real *da, real *db, const real *dy, const real *a, c
 void swiglu_backward(real *da, real *db, const real *dy, const real *a, const real *b, int64_t n)
 {
     FOR_BLOCKS(i, m, n, swiglu_gradient(da + i, db + i, dy + i, a + i, b + i, m));
+}
+
+void swiglu_backward_rows(bf16 *da, bf16 *db, const real *dy, const real *a, const real *b, int N,
+                          int C)
+{
+    FOR_PIECES(i, m, at, zeros, N, C, {
+        real pieces[2][PIECE];
+        swiglu_gradient(pieces[0], pieces[1], dy + i, a + i, b + i, m);
+        bf16_put(da + at, pieces[0], m, zeros);
+        bf16_put(db + at, pieces[1], m, zeros);
+    });
+    bf16_fill(da, N, C);
+    bf16_fill(db, N, C);
 }
 
 CLONES
@@ -88,6 +128,16 @@ void gelu_gate_forward(real *y, const real *x, const real *g, int64_t n)
     FOR_BLOCKS(i, m, n, gelu_gate(y + i, x + i, g + i, m));
 }
 
+void gelu_gate_rows(bf16 *y, const real *x, const real *g, int N, int C)
+{
+    FOR_PIECES(i, m, at, zeros, N, C, {
+        real piece[PIECE];
+        gelu_gate(piece, x + i, g + i, m);
+        bf16_put(y + at, piece, m, zeros);
+    });
+    bf16_fill(y, N, C);
+}
+
 /* gelu_tanh'(g) = s + g s (1 - s) d(2u)/dg,  s = sigma(2u),
  * d(2u)/dg = K1 + 3 K3 g^2. */
 CLONES
@@ -107,6 +157,17 @@ void gelu_gate_backward(real *dx, real *dg, const real *dy, const real *x, const
                         int64_t n)
 {
     FOR_BLOCKS(i, m, n, gelu_gate_gradient(dx + i, dg + i, dy + i, x + i, g + i, m));
+}
+
+void gelu_gate_backward_rows(real *dx, bf16 *dg, const real *dy, const real *x, const real *g,
+                             int N, int C)
+{
+    FOR_PIECES(i, m, at, zeros, N, C, {
+        real piece[PIECE];
+        gelu_gate_gradient(dx + i, piece, dy + i, x + i, g + i, m);
+        bf16_put(dg + at, piece, m, zeros);
+    });
+    bf16_fill(dg, N, C);
 }
 
 CLONES

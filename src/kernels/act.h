@@ -7,24 +7,34 @@
  * element i of an output depends on element i of the inputs alone, so an output
  * may *be* any input of its call (the same address; no other overlap).  Threads
  * share out elements.  All are memory-bound.
+ *
+ * What is called _rows rounds a result that only products will read: arrays (N,C), that result as
+ * rows of bf16 (kernels/bf16.h), which are no input.
  */
 #ifndef ACT_H
 #define ACT_H
 
-#include "src/base/real.h"
+#include "src/kernels/bf16.h"
 
 /* y = silu(a) b.  3 n reals moved. */
 void swiglu_forward(real *y, const real *a, const real *b, int64_t n);
 
+void swiglu_rows(bf16 *y, const real *a, const real *b, int N, int C);
+
 /* da, db = d loss/d(a, b), given dy.  5 n reals moved. */
 void swiglu_backward(real *da, real *db, const real *dy, const real *a, const real *b, int64_t n);
+void swiglu_backward_rows(bf16 *da, bf16 *db, const real *dy, const real *a, const real *b, int N,
+                          int C);
 
 /* y = x gelu_tanh(g).  3 n reals moved. */
 void gelu_gate_forward(real *y, const real *x, const real *g, int64_t n);
+void gelu_gate_rows(bf16 *y, const real *x, const real *g, int N, int C);
 
 /* dx, dg = d loss/d(x, g), given dy.  5 n reals moved. */
 void gelu_gate_backward(real *dx, real *dg, const real *dy, const real *x, const real *g,
                         int64_t n);
+void gelu_gate_backward_rows(real *dx, bf16 *dg, const real *dy, const real *x, const real *g,
+                             int N, int C);
 
 /* y = silu(a).  2 n reals moved. */
 void silu_forward(real *y, const real *a, int64_t n);

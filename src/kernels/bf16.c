@@ -3,18 +3,26 @@
 #include "src/kernels/turn.h"
 
 CLONES
-static void convert(bf16 *restrict to, const real *restrict x, int n, int padded)
+static void convert(bf16 *restrict to, const real *restrict x, int n, int zeros)
 {
     for (int i = 0; i < n; i++) to[i] = (bf16)bf16_bits(x[i]);
-    for (int i = n; i < padded; i++) to[i] = 0;
+    for (int i = n; i < n + zeros; i++) to[i] = 0;
+}
+
+void bf16_put(bf16 *to, const real *x, int n, int zeros) { convert(to, x, n, zeros); }
+
+void bf16_fill(bf16 *to, int N, int K)
+{
+    const int64_t used = (int64_t)N * bf16_inner(K);
+    memset(to + used, 0, (size_t)(bf16_rows_size(N, K) - used) * sizeof *to);
 }
 
 void bf16_rows(bf16 *to, const real *x, int ldx, int N, int K)
 {
     const int ld = bf16_inner(K);
     #pragma omp parallel for schedule(static)
-    for (int n = 0; n < N; n++) convert(to + (int64_t)n * ld, x + (int64_t)n * ldx, K, ld);
-    memset(to + (int64_t)N * ld, 0, (size_t)(BF16_ROOM * ld) * sizeof *to);
+    for (int n = 0; n < N; n++) convert(to + (int64_t)n * ld, x + (int64_t)n * ldx, K, ld - K);
+    bf16_fill(to, N, K);
 }
 
 /* Two rows of n <= 64 columns, the second may be missing, become a row of pairs. */
@@ -26,7 +34,17 @@ static void pair_rows(uint32_t *restrict to, const real *restrict a, const real 
     for (int i = n; i < BF16_PANEL; i++) to[i] = 0;
 }
 
-void bf16_panels(bf16 *to, const real *B, int ldb, int K, int N)
+/* The same of rows that are bf16 already, in full. */
+CLONES
+static void join_rows(uint32_t *restrict to, const bf16 *restrict a, const bf16 *restrict b, int n)
+{
+    if (b) for (int i = 0; i < n; i++) to[i] = a[i] | (uint32_t)b[i] << 16;
+    else for (int i = 0; i < n; i++) to[i] = a[i];
+    for (int i = n; i < BF16_PANEL; i++) to[i] = 0;
+}
+
+/* Panels of x (K,N), or of rows, with ld elements from row to row. */
+static void make_panels(bf16 *to, const real *x, const bf16 *rows, int ld, int K, int N)
 {
     const int panels = bf16_columns(N) / BF16_PANEL, pairs = bf16_inner(K) / 2;
 
@@ -34,14 +52,26 @@ void bf16_panels(bf16 *to, const real *B, int ldb, int K, int N)
     for (int p = 0; p < panels; p++) {
         uint32_t *panel = (uint32_t *)(void *)to + (int64_t)p * pairs * BF16_PANEL;
         const int n0 = p * BF16_PANEL, n = N - n0 < BF16_PANEL ? N - n0 : BF16_PANEL;
-        const int whole = (K + 1) / 2;
-        for (int k = 0; k < whole; k++) {
-            const real *a = B + (int64_t)2 * k * ldb + n0;
-            pair_rows(panel + k * BF16_PANEL, a, 2 * k + 1 < K ? a + ldb : NULL, n);
+        const int there = (K + 1) / 2;
+        for (int k = 0; k < there; k++) {
+            const int64_t a = (int64_t)2 * k * ld + n0, b = a + ld;
+            const int both = 2 * k + 1 < K;
+            if (rows) join_rows(panel + k * BF16_PANEL, rows + a, both ? rows + b : NULL, n);
+            else pair_rows(panel + k * BF16_PANEL, x + a, both ? x + b : NULL, n);
         }
-        memset(panel + whole * BF16_PANEL, 0,
-               (size_t)((pairs - whole) * BF16_PANEL) * sizeof *panel);
+        memset(panel + there * BF16_PANEL, 0,
+               (size_t)((pairs - there) * BF16_PANEL) * sizeof *panel);
     }
+}
+
+void bf16_panels(bf16 *to, const real *B, int ldb, int K, int N)
+{
+    make_panels(to, B, NULL, ldb, K, N);
+}
+
+void bf16_panels_of_rows(bf16 *to, const bf16 *x, int K, int N)
+{
+    make_panels(to, NULL, x, bf16_inner(N), K, N);
 }
 
 /* Up to 64 rows of B, of which n are there, K long: pair k of row i goes to (k, i).  Sixteen rows
@@ -78,37 +108,36 @@ void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N)
     }
 }
 
-/* Rows [k0, k0 + 32) of x, of which `rows` are there, as 32 elements of each of n <= 16 columns. */
+/* `rows` <= 32 rows of x as 32 elements of each of n <= 16 columns, of which there are always 16. */
 CLONES
-static void turn_pairs(bf16 *restrict to, int64_t ld, const real *restrict x, int ldx, int rows,
-                       int n)
+static void turn_pairs(bf16 *restrict to, int64_t ld, const bf16 *restrict x, int64_t ldx,
+                       int rows, int n)
 {
     turn_row r[TURN_SIDE] = { 0 };
     for (int i = 0; 2 * i < rows; i++) {
-        const real *a = x + (int64_t)2 * i * ldx, *b = a + ldx;
-        uint32_t pairs[TURN_SIDE] = { 0 };
-        if (n == TURN_SIDE && 2 * i + 1 < rows)
-            for (int k = 0; k < TURN_SIDE; k++) pairs[k] = bf16_bits(a[k]) | bf16_bits(b[k]) << 16;
+        const bf16 *a = x + 2 * i * ldx, *b = a + ldx;
+        uint32_t pairs[TURN_SIDE];
+        if (2 * i + 1 < rows)
+            for (int k = 0; k < TURN_SIDE; k++) pairs[k] = a[k] | (uint32_t)b[k] << 16;
         else
-            for (int k = 0; k < n; k++)
-                pairs[k] = bf16_bits(a[k]) | (2 * i + 1 < rows ? bf16_bits(b[k]) << 16 : 0);
+            for (int k = 0; k < TURN_SIDE; k++) pairs[k] = a[k];
         memcpy(&r[i], pairs, sizeof r[i]);
     }
     turn_block(r);
     for (int k = 0; k < n; k++) memcpy(to + k * ld, &r[k], sizeof r[k]);
 }
 
-void bf16_turned(bf16 *to, const real *x, int ldx, int K, int N)
+void bf16_turned(bf16 *to, const bf16 *x, int K, int N)
 {
     enum { ROWS = 4 * BF16_PAIR };  /* of x at a time, so that a line is read for a line written */
-    const int64_t ld = bf16_inner(K);
+    const int64_t ld = bf16_inner(K), ldx = bf16_inner(N);
 
     #pragma omp parallel for schedule(static)
     for (int first = 0; first < K; first += ROWS)
         for (int n = 0; n < N; n += TURN_SIDE)
             for (int k = first; k < K && k < first + ROWS; k += BF16_PAIR)
-                turn_pairs(to + n * ld + k, ld, x + (int64_t)k * ldx + n, ldx,
+                turn_pairs(to + n * ld + k, ld, x + k * ldx + n, ldx,
                            K - k < BF16_PAIR ? K - k : BF16_PAIR,
                            N - n < TURN_SIDE ? N - n : TURN_SIDE);
-    memset(to + N * ld, 0, (size_t)(BF16_ROOM * ld) * sizeof *to);
+    bf16_fill(to, N, K);
 }

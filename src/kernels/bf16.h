@@ -2,7 +2,7 @@
  * them.
  *
  *     rows    first operand (N,K): row-major, a row padded with zeros to a multiple of 32, and
- *             64 rows of zeros behind the last, so that tiles may read over the end
+ *             rows of zeros behind the last up to a multiple of 64, which tiles read
  *     panels  second operand (K,N): columns in panels of 64, in a panel pairs of rows
  *
  *                 [N/64][K/2][64][2]     K padded to 32, N to 64, with zeros
@@ -23,13 +23,16 @@ typedef uint16_t bf16;
 
 #define BF16_PAIR  32  /* inner lengths are padded to this */
 #define BF16_PANEL 64
-#define BF16_ROOM  64  /* rows behind the last */
+#define BF16_TILE  64  /* rows are filled up to a multiple of this */
 
 static inline int bf16_inner(int K) { return (K + BF16_PAIR - 1) / BF16_PAIR * BF16_PAIR; }
 static inline int bf16_columns(int N) { return (N + BF16_PANEL - 1) / BF16_PANEL * BF16_PANEL; }
 
 /* Elements of N rows of K, and of panels (K,N). */
-static inline int64_t bf16_rows_size(int64_t N, int K) { return (N + BF16_ROOM) * bf16_inner(K); }
+static inline int64_t bf16_rows_size(int64_t N, int K)
+{
+    return (N + BF16_TILE - 1) / BF16_TILE * BF16_TILE * bf16_inner(K);
+}
 static inline int64_t bf16_panels_size(int K, int N)
 {
     return (int64_t)bf16_inner(K) * bf16_columns(N);
@@ -65,11 +68,17 @@ static inline float bf16_value(bf16 b)
 /* Rows from x (N,K).  Local; threads inside. */
 void bf16_rows(bf16 *to, const real *x, int ldx, int N, int K);
 
+/* For kernels that make rows themselves: n elements of a row, and, where they are its last, zeros
+ * behind them (n + zeros a multiple of 32); and the zeros behind N rows of K. */
+void bf16_put(bf16 *to, const real *x, int n, int zeros);
+void bf16_fill(bf16 *to, int N, int K);
+
 /* Panels of B (K,N), and of B' with B (N,K).  Local; threads inside. */
 void bf16_panels(bf16 *to, const real *B, int ldb, int K, int N);
 void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N);
 
-/* Rows (N,K) from x' with x (K,N).  Local; threads inside. */
-void bf16_turned(bf16 *to, const real *x, int ldx, int K, int N);
+/* From rows x (K,N): panels (K,N); rows (N,K) of x'.  Local; threads inside. */
+void bf16_panels_of_rows(bf16 *to, const bf16 *x, int K, int N);
+void bf16_turned(bf16 *to, const bf16 *x, int K, int N);
 
 #endif

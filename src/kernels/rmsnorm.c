@@ -5,21 +5,49 @@
 #include "src/kernels/lanes.h"
 
 CLONES
-static void forward_row(real *y, real *r, const real *x, const real *w, int C, double eps)
+static double sum_of_squares(const real *x, int C)
 {
     double sum;
     LANE_SUM(sum, c, C, (double)x[c] * (double)x[c]);
-    const real r_n = (real)(1.0 / sqrt(sum / C + eps));                 /* [E1] */
+    return sum;
+}
+
+CLONES
+static void scale(real *y, const real *x, const real *w, real r, int C)
+{
     #pragma omp simd
-    for (int c = 0; c < C; c++) y[c] = w[c] * x[c] * r_n;               /* [E2] */
-    *r = r_n;
+    for (int c = 0; c < C; c++) y[c] = w[c] * x[c] * r;                 /* [E2] */
+}
+
+static real row_scale(const real *x, int C, double eps)
+{
+    return (real)(1.0 / sqrt(sum_of_squares(x, C) / C + eps));          /* [E1] */
 }
 
 void rmsnorm_forward(real *y, real *r, const real *x, const real *w, int N, int C, double eps)
 {
     #pragma omp parallel for schedule(static) if ((int64_t)N * C >= PARALLEL_MIN)
-    for (int n = 0; n < N; n++)
-        forward_row(y + (int64_t)n * C, r + n, x + (int64_t)n * C, w, C, eps);
+    for (int n = 0; n < N; n++) {
+        r[n] = row_scale(x + (int64_t)n * C, C, eps);
+        scale(y + (int64_t)n * C, x + (int64_t)n * C, w, r[n], C);
+    }
+}
+
+void rmsnorm_rows(bf16 *y, real *r, const real *x, const real *w, int N, int C, double eps)
+{
+    const int ld = bf16_inner(C);
+    #pragma omp parallel for schedule(static) if ((int64_t)N * C >= PARALLEL_MIN)
+    for (int n = 0; n < N; n++) {
+        const real *x_n = x + (int64_t)n * C;
+        r[n] = row_scale(x_n, C, eps);
+        for (int c = 0; c < C; c += STRIP) {
+            real piece[STRIP];
+            const int m = at_most(C - c, STRIP);
+            scale(piece, x_n + c, w + c, r[n], m);
+            bf16_put(y + (int64_t)n * ld + c, piece, m, c + m < C ? 0 : ld - C);
+        }
+    }
+    bf16_fill(y, N, C);
 }
 
 /* With s_n = sum_c w_c dy_nc x_nc, [E1] and [E2] give

@@ -9,11 +9,14 @@
 #ifndef RMSNORM_H
 #define RMSNORM_H
 
-#include "src/base/real.h"
+#include "src/kernels/bf16.h"
 
 /* y (N,C), r (N) = from x (N,C), w (C).  r is kept for the backward pass.
  * y may be x when no backward pass follows.  4 NC flops, 2 NC reals moved. */
 void rmsnorm_forward(real *y, real *r, const real *x, const real *w, int N, int C, double eps);
+
+/* The same with y as rows of bf16, for a y that only products will read. */
+void rmsnorm_rows(bf16 *y, real *r, const real *x, const real *w, int N, int C, double eps);
 
 /* dx (N,C), dw (C) += d loss/d(x, w), given dy (N,C) and the forward's x, w, r.
  * dx must not overlap dy or x.  11 NC flops, 4 NC reals moved, and dy and x

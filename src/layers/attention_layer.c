@@ -94,36 +94,38 @@ static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
     return outputs(d, B, T, H) + (int64_t)B * T * H * (d->H / head_groups(d));
 }
 
-static void passing(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+static void passing(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    const int64_t N = (int64_t)B * T;
+    const struct dims *d = c->d;
+    const int64_t N = (int64_t)c->B * c->T;
     t->v[T_Q] = arena_reals(a, N * d->C);
     t->v[T_K] = arena_reals(a, N * kv_width(d));
     t->v[T_V] = arena_reals(a, N * kv_width(d));
 }
 
-static void tape_tokens(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+static void tape_tokens(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    t->v[T_O] = arena_reals(a, (int64_t)B * T * d->C);
+    t->v[T_O] = arena_reals(a, (int64_t)c->B * c->T * c->d->C);
 }
 
-static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, int T, int group)
+static void tape(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    const int64_t kept = kept_reals(d, B, T, head_groups(d), group);
-    t->v[T_Q] = arena_reals(a, (int64_t)B * T * d->C);
+    const struct dims *d = c->d;
+    const int64_t NC = (int64_t)c->B * c->T * d->C;
+    const int64_t kept = kept_reals(d, c->B, c->T, head_groups(d), c->group);
+    t->v[T_Q] = arena_reals(a, NC);
     t->v[T_K] = t->v[T_V] = NULL;
-    t->v[T_O] = arena_reals(a, group ? kept : (int64_t)B * T * d->C);
-    t->v[T_KEPT] = group ? t->v[T_O] : NULL;
+    t->v[T_O] = arena_reals(a, c->group ? kept : NC);
+    t->v[T_KEPT] = c->group ? t->v[T_O] : NULL;
 }
 
-static void work(struct tape *w, struct arena *a, const struct dims *d, int B, int T, int group,
-                 int backward)
+static void work(struct tape *w, struct arena *a, const struct layer_call *c, int backward)
 {
+    const struct dims *d = c->d;
     const int F = head_width(d);
-    const int64_t N = (int64_t)B * T;
-    (void)group;
-    w->v[W_ROPE] = arena_reals(a, (int64_t)T * F);
-    w->v[W_LOCAL] = arena_reals(a, omp_get_max_threads() * attention_scratch(T, F, backward));
+    const int64_t N = (int64_t)c->B * c->T;
+    w->v[W_ROPE] = arena_reals(a, (int64_t)c->T * F);
+    w->v[W_LOCAL] = arena_reals(a, omp_get_max_threads() * attention_scratch(c->T, F, backward));
     w->v[W_DK] = arena_reals(a, N * kv_width(d));
     w->v[W_DV] = arena_reals(a, N * kv_width(d));
     if (!backward) return;
@@ -137,9 +139,9 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
 {
     const struct dims *d = c->d;
     (void)carry;
-    linear_forward(c, P_Q, t->v[T_Q], h, d->C, d->C);
-    linear_forward(c, P_K, t->v[T_K], h, kv_width(d), d->C);
-    linear_forward(c, P_V, t->v[T_V], h, kv_width(d), d->C);
+    linear_forward(c, P_Q, t->v[T_Q], whole(h), d->C, d->C);
+    linear_forward(c, P_K, t->v[T_K], whole(h), kv_width(d), d->C);
+    linear_forward(c, P_V, t->v[T_V], whole(h), kv_width(d), d->C);
 }
 
 /* Keys turn where they are, so a second append() finds them turned. */
@@ -180,7 +182,7 @@ static void inner(const struct layer_call *c, const struct head_share *s, real *
 
 static void finish(const struct layer_call *c, real *y, struct tape *t)
 {
-    linear_forward(c, P_O, y, t->v[T_O], c->d->C, c->d->C);
+    linear_forward(c, P_O, y, whole(t->v[T_O]), c->d->C, c->d->C);
 }
 
 /* All heads, from tape to tape. */
@@ -211,7 +213,7 @@ static void finish_backward(const struct layer_call *c, real *dh, const real *dy
 {
     (void)dh;
     (void)h;
-    linear_backward(c, P_O, w->v[W_DO], dy, t->v[T_O], c->d->C, c->d->C, 0);
+    linear_backward(c, P_O, w->v[W_DO], whole(dy), whole(t->v[T_O]), c->d->C, c->d->C, 0);
 }
 
 static void inner_backward(const struct layer_call *c, const struct head_share *s, real *dcarry,
@@ -232,9 +234,10 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
 {
     const struct dims *d = c->d;
     (void)t;
-    linear_backward(c, P_Q, dh, w->v[W_DQ], h, d->C, d->C, 0);
-    linear_backward(c, P_K, dh, w->v[W_DK], h, kv_width(d), d->C, 1);
-    linear_backward(c, P_V, dh, w->v[W_DV], h, kv_width(d), d->C, 1);
+    linear_share(c, whole(h));
+    linear_backward(c, P_Q, dh, whole(w->v[W_DQ]), whole(h), d->C, d->C, 0);
+    linear_backward(c, P_K, dh, whole(w->v[W_DK]), whole(h), kv_width(d), d->C, 1);
+    linear_backward(c, P_V, dh, whole(w->v[W_DV]), whole(h), kv_width(d), d->C, 1);
 }
 
 static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,

@@ -127,63 +127,74 @@ void block_carry_start_backward(const struct block *b, struct layer_call *c, con
 enum { T_XN, T_R1, T_X1, T_H, T_R2, T_X2, T_N, T_R3, T_A, T_G, T_S, T_HALO };
 enum { W_DW, W_DN, W_DA, W_DG, W_DS, W_DHALO };
 
-static void own_tape(struct block_tape *t, struct arena *a, const struct dims *d, int B, int T)
+static void own_tape(struct block_tape *t, struct arena *a, const struct layer_call *c)
 {
-    const int64_t N = (int64_t)B * T, NC = N * d->C, NE = N * d->E, ffn = d->E ? 1 : 0;
+    const struct dims *d = c->d;
+    const int64_t N = (int64_t)c->B * c->T, NC = N * d->C, NE = N * d->E, ffn = d->E ? 1 : 0;
     const struct { int i; int64_t n; } arrays[] = {
         { T_XN, d->pre_conv ? NC : 0 }, { T_R1, N }, { T_X1, d->pre_conv ? NC : 0 },
-        { T_H, NC }, { T_R2, N }, { T_R3, ffn * N }, { T_X2, ffn * NC }, { T_N, ffn * NC },
-        { T_A, NE }, { T_G, NE }, { T_S, NE }, { T_HALO, B * halo_reals(d) },
+        { T_H, NC }, { T_R2, N }, { T_R3, ffn * N }, { T_X2, ffn * NC },
+        { T_A, NE }, { T_G, NE }, { T_HALO, c->B * halo_reals(d) },
     };
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         t->own.v[arrays[i].i] = arena_reals(a, arrays[i].n);
+    t->own.v[T_N] = arena_bytes(a, ffn * operand_bytes(c, d->C));
+    t->own.v[T_S] = arena_bytes(a, ffn * operand_bytes(c, d->E));
 }
 
 void block_tape(const struct block *b, struct block_tape *t, struct arena *a,
-                const struct dims *d, int B, int T, int group)
+                const struct layer_call *c)
 {
-    own_tape(t, a, d, B, T);
-    b->layer->tape(&t->layer, a, d, B, T, group);
+    own_tape(t, a, c);
+    b->layer->tape(&t->layer, a, c);
 }
 
 void block_split_tape(const struct block *b, struct block_tape *t, struct arena *a,
-                      const struct dims *d, int B, int T)
+                      const struct layer_call *c)
 {
-    own_tape(t, a, d, B, T);
-    b->layer->split->tape(&t->layer, a, d, B, T);
+    own_tape(t, a, c);
+    b->layer->split->tape(&t->layer, a, c);
 }
 
 /* What waits for the gradient of the convolution's halo. */
-static void own_held(struct block_tape *w, struct arena *a, const struct dims *d, int B, int T)
+static void own_held(struct block_tape *w, struct arena *a, const struct layer_call *c)
 {
-    w->own.v[W_DN] = arena_reals(a, (int64_t)B * T * d->C);
-    w->own.v[W_DHALO] = arena_reals(a, B * halo_reals(d));
+    w->own.v[W_DN] = arena_reals(a, (int64_t)c->B * c->T * c->d->C);
+    w->own.v[W_DHALO] = arena_reals(a, c->B * halo_reals(c->d));
 }
 
 void block_held(const struct block *b, struct block_tape *w, struct arena *a,
-                const struct dims *d, int B, int T)
+                const struct layer_call *c)
 {
-    own_held(w, a, d, B, T);
-    if (b->layer->split->held) b->layer->split->held(&w->layer, a, d, B, T);
+    own_held(w, a, c);
+    if (b->layer->split->held) b->layer->split->held(&w->layer, a, c);
 }
 
 void block_work(const struct block *b, struct block_tape *w, struct arena *a,
-                const struct dims *d, int B, int T, int group, int backward)
+                const struct layer_call *c, int backward)
 {
-    const int64_t NE = (int64_t)B * T * d->E;
+    const struct dims *d = c->d;
     if (backward) {
         w->own.v[W_DW] = arena_reals(a, align_reals((int64_t)d->C * d->conv_width) + d->C);
-        w->own.v[W_DA] = arena_reals(a, NE);
-        w->own.v[W_DG] = arena_reals(a, NE);
-        w->own.v[W_DS] = arena_reals(a, NE);
-        own_held(w, a, d, B, T);
+        w->own.v[W_DA] = arena_bytes(a, operand_bytes(c, d->E));
+        w->own.v[W_DG] = arena_bytes(a, operand_bytes(c, d->E));
+        w->own.v[W_DS] = arena_reals(a, (int64_t)c->B * c->T * d->E);
+        own_held(w, a, c);
     }
-    b->layer->work(&w->layer, a, d, B, T, group, backward);
+    b->layer->work(&w->layer, a, c, backward);
 }
 
 static void norm_forward(const struct layer_call *c, int i, real *y, real *r, const real *x)
 {
     rmsnorm_forward(y, r, x, c->w + c->t->p[i].offset, c->B * c->T, c->d->C, c->d->rms_eps);
+}
+
+/* The same where y is an operand. */
+static void norm_operand(const struct layer_call *c, int i, real *y, real *r, const real *x)
+{
+    bf16 *rows = operand_rows(c, y);
+    if (!rows) norm_forward(c, i, y, r, x);
+    else rmsnorm_rows(rows, r, x, c->w + c->t->p[i].offset, c->B * c->T, c->d->C, c->d->rms_eps);
 }
 
 /* dx += ; the weight's gradient is one contribution for each sequence. */
@@ -225,7 +236,7 @@ static void layer_input(const struct block *b, struct layer_call *c, const real 
     }
     if (d->pre_conv) vec_add(t->v[T_X1], x, c->B * TC);
     norm_forward(c, b->i_layer - 1, t->v[T_H], t->v[T_R2], d->pre_conv ? t->v[T_X1] : x);
-    linear_share(c, t->v[T_H]);
+    linear_share(c, whole(t->v[T_H]));
     c->first = b->i_layer;
 }
 
@@ -240,17 +251,21 @@ static void feed_forward(const struct block *b, struct layer_call *c, real *y, c
                          struct tape *t)
 {
     const struct dims *d = c->d;
-    const int64_t NC = (int64_t)c->B * c->T * d->C, NE = (int64_t)c->B * c->T * d->E;
+    const int N = c->B * c->T;
+    const int64_t NC = (int64_t)N * d->C;
 
     vec_add(stream2(d, y, t), d->pre_conv ? t->v[T_X1] : x, NC);
     if (!d->E) return;
-    norm_forward(c, b->i_ffn + FFN_NORM, t->v[T_N], t->v[T_R3], t->v[T_X2]);
+    norm_operand(c, b->i_ffn + FFN_NORM, t->v[T_N], t->v[T_R3], t->v[T_X2]);
+    const struct operand n = operand_of(c, t->v[T_N]);
     c->first = b->i_ffn;
-    linear_share(c, t->v[T_N]);
-    linear_forward(c, FFN_GATE, t->v[T_A], t->v[T_N], d->E, d->C);
-    linear_forward(c, FFN_UP, t->v[T_G], t->v[T_N], d->E, d->C);
-    swiglu_forward(t->v[T_S], t->v[T_A], t->v[T_G], NE);
-    linear_forward(c, FFN_DOWN, y, t->v[T_S], d->C, d->E);
+    linear_share(c, n);
+    linear_forward(c, FFN_GATE, t->v[T_A], n, d->E, d->C);
+    linear_forward(c, FFN_UP, t->v[T_G], n, d->E, d->C);
+    bf16 *rows = operand_rows(c, t->v[T_S]);
+    if (rows) swiglu_rows(rows, t->v[T_A], t->v[T_G], N, d->E);
+    else swiglu_forward(t->v[T_S], t->v[T_A], t->v[T_G], (int64_t)N * d->E);
+    linear_forward(c, FFN_DOWN, y, operand_of(c, t->v[T_S]), d->C, d->E);
     vec_add(y, t->v[T_X2], NC);
 }
 
@@ -304,16 +319,21 @@ static void feed_forward_backward(const struct block *b, struct layer_call *c, r
                                   struct tape *t, struct tape *w)
 {
     const struct dims *d = c->d;
-    const int64_t NE = (int64_t)c->B * c->T * d->E;
+    const struct operand n = operand_of(c, t->v[T_N]), s = operand_of(c, t->v[T_S]);
+    const int N = c->B * c->T;
     real *dn = w->v[W_DN];
+    bf16 *da = operand_rows(c, w->v[W_DA]), *dg = operand_rows(c, w->v[W_DG]);
 
     c->first = b->i_layer;
     if (!d->E) return;
     c->first = b->i_ffn;
-    linear_backward(c, FFN_DOWN, w->v[W_DS], dx, t->v[T_S], d->C, d->E, 0);
-    swiglu_backward(w->v[W_DA], w->v[W_DG], w->v[W_DS], t->v[T_A], t->v[T_G], NE);
-    linear_backward(c, FFN_GATE, dn, w->v[W_DA], t->v[T_N], d->E, d->C, 0);
-    linear_backward(c, FFN_UP, dn, w->v[W_DG], t->v[T_N], d->E, d->C, 1);
+    linear_backward(c, FFN_DOWN, w->v[W_DS], whole(dx), s, d->C, d->E, 0);
+    if (da) swiglu_backward_rows(da, dg, w->v[W_DS], t->v[T_A], t->v[T_G], N, d->E);
+    else swiglu_backward(w->v[W_DA], w->v[W_DG], w->v[W_DS], t->v[T_A], t->v[T_G],
+                         (int64_t)N * d->E);
+    linear_share(c, n);
+    linear_backward(c, FFN_GATE, dn, operand_of(c, w->v[W_DA]), n, d->E, d->C, 0);
+    linear_backward(c, FFN_UP, dn, operand_of(c, w->v[W_DG]), n, d->E, d->C, 1);
     norm_backward(c, b->i_ffn + FFN_NORM, dx, dn, t->v[T_X2], t->v[T_R3], w->v[W_DW]);
     c->first = b->i_layer;
 }

@@ -50,9 +50,9 @@ struct block_tape { struct tape own, layer; };
 void block_carry_start(const struct block *b, struct layer_call *c, real *carry);
 void block_carry_start_backward(const struct block *b, struct layer_call *c, const real *dcarry);
 void block_tape(const struct block *b, struct block_tape *t, struct arena *a,
-                const struct dims *d, int B, int T, int group);
+                const struct layer_call *c);
 void block_work(const struct block *b, struct block_tape *w, struct arena *a,
-                const struct dims *d, int B, int T, int group, int backward);
+                const struct layer_call *c, int backward);
 
 /* y (N,C) set; y may not be x. */
 void block_forward(const struct block *b, struct layer_call *c, real *y, const real *x,
@@ -71,9 +71,9 @@ void block_backward(const struct block *b, struct layer_call *c, real *dx, const
 
 /* Arrays of own tokens: t without what `passing` has, which slices share. */
 void block_split_tape(const struct block *b, struct block_tape *t, struct arena *a,
-                      const struct dims *d, int B, int T);
+                      const struct layer_call *c);
 void block_held(const struct block *b, struct block_tape *w, struct arena *a,
-                const struct dims *d, int B, int T);
+                const struct layer_call *c);
 
 void block_normalise(const struct block *b, struct layer_call *c, const real *x,
                      struct block_tape *t);

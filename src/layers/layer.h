@@ -125,9 +125,9 @@ struct layer_split {
     /* Own tokens.  passing: arrays of the tape that are used up in the forward exchange, so that
      * slices can share them; tape: the others; held: what of the scratch each slice needs for
      * itself, from one exchange of backward to the next. */
-    void (*passing)(struct tape *t, struct arena *a, const struct dims *d, int B, int T);
-    void (*tape)(struct tape *t, struct arena *a, const struct dims *d, int B, int T);
-    void (*held)(struct tape *w, struct arena *a, const struct dims *d, int B, int T);
+    void (*passing)(struct tape *t, struct arena *a, const struct layer_call *c);
+    void (*tape)(struct tape *t, struct arena *a, const struct layer_call *c);
+    void (*held)(struct tape *w, struct arena *a, const struct layer_call *c);
     int64_t (*kept_reals)(const struct dims *d, int B, int T, int H, int group);
 
     /* project: the array with the halo, mix: all else.  carry: the whole layer's, of which mix
@@ -196,12 +196,10 @@ struct layer {
     void (*carry_start)(const struct layer_call *c, real *carry);
     void (*carry_start_backward)(const struct layer_call *c, const real *dcarry);
 
-    /* Lay out the tape of a slice, and scratch that forward (and, if
-     * `backward`, backward) needs beside it. */
-    void (*tape)(struct tape *tape, struct arena *a, const struct dims *d, int B, int T,
-                 int group);
-    void (*work)(struct tape *work, struct arena *a, const struct dims *d, int B, int T,
-                 int group, int backward);
+    /* Lay out the tape of a slice, and scratch that forward (and, if `backward`, backward) needs
+     * beside it, for calls like c or with fewer sequences or tokens.  Of c: d, half, B, T, group. */
+    void (*tape)(struct tape *tape, struct arena *a, const struct layer_call *c);
+    void (*work)(struct tape *work, struct arena *a, const struct layer_call *c, int backward);
 
     /* y (N,C) set; carry [in,out] (B, carry_reals); tape, work laid out as above. */
     void (*forward)(const struct layer_call *c, real *y, const real *h, real *carry,

@@ -14,61 +14,84 @@ static const struct half_weight *half_of(const struct layer_call *c, int k, int 
     return &c->half->w[c->first + k];
 }
 
-void linear_share(const struct layer_call *c, const real *x)
-{
-    if (!c->half) return;
-    c->half_work->shared = x;
-    c->half_work->rounded = NULL;
-}
+static const void *address(struct operand x) { return x.rows ? (const void *)x.rows : x.x; }
 
-static void forward_half(const struct layer_call *c, const bf16 *w, real *y, const real *x, int M,
-                         int C)
+void linear_share(const struct layer_call *c, struct operand x)
 {
     struct half_work *h = c->half_work;
-    const int N = c->B * c->T;
-
-    if (c->T == 1) {  /* of a unit, however many there are */
-        for (int n = 0; n < N; n++)
-            gemm_bf16_row(y + (int64_t)n * M, x + (int64_t)n * C, w, M, C);
-        return;
-    }
-    if (x != h->shared) h->shared = h->rounded = NULL;
-    if (!h->shared || x != h->rounded) bf16_rows(h->rows, x, C, N, C);
-    h->rounded = h->shared;
-    gemm_bf16(y, M, h->rows, w, N, M, C, 0, C, GEMM_SET);
+    if (!c->half) return;
+    h->shared = address(x);
+    h->rows_made = h->panels_made = 0;
 }
 
-void linear_rows_forward(const struct layer_call *c, int k, int row, real *y, const real *x, int M,
-                         int C)
+/* Rows of x: its own, or made in h. */
+static const bf16 *rows_of(struct half_work *h, struct operand x, int N, int C)
+{
+    if (x.rows) return x.rows;
+    if (x.x != h->shared || !h->rows_made) bf16_rows(h->rows, x.x, C, N, C);
+    h->rows_made = x.x == h->shared;
+    return h->rows;
+}
+
+static void forward_half(const struct layer_call *c, const bf16 *w, real *y, struct operand x,
+                         int M, int C)
+{
+    const int N = c->B * c->T;
+
+    if (c->T == 1)  /* of a unit, however many there are */
+        for (int n = 0; n < N; n++)
+            gemm_bf16_row(y + (int64_t)n * M, x.x + (int64_t)n * C, w, M, C);
+    else
+        gemm_bf16(y, M, rows_of(c->half_work, x, N, C), w, N, M, C, 0, C, GEMM_SET);
+}
+
+void linear_rows_forward(const struct layer_call *c, int k, int row, real *y, struct operand x,
+                         int M, int C)
 {
     const struct half_weight *half = half_of(c, k, row, M);
     poke();
+    check(half || x.x);
     if (half)
         forward_half(c, half->forward + (int64_t)row * bf16_inner(C), y, x, M, C);
     else
-        gemm_nt(y, M, x, C, call_w(c, k) + (int64_t)row * C, C, c->B * c->T, M, C, c->T, GEMM_SET);
+        gemm_nt(y, M, x.x, C, call_w(c, k) + (int64_t)row * C, C, c->B * c->T, M, C, c->T,
+                GEMM_SET);
 }
 
-static void backward_half(const struct layer_call *c, int k, int row, real *dx, const real *dy,
-                          const real *x, int M, int C, enum gemm_c how)
+/* Panels of every unit's x, in h. */
+static void make_panels(const struct layer_call *c, struct operand x, int C)
 {
     struct half_work *h = c->half_work;
-    const int N = c->B * c->T, rows = (int)c->t->p[c->first + k].shape[0];
+    const int T = c->T;
 
-    h->shared = h->rounded = NULL;
-    bf16_rows(h->rows, dy, M, N, M);
-    gemm_bf16(dx, C, h->rows, half_of(c, k, row, M)->backward, N, C, M, row, rows, how);
-    poke();
+    if (address(x) == h->shared && h->panels_made) return;
     for (int b = 0; b < c->B; b++) {
-        bf16_turned(h->turned, dy + (int64_t)b * c->T * M, M, c->T, M);
-        bf16_panels(h->panels, x + (int64_t)b * c->T * C, C, c->T, C);
-        grad_add_tn_bf16(c->grad, call_at(c, k) + (int64_t)row * C, h->turned, h->panels, M, C,
-                         c->T);
+        bf16 *to = h->panels + b * bf16_panels_size(T, C);
+        if (x.rows) bf16_panels_of_rows(to, x.rows + (int64_t)b * T * bf16_inner(C), T, C);
+        else bf16_panels(to, x.x + (int64_t)b * T * C, C, T, C);
+    }
+    h->panels_made = address(x) == h->shared;
+}
+
+static void backward_half(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
+                          struct operand x, int M, int C, enum gemm_c how)
+{
+    struct half_work *h = c->half_work;
+    const int N = c->B * c->T, T = c->T, all = (int)c->t->p[c->first + k].shape[0];
+    const bf16 *rows = rows_of(h, dy, N, M);
+
+    gemm_bf16(dx, C, rows, half_of(c, k, row, M)->backward, N, C, M, row, all, how);
+    poke();
+    make_panels(c, x, C);
+    for (int b = 0; b < c->B; b++) {
+        bf16_turned(h->turned, rows + (int64_t)b * T * bf16_inner(M), T, M);
+        grad_add_tn_bf16(c->grad, call_at(c, k) + (int64_t)row * C, h->turned,
+                         h->panels + b * bf16_panels_size(T, C), M, C, T);
     }
 }
 
-void linear_rows_backward(const struct layer_call *c, int k, int row, real *dx, const real *dy,
-                          const real *x, int M, int C, int add)
+void linear_rows_backward(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
+                          struct operand x, int M, int C, int add)
 {
     const int64_t first = (int64_t)row * C;
     const enum gemm_c how = add ? GEMM_ADD : GEMM_SET;
@@ -78,20 +101,21 @@ void linear_rows_backward(const struct layer_call *c, int k, int row, real *dx, 
         backward_half(c, k, row, dx, dy, x, M, C, how);
         return;
     }
-    gemm_nn(dx, C, dy, M, call_w(c, k) + first, C, c->B * c->T, C, M, c->T, how);
+    check(dy.x && x.x);
+    gemm_nn(dx, C, dy.x, M, call_w(c, k) + first, C, c->B * c->T, C, M, c->T, how);
     poke();
     for (int b = 0; b < c->B; b++)
-        grad_add_tn(c->grad, call_at(c, k) + first, dy + (int64_t)b * c->T * M, M,
-                    x + (int64_t)b * c->T * C, C, M, C, c->T);
+        grad_add_tn(c->grad, call_at(c, k) + first, dy.x + (int64_t)b * c->T * M, M,
+                    x.x + (int64_t)b * c->T * C, C, M, C, c->T);
 }
 
-void linear_forward(const struct layer_call *c, int k, real *y, const real *x, int M, int C)
+void linear_forward(const struct layer_call *c, int k, real *y, struct operand x, int M, int C)
 {
     linear_rows_forward(c, k, 0, y, x, M, C);
 }
 
-void linear_backward(const struct layer_call *c, int k, real *dx, const real *dy, const real *x,
-                     int M, int C, int add)
+void linear_backward(const struct layer_call *c, int k, real *dx, struct operand dy,
+                     struct operand x, int M, int C, int add)
 {
     linear_rows_backward(c, k, 0, dx, dy, x, M, C, add);
 }

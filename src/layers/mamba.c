@@ -118,26 +118,28 @@ enum { T_X, T_A, T_U, T_Z, T_RAW, T_Y, T_P, T_DT, T_HALO, T_KEPT };
  * y, then of x. */
 enum { W_SCAN, W_DU, W_DRAW, W_DP, W_DDT, W_SUM, W_SMALL, W_DY, W_DZ, W_DHALO };
 
-static void tape_of_group(struct tape *t, struct arena *a, const struct dims *d, int B, int T,
-                          int group)
+static void tape_of_group(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    const int64_t N = (int64_t)B * T;
+    const struct dims *d = c->d;
+    const int64_t N = (int64_t)c->B * c->T;
     for (int i = T_X; i <= T_Y; i++) t->v[i] = arena_reals(a, N * channels(d));
     t->v[T_P] = arena_reals(a, N * shared(d));
     t->v[T_DT] = arena_reals(a, N * d->dt_rank);
-    t->v[T_HALO] = arena_reals(a, B * halo_reals(d));
-    t->v[T_KEPT] = group ? arena_reals(a, B * scan_groups(T) * state_size(d)) : NULL;
+    t->v[T_HALO] = arena_reals(a, c->B * halo_reals(d));
+    t->v[T_KEPT] = c->group ? arena_reals(a, c->B * scan_groups(c->T) * state_size(d)) : NULL;
 }
 
 /* In parts everything stays with its tokens. */
-static void tape_of_tokens(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+static void tape_of_tokens(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    tape_of_group(t, a, d, B, T, 1);
+    struct layer_call kept = *c;
+    kept.group = 1;
+    tape_of_group(t, a, &kept);
 }
 
-static void passing(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+static void passing(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    (void)t, (void)a, (void)d, (void)B, (void)T;
+    (void)t, (void)a, (void)c;
 }
 
 static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
@@ -147,28 +149,28 @@ static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
 }
 
 /* Gradients that wait for other slices. */
-static void held(struct tape *w, struct arena *a, const struct dims *d, int B, int T)
+static void held(struct tape *w, struct arena *a, const struct layer_call *c)
 {
-    w->v[W_DY] = arena_reals(a, (int64_t)B * T * channels(d));
-    w->v[W_DZ] = arena_reals(a, (int64_t)B * T * channels(d));
-    w->v[W_DHALO] = arena_reals(a, B * halo_reals(d));
+    const int64_t N = (int64_t)c->B * c->T;
+    w->v[W_DY] = arena_reals(a, N * channels(c->d));
+    w->v[W_DZ] = arena_reals(a, N * channels(c->d));
+    w->v[W_DHALO] = arena_reals(a, c->B * halo_reals(c->d));
 }
 
-static void work(struct tape *w, struct arena *a, const struct dims *d, int B, int T, int group,
-                 int backward)
+static void work(struct tape *w, struct arena *a, const struct layer_call *c, int backward)
 {
+    const struct dims *d = c->d;
     const int D = channels(d), threads = omp_get_max_threads();
-    const int64_t N = (int64_t)B * T;
-    (void)group;
-    w->v[W_SCAN] = arena_reals(a, scan_scratch(B, T, D, d->state, threads, backward));
+    const int64_t N = (int64_t)c->B * c->T;
+    w->v[W_SCAN] = arena_reals(a, scan_scratch(c->B, c->T, D, d->state, threads, backward));
     if (!backward) return;
     w->v[W_DU] = arena_reals(a, N * D);
     w->v[W_DRAW] = arena_reals(a, N * D);
     w->v[W_DP] = arena_reals(a, N * shared(d));
     w->v[W_DDT] = arena_reals(a, N * d->dt_rank);
     w->v[W_SUM] = arena_reals(a, align_reals((int64_t)D * d->conv_width) + D);
-    w->v[W_SMALL] = arena_reals(a, B * (2 * (int64_t)D + state_size(d)));
-    held(w, a, d, B, T);
+    w->v[W_SMALL] = arena_reals(a, c->B * (2 * (int64_t)D + state_size(d)));
+    held(w, a, c);
 }
 
 /* What the middle takes and gives; the order of in[]. */
@@ -209,7 +211,7 @@ static void to_first_columns(real *to, const real *from, int64_t rows, int n, in
 
 static void project(const struct layer_call *c, const real *h, struct tape *t)
 {
-    linear_rows_forward(c, IN, 0, t->v[T_X], h, channels(c->d), c->d->C);       /* [E53] */
+    linear_rows_forward(c, IN, 0, t->v[T_X], whole(h), channels(c->d), c->d->C);       /* [E53] */
 }
 
 /* a = conv(x), sequence by sequence; carry: the whole layer's. */
@@ -233,12 +235,12 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
     const struct dims *d = c->d;
     const int D = channels(d), N = c->B * c->T;
 
-    linear_rows_forward(c, IN, D, t->v[T_Z], h, D, d->C);
+    linear_rows_forward(c, IN, D, t->v[T_Z], whole(h), D, d->C);
     convolve(c, carry, t);
     silu_forward(t->v[T_U], t->v[T_A], (int64_t)N * D);
-    linear_forward(c, X, t->v[T_P], t->v[T_U], shared(d), D);
+    linear_forward(c, X, t->v[T_P], whole(t->v[T_U]), shared(d), D);
     first_columns(t->v[T_DT], t->v[T_P], N, d->dt_rank, shared(d));
-    linear_forward(c, DT_W, t->v[T_RAW], t->v[T_DT], D, d->dt_rank);
+    linear_forward(c, DT_W, t->v[T_RAW], whole(t->v[T_DT]), D, d->dt_rank);
 }
 
 static void inner(const struct layer_call *c, const struct head_share *share, real *carry,
@@ -251,7 +253,7 @@ static void inner(const struct layer_call *c, const struct head_share *share, re
 
 static void finish(const struct layer_call *c, real *y, struct tape *t)
 {
-    linear_forward(c, OUT, y, t->v[T_Y], c->d->C, channels(c->d));
+    linear_forward(c, OUT, y, whole(t->v[T_Y]), c->d->C, channels(c->d));
 }
 
 static void forward(const struct layer_call *c, real *y, const real *h, real *carry,
@@ -270,7 +272,7 @@ static void finish_backward(const struct layer_call *c, real *dh, const real *dy
                             struct tape *t, struct tape *w)
 {
     (void)dh, (void)h;
-    linear_backward(c, OUT, w->v[W_DY], dy, t->v[T_Y], c->d->C, channels(c->d), 0);
+    linear_backward(c, OUT, w->v[W_DY], whole(dy), whole(t->v[T_Y]), c->d->C, channels(c->d), 0);
 }
 
 static void inner_backward(const struct layer_call *c, const struct head_share *share,
@@ -303,9 +305,9 @@ static void mix_backward(const struct layer_call *c, struct tape *t, struct tape
     const int64_t TD = (int64_t)c->T * D, halo = halo_reals(d);
     real *dw = w->v[W_SUM], *db = dw + align_reals((int64_t)D * W);
 
-    linear_backward(c, DT_W, w->v[W_DDT], w->v[W_DRAW], t->v[T_DT], D, d->dt_rank, 0);
+    linear_backward(c, DT_W, w->v[W_DDT], whole(w->v[W_DRAW]), whole(t->v[T_DT]), D, d->dt_rank, 0);
     to_first_columns(w->v[W_DP], w->v[W_DDT], N, d->dt_rank, shared(d));
-    linear_backward(c, X, w->v[W_DU], w->v[W_DP], t->v[T_U], shared(d), D, 1);
+    linear_backward(c, X, w->v[W_DU], whole(w->v[W_DP]), whole(t->v[T_U]), shared(d), D, 1);
     silu_backward(w->v[W_DU], w->v[W_DU], t->v[T_A], (int64_t)N * D);
     for (int b = 0; b < c->B; b++) {
         memset(dw, 0, (size_t)(align_reals((int64_t)D * W) + D) * sizeof *dw);
@@ -335,8 +337,9 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
 {
     const int D = channels(c->d), C = c->d->C;
     (void)t;
-    linear_rows_backward(c, IN, 0, dh, w->v[W_DY], h, D, C, 0);
-    linear_rows_backward(c, IN, D, dh, w->v[W_DZ], h, D, C, 1);
+    linear_share(c, whole(h));
+    linear_rows_backward(c, IN, 0, dh, whole(w->v[W_DY]), whole(h), D, C, 0);
+    linear_rows_backward(c, IN, D, dh, whole(w->v[W_DZ]), whole(h), D, C, 1);
 }
 
 static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,

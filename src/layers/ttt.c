@@ -26,26 +26,27 @@ enum { W_ROPE, W_TOK, W_INIT, W_LOCAL, W_DY, W_DZ, W_DG, W_DO, W_DQ, W_DK, W_DV,
        W_SMALL, W_SUM, W_DHALO, W_DHALO_K };
 
 /* Arrays that only cross to the heads. */
-static void passing(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+static void passing(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    const int64_t NC = (int64_t)B * T * d->C;
+    const int64_t NC = (int64_t)c->B * c->T * c->d->C;
     t->v[T_Q] = arena_reals(a, NC);
     t->v[T_K] = arena_reals(a, NC);
     t->v[T_V] = arena_reals(a, NC);
 }
 
-static void tape_tokens(struct tape *t, struct arena *a, const struct dims *d, int B, int T)
+static void tape_tokens(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    const int64_t N = (int64_t)B * T, NC = N * d->C;
+    const struct dims *d = c->d;
+    const int64_t N = (int64_t)c->B * c->T, NC = N * d->C;
     t->v[T_U] = d->share_qk ? arena_reals(a, NC) : NULL;
     t->v[T_G] = d->gate ? arena_reals(a, NC) : NULL;
     t->v[T_SIG] = arena_reals(a, N * d->H);
     t->v[T_O] = arena_reals(a, NC);
     t->v[T_Z] = arena_reals(a, NC);
-    t->v[T_Y] = d->gate ? arena_reals(a, NC) : t->v[T_Z];
+    t->v[T_Y] = d->gate ? arena_bytes(a, operand_bytes(c, d->C)) : t->v[T_Z];
     t->v[T_MU] = arena_reals(a, N);
     t->v[T_RSTD] = arena_reals(a, N);
-    t->v[T_HALO] = arena_reals(a, B * ttt_halo_reals(d));
+    t->v[T_HALO] = arena_reals(a, c->B * ttt_halo_reals(d));
 }
 
 static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
@@ -53,38 +54,40 @@ static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
     return (int64_t)B * H * heads_kept(ttt_inner(d), T, d->K, head_width(d), group);
 }
 
-static void tape(struct tape *t, struct arena *a, const struct dims *d, int B, int T, int group)
+static void tape(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    tape_tokens(t, a, d, B, T);
-    passing(t, a, d, B, T);
-    t->v[T_KEPT] = group ? arena_reals(a, kept_reals(d, B, T, d->H, group)) : NULL;
+    const struct dims *d = c->d;
+    tape_tokens(t, a, c);
+    passing(t, a, c);
+    t->v[T_KEPT] = c->group ? arena_reals(a, kept_reals(d, c->B, c->T, d->H, c->group)) : NULL;
 }
 
 /* Gradients that wait for the halo's. */
-static void held(struct tape *w, struct arena *a, const struct dims *d, int B, int T)
+static void held(struct tape *w, struct arena *a, const struct layer_call *c)
 {
-    if (!d->share_qk) return;
-    w->v[W_DU] = arena_reals(a, (int64_t)B * T * d->C);
-    w->v[W_DHALO] = arena_reals(a, B * ttt_halo_reals(d));
+    if (!c->d->share_qk) return;
+    w->v[W_DU] = arena_reals(a, (int64_t)c->B * c->T * c->d->C);
+    w->v[W_DHALO] = arena_reals(a, c->B * ttt_halo_reals(c->d));
 }
 
-static void work(struct tape *w, struct arena *a, const struct dims *d, int B, int T, int group,
-                 int backward)
+static void work(struct tape *w, struct arena *a, const struct layer_call *c, int backward)
 {
+    const struct dims *d = c->d;
     const struct inner *f = ttt_inner(d);
     const int F = head_width(d), threads = omp_get_max_threads();
-    const int64_t N = (int64_t)B * T, NC = N * d->C;
+    const int64_t N = (int64_t)c->B * c->T, NC = N * d->C;
     w->v[W_ROPE] = arena_reals(a, (int64_t)d->K * F);
     w->v[W_TOK] = arena_reals(a, d->K);
     w->v[W_INIT] = arena_reals(a, d->H * heads_stride(f, F) / 2);
-    w->v[W_LOCAL] = arena_reals(a, threads * heads_scratch(f, T, d->K, F, group, backward));
+    w->v[W_LOCAL] = arena_reals(a, threads * heads_scratch(f, c->T, d->K, F, c->group, backward));
     if (!backward) return;
-    for (int i = W_DY; i <= W_DV; i++) w->v[i] = arena_reals(a, NC);
+    for (int i = W_DY; i <= W_DV; i++)
+        w->v[i] = i == W_DG ? arena_bytes(a, operand_bytes(c, d->C)) : arena_reals(a, NC);
     w->v[W_DSIG] = arena_reals(a, N * d->H);
-    w->v[W_SMALL] = arena_reals(a, (int64_t)B * d->H * heads_small(d->K, F));
+    w->v[W_SMALL] = arena_reals(a, (int64_t)c->B * d->H * heads_small(d->K, F));
     w->v[W_SUM] = arena_reals(a, align_reals((int64_t)d->C * d->conv_width) + 2 * align_reals(d->C));
     w->v[W_DHALO_K] = arena_reals(a, ttt_halo_reals(d));
-    held(w, a, d, B, T);
+    held(w, a, c);
 }
 
 /* --- forward -------------------------------------------------------------- */
@@ -105,7 +108,7 @@ static void inner_rates(const struct layer_call *c, const real *h, real *sig)
         for (int64_t i = 0; i < (int64_t)N * H; i++) sig[i] = 1;
         return;
     }
-    linear_forward(c, k, sig, h, H, c->d->C);
+    linear_forward(c, k, sig, whole(h), H, c->d->C);
     gate_sigmoid(sig, call_w(c, k + 1), N, H);
 }
 
@@ -138,7 +141,7 @@ static struct heads heads_of(const struct layer_call *c, const struct head_share
 static void project(const struct layer_call *c, const real *h, struct tape *t)
 {
     const struct dims *d = c->d;
-    if (d->share_qk) linear_forward(c, ttt_places(d).q, t->v[T_U], h, d->C, d->C);
+    if (d->share_qk) linear_forward(c, ttt_places(d).q, t->v[T_U], whole(h), d->C, d->C);
 }
 
 /* Q and K from one projection, each through its convolution. */
@@ -166,14 +169,14 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
     const struct ttt_places p = ttt_places(d);
     const int C = d->C;
 
-    linear_forward(c, p.v, t->v[T_V], h, C, C);
-    if (d->gate) linear_forward(c, p.g, t->v[T_G], h, C, C);
+    linear_forward(c, p.v, t->v[T_V], whole(h), C, C);
+    if (d->gate) linear_forward(c, p.g, t->v[T_G], whole(h), C, C);
     inner_rates(c, h, t->v[T_SIG]);
     if (d->share_qk) {
         shared_qk(c, carry, t);
     } else {
-        linear_forward(c, p.q, t->v[T_Q], h, C, C);
-        linear_forward(c, p.k, t->v[T_K], h, C, C);
+        linear_forward(c, p.q, t->v[T_Q], whole(h), C, C);
+        linear_forward(c, p.k, t->v[T_K], whole(h), C, C);
     }
 }
 
@@ -185,6 +188,12 @@ static void inner(const struct layer_call *c, const struct head_share *share, re
     heads_forward(&s, share->out);
 }
 
+/* The normalised output behind its gate. */
+static struct operand gated(const struct layer_call *c, const struct tape *t)
+{
+    return c->d->gate ? operand_of(c, t->v[T_Y]) : whole(t->v[T_Z]);
+}
+
 static void finish(const struct layer_call *c, real *y, struct tape *t)
 {
     const struct dims *d = c->d;
@@ -193,8 +202,10 @@ static void finish(const struct layer_call *c, real *y, struct tape *t)
 
     layernorm_forward(t->v[T_Z], t->v[T_MU], t->v[T_RSTD], t->v[T_O], call_w(c, p.post),
                       call_w(c, p.post + 1), N, C, d->ln_eps);
-    if (d->gate) gelu_gate_forward(t->v[T_Y], t->v[T_Z], t->v[T_G], (int64_t)N * C);
-    linear_forward(c, p.o, y, t->v[T_Y], C, C);
+    bf16 *rows = operand_rows(c, t->v[T_Y]);
+    if (d->gate && rows) gelu_gate_rows(rows, t->v[T_Z], t->v[T_G], N, C);
+    else if (d->gate) gelu_gate_forward(t->v[T_Y], t->v[T_Z], t->v[T_G], (int64_t)N * C);
+    linear_forward(c, p.o, y, gated(c, t), C, C);
 }
 
 /* All heads, from tape to tape. */
@@ -294,16 +305,15 @@ static void finish_backward(const struct layer_call *c, real *dh, const real *dy
 {
     const struct dims *d = c->d;
     const struct ttt_places p = ttt_places(d);
-    const int C = d->C;
-    const int64_t NC = (int64_t)c->B * c->T * C;
+    const int C = d->C, N = c->B * c->T;
     real *dz = w->v[W_DZ];
+    bf16 *dg = operand_rows(c, w->v[W_DG]);
 
+    linear_backward(c, p.o, d->gate ? w->v[W_DY] : dz, whole(dy), gated(c, t), C, C, 0);
     if (d->gate) {
-        linear_backward(c, p.o, w->v[W_DY], dy, t->v[T_Y], C, C, 0);
-        gelu_gate_backward(dz, w->v[W_DG], w->v[W_DY], t->v[T_Z], t->v[T_G], NC);
-        linear_backward(c, p.g, dh, w->v[W_DG], h, C, C, 0);
-    } else {
-        linear_backward(c, p.o, dz, dy, t->v[T_Y], C, C, 0);
+        if (dg) gelu_gate_backward_rows(dz, dg, w->v[W_DY], t->v[T_Z], t->v[T_G], N, C);
+        else gelu_gate_backward(dz, w->v[W_DG], w->v[W_DY], t->v[T_Z], t->v[T_G], (int64_t)N * C);
+        linear_backward(c, p.g, dh, operand_of(c, w->v[W_DG]), whole(h), C, C, 0);
     }
     post_norm_backward(c, t, w, p.post);
 }
@@ -360,16 +370,17 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
     const struct ttt_places p = ttt_places(d);
     const int C = d->C;
 
-    linear_backward(c, p.v, dh, w->v[W_DV], h, C, C, d->gate);
+    linear_share(c, whole(h));
+    linear_backward(c, p.v, dh, whole(w->v[W_DV]), whole(h), C, C, d->gate);
     if (p.lr >= 0) {
         gate_backward(c, w->v[W_DSIG], t->v[T_SIG], p.lr + 1);
-        linear_backward(c, p.lr, dh, w->v[W_DSIG], h, d->H, C, 1);
+        linear_backward(c, p.lr, dh, whole(w->v[W_DSIG]), whole(h), d->H, C, 1);
     }
     if (d->share_qk) {
-        linear_backward(c, p.q, dh, w->v[W_DU], h, C, C, 1);
+        linear_backward(c, p.q, dh, whole(w->v[W_DU]), whole(h), C, C, 1);
     } else {
-        linear_backward(c, p.q, dh, w->v[W_DQ], h, C, C, 1);
-        linear_backward(c, p.k, dh, w->v[W_DK], h, C, C, 1);
+        linear_backward(c, p.q, dh, whole(w->v[W_DQ]), whole(h), C, C, 1);
+        linear_backward(c, p.k, dh, whole(w->v[W_DK]), whole(h), C, C, 1);
     }
 }
 

@@ -46,7 +46,7 @@ static void way_back(struct head_work *w, struct grad *g, const struct model *m,
     struct half_work *h = &w->half;
     bf16_rows(h->rows, w->logits, V, n, V);
     gemm_bf16(dx, C, h->rows, m->half->w[m->i_head].backward, n, C, V, 0, V, GEMM_SET);
-    bf16_turned(h->turned, w->logits, V, n, V);
+    bf16_turned(h->turned, h->rows, n, V);
     bf16_panels(h->panels, x, C, n, C);
     grad_add_tn_bf16(g, at, h->turned, h->panels, V, C, n);
 }

@@ -66,11 +66,17 @@ int stage_carry_part(const struct stage *st, int B, int u, int i, int64_t *offse
 
 /* --- memory --------------------------------------------------------------- */
 
+struct layer_call stage_shape(const struct stage *st)
+{
+    return (struct layer_call){ .d = st->d, .half = st->m->half, .B = st->o.micro_batch,
+                                .T = st->T, .group = st->o.inner_group };
+}
+
 static void lay_out_slot(struct stage *st, struct slot *slot, const struct block_tape *shared)
 {
-    const struct dims *d = st->d;
+    const struct layer_call c = stage_shape(st);
     const int B = st->o.micro_batch, back = !st->part.forward_only;
-    const int64_t NC = (int64_t)B * st->T * d->C;
+    const int64_t NC = (int64_t)B * st->T * st->d->C;
     struct arena *a = &st->arena;
 
     slot->valid = arena_bytes(a, B * (int64_t)sizeof *slot->valid);
@@ -82,7 +88,7 @@ static void lay_out_slot(struct stage *st, struct slot *slot, const struct block
         for (int l = 0; !st->heads && l < st->layers; l++) {
             if (shared && back) z->carry[l] = arena_reals(a, st->carry_reals);
             if (shared) z->tape[l] = *shared;
-            else block_tape(&st->m->blocks[0], &z->tape[l], a, d, B, st->T, st->o.inner_group);
+            else block_tape(&st->m->blocks[0], &z->tape[l], a, &c);
         }
     }
     if (st->heads) return;
@@ -97,11 +103,12 @@ static void lay_out(struct stage *st, struct pass_bytes *bytes)
     const int B = st->o.micro_batch, back = !st->part.forward_only;
     const int redo = back && st->o.remat == REMAT_BLOCK && !st->heads;
     const int64_t N = (int64_t)B * st->T, batches = st->T / d->K + 1;
+    const struct layer_call c = stage_shape(st);
     struct arena *a = &st->arena;
     struct block_tape shared;
 
     if (redo || !back) {
-        block_tape(&st->m->blocks[0], &shared, a, d, B, st->T, st->o.inner_group);
+        block_tape(&st->m->blocks[0], &shared, a, &c);
         if (redo) st->redo = arena_reals(a, st->carry_reals);
     }
     for (int i = 0; i < st->part.slots; i++)
@@ -112,7 +119,7 @@ static void lay_out(struct stage *st, struct pass_bytes *bytes)
     head_lay_out(&st->head, a, st->m, st->part.l1 == d->L ? st->T : 0, back);
     bytes->logits = a->used - bytes->tape;
 
-    block_work(&st->m->blocks[0], &st->work, a, d, B, st->T, st->o.inner_group, back);
+    block_work(&st->m->blocks[0], &st->work, a, &c, back);
     if (st->m->half)
         half_lay_out(&st->half, a, N, st->T, half_widest(&st->m->params), back);
     if (st->heads) stage_heads_work(st);

@@ -52,15 +52,16 @@ void stage_heads_tapes(struct stage *st)
 {
     struct stage_heads *h = st->heads;
     const struct block *b = &st->m->blocks[0];
+    const struct layer_call c = stage_shape(st);
     const int B = st->o.micro_batch;
     struct arena *a = &st->arena;
     struct block_tape passing = { { { 0 } }, { { 0 } } };
 
-    h->split->passing(&passing.layer, a, st->d, B, st->T);
+    h->split->passing(&passing.layer, a, &c);
     for (int i = 0; i < h->n_tapes; i++) {
         for (int j = 0; j < h->own; j++) {
             h->tapes[i].units[j] = passing;
-            block_split_tape(b, &h->tapes[i].units[j], a, st->d, B, st->T);
+            block_split_tape(b, &h->tapes[i].units[j], a, &c);
         }
         h->tapes[i].in = arena_reals(a, h->U * h->in_each * h->H * B * st->T);
         h->tapes[i].kept = arena_reals(a, h->U * h->kept);
@@ -83,12 +84,13 @@ void stage_heads_work(struct stage *st)
     const int B = st->o.micro_batch;
     const int64_t N = (int64_t)B * st->T, widest = h->in_each > h->out_each ? h->in_each
                                                                              : h->out_each;
+    const struct layer_call c = stage_shape(st);
     struct arena *a = &st->arena;
     int64_t offset, n, stride;
 
     for (int j = 0; j < h->own; j++) {
         h->work[j] = st->work;
-        block_held(&st->m->blocks[0], &h->work[j], a, d, B, st->T);
+        block_held(&st->m->blocks[0], &h->work[j], a, &c);
     }
     h->carry = arena_reals(a, st->carry_reals);
     h->dcarry = arena_reals(a, st->carry_reals);

@@ -56,6 +56,9 @@ static inline int64_t stage_row(const struct stage *st)
     return st->m->blocks[0].layer->past_reals ? st->m->blocks[0].layer->past_reals(st->d) : 0;
 }
 
+/* What arrays are laid out for: calls of a layer on whole units. */
+struct layer_call stage_shape(const struct stage *st);
+
 /* A call of a layer on unit u, without a past. */
 struct layer_call stage_call(const struct stage *st, const struct slot *z, struct grad *g, int u);
 

@@ -55,8 +55,9 @@ static void lay_out(const struct model *m, struct arena *a, int B, int T, struct
     *x = arena_reals(a, N * m->dims.C);
     *y = arena_reals(a, N * m->dims.C);
     *r = arena_reals(a, N);
-    block_tape(&m->blocks[0], t, a, &m->dims, B, T, 0);
-    block_work(&m->blocks[0], w, a, &m->dims, B, T, 0, 0);
+    const struct layer_call c = { .d = &m->dims, .half = m->half, .B = B, .T = T };
+    block_tape(&m->blocks[0], t, a, &c);
+    block_work(&m->blocks[0], w, a, &c, 0);
     if (m->half) half_lay_out(half, a, N, T, half_widest(&m->params), 0);
 }
 

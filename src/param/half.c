@@ -87,7 +87,7 @@ void half_lay_out(struct half_work *w, struct arena *a, int64_t N, int T, int wi
     w->rows = arena_bytes(a, bf16_rows_size(N, widest) * (int64_t)sizeof(bf16));
     if (!way_back) return;
     w->turned = arena_bytes(a, bf16_rows_size(widest, T) * (int64_t)sizeof(bf16));
-    w->panels = arena_bytes(a, bf16_panels_size(T, widest) * (int64_t)sizeof(bf16));
+    w->panels = arena_bytes(a, N / T * bf16_panels_size(T, widest) * (int64_t)sizeof(bf16));
 }
 
 int half_widest(const struct param_table *t)

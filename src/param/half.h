@@ -31,10 +31,11 @@ void half_make(struct half *h, const real *w, const struct span *spans, int n);
 
 /* Operands of one unit's or micro-batch's product, in scratch that is laid out before. */
 struct half_work {
-    bf16       *rows;      /* of x or dy: (N, widest)            */
-    bf16       *turned;    /* of a unit's dy: (widest, T)        */
-    bf16       *panels;    /* of a unit's x: (T, widest)         */
-    const real *shared, *rounded;  /* linear_share(); what rows hold, if that is shared */
+    bf16       *rows;      /* of x or dy, if they are reals: (N, widest) */
+    bf16       *turned;    /* of a unit's dy: (widest, T)                */
+    bf16       *panels;    /* of each unit's x: (B, T, widest)           */
+    const void *shared;    /* linear_share(), and what has been made of it */
+    int         rows_made, panels_made;
 };
 
 /* N rows of products up to `widest` wide in units of T. */

@@ -45,8 +45,8 @@ equal "FLOPs of two layers" "$(number flops_per_token)" 615936
 
 # Each is compared with sums in double before it is timed.
 name="kernels are right"; expect_exit 0 "$TTT" bench kernels --repeat 1 --json
-equal "two memory rates, fourteen kernels in two sizes, eight small products, eight mini-batches" \
-    "$(wc -l < "$WORK/out" | tr -d ' ')" $((2 + 28 + 8 + 8))
+equal "two memory rates, 22 kernels in two sizes, eight small products, eight mini-batches" \
+    "$(wc -l < "$WORK/out" | tr -d ' ')" $((2 + 44 + 8 + 8))
 name="products are right"; expect_exit 0 "$TTT" bench gemm --repeat 1 --json
 equal "four shapes, fp32 and bf16" "$(wc -l < "$WORK/out" | tr -d ' ')" 8
 

@@ -74,6 +74,46 @@ static void values_and_gradients(void **state)
     }
 }
 
+/* _rows round what the others give, to the bit; rows of all lengths, longer than a piece too. */
+static void rows_are_rounded(void **state)
+{
+    (void)state;
+    static const int shapes[][2] = { { 1, 1 }, { 67, 33 }, { 3, 512 }, { 50, 1301 } };
+    for (int i = 0; i < 4; i++) {
+        const int N = shapes[i][0], C = shapes[i][1], n = N * C;
+        const size_t bytes = (size_t)bf16_rows_size(N, C) * sizeof(bf16);
+        real *a = noise(n, 1), *b = noise(n, 2), *dy = noise(n, 3), *y = zeros(n), *z = zeros(n);
+        real *other = zeros(n);
+        bf16 *want = hold(bf16_rows_size(N, C), sizeof *want), *got = hold((int64_t)bytes, 2);
+        bf16 *want2 = hold(bf16_rows_size(N, C), sizeof *want), *got2 = got + bytes / 2;
+        memset(got, 0xff, 2 * bytes);
+
+        swiglu_forward(y, a, b, n);
+        bf16_rows(want, y, C, N, C);
+        swiglu_rows(got, a, b, N, C);
+        assert_memory_equal(got, want, bytes);
+
+        gelu_gate_forward(y, a, b, n);
+        bf16_rows(want, y, C, N, C);
+        gelu_gate_rows(got, a, b, N, C);
+        assert_memory_equal(got, want, bytes);
+
+        swiglu_backward(y, z, dy, a, b, n);
+        bf16_rows(want, y, C, N, C);
+        bf16_rows(want2, z, C, N, C);
+        swiglu_backward_rows(got, got2, dy, a, b, N, C);
+        assert_memory_equal(got, want, bytes);
+        assert_memory_equal(got2, want2, bytes);
+
+        gelu_gate_backward(y, z, dy, a, b, n);
+        bf16_rows(want, z, C, N, C);
+        gelu_gate_backward_rows(other, got, dy, a, b, N, C);
+        assert_memory_equal(got, want, bytes);
+        assert_same(other, y, n);
+        release();
+    }
+}
+
 /* gelu_tanh written with tanh has no correct digit at -6: 1 + tanh is rounding. */
 static void tails_keep_their_digits(void **state)
 {
@@ -169,7 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(silu_is_a_gate_of_ones),
         cmocka_unit_test(values_and_gradients),
-        cmocka_unit_test(tails_keep_their_digits),
+        cmocka_unit_test(rows_are_rounded), cmocka_unit_test(tails_keep_their_digits),
         cmocka_unit_test(outputs_may_be_inputs),
         cmocka_unit_test(place_changes_no_bit),
         cmocka_unit_test(threads_change_no_bit),

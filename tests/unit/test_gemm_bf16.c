@@ -55,6 +55,10 @@ static void layouts(void **state)
         bf16_panels(p, B, N, K, N);
         bf16_panels_transposed(t, B, N, N, K);
         bf16_rows(r, B, N, K, N);
+        bf16 *q = hold(bf16_panels_size(K, N), sizeof *q);
+        memset(q, 0xff, (size_t)bf16_panels_size(K, N) * sizeof *q);
+        bf16_panels_of_rows(q, r, K, N);
+        assert_memory_equal(q, p, (size_t)bf16_panels_size(K, N) * sizeof *q);
         for (int k = 0; k < bf16_inner(K); k++)
             for (int n = 0; n < bf16_columns(N); n++) {
                 const double want = k < K && n < N ? rounded((double)B[k * N + n]) : 0;
@@ -146,8 +150,10 @@ static void weight_gradients(void **state)
         const int K = s[i].K, M = s[i].M, N = s[i].N, inner = bf16_inner(K);
         real *dy = noise(K * M, 1), *x = noise(K * N, 2), *C = zeros(M * N), *dyT = zeros(K * M);
         bf16 *dY = hold(bf16_rows_size(M, K), sizeof *dY), *X = hold(bf16_panels_size(K, N), 2);
+        bf16 *rows = hold(bf16_rows_size(K, M), sizeof *rows);
         memset(dY, 0xff, (size_t)bf16_rows_size(M, K) * sizeof *dY);
-        bf16_turned(dY, dy, M, K, M);
+        bf16_rows(rows, dy, M, K, M);
+        bf16_turned(dY, rows, K, M);
         bf16_panels(X, x, N, K, N);
         for (int k = 0; k < K; k++)
             for (int m = 0; m < M; m++) dyT[m * K + k] = dy[k * M + m];

@@ -83,16 +83,16 @@ static real *layer_output(const struct dims *d, const struct param_table *t, con
     struct arena a;
 
     arena_plan(&a);
-    layer->tape(&tape, &a, d, 1, slice, 0);
-    layer->work(&work, &a, d, 1, slice, 0, 0);
+    layer->tape(&tape, &a, &c);
+    layer->work(&work, &a, &c, 0);
     arena_init(&a, a.peak, "test");
     layer->carry_start(&c, carry);
     for (int at = 0; at < T; at += slice) {
         c.pos = at;
         c.T = T - at < slice ? T - at : slice;
         arena_reset(&a, 0);
-        layer->tape(&tape, &a, d, 1, c.T, 0);
-        layer->work(&work, &a, d, 1, c.T, 0, 0);
+        layer->tape(&tape, &a, &c);
+        layer->work(&work, &a, &c, 0);
         layer->forward(&c, y + at * C, h + at * C, carry, &tape, &work);
     }
     arena_done(&a);

@@ -5,7 +5,7 @@
 
 static const double eps = 1e-6;
 static const struct { int N, C; } shapes[] = { { 1, 1 }, { 1, 7 }, { 7, 67 }, { 3, 160 },
-                                              { 67, 16 }, { 300, 13 } };
+                                              { 67, 16 }, { 300, 13 }, { 2, 700 } };
 #define SHAPES (sizeof shapes / sizeof *shapes)
 
 /* loss = <u, forward(x, w)>, in double. */
@@ -41,6 +41,15 @@ static void agrees_with_plain_sums(int N, int C)
     plain_forward(&p);
     rmsnorm_forward(y, r, x, w, N, C, eps);
     assert_close(y, p.y, NC, ULPS(4));
+
+    const size_t bytes = (size_t)bf16_rows_size(N, C) * sizeof(bf16);
+    bf16 *rows = hold(bf16_rows_size(N, C), sizeof *rows), *want = hold((int64_t)bytes, 1);
+    real *r2 = zeros(N);
+    memset(rows, 0xff, bytes);
+    bf16_rows(want, y, C, N, C);
+    rmsnorm_rows(rows, r2, x, w, N, C, eps);
+    assert_memory_equal(rows, want, bytes);
+    assert_same(r2, r, N);
 
     rmsnorm_backward(dx, dw, u, x, w, r, N, C);
     double *gx = slopes(loss, &p, p.x, NC), *gw = slopes(loss, &p, p.w, C);
