@@ -184,7 +184,7 @@ static void sort_out(struct unit *u, struct layer_call *c, double s[PARTS], int 
     double clock, project, finish;
 
     c->first = u->b->i_layer;
-    if (!back) linear_share(c, whole(u->h));
+    if (!back) linear_share(c, reals(u->h));
     clock = clock_s();
     if (back) u->split->project_backward(c, u->dh, u->h, t, w);
     else if (u->split->project) u->split->project(c, u->h, t);

@@ -139,9 +139,9 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
 {
     const struct dims *d = c->d;
     (void)carry;
-    linear_forward(c, P_Q, t->v[T_Q], whole(h), d->C, d->C);
-    linear_forward(c, P_K, t->v[T_K], whole(h), kv_width(d), d->C);
-    linear_forward(c, P_V, t->v[T_V], whole(h), kv_width(d), d->C);
+    linear_forward(c, P_Q, t->v[T_Q], reals(h), d->C, d->C);
+    linear_forward(c, P_K, t->v[T_K], reals(h), kv_width(d), d->C);
+    linear_forward(c, P_V, t->v[T_V], reals(h), kv_width(d), d->C);
 }
 
 /* Keys turn where they are, so a second append() finds them turned. */
@@ -182,7 +182,7 @@ static void inner(const struct layer_call *c, const struct head_share *s, real *
 
 static void finish(const struct layer_call *c, real *y, struct tape *t)
 {
-    linear_forward(c, P_O, y, whole(t->v[T_O]), c->d->C, c->d->C);
+    linear_forward(c, P_O, y, reals(t->v[T_O]), c->d->C, c->d->C);
 }
 
 /* All heads, from tape to tape. */
@@ -213,7 +213,7 @@ static void finish_backward(const struct layer_call *c, real *dh, const real *dy
 {
     (void)dh;
     (void)h;
-    linear_backward(c, P_O, w->v[W_DO], whole(dy), whole(t->v[T_O]), c->d->C, c->d->C, 0);
+    linear_backward(c, P_O, w->v[W_DO], reals(dy), reals(t->v[T_O]), c->d->C, c->d->C, 0);
 }
 
 static void inner_backward(const struct layer_call *c, const struct head_share *s, real *dcarry,
@@ -234,10 +234,10 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
 {
     const struct dims *d = c->d;
     (void)t;
-    linear_share(c, whole(h));
-    linear_backward(c, P_Q, dh, whole(w->v[W_DQ]), whole(h), d->C, d->C, 0);
-    linear_backward(c, P_K, dh, whole(w->v[W_DK]), whole(h), kv_width(d), d->C, 1);
-    linear_backward(c, P_V, dh, whole(w->v[W_DV]), whole(h), kv_width(d), d->C, 1);
+    linear_share(c, reals(h));
+    linear_backward(c, P_Q, dh, reals(w->v[W_DQ]), reals(h), d->C, d->C, 0);
+    linear_backward(c, P_K, dh, reals(w->v[W_DK]), reals(h), kv_width(d), d->C, 1);
+    linear_backward(c, P_V, dh, reals(w->v[W_DV]), reals(h), kv_width(d), d->C, 1);
 }
 
 static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,

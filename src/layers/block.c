@@ -236,7 +236,7 @@ static void layer_input(const struct block *b, struct layer_call *c, const real 
     }
     if (d->pre_conv) vec_add(t->v[T_X1], x, c->B * TC);
     norm_forward(c, b->i_layer - 1, t->v[T_H], t->v[T_R2], d->pre_conv ? t->v[T_X1] : x);
-    linear_share(c, whole(t->v[T_H]));
+    linear_share(c, reals(t->v[T_H]));
     c->first = b->i_layer;
 }
 
@@ -327,7 +327,7 @@ static void feed_forward_backward(const struct block *b, struct layer_call *c, r
     c->first = b->i_layer;
     if (!d->E) return;
     c->first = b->i_ffn;
-    linear_backward(c, FFN_DOWN, w->v[W_DS], whole(dx), s, d->C, d->E, 0);
+    linear_backward(c, FFN_DOWN, w->v[W_DS], reals(dx), s, d->C, d->E, 0);
     if (da) swiglu_backward_rows(da, dg, w->v[W_DS], t->v[T_A], t->v[T_G], N, d->E);
     else swiglu_backward(w->v[W_DA], w->v[W_DG], w->v[W_DS], t->v[T_A], t->v[T_G],
                          (int64_t)N * d->E);

@@ -11,27 +11,29 @@
 /* What a product reads: reals (N,C), or rows as it takes them (kernels/bf16.h); one is NULL. */
 struct operand { const real *x; const bf16 *rows; };
 
-static inline struct operand whole(const real *x) { return (struct operand){ .x = x }; }
+static inline struct operand reals(const real *x) { return (struct operand){ .x = x }; }
 
-/* An array that only products read is made as rows in calls with bf16 products: half of the bytes,
- * and what the product sees is the same to the bit.  Not of a token alone, which is never rounded.
+/* --- arrays that only products read ---
  *
- * operand_bytes: of such an array (N,C), for calls with fewer tokens too
- * operand_rows:  where its rows are, or NULL if it has reals
- * operand_of:    the array as it is read                                                      */
+ * In calls with bf16 products they are made as rows: half of the bytes, and what the products see
+ * is the same to the bit.  Not of a token alone, which is never rounded. */
+
+/* Bytes of such an array (N,C), for calls with fewer tokens too. */
 static inline int64_t operand_bytes(const struct layer_call *c, int C)
 {
-    const int64_t N = (int64_t)c->B * c->T, reals = (c->half ? c->B : N) * C;
-    const int64_t rows = c->half ? bf16_rows_size(N, C) : 0;
-    const int64_t a = reals * (int64_t)sizeof(real), b = rows * (int64_t)sizeof(bf16);
-    return a > b ? a : b;
+    const int64_t N = (int64_t)c->B * c->T, most = (c->half ? c->B : N) * C;
+    const int64_t as_reals = most * (int64_t)sizeof(real);
+    const int64_t as_rows = c->half ? bf16_rows_size(N, C) * (int64_t)sizeof(bf16) : 0;
+    return as_reals > as_rows ? as_reals : as_rows;
 }
 
+/* Where its rows are made; NULL: it has reals. */
 static inline bf16 *operand_rows(const struct layer_call *c, real *v)
 {
     return c->half && c->T > 1 ? (bf16 *)(void *)v : NULL;
 }
 
+/* The array, to be read. */
 static inline struct operand operand_of(const struct layer_call *c, real *v)
 {
     const bf16 *rows = operand_rows(c, v);
@@ -52,8 +54,8 @@ void linear_rows_forward(const struct layer_call *c, int k, int row, real *y, st
 void linear_rows_backward(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
                           struct operand x, int M, int C, int add);
 
-/* The next calls, all forward or all backward, have this x, which does not change: it is rounded
- * once.  Until a bf16 product with another x. */
+/* Until the next linear_share() x does not change, so that calls with it round it once, whatever
+ * comes between them. */
 void linear_share(const struct layer_call *c, struct operand x);
 
 #endif

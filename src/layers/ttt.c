@@ -108,7 +108,7 @@ static void inner_rates(const struct layer_call *c, const real *h, real *sig)
         for (int64_t i = 0; i < (int64_t)N * H; i++) sig[i] = 1;
         return;
     }
-    linear_forward(c, k, sig, whole(h), H, c->d->C);
+    linear_forward(c, k, sig, reals(h), H, c->d->C);
     gate_sigmoid(sig, call_w(c, k + 1), N, H);
 }
 
@@ -141,7 +141,7 @@ static struct heads heads_of(const struct layer_call *c, const struct head_share
 static void project(const struct layer_call *c, const real *h, struct tape *t)
 {
     const struct dims *d = c->d;
-    if (d->share_qk) linear_forward(c, ttt_places(d).q, t->v[T_U], whole(h), d->C, d->C);
+    if (d->share_qk) linear_forward(c, ttt_places(d).q, t->v[T_U], reals(h), d->C, d->C);
 }
 
 /* Q and K from one projection, each through its convolution. */
@@ -169,14 +169,14 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
     const struct ttt_places p = ttt_places(d);
     const int C = d->C;
 
-    linear_forward(c, p.v, t->v[T_V], whole(h), C, C);
-    if (d->gate) linear_forward(c, p.g, t->v[T_G], whole(h), C, C);
+    linear_forward(c, p.v, t->v[T_V], reals(h), C, C);
+    if (d->gate) linear_forward(c, p.g, t->v[T_G], reals(h), C, C);
     inner_rates(c, h, t->v[T_SIG]);
     if (d->share_qk) {
         shared_qk(c, carry, t);
     } else {
-        linear_forward(c, p.q, t->v[T_Q], whole(h), C, C);
-        linear_forward(c, p.k, t->v[T_K], whole(h), C, C);
+        linear_forward(c, p.q, t->v[T_Q], reals(h), C, C);
+        linear_forward(c, p.k, t->v[T_K], reals(h), C, C);
     }
 }
 
@@ -191,7 +191,7 @@ static void inner(const struct layer_call *c, const struct head_share *share, re
 /* The normalised output behind its gate. */
 static struct operand gated(const struct layer_call *c, const struct tape *t)
 {
-    return c->d->gate ? operand_of(c, t->v[T_Y]) : whole(t->v[T_Z]);
+    return c->d->gate ? operand_of(c, t->v[T_Y]) : reals(t->v[T_Z]);
 }
 
 static void finish(const struct layer_call *c, real *y, struct tape *t)
@@ -309,11 +309,11 @@ static void finish_backward(const struct layer_call *c, real *dh, const real *dy
     real *dz = w->v[W_DZ];
     bf16 *dg = operand_rows(c, w->v[W_DG]);
 
-    linear_backward(c, p.o, d->gate ? w->v[W_DY] : dz, whole(dy), gated(c, t), C, C, 0);
+    linear_backward(c, p.o, d->gate ? w->v[W_DY] : dz, reals(dy), gated(c, t), C, C, 0);
     if (d->gate) {
         if (dg) gelu_gate_backward_rows(dz, dg, w->v[W_DY], t->v[T_Z], t->v[T_G], N, C);
         else gelu_gate_backward(dz, w->v[W_DG], w->v[W_DY], t->v[T_Z], t->v[T_G], (int64_t)N * C);
-        linear_backward(c, p.g, dh, operand_of(c, w->v[W_DG]), whole(h), C, C, 0);
+        linear_backward(c, p.g, dh, operand_of(c, w->v[W_DG]), reals(h), C, C, 0);
     }
     post_norm_backward(c, t, w, p.post);
 }
@@ -370,17 +370,17 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
     const struct ttt_places p = ttt_places(d);
     const int C = d->C;
 
-    linear_share(c, whole(h));
-    linear_backward(c, p.v, dh, whole(w->v[W_DV]), whole(h), C, C, d->gate);
+    linear_share(c, reals(h));
+    linear_backward(c, p.v, dh, reals(w->v[W_DV]), reals(h), C, C, d->gate);
     if (p.lr >= 0) {
         gate_backward(c, w->v[W_DSIG], t->v[T_SIG], p.lr + 1);
-        linear_backward(c, p.lr, dh, whole(w->v[W_DSIG]), whole(h), d->H, C, 1);
+        linear_backward(c, p.lr, dh, reals(w->v[W_DSIG]), reals(h), d->H, C, 1);
     }
     if (d->share_qk) {
-        linear_backward(c, p.q, dh, whole(w->v[W_DU]), whole(h), C, C, 1);
+        linear_backward(c, p.q, dh, reals(w->v[W_DU]), reals(h), C, C, 1);
     } else {
-        linear_backward(c, p.q, dh, whole(w->v[W_DQ]), whole(h), C, C, 1);
-        linear_backward(c, p.k, dh, whole(w->v[W_DK]), whole(h), C, C, 1);
+        linear_backward(c, p.q, dh, reals(w->v[W_DQ]), reals(h), C, C, 1);
+        linear_backward(c, p.k, dh, reals(w->v[W_DK]), reals(h), C, C, 1);
     }
 }
 
