@@ -173,7 +173,10 @@ static double verify_swiglu_b(struct arrays *s)
     return AT(s->x) * AT(s->b) * p * (1 + a * (1 - p)) - AT(s->y) + AT(s->x) * a * p - AT(s->z);
 }
 
-static void swiglu_f_rows(struct arrays *s) { swiglu_rows(rows_in(s->y), s->a, s->b, s->N, C); }
+static void swiglu_f_rows(struct arrays *s)
+{
+    swiglu_forward_rows(rows_in(s->y), s->a, s->b, s->N, C);
+}
 static double verify_swiglu_f_rows(struct arrays *s)
 {
     swiglu_f(s);
@@ -214,7 +217,10 @@ static double verify_gelu_b(struct arrays *s)
     return AT(s->x) * g * p - AT(s->y) + AT(s->x) * AT(s->a) * slope - AT(s->z);
 }
 
-static void gelu_f_rows(struct arrays *s) { gelu_gate_rows(rows_in(s->y), s->a, s->b, s->N, C); }
+static void gelu_f_rows(struct arrays *s)
+{
+    gelu_gate_forward_rows(rows_in(s->y), s->a, s->b, s->N, C);
+}
 static double verify_gelu_f_rows(struct arrays *s)
 {
     gelu_f(s);
@@ -335,12 +341,12 @@ static const struct kernel {
     { "conv1d_backward", conv_b, verify_conv_b, 3, 0 },
     { "swiglu_forward", swiglu_f, verify_swiglu_f, 3, 0 },
     { "swiglu_backward", swiglu_b, verify_swiglu_b, 5, 0 },
-    { "swiglu_rows", swiglu_f_rows, verify_swiglu_f_rows, 2 + HALF, 0 },
+    { "swiglu_forward_rows", swiglu_f_rows, verify_swiglu_f_rows, 2 + HALF, 0 },
     { "swiglu_backward_rows", swiglu_b_rows, verify_swiglu_b_rows, 3 + 2 * HALF, 0 },
     { "gelu_gate_forward", gelu_f, verify_gelu_f, 3, 0 },
     { "gelu_gate_backward", gelu_b, verify_gelu_b, 5, 0 },
-    { "gelu_gate_rows", gelu_f_rows, verify_gelu_f_rows, 2 + HALF, 0 },
-    { "gelu_backward_rows", gelu_b_rows, verify_gelu_b_rows, 4 + HALF, 0 },
+    { "gelu_gate_forward_rows", gelu_f_rows, verify_gelu_f_rows, 2 + HALF, 0 },
+    { "gelu_gate_backward_rows", gelu_b_rows, verify_gelu_b_rows, 4 + HALF, 0 },
     { "bf16_rows", to_rows, verify_to_rows, 1 + HALF, 0 },
     { "bf16_panels_of_rows", to_panels, verify_to_panels, 2 * HALF, 0 },
     { "bf16_turned", to_columns, verify_to_columns, 2 * HALF, 0 },

@@ -17,18 +17,18 @@
 /* Elements that are made and then rounded, in the first cache. */
 #define PIECE 512
 
-/* Of every row of (N,C) pieces of m elements: `call` has their place i in the array, their place
- * `at` in rows of bf16, and how many zeros follow there. */
-#define FOR_PIECES(i, m, at, zeros, N, C, call) do {                          \
-    const int ld_ = bf16_inner(C);                                            \
-    _Pragma("omp parallel for schedule(static) if ((int64_t)(N) * (C) >= PARALLEL_MIN)") \
-    for (int n_ = 0; n_ < (N); n_++)                                          \
-        for (int c_ = 0; c_ < (C); c_ += PIECE) {                             \
-            const int64_t i = (int64_t)n_ * (C) + c_, at = (int64_t)n_ * ld_ + c_; \
-            const int m = (C) - c_ < PIECE ? (C) - c_ : PIECE;                \
-            const int zeros = c_ + m < (C) ? 0 : ld_ - (C);                   \
-            call;                                                             \
-        }                                                                     \
+/* Of every row of the caller's (N,C) pieces of m elements: `call` has their place i in the array,
+ * their place `at` in rows of bf16, and how many zeros follow there. */
+#define FOR_PIECES(i, m, at, zeros, call) do {                                           \
+    const int ld_ = bf16_inner(C);                                                       \
+    _Pragma("omp parallel for schedule(static) if ((int64_t)N * C >= PARALLEL_MIN)")     \
+    for (int n_ = 0; n_ < N; n_++)                                                       \
+        for (int c_ = 0; c_ < C; c_ += PIECE) {                                          \
+            const int64_t i = (int64_t)n_ * C + c_, at = (int64_t)n_ * ld_ + c_;         \
+            const int m = C - c_ < PIECE ? C - c_ : PIECE;                               \
+            const int zeros = c_ + m < C ? 0 : ld_ - C;                                  \
+            call;                                                                        \
+        }                                                                                \
 } while (0)
 
 CLONES
@@ -43,9 +43,9 @@ void swiglu_forward(real *y, const real *a, const real *b, int64_t n)
     FOR_BLOCKS(i, m, n, swiglu(y + i, a + i, b + i, m));
 }
 
-void swiglu_rows(bf16 *y, const real *a, const real *b, int N, int C)
+void swiglu_forward_rows(bf16 *y, const real *a, const real *b, int N, int C)
 {
-    FOR_PIECES(i, m, at, zeros, N, C, {
+    FOR_PIECES(i, m, at, zeros, {
         real piece[PIECE];
         swiglu(piece, a + i, b + i, m);
         bf16_put(y + at, piece, m, zeros);
@@ -74,7 +74,7 @@ void swiglu_backward(real *da, real *db, const real *dy, const real *a, const re
 void swiglu_backward_rows(bf16 *da, bf16 *db, const real *dy, const real *a, const real *b, int N,
                           int C)
 {
-    FOR_PIECES(i, m, at, zeros, N, C, {
+    FOR_PIECES(i, m, at, zeros, {
         real pieces[2][PIECE];
         swiglu_gradient(pieces[0], pieces[1], dy + i, a + i, b + i, m);
         bf16_put(da + at, pieces[0], m, zeros);
@@ -128,9 +128,9 @@ void gelu_gate_forward(real *y, const real *x, const real *g, int64_t n)
     FOR_BLOCKS(i, m, n, gelu_gate(y + i, x + i, g + i, m));
 }
 
-void gelu_gate_rows(bf16 *y, const real *x, const real *g, int N, int C)
+void gelu_gate_forward_rows(bf16 *y, const real *x, const real *g, int N, int C)
 {
-    FOR_PIECES(i, m, at, zeros, N, C, {
+    FOR_PIECES(i, m, at, zeros, {
         real piece[PIECE];
         gelu_gate(piece, x + i, g + i, m);
         bf16_put(y + at, piece, m, zeros);
@@ -162,7 +162,7 @@ void gelu_gate_backward(real *dx, real *dg, const real *dy, const real *x, const
 void gelu_gate_backward_rows(real *dx, bf16 *dg, const real *dy, const real *x, const real *g,
                              int N, int C)
 {
-    FOR_PIECES(i, m, at, zeros, N, C, {
+    FOR_PIECES(i, m, at, zeros, {
         real piece[PIECE];
         gelu_gate_gradient(dx + i, piece, dy + i, x + i, g + i, m);
         bf16_put(dg + at, piece, m, zeros);

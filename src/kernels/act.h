@@ -19,7 +19,7 @@
 /* y = silu(a) b.  3 n reals moved. */
 void swiglu_forward(real *y, const real *a, const real *b, int64_t n);
 
-void swiglu_rows(bf16 *y, const real *a, const real *b, int N, int C);
+void swiglu_forward_rows(bf16 *y, const real *a, const real *b, int N, int C);
 
 /* da, db = d loss/d(a, b), given dy.  5 n reals moved. */
 void swiglu_backward(real *da, real *db, const real *dy, const real *a, const real *b, int64_t n);
@@ -28,7 +28,7 @@ void swiglu_backward_rows(bf16 *da, bf16 *db, const real *dy, const real *a, con
 
 /* y = x gelu_tanh(g).  3 n reals moved. */
 void gelu_gate_forward(real *y, const real *x, const real *g, int64_t n);
-void gelu_gate_rows(bf16 *y, const real *x, const real *g, int N, int C);
+void gelu_gate_forward_rows(bf16 *y, const real *x, const real *g, int N, int C);
 
 /* dx, dg = d loss/d(x, g), given dy.  5 n reals moved. */
 void gelu_gate_backward(real *dx, real *dg, const real *dy, const real *x, const real *g,

@@ -13,8 +13,8 @@
 #include "src/kernels/gemm.h"
 
 /* C (N,M) =|+= X B: X rows (N,K), B rows [k0, k0 + K) of panels (K_all,M); k0 is a multiple of 32,
- * and so is K if there are more.  Every call of the library has 64 rows, so units need not be told
- * apart. */
+ * and so is K if there are more.  The library is always called for 64 rows, so units need not be
+ * told apart, and X may begin within other rows only at a multiple of 64 of them. */
 void gemm_bf16(real *C, int ldc, const bf16 *X, const bf16 *B, int N, int M, int K, int k0,
                int K_all, enum gemm_c c);
 

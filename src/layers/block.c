@@ -124,6 +124,7 @@ void block_carry_start_backward(const struct block *b, struct layer_call *c, con
     b->layer->carry_start_backward(c, dcarry + c->B * halo_reals(c->d));
 }
 
+/* N, S, and of the scratch DA, DG, are operands (linear.h). */
 enum { T_XN, T_R1, T_X1, T_H, T_R2, T_X2, T_N, T_R3, T_A, T_G, T_S, T_HALO };
 enum { W_DW, W_DN, W_DA, W_DG, W_DS, W_DHALO };
 
@@ -263,7 +264,7 @@ static void feed_forward(const struct block *b, struct layer_call *c, real *y, c
     linear_forward(c, FFN_GATE, t->v[T_A], n, d->E, d->C);
     linear_forward(c, FFN_UP, t->v[T_G], n, d->E, d->C);
     bf16 *rows = operand_rows(c, t->v[T_S]);
-    if (rows) swiglu_rows(rows, t->v[T_A], t->v[T_G], N, d->E);
+    if (rows) swiglu_forward_rows(rows, t->v[T_A], t->v[T_G], N, d->E);
     else swiglu_forward(t->v[T_S], t->v[T_A], t->v[T_G], (int64_t)N * d->E);
     linear_forward(c, FFN_DOWN, y, operand_of(c, t->v[T_S]), d->C, d->E);
     vec_add(y, t->v[T_X2], NC);

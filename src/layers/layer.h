@@ -197,7 +197,7 @@ struct layer {
     void (*carry_start_backward)(const struct layer_call *c, const real *dcarry);
 
     /* Lay out the tape of a slice, and scratch that forward (and, if `backward`, backward) needs
-     * beside it, for calls like c or with fewer sequences or tokens.  Of c: d, half, B, T, group. */
+     * beside it, for calls like c or with fewer sequences or tokens.  c has d, half, B, T, group. */
     void (*tape)(struct tape *tape, struct arena *a, const struct layer_call *c);
     void (*work)(struct tape *work, struct arena *a, const struct layer_call *c, int backward);
 

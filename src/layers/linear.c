@@ -45,7 +45,7 @@ static void forward_half(const struct layer_call *c, const bf16 *w, real *y, str
         gemm_bf16(y, M, rows_of(c->half_work, x, N, C), w, N, M, C, 0, C, GEMM_SET);
 }
 
-void linear_rows_forward(const struct layer_call *c, int k, int row, real *y, struct operand x,
+void linear_part_forward(const struct layer_call *c, int k, int row, real *y, struct operand x,
                          int M, int C)
 {
     const struct half_weight *half = half_of(c, k, row, M);
@@ -90,7 +90,7 @@ static void backward_half(const struct layer_call *c, int k, int row, real *dx, 
     }
 }
 
-void linear_rows_backward(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
+void linear_part_backward(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
                           struct operand x, int M, int C, int add)
 {
     const int64_t first = (int64_t)row * C;
@@ -111,11 +111,11 @@ void linear_rows_backward(const struct layer_call *c, int k, int row, real *dx, 
 
 void linear_forward(const struct layer_call *c, int k, real *y, struct operand x, int M, int C)
 {
-    linear_rows_forward(c, k, 0, y, x, M, C);
+    linear_part_forward(c, k, 0, y, x, M, C);
 }
 
 void linear_backward(const struct layer_call *c, int k, real *dx, struct operand dy,
                      struct operand x, int M, int C, int add)
 {
-    linear_rows_backward(c, k, 0, dx, dy, x, M, C, add);
+    linear_part_backward(c, k, 0, dx, dy, x, M, C, add);
 }

@@ -16,14 +16,15 @@ static inline struct operand reals(const real *x) { return (struct operand){ .x 
 /* --- arrays that only products read ---
  *
  * In calls with bf16 products they are made as rows: half of the bytes, and what the products see
- * is the same to the bit.  Not of a token alone, which is never rounded. */
+ * is the same to the bit.  Not of a token alone, which forward does not round.  All weights that
+ * read one need a bf16 form (half.c: a name that ends with _proj.weight). */
 
 /* Bytes of such an array (N,C), for calls with fewer tokens too. */
 static inline int64_t operand_bytes(const struct layer_call *c, int C)
 {
-    const int64_t N = (int64_t)c->B * c->T, most = (c->half ? c->B : N) * C;
-    const int64_t as_reals = most * (int64_t)sizeof(real);
-    const int64_t as_rows = c->half ? bf16_rows_size(N, C) * (int64_t)sizeof(bf16) : 0;
+    const int64_t N = (int64_t)c->B * c->T, rows = c->half && c->T > 1;
+    const int64_t as_reals = (rows ? c->B : N) * C * (int64_t)sizeof(real);
+    const int64_t as_rows = rows * bf16_rows_size(N, C) * (int64_t)sizeof(bf16);
     return as_reals > as_rows ? as_reals : as_rows;
 }
 
@@ -49,13 +50,13 @@ void linear_backward(const struct layer_call *c, int k, real *dx, struct operand
 
 /* The same with rows [row, row + M) of the parameter; bf16 only if row and M are multiples of
  * 64. */
-void linear_rows_forward(const struct layer_call *c, int k, int row, real *y, struct operand x,
+void linear_part_forward(const struct layer_call *c, int k, int row, real *y, struct operand x,
                          int M, int C);
-void linear_rows_backward(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
+void linear_part_backward(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
                           struct operand x, int M, int C, int add);
 
-/* Until the next linear_share() x does not change, so that calls with it round it once, whatever
- * comes between them. */
+/* Until the next linear_share() x does not change, so that calls with it may take what an earlier
+ * one made of it, if no other x came between them. */
 void linear_share(const struct layer_call *c, struct operand x);
 
 #endif

@@ -211,7 +211,7 @@ static void to_first_columns(real *to, const real *from, int64_t rows, int n, in
 
 static void project(const struct layer_call *c, const real *h, struct tape *t)
 {
-    linear_rows_forward(c, IN, 0, t->v[T_X], reals(h), channels(c->d), c->d->C);       /* [E53] */
+    linear_part_forward(c, IN, 0, t->v[T_X], reals(h), channels(c->d), c->d->C);       /* [E53] */
 }
 
 /* a = conv(x), sequence by sequence; carry: the whole layer's. */
@@ -235,7 +235,7 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
     const struct dims *d = c->d;
     const int D = channels(d), N = c->B * c->T;
 
-    linear_rows_forward(c, IN, D, t->v[T_Z], reals(h), D, d->C);
+    linear_part_forward(c, IN, D, t->v[T_Z], reals(h), D, d->C);
     convolve(c, carry, t);
     silu_forward(t->v[T_U], t->v[T_A], (int64_t)N * D);
     linear_forward(c, X, t->v[T_P], reals(t->v[T_U]), shared(d), D);
@@ -338,8 +338,8 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
     const int D = channels(c->d), C = c->d->C;
     (void)t;
     linear_share(c, reals(h));
-    linear_rows_backward(c, IN, 0, dh, reals(w->v[W_DY]), reals(h), D, C, 0);
-    linear_rows_backward(c, IN, D, dh, reals(w->v[W_DZ]), reals(h), D, C, 1);
+    linear_part_backward(c, IN, 0, dh, reals(w->v[W_DY]), reals(h), D, C, 0);
+    linear_part_backward(c, IN, D, dh, reals(w->v[W_DZ]), reals(h), D, C, 1);
 }
 
 static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,

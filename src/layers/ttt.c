@@ -17,7 +17,7 @@
 
 /* --- arrays --------------------------------------------------------------- */
 
-/* On the tape. */
+/* On the tape.  Y, behind a gate, is an operand (linear.h), and so is its DG. */
 enum { T_U, T_V, T_G, T_SIG, T_Q, T_K, T_O, T_Z, T_Y, T_MU, T_RSTD, T_HALO, T_KEPT };
 
 /* Scratch.  Gradients of the arrays above, and what is the same for a whole
@@ -149,11 +149,11 @@ static void shared_qk(const struct layer_call *c, real *carry, struct tape *t)
 {
     const struct dims *d = c->d;
     const struct ttt_places p = ttt_places(d);
-    const int64_t TC = (int64_t)c->T * d->C, reals = ttt_carry_reals(d);
+    const int64_t TC = (int64_t)c->T * d->C, each = ttt_carry_reals(d);
     const size_t bytes = (size_t)ttt_halo_reals(d) * sizeof(real);
 
     for (int b = 0; b < c->B; b++) {
-        real *halo = carry + b * reals;
+        real *halo = carry + b * each;
         memcpy(t->v[T_HALO] + b * ttt_halo_reals(d), halo, bytes);
         conv1d_forward(t->v[T_Q] + b * TC, t->v[T_U] + b * TC, halo, call_w(c, p.conv_q),
                        call_w(c, p.conv_q + 1), c->T, d->C, d->conv_width);
@@ -203,7 +203,7 @@ static void finish(const struct layer_call *c, real *y, struct tape *t)
     layernorm_forward(t->v[T_Z], t->v[T_MU], t->v[T_RSTD], t->v[T_O], call_w(c, p.post),
                       call_w(c, p.post + 1), N, C, d->ln_eps);
     bf16 *rows = operand_rows(c, t->v[T_Y]);
-    if (d->gate && rows) gelu_gate_rows(rows, t->v[T_Z], t->v[T_G], N, C);
+    if (d->gate && rows) gelu_gate_forward_rows(rows, t->v[T_Z], t->v[T_G], N, C);
     else if (d->gate) gelu_gate_forward(t->v[T_Y], t->v[T_Z], t->v[T_G], (int64_t)N * C);
     linear_forward(c, p.o, y, gated(c, t), C, C);
 }

@@ -173,7 +173,7 @@ INLINE int64_t to_fixed(real v, double limit, int64_t *bad)
     *bad += !good;
     const double y = (good ? x : 0.0) * GRAD_SCALE;
     const double high = (y * 0x1p-32 + 0x1.8p52) - 0x1.8p52;
-    return nearest(high) * (INT64_C(1) << 32) + nearest(y - high * 0x1p32);
+    return (int64_t)(((uint64_t)nearest(high) << 32) + (uint64_t)nearest(y - high * 0x1p32));
 }
 
 /* sum += or, when `set`, = ; returns how many elements were out of range. */

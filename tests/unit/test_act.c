@@ -90,12 +90,12 @@ static void rows_are_rounded(void **state)
 
         swiglu_forward(y, a, b, n);
         bf16_rows(want, y, C, N, C);
-        swiglu_rows(got, a, b, N, C);
+        swiglu_forward_rows(got, a, b, N, C);
         assert_memory_equal(got, want, bytes);
 
         gelu_gate_forward(y, a, b, n);
         bf16_rows(want, y, C, N, C);
-        gelu_gate_rows(got, a, b, N, C);
+        gelu_gate_forward_rows(got, a, b, N, C);
         assert_memory_equal(got, want, bytes);
 
         swiglu_backward(y, z, dy, a, b, n);

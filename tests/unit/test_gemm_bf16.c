@@ -180,9 +180,10 @@ static void weight_gradients(void **state)
 static void same_for_units_of(int R)
 {
     enum { UNITS = 3, M = 515, K = 1300 };
-    const int N = R * UNITS, ld = bf16_inner(K);
+    const int N = R * UNITS;
     real *x = noise(N * K, 1), *b = noise(M * K, 2), *all = zeros(N * M), *C = zeros(N * M);
     bf16 *X = hold(bf16_rows_size(N, K), sizeof *X), *B = hold(bf16_panels_size(K, M), sizeof *B);
+    bf16 *unit = hold(bf16_rows_size(R, K), sizeof *unit);
     bf16_rows(X, x, K, N, K);
     bf16_panels(B, b, M, K, M);
     omp_set_num_threads(1);
@@ -192,8 +193,10 @@ static void same_for_units_of(int R)
         gemm_bf16(C, M, X, B, N, M, K, 0, K, GEMM_SET);
         assert_same(C, all, N * M);
         memset(C, 0, (size_t)(N * M) * sizeof *C);
-        for (int u = 0; u < UNITS; u++)
-            gemm_bf16(C + u * R * M, M, X + (int64_t)u * R * ld, B, R, M, K, 0, K, GEMM_SET);
+        for (int u = 0; u < UNITS; u++) {
+            bf16_rows(unit, x + u * R * K, K, R, K);
+            gemm_bf16(C + u * R * M, M, unit, B, R, M, K, 0, K, GEMM_SET);
+        }
         assert_same(C, all, N * M);
     }
     gemm_bf16(C, M, X, B, 3, M, K, 0, K, GEMM_SET);

@@ -174,6 +174,13 @@ static void rounded_to_the_nearest(void **state)
                              times * (int64_t)nearbyint(ldexp((double)v[i], 44)));
     }
     assert_null(grad_bad_name(&g));
+
+    v[0] = (real)0x1p19 * (1 - (real)REAL_EPS / 2), v[1] = -v[0];    /* the largest */
+    grad_begin(&g, 1);
+    grad_add(&g, t.p[1].offset, v, 2);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(g.fixed[t.p[1].offset + i], (int64_t)ldexp((double)v[i], 44));
+    assert_null(grad_bad_name(&g));
     grad_done(&g);
     param_done(&t);
     release();

@@ -91,6 +91,7 @@ static void gradients_are_near(void **state)
     near("ttt_linear", 0);
     near("ttt_mlp", 1);
     near("mamba", 0);
+    near("attention", 0);
 }
 
 static void cuts_change_no_bit(void **state)
@@ -150,8 +151,9 @@ static real *outputs(const struct model *m)
     return y;
 }
 
-/* Scores of attention and the inner loop round their operands, too: seen alone, without a feed-forward
- * and where no weight has its bf16 form but the head's, which these outputs don't meet. */
+/* Scores of attention and the inner loop round their operands, too: seen alone, without a
+ * feed-forward and where no weight has its bf16 form but the head's, which these outputs don't
+ * meet. */
 static void what_has_no_weights_is_rounded(void **state)
 {
     (void)state;
