@@ -61,7 +61,8 @@ static void placement(struct words *w, const struct launch *l)
 
 static void variables(struct words *w, const struct launch *l)
 {
-    static const char *const passed[] = { "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "TTT_FAIL" };
+    static const char *const passed[] = { "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT",
+                                          "TTT_FAIL" };
 
     if (!l->conf->run.threads) {
         word(w, "-x");

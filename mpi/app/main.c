@@ -1,7 +1,10 @@
 /* main.c -- the table of commands.  Commands that work without ranks never
  * start MPI. */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "src/base/build_info.h"
 #include "src/base/status.h"
@@ -64,6 +67,22 @@ static int words(const char *name, int argc, char **argv)
     return argc > 1 && !strcmp(name + n + 1, argv[1]) ? 2 : 0;
 }
 
+/* Threads that wait for others look out for some 20 us before they sleep.  By default they would do
+ * so for milliseconds, in which another process on the same cores does nothing, nor do the threads
+ * that are waited for.  libgomp reads this when it is loaded, so the program starts once more; if
+ * it can't, it goes on as it is. */
+static void wait_briefly(char **argv)
+{
+    char self[PATH_MAX];
+    ssize_t n;
+
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+    n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n <= 0 || setenv("GOMP_SPINCOUNT", "2000", 1) != 0) return;
+    self[n] = '\0';
+    execv(self, argv);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -78,6 +97,7 @@ int main(int argc, char **argv)
         puts(build_text());
         return 0;
     }
+    wait_briefly(argv);
     if (isa_check() != OK) return -ERR_USAGE;
     for (int i = 0; commands[i].name; i++) {
         const int n = words(commands[i].name, argc - 1, argv + 1);

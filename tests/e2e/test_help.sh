@@ -19,4 +19,11 @@ name="unknown command" expect_exit 64 "$TTT" trian
 name="no command" expect_exit 64 "$TTT"
 name="version" expect_exit 0 "$TTT" --version
 expect_text "version: real type" "real F32" "$WORK/out"
+
+# OpenMP says what it took from the environment when it was loaded, the last time.
+spins() { env -u OMP_WAIT_POLICY -u GOMP_SPINCOUNT OMP_DISPLAY_ENV=verbose "$@" 2>&1 |
+    sed -n "s/.*GOMP_SPINCOUNT = '\(.*\)'/\1/p" | tail -n 1; }
+equal "waiting threads sleep soon" "$(spins "$TTT" config --help)" 2000
+equal "a spin count is kept" "$(spins env GOMP_SPINCOUNT=77 "$TTT" config --help)" 77
+differ "a wait policy is kept" "$(spins env OMP_WAIT_POLICY=active "$TTT" config --help)" 2000
 finish
