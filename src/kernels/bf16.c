@@ -108,7 +108,7 @@ void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N)
     }
 }
 
-/* `rows` <= 32 rows of x as 32 elements of each of n <= 16 columns, of which there are always 16. */
+/* `rows` <= 32 rows of x as 32 elements of each of n <= 16 columns; 16 columns can be read. */
 CLONES
 static void turn_pairs(bf16 *restrict to, int64_t ld, const bf16 *restrict x, int64_t ldx,
                        int rows, int n)
