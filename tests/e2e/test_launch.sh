@@ -39,6 +39,10 @@ printf 'x' | dd of="$shard" bs=1 seek=20 conv=notrunc 2>/dev/null
 refused 65 "shard" "$shard" data.train="$WORK/hurt"
 launch dry -n 4 --dry-run
 expect_text "dry run: a command line" "^mpirun .* -n 4 .* train .*run.yaml .*--grid [124]x[12]x1" "$WORK/dry.out"
+GOMP_SPINCOUNT=77; export GOMP_SPINCOUNT
+launch dry -n 4 --dry-run
+unset GOMP_SPINCOUNT
+expect_text "how long threads wait goes along" "^mpirun .* -x GOMP_SPINCOUNT .* train " "$WORK/dry.out"
 launch dry --hostfile /dev/null --dry-run
 equal "a hostfile without hosts" "$?" 66
 launch dry --hosts a:1,b:2 --dry-run
