@@ -65,8 +65,8 @@ static void read_prompt(void *ctx)
 static void read_singly(struct reading *r, int n)
 {
     for (int i = 0; i < n; i++) {
-        stream_read(r->s, r->x, &r->tok[i], 1, NULL);
-        model_logits(r->m, r->logits, r->x, 1, NULL);
+        stream_next(r->s, r->x, &r->tok[i]);
+        model_next_logits(r->m, r->logits, r->x);
     }
 }
 
@@ -79,7 +79,7 @@ static int verify(struct reading *r)
     double off = 0, scale = 0;
 
     stream_read(r->s, r->x, r->tok, few, NULL);
-    model_logits(r->m, want, r->x + (int64_t)(few - 1) * d->C, 1, NULL);
+    model_next_logits(r->m, want, r->x + (int64_t)(few - 1) * d->C);
     stream_reset(r->s);
     read_singly(r, few);
     for (int i = 0; i < d->V; i++) {

@@ -19,7 +19,7 @@ static void run(void *ctx)
 {
     const struct product *p = ctx;
     if (p->rows) gemm_bf16(p->C, p->M, p->rows, p->panels, p->N, p->M, p->K, 0, p->K, GEMM_SET);
-    else gemm_nt(p->C, p->M, p->A, p->K, p->B, p->K, p->N, p->M, p->K, p->N, GEMM_SET);
+    else gemm_nt(p->C, p->M, p->A, p->K, p->B, p->K, p->N, p->M, p->K, GEMM_SET);
 }
 
 /* Elements spread over all tiles against sums in double. */

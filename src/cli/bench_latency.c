@@ -131,8 +131,8 @@ static void reading_done(struct reading *r)
     mem_free(r->logits);
 }
 
-/* Read T random tokens, the same at the same place; seconds. */
-static double read_tokens(struct reading *r, int T)
+/* Read T random tokens, the same at the same place; one as generation does when `alone`; seconds. */
+static double read_tokens(struct reading *r, int T, int alone)
 {
     const uint64_t key = rng_key(1, "latency");
     const int64_t pos = stream_pos(r->stream);
@@ -140,7 +140,8 @@ static double read_tokens(struct reading *r, int T)
     for (int t = 0; t < T; t++)
         r->tok[t] = (int32_t)(rng_u64(key, (uint64_t)(pos + t)) % (uint64_t)r->m->dims.V);
     const double start = clock_s();
-    stream_read(r->stream, r->x, r->tok, T, NULL);
+    if (alone) stream_next(r->stream, r->x, r->tok);
+    else stream_read(r->stream, r->x, r->tok, T, NULL);
     return clock_s() - start;
 }
 
@@ -152,17 +153,17 @@ static double prefill_to(struct reading *r, int64_t to)
 
     for (int64_t left; (left = to - stream_pos(r->stream)) > 0;) {
         T = left < r->slice ? (int)left : r->slice;
-        seconds += read_tokens(r, T);
+        seconds += read_tokens(r, T, 0);
     }
     const double start = clock_s();
-    model_logits(r->m, r->logits, r->x + (int64_t)(T - 1) * r->m->dims.C, 1, NULL);
+    model_next_logits(r->m, r->logits, r->x + (int64_t)(T - 1) * r->m->dims.C);
     return seconds + clock_s() - start;
 }
 
 static double decode_one(struct reading *r)
 {
-    const double seconds = read_tokens(r, 1), start = clock_s();
-    model_logits(r->m, r->logits, r->x, 1, NULL);
+    const double seconds = read_tokens(r, 1, 1), start = clock_s();
+    model_next_logits(r->m, r->logits, r->x);
     return seconds + clock_s() - start;
 }
 

@@ -22,7 +22,7 @@ static void read_prompt(const struct model *m, struct stream *s, real *logits, r
         T = n - i < slice ? (int)(n - i) : slice;
         stream_read(s, x, prompt + i, T, NULL);
     }
-    model_logits(m, logits, x + (int64_t)(T - 1) * m->dims.C, 1, NULL);
+    model_next_logits(m, logits, x + (int64_t)(T - 1) * m->dims.C);
 }
 
 int generate_run(const struct model *m, const int32_t *prompt, int64_t n,
@@ -54,8 +54,8 @@ int generate_run(const struct model *m, const int32_t *prompt, int64_t n,
         if (stats->ended) break;
         TRY(emit(ctx, token));
         if (++stats->written == o->tokens) break;
-        stream_read(s, x, &token, 1, NULL);
-        model_logits(m, logits, x, 1, NULL);
+        stream_next(s, x, &token);
+        model_next_logits(m, logits, x);
     }
     stats->write_s = clock_s() - start - stats->read_s;
 out:

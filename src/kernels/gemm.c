@@ -1,155 +1,353 @@
 #include "src/kernels/gemm.h"
 
-#include <cblas.h>
-#ifndef TTT_F64
-#include <oneapi/dnnl/dnnl.h>
-#endif
 #include <string.h>
+#include <unistd.h>
 
-#include "src/base/mem.h"
-#include "src/base/status.h"
-#include "src/kernels/isa.h"
+#include <cblas.h>
+#include <omp.h>
 
-/* Tiles of y = x W': rows within a unit, columns.  One call of this size runs
- * at the rate of a large product, and the sizes never depend on the machine. */
-#define TILE_ROWS 256
-#define TILE_COLS 256
+#include "src/kernels/gemm_micro.h"
+#include "src/kernels/turn.h"
+#include "src/kernels/vecmath.h"
 
-/* The libraries use other code, with other rounding, for fewer rows than this, and
- * OpenBLAS for the rest of a number that is no multiple of it.  A row's result does not
- * depend on how many multiples there are (measured for oneDNN 2.6 and OpenBLAS 0.3.21,
- * tested in tests/unit/test_gemm.c, test_model.c and test_golden_probe.c). */
-#define FEW_ROWS 16
+/* A block of B in panels: what a thread may hold of it, on its stack. */
+#define BLOCK_BYTES (512 << 10)
+#define BLOCK_REALS (BLOCK_BYTES / (int)sizeof(real))
 
-#ifdef TTT_F64
+/* Pieces of the work for each thread, so that all end at about the same time, but none is cut below
+ * so many rows or columns: packing costs as much as some ten of them. */
+#define PIECES_PER_THREAD 2
+#define FEW 64
 
-void gemm_start(void) { openblas_set_num_threads(1); }
-
-void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-               int M, int N, int K, enum gemm_c c)
-{
-    cblas_dgemm(CblasRowMajor, ta == 'T' ? CblasTrans : CblasNoTrans,
-                tb == 'T' ? CblasTrans : CblasNoTrans, M, N, K, 1, A, lda, B, ldb,
-                c == GEMM_ADD, C, ldc);
-}
-
-#else
+static int ceil_of(int n, int each) { return (n + each - 1) / each; }
 
 void gemm_start(void)
 {
-    isa_best();   /* before oneDNN's first call */
-    openblas_set_num_threads(1);
+    isa_best();
+    openblas_set_num_threads(1);   /* LAPACK's (lapack.h) */
 }
 
-/* oneDNN runs on the calling thread inside a parallel region of ours. */
-void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-               int M, int N, int K, enum gemm_c c)
+/* --- packing --------------------------------------------------------------- */
+
+/* An operand: number k of row (of A) or column (of B) i is at at[i * ld + k], or, turned, at
+ * at[k * ld + i].  Or it has bf16 numbers: rows of A, ld apart, or panels of B, ld from each to the
+ * next. */
+struct operand { const real *at; int64_t ld; int turned; const bf16 *half; };
+
+static struct operand reals(const real *at, int ld, int turned)
 {
-    check(dnnl_sgemm(ta, tb, M, N, K, 1.0f, A, lda, B, ldb, c == GEMM_ADD ? 1.0f : 0.0f, C, ldc)
-          == dnnl_success);
+    return (struct operand){ .at = at, .ld = ld, .turned = turned };
 }
 
-#endif
-
-static void plain_tile(char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-                       int n, int M, int K, enum gemm_c c)
+static const real *place(struct operand o, int64_t i, int64_t k)
 {
-    gemm_tile('N', tb, C, ldc, A, lda, B, ldb, n, M, K, c);
+    return o.turned ? o.at + k * o.ld + i : o.at + i * o.ld + k;
 }
 
-/* A tile of few rows, filled up with zero rows to FEW_ROWS.  The last slice of a
- * sequence ends in one if its length is odd. */
-static void padded_tile(char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-                        int n, int M, int K, enum gemm_c c)
+/* Panels that are copied together: of a row of B, so many bytes more than a cache line. */
+#define TOGETHER 4
+#define FETCH 12   /* rows ahead, to come into the cache */
+
+/* Columns of B beside each other (K,M) -> panels (K,w); w is a constant where this is inlined. */
+INLINE void pack_copied(real *restrict to, const real *restrict B, int64_t ld, int K, int M, int w)
 {
-    real *a = mem_new((int64_t)FEW_ROWS * (K + M), sizeof *a, "padded rows");
-    real *y = a + (int64_t)FEW_ROWS * K;
-
-    for (int i = 0; i < n; i++) {
-        memcpy(a + (int64_t)i * K, A + (int64_t)i * lda, (size_t)K * sizeof *a);
-        if (c == GEMM_ADD)
-            memcpy(y + (int64_t)i * M, C + (int64_t)i * ldc, (size_t)M * sizeof *y);
-    }
-    gemm_tile('N', tb, y, M, a, K, B, ldb, FEW_ROWS, M, K, c);
-    for (int i = 0; i < n; i++)
-        memcpy(C + (int64_t)i * ldc, y + (int64_t)i * M, (size_t)M * sizeof *y);
-    mem_free(a);
-}
-
-static void product(char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-                    int N, int M, int K, int R, enum gemm_c how)
-{
-    if (N == 0) return;
-    check(R > 0 && N % R == 0);
-    const int units = N / R, rows = (R + TILE_ROWS - 1) / TILE_ROWS;
-    const int cols = (M + TILE_COLS - 1) / TILE_COLS;
-
-    #pragma omp parallel for schedule(dynamic) collapse(3)
-    for (int u = 0; u < units; u++) {
-        for (int c = 0; c < cols; c++) {
-            for (int r = 0; r < rows; r++) {
-                const int n0 = u * R + r * TILE_ROWS, m0 = c * TILE_COLS;
-                const int left = (u + 1) * R - n0, n = left < TILE_ROWS ? left : TILE_ROWS;
-                const int m = M - m0 < TILE_COLS ? M - m0 : TILE_COLS;
-                const int whole = R > 1 ? n / FEW_ROWS * FEW_ROWS : n;
-                const real *a = A + (int64_t)n0 * lda;
-                const real *b = tb == 'T' ? B + (int64_t)m0 * ldb : B + m0;
-                real *y = C + (int64_t)n0 * ldc + m0;
-                if (whole) plain_tile(tb, y, ldc, a, lda, b, ldb, whole, m, K, how);
-                if (whole < n)
-                    padded_tile(tb, y + (int64_t)whole * ldc, ldc, a + (int64_t)whole * lda, lda,
-                                b, ldb, n - whole, m, K, how);
+    const int whole = M / w;
+    for (int p = 0; p < whole; p += TOGETHER) {
+        const int n = whole - p < TOGETHER ? whole - p : TOGETHER;
+        for (int k = 0; k < K; k++)
+            for (int q = 0; q < n; q++) {
+                for (int j = 0; j < w; j += (int)ALIGN_REALS)
+                    __builtin_prefetch(B + (k + FETCH) * ld + (p + q) * w + j);
+                memcpy(to + ((int64_t)(p + q) * K + k) * w, B + k * ld + (p + q) * w,
+                       (size_t)w * sizeof *to);
             }
+    }
+    for (int k = 0; whole * w < M && k < K; k++)
+        for (int j = 0; j < w; j++)
+            to[((int64_t)whole * K + k) * w + j] = whole * w + j < M ? B[k * ld + whole * w + j] : 0;
+}
+
+#define SIDE TURN_SIDE
+
+/* SIDE columns of B, each `ld` from the next, and SIDE numbers k of them: to[k * w + j]. */
+INLINE void turn_square(real *restrict to, const real *restrict B, int64_t ld, int w)
+{
+#ifdef TTT_F64
+    for (int j = 0; j < SIDE; j++)
+        for (int k = 0; k < SIDE; k++) to[k * w + j] = B[j * ld + k];
+#else
+    turn_row r[SIDE];
+    for (int j = 0; j < SIDE; j++) memcpy(&r[j], B + j * ld, sizeof r[j]);
+    turn_block(r);
+    for (int k = 0; k < SIDE; k++) memcpy(to + k * w, &r[k], sizeof r[k]);
+#endif
+}
+
+/* Columns of B behind each other (M,K) -> panels (K,w). */
+INLINE void pack_turned(real *restrict to, const real *restrict B, int64_t ld, int K, int M, int w)
+{
+    for (int m = 0; m < M; m += w, to += (int64_t)K * w)
+        for (int j = 0; j < w; j += SIDE) {
+            const int squares = m + j + SIDE <= M && j + SIDE <= w ? K / SIDE * SIDE : 0;
+            const real *b = B + (m + j) * ld;
+            for (int k = 0; k < squares; k += SIDE) turn_square(to + k * w + j, b + k, ld, w);
+            for (int k = squares; k < K; k++)
+                for (int i = 0; i < SIDE && j + i < w; i++)
+                    to[k * w + j + i] = m + j + i < M ? b[i * ld + k] : 0;
+        }
+}
+
+/* bf16 panels of a block of k, which begin with the column m0 % BF16_PANEL of the first -> panels
+ * (K,w). */
+INLINE void pack_widened(real *restrict to, const bf16 *restrict B, int64_t apart, int K, int m0,
+                         int M, int w)
+{
+    for (int m = 0; m < M; m += w, to += (int64_t)K * w) {
+        const int column = m0 + m;
+        const bf16 *pair = B + column / BF16_PANEL * apart + column % BF16_PANEL * 2;
+        for (int k = 0; k < K; k += 2, pair += 2 * BF16_PANEL)
+            for (int j = 0; j < w; j++) {
+                to[k * w + j] = (real)bf16_value(pair[2 * j]);
+                to[(k + 1) * w + j] = (real)bf16_value(pair[2 * j + 1]);
+            }
+    }
+}
+
+/* The block of B with k in [k0, k0 + K) and columns [m0, m0 + M) as panels of w columns. */
+CLONES
+static void pack_block(real *to, struct operand B, int k0, int K, int m0, int M, int w)
+{
+    if (B.half) {
+        const bf16 *half = B.half + (int64_t)k0 * BF16_PANEL;
+        if (w == 32) pack_widened(to, half, B.ld, K, m0, M, 32);
+        else if (w == 16) pack_widened(to, half, B.ld, K, m0, M, 16);
+        else pack_widened(to, half, B.ld, K, m0, M, w);
+        return;
+    }
+    const real *b = place(B, m0, k0);
+    if (B.turned) {
+        if (w == 32) pack_copied(to, b, B.ld, K, M, 32);
+        else if (w == 16) pack_copied(to, b, B.ld, K, M, 16);
+        else pack_copied(to, b, B.ld, K, M, w);
+    } else {
+        if (w == 32) pack_turned(to, b, B.ld, K, M, 32);
+        else if (w == 16) pack_turned(to, b, B.ld, K, M, 16);
+        else pack_turned(to, b, B.ld, K, M, w);
+    }
+}
+
+/* --- a piece of C ---------------------------------------------------------- */
+
+struct product { struct operand A, B; real *C; int64_t ldc; int K, add; };
+
+/* Rows [n0, n0 + n), columns [m0, m0 + m); m * GEMM_BLOCK reals fit in BLOCK_BYTES. */
+struct piece { int n0, n, m0, m; };
+
+/* The first row of tile t of so many, all of them as high as the others. */
+static int top(struct piece c, int t, int tiles)
+{
+    return c.n0 + (int)((int64_t)c.n * t / tiles);
+}
+
+/* A tile's rows as a micro-kernel wants them. */
+struct rows { enum gemm_layout layout; const real *at; int64_t apart; };
+
+/* For each k < K, n numbers that lie beside each other, or `wide`, in one move, if so many are
+ * there; `wide` is a constant where this is inlined. */
+INLINE void copy_numbers(real *restrict to, const real *restrict a, int64_t ld, int K, int n,
+                         int there, int wide)
+{
+    const int move = there < wide ? n : wide;
+    if (move == wide)
+        for (int k = 0; k < K; k++) memcpy(to + k * wide, a + k * ld, (size_t)wide * sizeof *to);
+    else
+        for (int k = 0; k < K; k++) memcpy(to + k * wide, a + k * ld, (size_t)move * sizeof *to);
+}
+
+CLONES
+static void copy_across(real *to, const real *a, int64_t ld, int K, int n, int there, int wide)
+{
+    if (wide == 16) copy_numbers(to, a, ld, K, n, there, 16);
+    else if (wide == 8) copy_numbers(to, a, ld, K, n, there, 8);
+    else copy_numbers(to, a, ld, K, n, there, wide);
+}
+
+/* Rows [n0, n1) with k in [k0, k0 + K), of which there are more up to `end`.  A turned A is read
+ * where it lies, unless the numbers that a tile needs push each other out of the caches there. */
+CLONES
+static struct rows rows_of(real *to, struct operand A, int n0, int n1, int end, int k0, int K,
+                           const struct gemm_micro *micro)
+{
+    for (int n = n0; A.half && n < n1; n++) {
+        const bf16 *half = A.half + n * A.ld + k0;
+        for (int k = 0; k < K; k++) to[(n - n0) * GEMM_MICRO_ROW + k] = (real)bf16_value(half[k]);
+    }
+    if (A.half) return (struct rows){ GEMM_ALONG, to, 0 };
+
+    const real *from = place(A, n0, k0);
+    if (!A.turned) {
+        for (int n = 0; n < n1 - n0; n++)
+            memcpy(to + n * GEMM_MICRO_ROW, from + n * A.ld, (size_t)K * sizeof *to);
+        return (struct rows){ GEMM_ALONG, to, 0 };
+    }
+    const int64_t bytes = A.ld * (int64_t)sizeof(real);
+    if ((bytes & -bytes) <= micro->in_place) return (struct rows){ GEMM_ACROSS, from, A.ld };
+    copy_across(to, from, A.ld, K, n1 - n0, end - n0, micro->apart);
+    return (struct rows){ GEMM_ACROSS, to, micro->apart };
+}
+
+/* A part of the next tile's rows comes into the cache while one is worked on. */
+static void fetch(struct operand A, int n0, int n1, int k0, int K, int part, int parts)
+{
+    if (A.turned || A.half) return;
+    for (int n = n0 + (n1 - n0) * part / parts; n < n0 + (n1 - n0) * (part + 1) / parts; n++)
+        for (int k = 0; k < K; k += (int)ALIGN_REALS) __builtin_prefetch(place(A, n, k0 + k), 0, 2);
+}
+
+/* A tile that sticks out of C: `wide` of its columns are there. */
+static void narrow_tile(gemm_micro_fn *f, real *C, int64_t ldc, struct rows a, const real *b, int K,
+                        int add, int n, int wide, int columns)
+{
+    _Alignas(ALIGN_BYTES) real own[GEMM_MICRO_ROWS * GEMM_MICRO_COLUMNS];
+    f(own, columns, a.at, a.apart, b, K, 0);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < wide; j++) {
+            const real s = own[i * columns + j];
+            C[i * ldc + j] = add ? C[i * ldc + j] + s : s;
+        }
+}
+
+/* A block of k, whose B is packed. */
+static void add_block(const struct product *p, struct piece c, const real *b, int k, int K)
+{
+    const struct gemm_micro *micro = gemm_micro(isa_best());
+    const int w = micro->columns, panels = ceil_of(c.m, w), tiles = ceil_of(c.n, micro->rows);
+    _Alignas(ALIGN_BYTES) real copies[GEMM_MICRO_ROWS * GEMM_MICRO_ROW];
+
+    for (int t = 0; t < tiles; t++) {
+        const int n0 = top(c, t, tiles), n1 = top(c, t + 1, tiles);
+        const int next = t + 1 < tiles ? top(c, t + 2, tiles) : n1;
+        const struct rows a = rows_of(copies, p->A, n0, n1, c.n0 + c.n, k, K, micro);
+        gemm_micro_fn *f = micro->f[a.layout][n1 - n0 - 1];
+        for (int j = 0; j < panels; j++) {
+            real *C = p->C + n0 * p->ldc + c.m0 + j * w;
+            const int wide = c.m - j * w, add = p->add || k > 0;
+            fetch(p->A, n1, next, k, K, j, panels);
+            if (wide >= w) f(C, p->ldc, a.at, a.apart, b + (int64_t)j * w * K, K, add);
+            else narrow_tile(f, C, p->ldc, a, b + (int64_t)j * w * K, K, add, n1 - n0, wide, w);
         }
     }
 }
 
-/* --- units of one row: bound by reading B --------------------------------------- */
-
-#define ROWS 32   /* of B, a thread's share */
-#define LANES 16
-
-/* y[j] = x . B_j for n rows.  Sums are taken in lanes, so the order is fixed by this text. */
-CLONES
-static void row_dots(real *restrict y, const real *restrict x, const real *restrict B, int ldb,
-                     int n, int K)
+static void multiply(const struct product *p, struct piece c)
 {
-    for (int j = 0; j < n; j++) {
-        const real *b = B + (int64_t)j * ldb;
-        real lane[4][LANES] = { { 0 } }, rest = 0;
-        int k = 0;
-        for (; k + 4 * LANES <= K; k += 4 * LANES)
-            for (int q = 0; q < 4; q++)
-                for (int i = 0; i < LANES; i++)
-                    lane[q][i] += x[k + q * LANES + i] * b[k + q * LANES + i];
-        for (; k < K; k++) rest += x[k] * b[k];
-        for (int i = 0; i < LANES; i++)
-            lane[0][i] = (lane[0][i] + lane[1][i]) + (lane[2][i] + lane[3][i]);
-        for (int h = LANES / 2; h > 0; h /= 2)
-            for (int i = 0; i < h; i++) lane[0][i] += lane[0][i + h];
-        y[j] = lane[0][0] + rest;
+    _Alignas(ALIGN_BYTES) real b[BLOCK_REALS];
+
+    for (int k = 0; k == 0 || k < p->K; k += GEMM_BLOCK) {  /* of no k at all the sum is zero */
+        const int K = p->K - k < GEMM_BLOCK ? p->K - k : GEMM_BLOCK;
+        pack_block(b, p->B, k, K, c.m0, c.m, gemm_micro(isa_best())->columns);
+        add_block(p, c, b, k, K);
     }
 }
 
-static void single_rows(real *C, int ldc, const real *A, int lda, const real *B, int ldb, int N,
-                        int M, int K)
+/* --- pieces ---------------------------------------------------------------- *
+ *
+ * How C is cut is no part of the result. */
+
+/* Columns of a piece: half of the L2 cache may hold them for a block of k. */
+static int widest(void)
 {
-    #pragma omp parallel for schedule(static)
-    for (int m = 0; m < M; m += ROWS)
-        for (int n = 0; n < N; n++)
-            row_dots(C + (int64_t)n * ldc + m, A + (int64_t)n * lda, B + (int64_t)m * ldb, ldb,
-                     M - m < ROWS ? M - m : ROWS, K);
+    static long l2;
+    long known;
+    #pragma omp atomic read
+    known = l2;
+    if (!known) {
+        known = sysconf(_SC_LEVEL2_CACHE_SIZE);
+        if (known <= 0) known = 512 << 10;
+        #pragma omp atomic write
+        l2 = known;
+    }
+    const long half = known / 2 < BLOCK_BYTES ? known / 2 : BLOCK_BYTES;
+    return (int)(half / (GEMM_BLOCK * (long)sizeof(real))) / GEMM_MICRO_COLUMNS * GEMM_MICRO_COLUMNS;
+}
+
+void gemm_cut(int *down, int *across, int N, int M, int most, int threads)
+{
+    *down = ceil_of(N, most);
+    *across = ceil_of(M, most);
+    while (threads > 1) {
+        const int pieces = *down * *across, n = N / *down, m = M / *across;
+        if (pieces >= PIECES_PER_THREAD * threads &&
+            (pieces % threads == 0 || pieces >= 4 * PIECES_PER_THREAD * threads)) return;
+        if (n >= m && n > FEW) ++*down;
+        else if (m > FEW) ++*across;
+        else return;
+    }
+}
+
+static void product(const struct product *p, int N, int M)
+{
+    int rows, cols;
+    gemm_cut(&rows, &cols, N, M, widest(), omp_get_max_threads());
+    const int n = ceil_of(N, rows), m = ceil_of(M, cols * GEMM_MICRO_COLUMNS) * GEMM_MICRO_COLUMNS;
+    rows = ceil_of(N, n);
+    cols = ceil_of(M, m);
+    #pragma omp parallel for schedule(dynamic) collapse(2)
+    for (int c = 0; c < cols; c++)
+        for (int r = 0; r < rows; r++)
+            multiply(p, (struct piece){ r * n, N - r * n < n ? N - r * n : n,
+                                        c * m, M - c * m < m ? M - c * m : m });
 }
 
 void gemm_nt(real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-             int N, int M, int K, int R, enum gemm_c c)
+             int N, int M, int K, enum gemm_c c)
 {
-    if (R == 1 && c == GEMM_SET) single_rows(C, ldc, A, lda, B, ldb, N, M, K);
-    else product('T', C, ldc, A, lda, B, ldb, N, M, K, R, c);
+    const struct product p = { reals(A, lda, 0), reals(B, ldb, 0), C, ldc, K, c == GEMM_ADD };
+    if (N > 0 && M > 0) product(&p, N, M);
 }
 
 void gemm_nn(real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-             int N, int M, int K, int R, enum gemm_c c)
+             int N, int M, int K, enum gemm_c c)
 {
-    product('N', C, ldc, A, lda, B, ldb, N, M, K, R, c);
+    const struct product p = { reals(A, lda, 0), reals(B, ldb, 1), C, ldc, K, c == GEMM_ADD };
+    if (N > 0 && M > 0) product(&p, N, M);
+}
+
+static void strips(const struct product *p, int N, int M)
+{
+    const int most = widest();
+    for (int m = 0; m < M; m += most)
+        multiply(p, (struct piece){ 0, N, m, M - m < most ? M - m : most });
+}
+
+void gemm_tile_bf16(real *C, int ldc, const bf16 *A, const bf16 *B, int64_t apart, int N, int M,
+                    int K, enum gemm_c c)
+{
+    const struct product p = { { .half = A, .ld = K }, { .half = B, .ld = apart }, C, ldc, K,
+                               c == GEMM_ADD };
+    strips(&p, N, M);
+}
+
+void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
+               int N, int M, int K, enum gemm_c c)
+{
+    const struct product p = { reals(A, lda, ta == 'T'), reals(B, ldb, tb != 'T'), C, ldc, K,
+                               c == GEMM_ADD };
+    strips(&p, N, M);
+}
+
+void gemm_ref(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
+              int N, int M, int K, enum gemm_c how)
+{
+    for (int n = 0; n < N; n++)
+        for (int m = 0; m < M; m++) {
+            real *c = C + (int64_t)n * ldc + m;
+            for (int k0 = 0; k0 == 0 || k0 < K; k0 += GEMM_BLOCK) {
+                real s = 0;
+                for (int k = k0; k < K && k < k0 + GEMM_BLOCK; k++)
+                    s = vfma(ta == 'T' ? A[(int64_t)k * lda + n] : A[(int64_t)n * lda + k],
+                             tb == 'T' ? B[(int64_t)m * ldb + k] : B[(int64_t)k * ldb + m], s);
+                *c = how == GEMM_SET && k0 == 0 ? s : *c + s;
+            }
+        }
 }

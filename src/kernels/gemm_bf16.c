@@ -1,21 +1,16 @@
 #include "src/kernels/gemm_bf16.h"
 
-#include <libxsmm.h>
 #include <oneapi/dnnl/dnnl.h>
 
 #include <omp.h>
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/kernels/gemm_bf16_panel.h"
 #include "src/kernels/isa.h"
 
 #define TILE_ROWS 256
 #define TILE_COLS 256
-#define CALL_ROWS 64   /* of every call, filled up at a unit's end: the library chooses blocks, and
-                        * with them the rounding, by the number of rows */
-
-#define CALL_INNER 2048  /* longer sums are cut here, so that a call's operands stay in the cache */
-
 int gemm_bf16_native(void)
 {
 #ifdef TTT_F64
@@ -25,50 +20,18 @@ int gemm_bf16_native(void)
 #endif
 }
 
-/* --- by libxsmm, with AVX512_BF16 --------------------------------------------- *
- *
- * Every result is one sum in the order of k, wherever it stands in a call.  Of C a call reads and
- * writes what it has to, at any distance between rows. */
-
-/* Code for CALL_ROWS rows and a panel, remembered by each thread. */
-struct code { int K, lda, ldc, add; libxsmm_bsmmfunction f; };
-#define CODES 64
-
-static libxsmm_bsmmfunction code_for(int K, int lda, int ldc, int add)
-{
-    static _Thread_local struct code table[CODES];
-    const unsigned hash = (unsigned)K * 3u + (unsigned)lda * 7u + (unsigned)ldc * 5u + (unsigned)add;
-    struct code *e = &table[(hash ^ hash >> 6) % CODES];
-    if (e->f && e->K == K && e->lda == lda && e->ldc == ldc && e->add == add) return e->f;
-
-    /* libxsmm counts columns first: its C' = B' A' is our C = A B. */
-    const libxsmm_blasint ldb = BF16_PANEL, ld_a = lda, ld_c = ldc;
-    const float alpha = 1, beta = (float)add;
-    const int flags = LIBXSMM_GEMM_FLAG_VNNI_A, prefetch = 0;
-    *e = (struct code){ K, lda, ldc, add,
-                        libxsmm_bsmmdispatch(BF16_PANEL, CALL_ROWS, K, &ldb, &ld_a, &ld_c, &alpha,
-                                             &beta, &flags, &prefetch) };
-    check(e->f);
-    return e->f;
-}
-
-/* C (CALL_ROWS,64) =|+= A times K rows of a panel. */
-static void panel_product(real *C, int ldc, const bf16 *A, int lda, const bf16 *B, int K, int add)
-{
-    for (int k = 0, n; k < K; k += n, add = 1) {
-        n = K - k < CALL_INNER ? K - k : CALL_INNER;
-        code_for(n, lda, ldc, add)(B + (int64_t)k * BF16_PANEL, A + k, (float *)(void *)C);
-    }
-}
-
 /* --- by oneDNN, with AMX -------------------------------------------------------- *
  *
- * Everything is dense, because it is fast for nothing else. */
+ * Everything is dense, because it is fast for nothing else, and every call has as many rows, filled
+ * up at the end: the library chooses blocks, and with them the rounding, by their number.  That a
+ * row's result does not depend on its place among them is the instruction's doing, and what
+ * kernels/proof.h tries at the start of a run. */
+#define CALL_ROWS 64
 
 struct shape { int M, N, K; };  /* A (M,K), B (K,N) */
 
 /* Each thread has its own primitives: oneDNN's own cache costs more than a small tile. */
-struct made { struct shape shape; dnnl_primitive_t run; dnnl_memory_t a, b, c; int slow; };
+struct made { struct shape shape; dnnl_primitive_t run; dnnl_memory_t a, b, c; };
 #define MADE 128
 
 static _Thread_local struct made table[MADE];
@@ -83,14 +46,6 @@ static void forget(struct made *e)
     dnnl_memory_destroy(e->b);
     dnnl_memory_destroy(e->c);
     e->run = NULL;
-}
-
-/* A "ref" implementation is a loop over single elements: slower than widened operands. */
-static int is_slow(const_dnnl_primitive_desc_t pd)
-{
-    const char *name = NULL;
-    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) != dnnl_success ||
-           !strncmp(name, "ref", 3);
 }
 
 static int make(struct made *e, const struct shape *s)
@@ -111,7 +66,6 @@ static int make(struct made *e, const struct shape *s)
                dnnl_memory_create(&e->b, &db, engine, DNNL_MEMORY_NONE) == dnnl_success &&
                dnnl_memory_create(&e->c, &dc, engine, DNNL_MEMORY_NONE) == dnnl_success;
     e->shape = *s;
-    e->slow = good && is_slow(pd);
     dnnl_primitive_desc_destroy(pd);
     return good;
 }
@@ -144,34 +98,6 @@ static void native(struct made *e, real *C, const bf16 *A, const bf16 *B)
     check(dnnl_primitive_execute(e->run, stream, 3, args) == dnnl_success);
 }
 
-/* --- without ----------------------------------------------------------------- */
-
-/* Both operands as they would be in fp32. */
-static void widened(const struct shape *s, real *C, const bf16 *A, const bf16 *B)
-{
-    const int64_t nA = (int64_t)s->M * s->K;
-    real *a = mem_new(nA + (int64_t)s->K * s->N, sizeof *a, "widened operands"), *b = a + nA;
-    const int64_t panel = (int64_t)s->K * BF16_PANEL;
-
-    for (int m = 0; m < s->M; m++)
-        for (int k = 0; k < s->K; k++)
-            a[(int64_t)m * s->K + k] = (real)bf16_value(A[(int64_t)m * s->K + k]);
-    for (int k = 0; k < s->K; k++)
-        for (int n = 0; n < s->N; n++)
-            b[(int64_t)k * s->N + n] =
-                (real)bf16_value(B[n / BF16_PANEL * panel +
-                                   ((int64_t)k / 2 * BF16_PANEL + n % BF16_PANEL) * 2 + k % 2]);
-    gemm_tile('N', 'N', C, s->N, a, s->K, b, s->N, s->M, s->N, s->K, GEMM_SET);
-    mem_free(a);
-}
-
-static void dense(const struct shape *s, real *C, const bf16 *A, const bf16 *B)
-{
-    struct made *e = gemm_bf16_native() ? find(s) : NULL;
-    if (e && !e->slow) native(e, C, A, B);
-    else widened(s, C, A, B);
-}
-
 /* --- products ----------------------------------------------------------------- */
 
 CLONES
@@ -196,36 +122,35 @@ static void by_dense_calls(real *C, int ldc, const bf16 *A, const bf16 *B, int n
         const struct shape s = { CALL_ROWS, bf16_columns(wide), K };
         for (int i = 0; i < n; i++) {
             if (i % CALL_ROWS == 0)
-                dense(&s, rows, A + (int64_t)i * K, B + j / BF16_PANEL * p.apart);
+                native(find(&s), rows, A + (int64_t)i * K, B + j / BF16_PANEL * p.apart);
             put(C + (int64_t)i * ldc + j, rows + i % CALL_ROWS * s.N, wide, add);
         }
     }
 }
 
-/* The same; what sticks out of C goes to a block of its own. */
+/* --- by our own kernel, with AVX512_BF16 ------------------------------------------ */
+
 static void by_panels(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m, int K,
                       struct panels p, int add)
 {
-    for (int j = 0; j < m; j += BF16_PANEL)
-        for (int i = 0; i < n; i += CALL_ROWS) {
-            const int high = n - i < CALL_ROWS ? n - i : CALL_ROWS;
-            const int wide = m - j < BF16_PANEL ? m - j : BF16_PANEL;
-            real *c = C + (int64_t)i * ldc + j;
-            const bf16 *a = A + (int64_t)i * K, *b = B + j / BF16_PANEL * p.apart;
-            if (high == CALL_ROWS && wide == BF16_PANEL) {
-                panel_product(c, ldc, a, K, b, K, add);
-                continue;
-            }
-            _Alignas(ALIGN_BYTES) real own[CALL_ROWS * BF16_PANEL] = { 0 };
-            for (int k = 0; add && k < high; k++)
-                put(own + k * BF16_PANEL, c + (int64_t)k * ldc, wide, 0);
-            panel_product(own, BF16_PANEL, a, K, b, K, add);
-            for (int k = 0; k < high; k++)
-                put(c + (int64_t)k * ldc, own + k * BF16_PANEL, wide, 0);
+    for (int j = 0; j < m; j += BF16_PANEL) {
+        const int wide = m - j < BF16_PANEL ? m - j : BF16_PANEL;
+        const bf16 *b = B + j / BF16_PANEL * p.apart;
+        if (wide == BF16_PANEL) {
+            gemm_bf16_panel(C + j, ldc, A, b, n, K, add);
+            continue;
         }
+        _Alignas(ALIGN_BYTES) real own[TILE_ROWS * BF16_PANEL] = { 0 };
+        for (int i = 0; add && i < n; i++)
+            put(own + i * BF16_PANEL, C + (int64_t)i * ldc + j, wide, 0);
+        gemm_bf16_panel(own, BF16_PANEL, A, b, n, K, add);
+        for (int i = 0; i < n; i++) put(C + (int64_t)i * ldc + j, own + i * BF16_PANEL, wide, 0);
+    }
 }
 
-/* By libxsmm? */
+/* --- one of them -------------------------------------------------------------- */
+
+/* Are results written in place, by panels? */
 static int in_place(void) { return gemm_bf16_native() && isa_best() < ISA_AMX; }
 
 int gemm_bf16_tile_columns(void) { return in_place() ? BF16_PANEL : TILE_COLS; }
@@ -234,7 +159,8 @@ static void block(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m, 
                   struct panels p, int add)
 {
     if (in_place()) by_panels(C, ldc, A, B, n, m, K, p, add);
-    else by_dense_calls(C, ldc, A, B, n, m, K, p, add);
+    else if (gemm_bf16_native()) by_dense_calls(C, ldc, A, B, n, m, K, p, add);
+    else gemm_tile_bf16(C, ldc, A, B, p.apart, n, m, K, add ? GEMM_ADD : GEMM_SET);
 }
 
 void gemm_bf16(real *C, int ldc, const bf16 *X, const bf16 *B, int N, int M, int K, int k0,

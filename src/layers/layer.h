@@ -64,6 +64,9 @@ struct layer_call {
     int                       first;    /* index of the layer's first parameter    */
     int                       B, T;
     int64_t                   pos;      /* tokens before the slice                 */
+    int                       alone;    /* T is 1 and this is generation: products bound by
+                                         * reading weights have an order of their own,
+                                         * and no operand is rounded               */
     real                     *past;     /* (B, groups, room, past_reals), or NULL  */
     real                     *dpast;    /* backward only                           */
     int64_t                   room;     /* tokens that past has room for           */

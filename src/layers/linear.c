@@ -33,29 +33,29 @@ static const bf16 *rows_of(struct half_work *h, struct operand x, int N, int C)
     return h->rows;
 }
 
-static void forward_half(const struct layer_call *c, const bf16 *w, real *y, struct operand x,
-                         int M, int C)
+/* Generation: one token of each sequence.  w or half. */
+static void forward_alone(const struct layer_call *c, const real *w, const bf16 *half, real *y,
+                          const real *x, int M, int C)
 {
-    const int N = c->B * c->T;
-
-    if (c->T == 1)  /* of a unit, however many there are */
-        for (int n = 0; n < N; n++)
-            gemm_bf16_row(y + (int64_t)n * M, x.x + (int64_t)n * C, w, M, C);
-    else
-        gemm_bf16(y, M, rows_of(c->half_work, x, N, C), w, N, M, C, 0, C, GEMM_SET);
+    for (int b = 0; b < c->B; b++, x += C, y += M) {
+        if (half) gemm_bf16_row(y, x, half, M, C);
+        else gemm_row(y, x, w, M, C);
+    }
 }
 
 void linear_part_forward(const struct layer_call *c, int k, int row, real *y, struct operand x,
                          int M, int C)
 {
     const struct half_weight *half = half_of(c, k, row, M);
+    const bf16 *h = half ? half->forward + (int64_t)row * bf16_inner(C) : NULL;
+    const real *w = call_w(c, k) + (int64_t)row * C;
+    const int N = c->B * c->T;
+
     poke();
     check(half || x.x);
-    if (half)
-        forward_half(c, half->forward + (int64_t)row * bf16_inner(C), y, x, M, C);
-    else
-        gemm_nt(y, M, x.x, C, call_w(c, k) + (int64_t)row * C, C, c->B * c->T, M, C, c->T,
-                GEMM_SET);
+    if (c->alone) forward_alone(c, w, h, y, x.x, M, C);
+    else if (half) gemm_bf16(y, M, rows_of(c->half_work, x, N, C), h, N, M, C, 0, C, GEMM_SET);
+    else gemm_nt(y, M, x.x, C, w, C, N, M, C, GEMM_SET);
 }
 
 /* Panels of every unit's x, in h. */
@@ -102,7 +102,7 @@ void linear_part_backward(const struct layer_call *c, int k, int row, real *dx, 
         return;
     }
     check(dy.x && x.x);
-    gemm_nn(dx, C, dy.x, M, call_w(c, k) + first, C, c->B * c->T, C, M, c->T, how);
+    gemm_nn(dx, C, dy.x, M, call_w(c, k) + first, C, c->B * c->T, C, M, how);
     poke();
     for (int b = 0; b < c->B; b++)
         grad_add_tn(c->grad, call_at(c, k) + first, dy.x + (int64_t)b * c->T * M, M,

@@ -4,7 +4,7 @@
 #include "src/kernels/gemm_bf16.h"
 #include "src/kernels/xent.h"
 
-static int chunk(int left) { return left <= HEAD_ROWS + 1 ? left : HEAD_ROWS; }
+static int chunk(int left) { return left < HEAD_ROWS ? left : HEAD_ROWS; }
 
 /* In bf16: rows of x or of the logits' gradient, these turned, panels of x. */
 static void lay_out_half(struct half_work *w, struct arena *a, const struct dims *d, int rows,
@@ -21,7 +21,7 @@ static void lay_out_half(struct half_work *w, struct arena *a, const struct dims
 void head_lay_out(struct head_work *w, struct arena *a, const struct model *m, int T, int way_back)
 {
     const struct dims *d = &m->dims;
-    const int rows = T <= HEAD_ROWS ? T : HEAD_ROWS + 1;
+    const int rows = chunk(T);
     w->logits = arena_reals(a, (int64_t)rows * d->V);
     w->scale = arena_reals(a, rows);
     w->dx = arena_reals(a, (int64_t)T * d->C);
@@ -39,7 +39,7 @@ static void way_back(struct head_work *w, struct grad *g, const struct model *m,
     const int64_t at = m->params.p[m->i_head].offset;
 
     if (!m->half) {
-        gemm_nn(dx, C, w->logits, V, m->w + at, C, n, C, V, n, GEMM_SET);
+        gemm_nn(dx, C, w->logits, V, m->w + at, C, n, C, V, GEMM_SET);
         grad_add_tn(g, at, w->logits, V, x, C, V, C, n);
         return;
     }

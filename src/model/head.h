@@ -11,8 +11,7 @@
 #include "src/param/grad.h"
 
 /* Rows at once: part of the result (each chunk is one contribution to the
- * head's gradient), so the same everywhere.  A last row joins the chunk before it, because a
- * product of one row may round differently (gemm.h). */
+ * head's gradient), so the same everywhere. */
 #define HEAD_ROWS 1024
 
 /* Scratch; dx (T,C) is where head_unit() leaves the gradient of x. */

@@ -118,7 +118,7 @@ double model_flops(const struct model *m, int context)
     return 6 * params + 3 * m->dims.L * m->blocks[0].layer->flops(&m->dims, 0.5 * (context + 1.0));
 }
 
-/* Rows of logits that are held at once, and one: a product of one row may round differently. */
+/* Rows of logits that are held at once. */
 #define LOGIT_ROWS 256
 
 void model_use_bf16(struct model *m, int way_back)
@@ -141,19 +141,21 @@ void model_logits(const struct model *m, real *logits, const real *x, int n, bf1
     const int V = m->dims.V, C = m->dims.C;
 
     if (!m->half) {
-        gemm_nt(logits, V, x, C, m->w + m->params.p[m->i_head].offset, C, n, V, C, n, GEMM_SET);
-        return;
-    }
-    const bf16 *head = m->half->w[m->i_head].forward;
-    if (n == 1) {
-        gemm_bf16_row(logits, x, head, V, C);
+        gemm_nt(logits, V, x, C, m->w + m->params.p[m->i_head].offset, C, n, V, C, GEMM_SET);
         return;
     }
     bf16_rows(rows, x, C, n, C);
-    gemm_bf16(logits, V, rows, head, n, V, C, 0, C, GEMM_SET);
+    gemm_bf16(logits, V, rows, m->half->w[m->i_head].forward, n, V, C, 0, C, GEMM_SET);
 }
 
-static int rows_at_once(int n) { return n <= LOGIT_ROWS ? n : LOGIT_ROWS + 1; }
+void model_next_logits(const struct model *m, real *logits, const real *x)
+{
+    const int V = m->dims.V, C = m->dims.C;
+    if (m->half) gemm_bf16_row(logits, x, m->half->w[m->i_head].forward, V, C);
+    else gemm_row(logits, x, m->w + m->params.p[m->i_head].offset, V, C);
+}
+
+static int rows_at_once(int n) { return n < LOGIT_ROWS ? n : LOGIT_ROWS; }
 
 int64_t model_nll_bytes(const struct model *m, int n)
 {
@@ -170,7 +172,7 @@ void model_nll(const struct model *m, double *nll, const real *x, const int32_t 
     bf16 *rounded = mem_new(m->half ? bf16_rows_size(most, d->C) : 0, sizeof *rounded, "logits");
 
     for (int i = 0, rows; i < n; i += rows) {
-        rows = n - i <= LOGIT_ROWS + 1 ? n - i : LOGIT_ROWS;
+        rows = rows_at_once(n - i);
         model_logits(m, logits, x + (int64_t)i * d->C, rows, rounded);
         xent_forward(nll + i, logits, target + i, rows, d->V);
     }

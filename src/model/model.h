@@ -99,12 +99,20 @@ struct stream_tap {
 void stream_read(struct stream *s, real *x, const int32_t *tok, int T,
                  const struct stream_tap *tap);
 
+/* Read one token of each sequence in generation: tok (B) -> x (B,C).  What stream_read() computes,
+ * but the products, bound by reading weights, are made in the order that is fastest then, and with
+ * bf16 weights nothing else is rounded. */
+void stream_next(struct stream *s, real *x, const int32_t *tok);
+
 /* The carries of layer l, for probes (block_state); borrowed. */
 const real *stream_carry(const struct stream *s, int l);
 
 /* logits (n,V) = x (n,C) head'.  rows: room for x as bf16 (bf16_rows_size(n, C)); NULL if the model
- * has fp32 products, or n is 1. */
+ * has fp32 products. */
 void model_logits(const struct model *m, real *logits, const real *x, int n, bf16 *rows);
+
+/* logits (V) of the token that follows x (C), in generation's order (stream_next). */
+void model_next_logits(const struct model *m, real *logits, const real *x);
 
 /* nll[n] = -log softmax(x_n head')[target[n]], in chunks of rows: (n,V) is
  * never held.  Targets < 0 give 0. */

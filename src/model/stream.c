@@ -21,12 +21,12 @@ struct stream {
     double      *losses;        /* (3, T/K)                               */
 };
 
-static struct layer_call call_of(struct stream *s, int T)
+static struct layer_call call_of(struct stream *s, int T, int alone)
 {
     return (struct layer_call){ .d = &s->m->dims, .t = &s->m->params, .w = s->m->w,
                                 .half = s->m->half, .half_work = &s->half, .B = s->B,
                                 .T = T, .pos = s->pos, .inner_lr = s->m->dims.inner_lr,
-                                .room = s->room };
+                                .room = s->room, .alone = alone };
 }
 
 /* Sequences of rows that grow, of one layer. */
@@ -48,14 +48,16 @@ static void make_room(struct stream *s, int64_t tokens)
 }
 
 /* The arrays of a slice of T tokens, laid out in a. */
-static void lay_out(const struct model *m, struct arena *a, int B, int T, struct block_tape *t,
+static void lay_out(const struct model *m, struct arena *a, int B, int T, int alone,
+                    struct block_tape *t,
                     struct block_tape *w, struct half_work *half, real **x, real **y, real **r)
 {
     const int64_t N = (int64_t)B * T;
     *x = arena_reals(a, N * m->dims.C);
     *y = arena_reals(a, N * m->dims.C);
     *r = arena_reals(a, N);
-    const struct layer_call c = { .d = &m->dims, .half = m->half, .B = B, .T = T };
+    const struct layer_call c = { .d = &m->dims, .half = m->half, .B = B, .T = T,
+                                  .alone = alone };
     block_tape(&m->blocks[0], t, a, &c);
     block_work(&m->blocks[0], w, a, &c, 0);
     if (m->half) half_lay_out(half, a, N, T, half_widest(&m->params), 0);
@@ -69,7 +71,7 @@ static int64_t slice_bytes(const struct model *m, struct half_work *half, int B,
     real *x, *y, *r;
 
     arena_plan(&plan);
-    lay_out(m, &plan, B, T, &t, &w, half, &x, &y, &r);
+    lay_out(m, &plan, B, T, 0, &t, &w, half, &x, &y, &r);
     return plan.peak;
 }
 
@@ -116,7 +118,7 @@ void stream_free(struct stream *s)
 
 void stream_reset(struct stream *s)
 {
-    struct layer_call c = call_of(s, 0);
+    struct layer_call c = call_of(s, 0, 0);
     s->pos = 0;
     for (int l = 0; l < s->m->dims.L; l++)
         block_carry_start(&s->m->blocks[l], &c, s->carry + l * s->carry_reals);
@@ -137,8 +139,8 @@ static void report_inner(struct stream *s, const struct stream_tap *tap, int l, 
     tap->inner(tap->ctx, l, n, s->losses, s->losses + n, s->losses + 2 * n);
 }
 
-void stream_read(struct stream *s, real *out, const int32_t *tok, int T,
-                 const struct stream_tap *tap)
+static void pass_slice(struct stream *s, real *out, const int32_t *tok, int T, int alone,
+                       const struct stream_tap *tap)
 {
     const struct model *m = s->m;
     const struct dims *d = &m->dims;
@@ -149,9 +151,9 @@ void stream_read(struct stream *s, real *out, const int32_t *tok, int T,
     const int wanted = tap && tap->inner && model_has_inner(m);
     const int inner = wanted && s->pos % d->K == 0 ? T / d->K : 0;
     make_room(s, s->pos + T);
-    struct layer_call c = call_of(s, T);
+    struct layer_call c = call_of(s, T, alone);
     arena_reset(&s->arena, 0);
-    lay_out(m, &s->arena, s->B, T, &t, &w, &s->half, &x, &y, &r);
+    lay_out(m, &s->arena, s->B, T, alone, &t, &w, &s->half, &x, &y, &r);
     embed_forward(x, m->w + m->params.p[m->i_embed].offset, tok, s->B * T, d->C);
     if (tap && tap->hidden) tap->hidden(tap->ctx, 0, x, s->B, T);
     for (int l = 0; l < d->L; l++) {
@@ -167,5 +169,12 @@ void stream_read(struct stream *s, real *out, const int32_t *tok, int T,
     rmsnorm_forward(out, r, x, m->w + m->params.p[m->i_norm].offset, s->B * T, d->C, d->rms_eps);
     s->pos += T;
 }
+
+void stream_read(struct stream *s, real *x, const int32_t *tok, int T, const struct stream_tap *tap)
+{
+    pass_slice(s, x, tok, T, 0, tap);
+}
+
+void stream_next(struct stream *s, real *x, const int32_t *tok) { pass_slice(s, x, tok, 1, 1, NULL); }
 
 const real *stream_carry(const struct stream *s, int l) { return s->carry + l * s->carry_reals; }

@@ -3,16 +3,17 @@
 #include <math.h>
 #include <string.h>
 
+#include <omp.h>
+
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/tiling.h"
 #include "src/kernels/gemm_bf16.h"
 #include "src/kernels/vecmath.h"
 
-/* A weight gradient is made tile by tile: the product of a tile stays in cache
- * until it is added.  The sizes are part of the result, not of the machine. */
-#define TILE_M 192
-#define TILE_N 192
+/* A weight gradient is made tile by tile, of at most so many rows and columns: the product of a
+ * tile stays in cache until it is added. */
+#define TILE 192
 #define TILE_M_BF16 128
 #define TILE_N_BF16 256
 #define SIDE_BF16 64
@@ -213,22 +214,23 @@ void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n)
 void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const real *B, int ldb,
                  int M, int N, int K)
 {
-    const int rows = (M + TILE_M - 1) / TILE_M, cols = (N + TILE_N - 1) / TILE_N;
     const double limit = limit_of(g);
     const int set = takes_all(g, offset, (int64_t)M * N);
+    int rows, cols;
 
+    gemm_cut(&rows, &cols, M, N, TILE, omp_get_max_threads());
     #pragma omp parallel for schedule(dynamic) collapse(2)
     for (int r = 0; r < rows; r++) {
         for (int c = 0; c < cols; c++) {
-            const int m0 = r * TILE_M, n0 = c * TILE_N;
-            const int m = M - m0 < TILE_M ? M - m0 : TILE_M, n = N - n0 < TILE_N ? N - n0 : TILE_N;
+            const int m0 = (int)((int64_t)M * r / rows), m = (int)((int64_t)M * (r + 1) / rows) - m0;
+            const int n0 = (int)((int64_t)N * c / cols), n = (int)((int64_t)N * (c + 1) / cols) - n0;
             const int64_t at = offset + (int64_t)m0 * N + n0;
             if (g->mode == REDUCE_FAST) {
                 gemm_tile('T', 'N', g->floats + at, N, A + m0, lda, B + n0, ldb, m, n, K,
                           set ? GEMM_SET : GEMM_ADD);
                 continue;
             }
-            _Alignas(ALIGN_BYTES) real tile[TILE_M * TILE_N];
+            _Alignas(ALIGN_BYTES) real tile[TILE * TILE];
             gemm_tile('T', 'N', tile, n, A + m0, lda, B + n0, ldb, m, n, K, GEMM_SET);
             int64_t bad = 0;
             for (int i = 0; i < m; i++)

@@ -66,9 +66,10 @@ static void decode(const struct model *m, double *out, const int32_t *prompt, in
         for (int b = 0; b < B; b++)
             for (int t = 0; t < T; t++)
                 tok[b * T + t] = t0 + t < n ? prompt[b * n + t0 + t] : tokens[b * STEPS + t0 - n];
-        stream_read(s, x, tok, T, NULL);
+        if (t0 >= n) stream_next(s, x, tok);
+        else stream_read(s, x, tok, T, NULL);
         for (int b = 0; b < B && t0 + T >= n; b++) {
-            model_logits(m, logits, x + (int64_t)(b * T + T - 1) * C, 1, NULL);
+            model_next_logits(m, logits, x + (int64_t)(b * T + T - 1) * C);
             for (int v = 0; v < V; v++)
                 out[((int64_t)b * STEPS + t0 + T - n) * V + v] = (double)logits[v];
         }

@@ -129,10 +129,10 @@ static void slices_are_the_whole(void **state)
     for (int i = 0; i < CONTEXT; i++) tok[i] = (int32_t)(rng_u64(7, (uint64_t)i) % 137);
     stream_read(s, whole, tok, CONTEXT, NULL);
     stream_reset(s);
-    for (int t = 0, n; t < CONTEXT; t += n) {
-        n = t == 0 ? 8 : CONTEXT - t < 24 ? CONTEXT - t : 24;
-        stream_read(s, cut + t * d.C, tok + t, n, NULL);
-    }
+    static const int slices[] = { 8, 24, 16, 1 };   /* CONTEXT in all */
+    for (int i = 0, t = 0; i < 4; t += slices[i++])
+        stream_read(s, cut + t * d.C, tok + t, slices[i], NULL);
+    assert_int_equal(stream_pos(s), CONTEXT);
     assert_same(cut, whole, CONTEXT * d.C);
     stream_free(s);
     model_free(m);

@@ -1,0 +1,46 @@
+#include "src/kernels/gemm_micro.h"
+
+#include <string.h>
+
+#include "src/kernels/gemm_micro_x86.h"
+#include "src/kernels/vecmath.h"
+
+enum { ROWS = 4, COLUMNS = 16, APART = 4, IN_PLACE = 2048 };
+
+INLINE void tile(real *restrict C, int64_t ldc, const real *restrict a, const real *restrict b,
+                 int K, int add, int rows, int64_t down, int64_t along)
+{
+    real c[ROWS][COLUMNS] = { { 0 } };
+    for (int k = 0; k < K; k++)
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < COLUMNS; j++)
+                c[i][j] = vfma(a[i * down + k * along], b[k * COLUMNS + j], c[i][j]);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < COLUMNS; j++)
+            C[i * ldc + j] = add ? C[i * ldc + j] + c[i][j] : c[i][j];
+}
+
+#define TILES(n)                                                                          \
+    CLONES static void along_##n(real *C, int64_t ldc, const real *a, int64_t apart,      \
+                                 const real *b, int K, int add)                           \
+    {                                                                                     \
+        (void)apart;                                                                      \
+        tile(C, ldc, a, b, K, add, n, GEMM_MICRO_ROW, 1);                                 \
+    }                                                                                     \
+    CLONES static void across_##n(real *C, int64_t ldc, const real *a, int64_t apart,     \
+                                  const real *b, int K, int add)                          \
+    { tile(C, ldc, a, b, K, add, n, 1, apart); }
+
+TILES(1) TILES(2) TILES(3) TILES(4)
+
+static const struct gemm_micro plain = {
+    .rows = ROWS, .columns = COLUMNS, .apart = APART, .in_place = IN_PLACE,
+    .f = { [GEMM_ALONG] = { along_1, along_2, along_3, along_4 },
+           [GEMM_ACROSS] = { across_1, across_2, across_3, across_4 } },
+};
+
+const struct gemm_micro *gemm_micro(enum isa isa)
+{
+    const struct gemm_micro *m = gemm_micro_x86(isa);
+    return m ? m : &plain;
+}

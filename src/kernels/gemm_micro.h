@@ -1,0 +1,40 @@
+/* gemm_micro.h -- the innermost part of a product (gemm.h): a tile of C in registers, summed over a
+ * block of k.  One for each instruction set, with equal results.
+ *
+ *     a    a few rows of A, in one of two layouts:
+ *              ALONG    row i, number k at a[i * GEMM_MICRO_ROW + k]   copies of rows of A (N,K)
+ *              ACROSS   row i, number k at a[k * apart + i]            A' (K,N), also where it lies
+ *     b    a panel of B: number k of column j at b[k * columns + j]
+ *     C    (n,columns), rows ldc apart
+ */
+#ifndef GEMM_MICRO_H
+#define GEMM_MICRO_H
+
+#include "src/kernels/gemm.h"
+#include "src/kernels/isa.h"
+
+/* A row is longer than a block, so that the same number of all rows does not fall into one set of
+ * the cache. */
+#define GEMM_MICRO_ROW (GEMM_BLOCK + ALIGN_BYTES / (int)sizeof(real))
+
+#define GEMM_MICRO_ROWS    16  /* no micro-kernel has more */
+#define GEMM_MICRO_COLUMNS 32
+
+enum gemm_layout { GEMM_ALONG, GEMM_ACROSS };
+
+/* C = or += sums over k < K <= GEMM_BLOCK of a_ik b_kj; `apart` is for ACROSS. */
+typedef void gemm_micro_fn(real *C, int64_t ldc, const real *a, int64_t apart, const real *b, int K,
+                           int add);
+
+struct gemm_micro {
+    int rows, columns;                           /* of the largest tile                */
+    int apart;                                   /* of copies ACROSS, >= rows          */
+    int in_place;                                /* bytes: an A' whose rows are a multiple of more
+                                                  * apart (a power of two) is better copied */
+    gemm_micro_fn *f[2][GEMM_MICRO_ROWS];        /* [enum gemm_layout][rows of C - 1]  */
+};
+
+/* That of an instruction set; of the best one there is below, if it has none of its own. */
+const struct gemm_micro *gemm_micro(enum isa isa);
+
+#endif

@@ -1,0 +1,62 @@
+#include "src/kernels/gemm_micro_x86.h"
+
+#ifdef __x86_64__
+#include <immintrin.h>
+
+#ifdef TTT_F64
+#define OF(op) op##_pd
+#define WIDE(bits) __m##bits##d
+#define BYTES 8
+#else
+#define OF(op) op##_ps
+#define WIDE(bits) __m##bits
+#define BYTES 4
+#endif
+
+/* 16 registers: 12 sums, two vectors of b, one number of a. */
+#define NAME(x) avx2_##x
+#define TARGET __attribute__((target("avx2,fma")))
+#define VEC WIDE(256)
+#define LANES (32 / BYTES)
+#define ROWS 6
+#define APART 8
+#define IN_PLACE 2048
+#define LOAD OF(_mm256_loadu)
+#define STORE OF(_mm256_storeu)
+#define SPREAD OF(_mm256_set1)
+#define FMA OF(_mm256_fmadd)
+#define PLUS OF(_mm256_add)
+#define ZERO OF(_mm256_setzero)
+#include "src/kernels/gemm_micro_tile.h"
+
+/* 32 registers: 28 sums. */
+#define NAME(x) avx512_##x
+#define TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
+#define VEC WIDE(512)
+#define LANES (64 / BYTES)
+#define ROWS 14
+#define APART 16
+#define IN_PLACE 8192
+#define LOAD OF(_mm512_loadu)
+#define STORE OF(_mm512_storeu)
+#define SPREAD OF(_mm512_set1)
+#define FMA OF(_mm512_fmadd)
+#define PLUS OF(_mm512_add)
+#define ZERO OF(_mm512_setzero)
+#include "src/kernels/gemm_micro_tile.h"
+
+const struct gemm_micro *gemm_micro_x86(enum isa isa)
+{
+    if (isa >= ISA_AVX512) return &avx512_micro;
+    return isa == ISA_AVX2 ? &avx2_micro : NULL;
+}
+
+#else
+
+const struct gemm_micro *gemm_micro_x86(enum isa isa)
+{
+    (void)isa;
+    return NULL;
+}
+
+#endif

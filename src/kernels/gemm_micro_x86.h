@@ -1,0 +1,10 @@
+/* gemm_micro_x86.h -- the micro-kernels that x86-64 has (gemm_micro.h). */
+#ifndef GEMM_MICRO_X86_H
+#define GEMM_MICRO_X86_H
+
+#include "src/kernels/gemm_micro.h"
+
+/* NULL: none for this instruction set. */
+const struct gemm_micro *gemm_micro_x86(enum isa isa);
+
+#endif
