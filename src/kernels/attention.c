@@ -48,13 +48,13 @@ static void shrink_rows(real *restrict ot, const real *restrict shrink, int F)
 }
 
 CLONES
-static void store(real *restrict o, const real *restrict ot, const real *restrict l, int n, int F,
-                  int ld)
+static void store(real *restrict o, const real *restrict ot, const real *restrict l,
+                  struct queries q, int F, int ld)
 {
     real part[BLOCK];
     for (int i = 0; i < BLOCK; i++) part[i] = 1 / l[i];
-    for (int i = 0; i < n; i++)
-        for (int f = 0; f < F; f++) o[(int64_t)i * ld + f] = ot[f * BLOCK + i] * part[i];
+    for (int i = q.slot; i < q.slot + q.n; i++, o += ld)
+        for (int f = 0; f < F; f++) o[f] = ot[f * BLOCK + i] * part[i];
 }
 
 /* One block of keys with one of queries, the first of which is token `first`. */
@@ -85,32 +85,34 @@ static void forward_tile(const struct attention *a, const struct local *l, int i
 static void forward_blocks(const struct attention *a, int b, int h, int i0, int n)
 {
     const struct local l = attention_local(a, 0);
-    const int F = a->F, ld = a->G * a->R * F, t0 = i0 * BLOCK, T = at_most(a->T - t0, n * BLOCK);
-    const int64_t from = ((int64_t)b * a->T + t0) * ld + (int64_t)h * F, tile = (int64_t)BLOCK * F;
+    const int F = a->F, ld = a->G * a->R * F;
+    const int64_t from = (int64_t)b * a->T * ld + (int64_t)h * F, tile = (int64_t)BLOCK * F;
     const real *rows = attention_rows(a, b, h / a->R);
-    const int64_t first = a->pos + t0;
+    const int64_t first = attention_first(a) + (int64_t)i0 * BLOCK;
+    const struct queries last = attention_queries(a, i0 + n - 1);
 
     for (int i = 0; i < n; i++) {
-        attention_load(l.qt + i * tile, NULL, a->q + from + (int64_t)i * BLOCK * ld,
-                       at_most(T - i * BLOCK, BLOCK), F, ld, 1 / vsqrt((real)F));
+        attention_load(l.qt + i * tile, NULL, a->q + from, attention_queries(a, i0 + i), F, ld,
+                       1 / vsqrt((real)F));
         if (a->half) smm_bf16_columns(l.hqt + i * attention_words(F), l.qt + i * tile, F, BLOCK);
     }
     memset(l.ot, 0, (size_t)(n * tile) * sizeof *l.ot);
     for (int i = 0; i < n * BLOCK; i++) l.m[i] = LOWEST, l.l[i] = 0;
-    for (int64_t j = 0; j * BLOCK < first + T; j++) {
+    for (int64_t j = 0; j * BLOCK < a->pos + last.t + last.n; j++) {
         const real *kv = attention_keys(a, &l, rows, j);
         if (a->half) smm_bf16_both(l.rows, l.columns, kv, BLOCK, 2 * F);
         for (int i = 0; i < n; i++) {
             const int64_t here = first + (int64_t)i * BLOCK;
-            if (j * BLOCK < here + at_most(T - i * BLOCK, BLOCK))
-                forward_tile(a, &l, i, kv, j, here);
+            if (j * BLOCK <= here) forward_tile(a, &l, i, kv, j, here);
         }
     }
-    for (int i = 0; i < n; i++)
-        store(a->o + from + (int64_t)i * BLOCK * ld, l.ot + i * tile, l.l + i * BLOCK,
-              at_most(T - i * BLOCK, BLOCK), F, ld);
-    for (int i = 0; a->lse && i < T; i++)
-        a->lse[((int64_t)b * a->G * a->R + h) * a->T + t0 + i] = l.m[i] + (real)log((double)l.l[i]);
+    for (int i = 0; i < n; i++) {
+        const struct queries q = attention_queries(a, i0 + i);
+        const real *m_i = l.m + i * BLOCK + q.slot, *l_i = l.l + i * BLOCK + q.slot;
+        real *lse = a->lse ? a->lse + ((int64_t)b * a->G * a->R + h) * a->T + q.t : NULL;
+        store(a->o + from + (int64_t)q.t * ld, l.ot + i * tile, l.l + i * BLOCK, q, F, ld);
+        for (int k = 0; lse && k < q.n; k++) lse[k] = m_i[k] + (real)log((double)l_i[k]);
+    }
 }
 
 /* --- one token -------------------------------------------------------------- */
@@ -178,11 +180,11 @@ static void forward_token(const struct attention *a, int b, int g)
 /* Last blocks first, because they see the most. */
 void attention_forward(const struct attention *a)
 {
-    const int blocks = attention_blocks(a->T), heads = a->B * a->G * a->R;
+    const int blocks = attention_blocks(a), heads = a->B * a->G * a->R;
     const int each = at_most(heads * blocks / (4 * omp_get_max_threads()) + 1, FORWARD_CHUNK);
     const int chunks = (blocks + each - 1) / each;
 
-    if (a->T == 1) {
+    if (a->alone) {
         #pragma omp parallel for schedule(dynamic)
         for (int i = 0; i < a->B * a->G; i++) forward_token(a, i / a->G, i % a->G);
         return;

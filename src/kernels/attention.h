@@ -8,10 +8,11 @@
  * of the size of context times context exists.  Backward makes P = exp(S - lse) again from what
  * forward left, lse = m + log l, a block at a time.                                    [E62]
  *
- * Blocks of keys lie at multiples of ATTENTION_BLOCK from the first token of the sequence, and every
- * product has the full shape of a block, filled up with zeros at the end: what a query sees is
- * added up in the same order wherever a sequence is cut, and whatever it is computed with.  One
- * token alone (T = 1, generation) goes through plain loops and may round differently.
+ * Blocks of keys and of queries lie at multiples of ATTENTION_BLOCK from the first token of the
+ * sequence, and every product has the full shape of a block, filled up with zeros where the slice
+ * does not reach: a query has its place in the same call of the library (smm.h), and what it sees is
+ * added up in the same order, wherever a sequence is cut and whatever it is computed with.  In
+ * generation (`alone`) one token goes through plain loops, and rounds differently.
  *
  * Scores stand with the keys as rows, so that maximum, sum and exp run along vectors of queries and no
  * operand has to be turned but Q and dO, once a block.
@@ -36,7 +37,8 @@ struct attention {
     real       *o;            /* (B T, G R F)  out; in for backward                       */
     real       *lse;          /* (B, G R, T)   out, or NULL; in for backward              */
     real       *scratch;      /* attention_scratch() reals for each thread                */
-    int         half;         /* products of bf16 operands; T = 1 stays as it is          */
+    int         half;         /* products of bf16 operands; not when alone                */
+    int         alone;        /* T is 1, forward only                                     */
 };
 
 /* Reals for one thread. */

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/base/status.h"
 #include "src/kernels/attention_parts.h"
 #include "src/kernels/lanes.h"
 #include "src/kernels/smm.h"
@@ -19,17 +20,17 @@ static void unsoften(real *restrict s, real *restrict p, const real *restrict ls
         }
 }
 
-/* What backward needs of queries [t, t + n) of a head, as block i of the chunk. */
+/* What backward needs of the queries q of head h of sequence b, as block i of the chunk. */
 static void load_queries(const struct attention *a, const struct local *l, const real *dout, int i,
-                         int64_t row, int h, int n)
+                         int b, int h, struct queries q)
 {
     const int F = a->F, ld = a->G * a->R * F;
-    const int64_t from = row * ld + (int64_t)h * F, tile = (int64_t)i * BLOCK * F;
+    const int64_t from = (int64_t)b * a->T * ld + (int64_t)h * F, tile = (int64_t)i * BLOCK * F;
     const int heads = a->G * a->R;
     real *lse = l->lse + i * BLOCK, *d = l->d + i * BLOCK;
 
-    attention_load(l->qt + tile, l->q + tile, a->q + from, n, F, ld, 1 / vsqrt((real)F));
-    attention_load(l->ot + tile, l->go + tile, dout + from, n, F, ld, 1);
+    attention_load(l->qt + tile, l->q + tile, a->q + from, q, F, ld, 1 / vsqrt((real)F));
+    attention_load(l->ot + tile, l->go + tile, dout + from, q, F, ld, 1);
     if (a->half) {
         const int64_t at = i * attention_words(F);
         smm_bf16_columns(l->hqt + at, l->qt + tile, F, BLOCK);
@@ -39,12 +40,13 @@ static void load_queries(const struct attention *a, const struct local *l, const
     }
     memset(l->gq + tile, 0, (size_t)(BLOCK * F) * sizeof(real));
     for (int k = 0; k < BLOCK; k++) lse[k] = d[k] = 0;
-    memcpy(lse, a->lse + (row / a->T * heads + h) * a->T + row % a->T, (size_t)n * sizeof *lse);
-    for (int k = 0; k < n; k++) {
-        const real *o_n = a->o + from + (int64_t)k * ld, *do_n = l->go + tile + k * F;
+    memcpy(lse + q.slot, a->lse + ((int64_t)b * heads + h) * a->T + q.t, (size_t)q.n * sizeof *lse);
+    for (int k = 0; k < q.n; k++) {
+        const real *o_n = a->o + from + (int64_t)(q.t + k) * ld;
+        const real *do_n = l->go + tile + (q.slot + k) * F;
         double sum;
         LANE_SUM(sum, f, F, (double)o_n[f] * (double)do_n[f]);
-        d[k] = (real)sum;
+        d[q.slot + k] = (real)sum;
     }
 }
 
@@ -94,16 +96,16 @@ static void backward_tile_half(const struct local *l, const struct part *p, int6
     }
 }
 
-/* dq of block i, n rows, ld apart. */
-static void store_queries(const struct attention *a, const struct local *l, real *dq, int i, int n,
-                          int ld)
+/* dq of block i, rows ld apart from the slice's first token on. */
+static void store_queries(const struct attention *a, const struct local *l, real *dq, int i,
+                          struct queries q, int ld)
 {
     const int F = a->F, turned = a->half;
     const real *gq = l->gq + (int64_t)i * BLOCK * F, scale = 1 / vsqrt((real)F);
 
-    for (int k = 0; k < n; k++)
-        for (int f = 0; f < F; f++)
-            dq[(int64_t)k * ld + f] = scale * gq[turned ? f * BLOCK + k : k * F + f];
+    dq += (int64_t)q.t * ld;
+    for (int k = q.slot; k < q.slot + q.n; k++, dq += ld)
+        for (int f = 0; f < F; f++) dq[f] = scale * gq[turned ? f * BLOCK + k : k * F + f];
 }
 
 static void add_rows(real *drow, const struct local *l, int64_t n, int F)
@@ -118,14 +120,14 @@ static void add_rows(real *drow, const struct local *l, int64_t n, int F)
 static void backward_part(const struct attention *a, const struct local *l, const struct part *p,
                           const real *dout)
 {
-    const int F = a->F, ld = a->G * a->R * F, t0 = p->i0 * BLOCK;
+    const int F = a->F, ld = a->G * a->R * F;
     const real *rows = attention_rows(a, p->b, p->h / a->R);
-    const int queries = at_most(p->n * BLOCK, a->T - t0);
-    const int64_t row = (int64_t)p->b * a->T + t0, end = a->pos + t0 + queries;
+    const struct queries last = attention_queries(a, p->i0 + p->n - 1);
+    const int64_t end = a->pos + last.t + last.n;
 
     if (p->j0 * BLOCK >= end) return;
     for (int i = 0; i < p->n; i++)
-        load_queries(a, l, dout, i, row + i * BLOCK, p->h, at_most(queries - i * BLOCK, BLOCK));
+        load_queries(a, l, dout, i, p->b, p->h, attention_queries(a, p->i0 + i));
     for (int64_t j = p->j0; j < p->j1 && j * BLOCK < end; j++) {
         const real *kv = attention_keys(a, l, rows, j);
         const int64_t left = a->pos + a->T - j * BLOCK;
@@ -133,16 +135,16 @@ static void backward_part(const struct attention *a, const struct local *l, cons
         memset(l->dk, 0, (size_t)(BLOCK * F) * sizeof *l->dk);
         memset(l->dv, 0, (size_t)(BLOCK * F) * sizeof *l->dv);
         for (int i = 0; i < p->n; i++) {
-            const int64_t first = a->pos + t0 + (int64_t)i * BLOCK;
-            if (j * BLOCK >= first + BLOCK) continue;
+            const int64_t first = attention_first(a) + (int64_t)(p->i0 + i) * BLOCK;
+            if (j * BLOCK > first) continue;
             if (a->half) backward_tile_half(l, p, j, i, first, F);
             else backward_tile(a, l, p, kv, j, i, first);
         }
         if (p->drows) add_rows(p->drows + j * BLOCK * 2 * F, l, left < BLOCK ? left : BLOCK, F);
     }
     for (int i = 0; p->dq && i < p->n; i++)
-        store_queries(a, l, p->dq + (row + i * BLOCK) * ld + (int64_t)p->h * F, i,
-                      at_most(queries - i * BLOCK, BLOCK), ld);
+        store_queries(a, l, p->dq + (int64_t)p->b * a->T * ld + (int64_t)p->h * F, i,
+                      attention_queries(a, p->i0 + i), ld);
 }
 
 /* All queries with keys [j0, j1) of group bg, head after head. */
@@ -150,7 +152,7 @@ static void backward_keys(const struct attention *a, int bg, int64_t j0, int64_t
                           real *dpast, const real *dout)
 {
     const struct local l = attention_local(a, 1);
-    const int blocks = attention_blocks(a->T);
+    const int blocks = attention_blocks(a);
     struct part p = { .b = bg / a->G, .j0 = j0, .j1 = j1, .dq = dq,
                       .drows = dpast + (int64_t)bg * a->room * 2 * a->F };
 
@@ -177,16 +179,14 @@ static void backward_queries(const struct attention *a, int bh, int i, int64_t k
 /* Groups are five products each, one after the other in a thread.  Many threads rather make scores
  * twice, seven products: dq by blocks of queries, then dk and dv by KEYS blocks of keys.  Every sum
  * has the same order in both. */
-void attention_backward(const struct attention *call, real *dq, real *dpast, const real *dout)
+void attention_backward(const struct attention *a, real *dq, real *dpast, const real *dout)
 {
     enum { KEYS = 8 };
-    struct attention own = *call;
-    const struct attention *const a = &own;
     const int groups = a->B * a->G, heads = groups * a->R, threads = omp_get_max_threads();
-    const int blocks = attention_blocks(a->T);
+    const int blocks = attention_blocks(a);
     const int64_t keys = (a->pos + a->T + BLOCK - 1) / BLOCK, spans = (keys + KEYS - 1) / KEYS;
 
-    own.half = call->half && call->T > 1;  /* as forward */
+    check(!a->alone);
     if (5 * ((groups + threads - 1) / threads) * threads <= 7 * groups) {
         #pragma omp parallel for schedule(dynamic)
         for (int bg = 0; bg < groups; bg++) backward_keys(a, bg, 0, keys, dq, dpast, dout);

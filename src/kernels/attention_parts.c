@@ -8,10 +8,11 @@
 
 /* --- a thread's arrays ------------------------------------------------------ */
 
-/* Blocks of queries that a thread holds. */
+/* Blocks of queries that a thread holds, wherever T of them begin. */
 static int held_blocks(int T, int most)
 {
-    return attention_blocks(T) < most ? attention_blocks(T) : most;
+    const int blocks = (T + 2 * BLOCK - 2) / BLOCK;
+    return blocks < most ? blocks : most;
 }
 
 static int64_t local_at(struct local *l, real *p, int T, int F, int backward)
@@ -97,18 +98,25 @@ const real *attention_keys(const struct attention *a, const struct local *l, con
     return l->kv;
 }
 
-CLONES
-void attention_load(real *restrict yt, real *restrict y, const real *restrict x, int n, int F,
-                    int ld, real scale)
+struct queries attention_queries(const struct attention *a, int i)
 {
-    for (int i = 0; i < n; i++)
-        for (int f = 0; f < F; f++) yt[f * BLOCK + i] = scale * x[(int64_t)i * ld + f];
-    for (int f = 0; f < F; f++)
-        for (int i = n; i < BLOCK; i++) yt[f * BLOCK + i] = 0;
+    const int begin = i * BLOCK - (int)(a->pos % BLOCK), end = begin + BLOCK;
+    const int t = begin > 0 ? begin : 0;
+    return (struct queries){ t, (end < a->T ? end : a->T) - t, t - begin };
+}
+
+CLONES
+void attention_load(real *restrict yt, real *restrict y, const real *restrict x, struct queries q,
+                    int F, int ld, real scale)
+{
+    x += (int64_t)q.t * ld;
+    if (q.n < BLOCK) memset(yt, 0, (size_t)(F * BLOCK) * sizeof *yt);
+    for (int i = 0; i < q.n; i++)
+        for (int f = 0; f < F; f++) yt[f * BLOCK + q.slot + i] = scale * x[(int64_t)i * ld + f];
     if (!y) return;
-    for (int i = 0; i < n; i++)
-        for (int f = 0; f < F; f++) y[i * F + f] = scale * x[(int64_t)i * ld + f];
-    memset(y + n * F, 0, (size_t)((BLOCK - n) * F) * sizeof *y);
+    if (q.n < BLOCK) memset(y, 0, (size_t)(F * BLOCK) * sizeof *y);
+    for (int i = 0; i < q.n; i++)
+        for (int f = 0; f < F; f++) y[(q.slot + i) * F + f] = scale * x[(int64_t)i * ld + f];
 }
 
 void attention_mask(real *s, int64_t ahead)

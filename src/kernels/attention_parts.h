@@ -35,8 +35,18 @@ static inline int64_t attention_words(int F) { return (int64_t)BLOCK * F / 2; }
 /* Those of the calling thread. */
 struct local attention_local(const struct attention *a, int backward);
 
-/* Blocks of T queries. */
-static inline int attention_blocks(int T) { return (T + BLOCK - 1) / BLOCK; }
+/* Blocks that a slice has queries in, and the first token of the first, which may come before the
+ * slice. */
+static inline int64_t attention_first(const struct attention *a) { return a->pos - a->pos % BLOCK; }
+
+static inline int attention_blocks(const struct attention *a)
+{
+    return (int)((a->pos % BLOCK + a->T + BLOCK - 1) / BLOCK);
+}
+
+/* Those of block i: tokens [t, t + n) of the slice are its queries [slot, slot + n). */
+struct queries { int t, n, slot; };
+struct queries attention_queries(const struct attention *a, int i);
 
 /* Rows of sequence b and group g in the past. */
 static inline const real *attention_rows(const struct attention *a, int b, int g)
@@ -49,9 +59,9 @@ static inline const real *attention_rows(const struct attention *a, int b, int g
 const real *attention_keys(const struct attention *a, const struct local *l, const real *rows,
                            int64_t j);
 
-/* yt (F,BLOCK) = scale x' of n rows, ld apart; zero behind them.  y (BLOCK,F), or NULL: the same,
- * not turned. */
-void attention_load(real *yt, real *y, const real *x, int n, int F, int ld, real scale);
+/* yt (F,BLOCK) = scale x' of the block's queries, x those of the slice's first token on, ld apart;
+ * zero before and after them.  y (BLOCK,F), or NULL: the same, not turned. */
+void attention_load(real *yt, real *y, const real *x, struct queries q, int F, int ld, real scale);
 
 /* s (keys,queries) = rows of a block (keys, F of 2F) times qt. */
 void attention_scores(real *s, const real *rows, const real *qt, int F);

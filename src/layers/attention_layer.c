@@ -161,7 +161,7 @@ static struct attention attention_of(const struct layer_call *c, const struct he
         .B = c->B, .T = c->T, .G = G, .R = R, .F = head_width(d), .pos = c->pos, .room = c->room,
         .q = s->in[0], .past = c->past, .o = s->kept ? s->kept : s->out,
         .lse = s->kept ? s->kept + outputs(d, c->B, c->T, G) : NULL, .scratch = w->v[W_LOCAL],
-        .half = c->half != NULL,
+        .half = c->half != NULL, .alone = c->alone,
     };
 }
 
