@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "src/base/hash.h"
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 
@@ -70,4 +71,22 @@ int job_agree(const struct axis *axis, const char *name, const char *text)
     if (axis->rank == other)
         mpi_do(MPI_Send(text, mpi_count((int64_t)n), MPI_CHAR, 0, TAG_TEXT, axis->comm));
     return axis->rank == 0 ? say(axis, name, text, other) : ERR_CONFIG;
+}
+
+int job_prove(const struct axis *axis, const struct proof_of *p, int allow)
+{
+    char why[PROOF_TEXT] = "";
+    const int mine = proof_run(why, p) == OK ? axis->size : axis->rank;
+    int first;
+
+    mpi_do(MPI_Allreduce(&mine, &first, 1, MPI_INT, MPI_MIN, axis->comm));
+    if (first == axis->size) return OK;
+    mpi_do(MPI_Bcast(why, PROOF_TEXT, MPI_CHAR, first, axis->comm));
+    if (allow) {
+        log_warn("rank %d: %s. Results may differ in their last bits on other grids", first, why);
+        return OK;
+    }
+    return fail(ERR_CONFIG, "rank %d: %s. Results would depend on the grid and on threads: use another "
+                "version of the library or other instructions (TTT_ISA), or set train.reduction: "
+                "fast, which does not promise equal bits", first, why);
 }

@@ -1,4 +1,4 @@
-/* agree.h -- is this the same job on every rank?
+/* agree.h -- is this the same job on every rank, and can it keep what it promises?
  *
  * Ranks that were started with another configuration, another build or other data would train
  * on and give numbers that belong to nothing.  So each of these is compared once, at the start.
@@ -7,6 +7,7 @@
 #define AGREE_H
 
 #include "mpi/comm.h"
+#include "src/kernels/proof.h"
 
 /* Compare a text over all ranks: a resolved configuration, build_text(), a fingerprint.
  *
@@ -18,5 +19,14 @@
  * cost     32 bytes per rank; the texts themselves travel only when they differ
  */
 int job_agree(const struct axis *axis, const char *name, const char *text);
+
+/* Do all processors and libraries keep what equal bits rest on (kernels/proof.h)?
+ *
+ * Collective on axis.
+ *
+ * allow    what does not hold is only warned of
+ * returns  OK, or ERR_CONFIG on all ranks; rank 0 has then said what the first rank met
+ */
+int job_prove(const struct axis *axis, const struct proof_of *p, int allow);
 
 #endif

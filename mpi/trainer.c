@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "mpi/agree.h"
 #include "mpi/canary.h"
 #include "mpi/ckpt_search.h"
 #include "mpi/profile.h"
@@ -382,6 +383,16 @@ static int train(struct trainer *t)
     return rc;
 }
 
+/* Collective on world. */
+static int prove(const struct trainer *t, const struct axis *world)
+{
+    const struct proof_of p = {
+        .bf16 = t->step.pass.bf16, .K = t->dims.K, .F = head_width(&t->dims),
+        .lapack = t->step.optim.kind == OPTIM_SOAP,
+    };
+    return job_prove(world, &p, t->conf->train.reduction == REDUCE_FAST);
+}
+
 int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct axis *world)
 {
     struct trainer t = { .conf = c, .opts = o };
@@ -394,6 +405,7 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
     TRY(train_inputs_agree(&t.inputs, world));
     TRY(axis_agree(world, choose_grid(&t, world)));
     TRY(axis_agree(world, train_budget(&t.budget, &t.from, c, &t.dims, &t.step, &t.grid)));
+    TRY(prove(&t, world));
     describe(&t);
     TRY(open_folder(&t));
     TRY(first_state(&t));

@@ -32,12 +32,15 @@ static int make_grid(struct grid *g, const struct job *j, const struct step_shap
     return rc == OK ? axis_agree(&j->world, grid_init(g, &j->world, &shape)) : rc;
 }
 
-/* Files of another node may be others. */
+/* Files of another node may be others, and its processor one that equal bits can't be promised on:
+ * that is warned of. */
 static int same_model(const struct job *j, const struct model *m)
 {
+    const struct proof_of p = { .bf16 = m->half != NULL, .K = m->dims.K, .F = head_width(&m->dims) };
     char hex[HASH_HEX];
     hash_hex(hex, hash_bytes(m->w, (size_t)m->params.total * sizeof *m->w));
-    return job_agree(&j->world, "weights", hex);
+    const int rc = job_agree(&j->world, "weights", hex);
+    return rc == OK ? job_prove(&j->world, &p, 1) : rc;
 }
 
 static int eval_on_grid(void *ctx, struct eval_result *r, const struct model *m,

@@ -336,6 +336,7 @@ void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const
     strips(&p, N, M);
 }
 
+CLONES
 void gemm_ref(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
               int N, int M, int K, enum gemm_c how)
 {

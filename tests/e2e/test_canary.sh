@@ -24,14 +24,26 @@ for grid in 1x1x1 2x1x1 1x2x2 1x1x4 3x1x1; do
     equal "$grid: same root" "$(root_of g$grid)" "$(root_of whole)"
 done
 
-# Libraries that take another path round in other ways.
-DNNL_MAX_CPU_ISA=SSE41; OPENBLAS_CORETYPE=Prescott; export DNNL_MAX_CPU_ISA OPENBLAS_CORETYPE
+# Small products without the library round in another way.
+TTT_ISA=plain; export TTT_ISA
 resumed other 1x1x2
 code=$?
-unset DNNL_MAX_CPU_ISA OPENBLAS_CORETYPE
+unset TTT_ISA
 equal "other products: exit code" "$code" 0
 if grep -q "bit for bit" "$WORK/other.err"; then echo "# this machine knows one way to multiply only"
 else expect_text "other products: said" "warning: .* probe loss .*, a relative difference of [0-9.]*e-" "$WORK/other.err"; fi
+
+# Products that do not keep what equal bits rest on, on one rank: no run begins, but one that
+# promises none.
+one_rank 1 TTT_FAIL=proof.small=err 1x1x2 unproved
+equal "unproved products: exit code" "$?" 78
+expect_text "unproved products: named" "error: rank 1: libxsmm (1[^)]*) with .* would depend on the grid" \
+    "$WORK/unproved.err"
+check "unproved products: no run was begun" test ! -e "$WORK/unproved"
+one_rank 1 TTT_FAIL=proof.small=err 1x1x2 unproved train.reduction=fast
+equal "unproved, without equal bits: exit code" "$?" 0
+expect_text "unproved, without equal bits: warned" "warning: rank 1: libxsmm .* may differ in their last bits" \
+    "$WORK/unproved.err"
 
 # A machine that computes something else.
 one_rank 0 TTT_FAIL=canary.resume=err 1x1x1 start
