@@ -5,7 +5,7 @@
 # make deps       Debian packages                make install PREFIX=...
 # make info       what would be built, and with what
 # make V=1 shows commands; make SAN=1 builds with sanitizers, CHECK=1 with a comparison of
-# arguments that must agree between ranks, each into its own tree.
+# arguments that must agree between ranks, V3=1 without AVX-512 code, each into its own tree.
 #
 # Every library can be pointed elsewhere, for example on a cluster:
 #   make BLAS_CFLAGS=-I$OPENBLAS/include BLAS_LIBS="-L$OPENBLAS/lib -lopenblas"
@@ -16,7 +16,7 @@ CXX     ?= g++
 MPICC   ?= mpicc
 PKG     ?= pkg-config
 PREFIX  ?= /usr/local
-BUILD   := build$(if $(F64),/f64)$(if $(CHECK),/check)$(if $(SAN),/san)
+BUILD   := build$(if $(F64),/f64)$(if $(CHECK),/check)$(if $(SAN),/san)$(if $(V3),/v3)
 
 pkg      = $(shell $(PKG) $(1) $(2) 2>/dev/null)
 ZSTD_CFLAGS    ?= $(call pkg,--cflags,libzstd)
@@ -48,7 +48,7 @@ WARN    += $(if $(SAN),-Wno-format-overflow -Wno-format-truncation -Wno-stringop
 # Nobody reads errno after a square root, nor catches traps of comparisons: loops with them
 # vectorise only without (AVX2 has no masks).
 OPT     := -O3 -g -fopenmp -fno-math-errno -fno-trapping-math $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -DTTT_NO_CLONES)
-CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(if $(CHECK),-DCHECK_AGREE) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
+CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(if $(CHECK),-DCHECK_AGREE) $(if $(V3),-DTTT_V3) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
             $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(DNNL_CFLAGS) $(XSMM_CFLAGS) $(HWLOC_CFLAGS)
 CFLAGS  += -std=c11 $(OPT) $(WARN)
 LDLIBS  := $(DNNL_LIBS) $(XSMM_LIBS) $(BLAS_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(XXHASH_LIBS) \

@@ -1,24 +1,41 @@
 #!/bin/sh
 # run_e2e.sh [TEST.sh ...] -- run end-to-end tests one after another (default: all
-# of tests/e2e) and add up their "ok" and "FAILED" lines.  The last line is
+# of tests/e2e, and those of grids and slices once more with every lower instruction set, isa.sh) and
+# add up their "ok" and "FAILED" lines.  The last line is
 # "N passed, N failed".  TIMEOUT: seconds a test may take (default 900).
 here=$(dirname "$0")
-[ $# -gt 0 ] || set -- "$here"/e2e/test_*.sh
+. "$here/isa.sh"
+lower=
+if [ $# = 0 ]; then
+    set -- "$here"/e2e/test_*.sh
+    lower=$(isa_lower)
+fi
 passed=0; failed=0
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
-for t in "$@"; do
-    timeout "${TIMEOUT:-900}" sh "$t" >"$log" 2>"$log.err"; rc=$?
+
+# run TEST.sh [WORD ...]: words in front of the shell.
+run() {
+    t=$1; shift
+    "$@" timeout "${TIMEOUT:-900}" sh "$t" >"$log" 2>"$log.err"; rc=$?
     p=$(grep -c '^ok ' "$log")
     f=$(grep -c '^FAILED ' "$log")
     if [ $rc != 0 ] && [ "$f" = 0 ]; then
         [ $rc = 124 ] && echo "FAILED ${t##*/}: timeout" || echo "FAILED ${t##*/}: exit $rc"
         f=1
     fi
-    printf '  %-40s %3d passed, %d failed\n' "${t##*/}" "$p" "$f"
+    printf '  %-40s %3d passed, %d failed\n' "${t##*/}${2:+ ($2)}" "$p" "$f"
     [ "$f" = 0 ] || { grep '^FAILED ' "$log"; tail -n 40 "$log.err"; }
     passed=$((passed + p)); failed=$((failed + f))
     rm -f "$log.err"
+}
+
+for t in "$@"; do run "$t"; done
+for set in $lower; do
+    for t in grid_eval probe mamba transformer; do
+        run "$here/e2e/test_$t.sh" isa_with "$set"
+    done
+    [ "$set" != avx2 ] || run "$here/e2e/test_grid.sh" isa_with "$set"
 done
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

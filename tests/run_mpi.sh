@@ -2,7 +2,9 @@
 # run_mpi.sh PROGRAM|SCRIPT.sh ... -- run cmocka programs under mpirun on NP ranks each, and
 # scripts that print "ok NAME" and "FAILED NAME: why" once, and add up.  Programs run with the
 # checker of MPI use preloaded (tests/mpicheck/mpicheck.h; MPICHECK=no: without).
+# Programs that compute run once more on 2 and 3 ranks with every lower instruction set (isa.sh).
 # The last line is "N passed, N failed", counted over single tests and rank counts.
+. "$(dirname "$0")/isa.sh"
 passed=0; failed=0
 export BUILD="${BUILD:-build}"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
@@ -22,18 +24,30 @@ count() {
     passed=$((passed + p)); failed=$((failed + f))
 }
 
+# on RANKS PROGRAM [WORD ...]: words in front of mpirun.
+on() {
+    n=$1; t=$2; shift 2
+    # $checker is several words.
+    out=$("$@" timeout 300 "${MPIRUN:-mpirun}" --oversubscribe -n "$n" $checker "$t" \
+          </dev/null 2>&1); rc=$?
+    count "$(printf '%-32s on %d ranks' "${t##*/}${2:+ ($2)}" "$n")" '^\[       OK \]' \
+          '^\[  FAILED  \] [A-Za-z_]*$'
+}
+
 for t in "$@"; do
     if [ "${t%.sh}" != "$t" ]; then
         out=$(timeout 600 sh "$t" 2>&1); rc=$?
         count "${t##*/}" '^ok ' '^FAILED '
         continue
     fi
-    for n in ${NP:-1 2 3 4 6 8}; do
-        # $checker is several words.
-        out=$(timeout 300 "${MPIRUN:-mpirun}" --oversubscribe -n "$n" $checker "$t" \
-              </dev/null 2>&1); rc=$?
-        count "$(printf '%-32s on %d ranks' "${t##*/}" "$n")" '^\[       OK \]' \
-              '^\[  FAILED  \] [A-Za-z_]*$'
+    for n in ${NP:-1 2 3 4 6 8}; do on "$n" "$t"; done
+done
+for set in $(isa_lower); do
+    for t in "$@"; do
+        case ${t##*/} in
+            test_golden_grid|test_grid_eval|test_grid_soap|test_step_exec)
+                for n in 2 3; do on "$n" "$t" isa_with "$set"; done ;;
+        esac
     done
 done
 echo "$passed passed, $failed failed"

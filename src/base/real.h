@@ -33,7 +33,9 @@ static inline int64_t align_reals(int64_t n)
 /* One source, one body per instruction set, chosen when the program is loaded.
  * Sums are never reassociated (no -ffast-math), so the bodies differ in speed
  * only as long as they use fma() explicitly where they want one. */
-#if defined(__x86_64__) && !defined(TTT_NO_CLONES)
+#if defined(__x86_64__) && defined(TTT_V3)   /* what a processor with AVX2 runs */
+#define CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
+#elif defined(__x86_64__) && !defined(TTT_NO_CLONES)
 #define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define CLONES

@@ -152,48 +152,70 @@ static int top(struct piece c, int t, int tiles)
 /* A tile's rows as a micro-kernel wants them. */
 struct rows { enum gemm_layout layout; const real *at; int64_t apart; };
 
-/* For each k < K, n numbers that lie beside each other, or `wide`, in one move, if so many are
- * there; `wide` is a constant where this is inlined. */
-INLINE void copy_numbers(real *restrict to, const real *restrict a, int64_t ld, int K, int n,
-                         int there, int wide)
+#define COPIES_BYTES (64 << 10)   /* of rows, at once */
+#define MOST_TOGETHER 16          /* tiles in them    */
+
+/* Copies of rows [n0, n1), k in [k0, k0 + K). */
+CLONES
+static struct rows along(real *restrict to, struct operand A, int n0, int n1, int k0, int K)
 {
-    const int move = there < wide ? n : wide;
-    if (move == wide)
-        for (int k = 0; k < K; k++) memcpy(to + k * wide, a + k * ld, (size_t)wide * sizeof *to);
-    else
-        for (int k = 0; k < K; k++) memcpy(to + k * wide, a + k * ld, (size_t)move * sizeof *to);
+    for (int n = 0; n < n1 - n0; n++) {
+        real *row = to + n * GEMM_MICRO_ROW;
+        const bf16 *half = A.half + (n0 + n) * A.ld + k0;
+        if (A.half) for (int k = 0; k < K; k++) row[k] = (real)bf16_value(half[k]);
+        else memcpy(row, place(A, n0 + n, k0), (size_t)K * sizeof *row);
+    }
+    return (struct rows){ GEMM_ALONG, to, 0 };
 }
 
-CLONES
-static void copy_across(real *to, const real *a, int64_t ld, int K, int n, int there, int wide)
+/* Is a turned A read where it lies?  Not if the numbers that a tile needs would push each other out
+ * of the caches there. */
+static int in_place(struct operand A, const struct gemm_micro *micro)
 {
-    if (wide == 16) copy_numbers(to, a, ld, K, n, there, 16);
-    else if (wide == 8) copy_numbers(to, a, ld, K, n, there, 8);
-    else copy_numbers(to, a, ld, K, n, there, wide);
-}
-
-/* Rows [n0, n1) with k in [k0, k0 + K), of which there are more up to `end`.  A turned A is read
- * where it lies, unless the numbers that a tile needs push each other out of the caches there. */
-CLONES
-static struct rows rows_of(real *to, struct operand A, int n0, int n1, int end, int k0, int K,
-                           const struct gemm_micro *micro)
-{
-    for (int n = n0; A.half && n < n1; n++) {
-        const bf16 *half = A.half + n * A.ld + k0;
-        for (int k = 0; k < K; k++) to[(n - n0) * GEMM_MICRO_ROW + k] = (real)bf16_value(half[k]);
-    }
-    if (A.half) return (struct rows){ GEMM_ALONG, to, 0 };
-
-    const real *from = place(A, n0, k0);
-    if (!A.turned) {
-        for (int n = 0; n < n1 - n0; n++)
-            memcpy(to + n * GEMM_MICRO_ROW, from + n * A.ld, (size_t)K * sizeof *to);
-        return (struct rows){ GEMM_ALONG, to, 0 };
-    }
     const int64_t bytes = A.ld * (int64_t)sizeof(real);
-    if ((bytes & -bytes) <= micro->in_place) return (struct rows){ GEMM_ACROSS, from, A.ld };
-    copy_across(to, from, A.ld, K, n1 - n0, end - n0, micro->apart);
-    return (struct rows){ GEMM_ACROSS, to, micro->apart };
+    return (bytes & -bytes) <= micro->in_place;
+}
+
+/* Copies of tiles [t, end) of a turned A, `wide` numbers for each k: as many as a tile has rows, or
+ * more, in one move.  They are made together, since they lie in the same lines of the cache. */
+INLINE void copy_tiles(real *restrict to, struct operand A, struct piece c, int t, int end, int tiles,
+                       int k0, int K, int wide)
+{
+    const real *from[MOST_TOGETHER];
+    int all = end - t;   /* that have as many rows behind them */
+    for (int i = t; i < end; i++) from[i - t] = place(A, top(c, i, tiles), k0);
+    while (all > 0 && top(c, t + all - 1, tiles) + wide > c.n0 + c.n) all--;
+    for (int k = 0; k < K; k++)
+        for (int i = 0; i < all; i++)
+            memcpy(to + ((int64_t)i * GEMM_BLOCK + k) * wide, from[i] + k * A.ld,
+                   (size_t)wide * sizeof *to);
+    for (int i = all; i < end - t; i++)
+        for (int k = 0; k < K; k++)
+            memcpy(to + ((int64_t)i * GEMM_BLOCK + k) * wide, from[i] + k * A.ld,
+                   (size_t)(c.n0 + c.n - top(c, t + i, tiles)) * sizeof *to);
+}
+
+CLONES
+static void copy_across(real *to, struct operand A, struct piece c, int t, int end, int tiles, int k0,
+                        int K, int wide)
+{
+    if (wide == 16) copy_tiles(to, A, c, t, end, tiles, k0, K, 16);
+    else if (wide == 8) copy_tiles(to, A, c, t, end, tiles, k0, K, 8);
+    else copy_tiles(to, A, c, t, end, tiles, k0, K, wide);
+}
+
+/* Tile t; copies [in,out] hold a few tiles of a turned A from one to the next. */
+static struct rows rows_of(real *copies, struct operand A, struct piece c, int t, int tiles, int k0,
+                           int K, const struct gemm_micro *micro)
+{
+    const int wide = micro->apart, tile = wide * GEMM_BLOCK;
+    const int together = COPIES_BYTES / (tile * (int)sizeof *copies);
+    if (!A.turned) return along(copies, A, top(c, t, tiles), top(c, t + 1, tiles), k0, K);
+    if (in_place(A, micro))
+        return (struct rows){ GEMM_ACROSS, place(A, top(c, t, tiles), k0), A.ld };
+    if (t % together == 0)
+        copy_across(copies, A, c, t, t + together < tiles ? t + together : tiles, tiles, k0, K, wide);
+    return (struct rows){ GEMM_ACROSS, copies + t % together * tile, wide };
 }
 
 /* A part of the next tile's rows comes into the cache while one is worked on. */
@@ -222,12 +244,12 @@ static void add_block(const struct product *p, struct piece c, const real *b, in
 {
     const struct gemm_micro *micro = gemm_micro(isa_best());
     const int w = micro->columns, panels = ceil_of(c.m, w), tiles = ceil_of(c.n, micro->rows);
-    _Alignas(ALIGN_BYTES) real copies[GEMM_MICRO_ROWS * GEMM_MICRO_ROW];
+    _Alignas(ALIGN_BYTES) real copies[COPIES_BYTES / sizeof(real)];
 
     for (int t = 0; t < tiles; t++) {
         const int n0 = top(c, t, tiles), n1 = top(c, t + 1, tiles);
         const int next = t + 1 < tiles ? top(c, t + 2, tiles) : n1;
-        const struct rows a = rows_of(copies, p->A, n0, n1, c.n0 + c.n, k, K, micro);
+        const struct rows a = rows_of(copies, p->A, c, t, tiles, k, K, micro);
         gemm_micro_fn *f = micro->f[a.layout][n1 - n0 - 1];
         for (int j = 0; j < panels; j++) {
             real *C = p->C + n0 * p->ldc + c.m0 + j * w;

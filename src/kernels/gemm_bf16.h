@@ -1,10 +1,10 @@
 /* gemm_bf16.h -- dense products of bf16 operands, added up in fp32.
  *
- * As in gemm.h: tiles of fixed size, each a single-threaded call, so that neither the number of
- * threads nor what a unit is computed with changes a bit; a row's result does not depend on the
- * number of rows.  With AMX a tile is made by oneDNN, with AVX512_BF16 by libxsmm, which is faster
- * there because it needs no dense result; where the processor has neither, operands are widened
- * again and an ordinary product is taken: the same mathematics, no faster than fp32.
+ * As in gemm.h: an element depends on its row and its column, and on nothing else, neither on
+ * threads nor on how many rows there are.  With AVX512_BF16 that is our own code
+ * (gemm_bf16_panel.h).  With AMX a tile is one call of oneDNN, always for 64 rows.  A processor that
+ * has neither gets the product of fp32 with operands that are widened as they are packed: the same
+ * mathematics, no faster.  Equal bits are those of one of the three, not across them.
  */
 #ifndef GEMM_BF16_H
 #define GEMM_BF16_H
@@ -13,8 +13,8 @@
 #include "src/kernels/gemm.h"
 
 /* C (N,M) =|+= X B: X rows (N,K), B rows [k0, k0 + K) of panels (K_all,M); k0 is a multiple of 32,
- * and so is K if there are more.  The library is always called for 64 rows, so units need not be
- * told apart, and X may begin within other rows only at a multiple of 64 of them. */
+ * and so is K if there are more.  oneDNN is always called for 64 rows, which must be there (bf16.h), so X
+ * may begin within other rows only at a multiple of 64 of them. */
 void gemm_bf16(real *C, int ldc, const bf16 *X, const bf16 *B, int N, int M, int K, int k0,
                int K_all, enum gemm_c c);
 

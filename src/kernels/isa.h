@@ -1,9 +1,10 @@
-/* isa.h -- which instruction sets libraries may use.
+/* isa.h -- which instruction sets our products and the libraries may use.
  *
  * TTT_ISA=plain|avx2|avx512|avx512_bf16|amx names the best one that may be used, for tests and
- * for comparing them; by default the best that the processor has.  plain also keeps small
- * products in our own C.  It is read once; kernels of our own that the
- * compiler cloned are chosen when the program is loaded, whatever this says.
+ * for comparing them; by default the best that the processor has.  Products of our own take the
+ * micro-kernels of that set (gemm_micro.h); plain also keeps small products in our own C.  It is
+ * read once; kernels of our own that the compiler cloned are chosen when the program is loaded,
+ * whatever this says.
  */
 #ifndef ISA_H
 #define ISA_H

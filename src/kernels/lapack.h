@@ -2,7 +2,8 @@
  *
  * The only prototypes of LAPACK.  It works by columns, so it sees the transpose: where it makes
  * columns, the functions here make rows.  Calls depend on shapes alone, and gemm_start() keeps
- * OpenBLAS on one thread, so that equal matrices give equal bits.
+ * OpenBLAS on one thread: equal matrices give equal bits, which is all that is asked of it, since a
+ * decomposition is one call for a whole matrix on every grid.
  *
  * All return 0; a number > 0 if the algorithm failed (LAPACK's info); LAPACK_NOT_FINITE if the
  * matrix holds NaN or Inf, which LAPACK would not survive everywhere.  Outputs mean nothing then.

@@ -1,9 +1,14 @@
 /* smm.h -- products of small matrices that stay in the cache: the inner loop
  * of TTT.
  *
- * All operands are row-major, and contiguous but for smm_block.  libxsmm makes code for the
+ * All operands are row-major, and contiguous except with smm_block.  libxsmm makes code for the
  * shape and the processor at run time; where it can't, plain C does the same
  * (smm_ref, also the one that tests compare with).
+ *
+ * Why a library may stand here, although it promises equal bits at best for the same call: whoever
+ * cuts a sequence, and wherever, makes the same calls.  Mini-batches and blocks of attention lie at
+ * multiples of their length from the sequence's start, so that a token has the same place in a call
+ * of the same shape; the last, shorter mini-batch of a sequence is as short however it is cut.
  */
 #ifndef SMM_H
 #define SMM_H

@@ -1,0 +1,27 @@
+# isa.sh -- instruction sets that tests are run with; sourced by run_unit.sh, run_mpi.sh, run_e2e.sh.
+#
+#   isa_lower            the sets below the machine's best, one a line; none if ISA=best is set, or
+#                        TTT_ISA, since then somebody chose one already
+#   isa_with SET COMMAND ...   with the program's own products and all libraries held to it
+#
+# OpenBLAS has two code paths for AVX2, so the two lower sets take one each.
+isa_lower() {
+    [ "${ISA:-}${TTT_ISA:-}" = "" ] || return 0
+    flags=$(grep -m1 '^flags' /proc/cpuinfo)
+    has() { case " $flags " in *" $1 "*) return 0 ;; esac; return 1; }
+    has avx512_bf16 && echo avx512
+    has avx512f && echo avx2
+    echo plain
+}
+
+isa_with() {
+    isa_set=$1; shift
+    case $isa_set in
+        avx512) env TTT_ISA=avx512 DNNL_MAX_CPU_ISA=AVX512_CORE LIBXSMM_TARGET=skx \
+                    OPENBLAS_CORETYPE=Zen "$@" ;;
+        avx2)   env TTT_ISA=avx2 DNNL_MAX_CPU_ISA=AVX2 LIBXSMM_TARGET=hsw \
+                    OPENBLAS_CORETYPE=Haswell "$@" ;;
+        plain)  env TTT_ISA=plain DNNL_MAX_CPU_ISA=SSE41 LIBXSMM_TARGET=wsm \
+                    OPENBLAS_CORETYPE=Nehalem "$@" ;;
+    esac
+}
