@@ -6,6 +6,7 @@
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/output.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
@@ -83,7 +84,6 @@ static int show(char **dirs, int count, int json)
         printf("\n");
         json_decref(all);
     } else if (rc == OK) run_state_print(list, n);
-    fflush(stdout);
     for (int i = 0; i < n; i++) run_state_done(&list[i]);
     mem_free(list);
     return rc;
@@ -108,6 +108,7 @@ int cmd_status(int argc, char **argv)
     for (;;) {
         if (watch && isatty(STDOUT_FILENO)) printf("\033[H\033[2J");
         TRY(show(rest.n ? rest.v : all, rest.n ? rest.n : 1, json));
+        TRY(output_check());
         if (!watch) break;
         sleep((unsigned)watch);
     }

@@ -11,6 +11,7 @@
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/log.h"
+#include "src/base/output.h"
 #include "src/base/status.h"
 #include "src/base/stop.h"
 #include "src/infer/eval.h"
@@ -247,6 +248,17 @@ static double inner_ratio(const double *inner, int L)
     return sum / L;
 }
 
+/* Nobody reads what is printed any more: training goes on, and its folder tells. */
+static void note_lost(struct train_loop *l)
+{
+    const char *lost = l->lost ? NULL : output_lost();
+    if (!lost) return;
+    l->lost = 1;
+    log_warn("%s takes no more text; training goes on, and its numbers are in metrics.jsonl", lost);
+    metrics_write(l->metrics, json_pack("{s:s,s:I,s:s}", "kind", "output", "step", l->state->step,
+                                        "lost", lost));
+}
+
 static void print_line(struct train_loop *l, const struct step_result *r)
 {
     const struct conf *c = l->conf;
@@ -268,6 +280,7 @@ static void print_line(struct train_loop *l, const struct step_result *r)
     };
     progress_line(text, &p);
     log_step("%s", text);
+    note_lost(l);
     l->line_s = now;
     l->line_step = step;
 }

@@ -46,6 +46,7 @@ struct train_loop {
     int     damaged;                      /* the state in memory: it must not be saved   */
     int     rewinds;                      /* in the last steps, the first at rewind_step */
     int64_t rewind_step;
+    int     lost;                         /* output was lost, and that was written down  */
 };
 
 /* Train to the end.  Collective on the grid; files are written by its first rank alone.

@@ -6,6 +6,7 @@
 #include "mpi/watchdog.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/output.h"
 #include "src/base/stop.h"
 #include "src/cli/args.h"
 #include "src/cli/bench.h"
@@ -60,6 +61,7 @@ int cmd_train(int argc, char **argv)
     if (rest.n < 0) return OK;
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
     stop_catch();
+    output_optional();
     comm_hush();
     if (grid && sets.n < (int)(sizeof sets.v / sizeof *sets.v))
         sets.v[sets.n++] = set = mem_format("run.grid=%s", grid);

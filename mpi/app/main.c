@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "src/base/build_info.h"
+#include "src/base/output.h"
 #include "src/base/status.h"
 #include "src/cli/cmd.h"
 #include "src/kernels/isa.h"
@@ -83,25 +84,33 @@ static void wait_briefly(char **argv)
     execv(self, argv);
 }
 
+/* The exit code of a command that ended with rc. */
+static int ended(int rc)
+{
+    const int printed = output_check();
+    return -(rc != OK ? rc : printed);
+}
+
 int main(int argc, char **argv)
 {
+    output_start();
     if (argc < 2) {
         help(stderr);
         return -ERR_USAGE;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         help(stdout);
-        return 0;
+        return ended(OK);
     }
     if (!strcmp(argv[1], "--version")) {
         puts(build_text());
-        return 0;
+        return ended(OK);
     }
     wait_briefly(argv);
     if (isa_check() != OK) return -ERR_USAGE;
     for (int i = 0; commands[i].name; i++) {
         const int n = words(commands[i].name, argc - 1, argv + 1);
-        if (n) return -commands[i].run(argc - n, argv + n);
+        if (n) return ended(commands[i].run(argc - n, argv + n));
     }
     fail(ERR_USAGE, "'%s' is not a command; ttt --help lists them", argv[1]);
     return -ERR_USAGE;

@@ -118,7 +118,6 @@ static int cat(struct dataset *d, struct data_options o)
         if (t) TRY(print_text(t, ids, k, at > 0));
         for (int64_t i = 0; i < k && !t; i++) printf("%d\n", (int)ids[i]);
     }
-    if (fflush(stdout) != 0 || ferror(stdout)) TRY(fail(ERR_IO, "standard output: write failed"));
 out:
     mem_free(ids);
     tokenizer_close(t);
