@@ -4,6 +4,7 @@
 #include "jobs/launch.h"
 #include "jobs/slurm.h"
 #include "src/base/mem.h"
+#include "src/base/output.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
@@ -66,6 +67,7 @@ int cmd_launch(int argc, char **argv)
     if (slurm && (o.ranks || o.grid || o.hosts || o.hostfile || o.rates))
         TRY(fail(ERR_USAGE, "-n, --grid, --hosts and --rates are for this machine; launch.slurm and "
                  "run.grid say what a job has"));
+    if (!dry && !slurm) output_optional();
     if (inside) launch_hold();
     TRY(launch_open(&l, &o));
     if (slurm || inside) {

@@ -2,6 +2,7 @@
  *
  * mpirun has a session of its own, so that Ctrl-C reaches us alone, and is told when we die.  On
  * TERM it would give the processes a second; on USR1 it passes USR1 on, and they save and leave.
+ * Its output goes through a process of ours (relay.h), so that no reader can end it.
  */
 #include <errno.h>
 #include <glob.h>
@@ -14,8 +15,9 @@
 #include <unistd.h>
 
 #include "jobs/launch.h"
-#include "src/base/beacon.h"
+#include "jobs/relay.h"
 #include "jobs/slurm.h"
+#include "src/base/beacon.h"
 #include "src/base/clock.h"
 #include "src/base/human.h"
 #include "src/base/log.h"
@@ -50,8 +52,10 @@ void launch_hold(void)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
-static void child(char **words)
+static void child(char **words, const int output[2])
 {
+    dup2(output[0], STDOUT_FILENO);
+    dup2(output[1], STDERR_FILENO);
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGUSR1);
     /* Until mpirun has a handler: a signal must not kill it half-way. */
@@ -64,13 +68,18 @@ static void child(char **words)
 
 static int start(struct job *j, const struct launch *l)
 {
-    char **words = launch_command(l);
+    int output[2];
 
     fflush(NULL);
+    const int rc = relay_start(output, l->conf->run.dir);
+    if (rc != OK) return rc;
+    char **words = launch_command(l);
     j->mpirun = fork();
-    if (j->mpirun == 0) child(words);
+    if (j->mpirun == 0) child(words, output);
     const int e = errno;
     mem_free(words);
+    close(output[0]);
+    close(output[1]);
     return j->mpirun > 0 ? OK : fail(ERR_IO, "can't start a process: %s", strerror(e));
 }
 

@@ -24,7 +24,7 @@ ranks_of() {
     done
 }
 
-launcher_of() { pgrep -f "^$TTT launch .*run.dir=$WORK/$1( |\$)"; }
+launcher_of() { pgrep -o -f "^$TTT launch .*run.dir=$WORK/$1( |\$)"; }
 
 # await_step DIR N: until step N is done there, or nobody trains any more.
 await_step() {

@@ -67,4 +67,25 @@ expect_text "the terminal goes away: written down" '"kind": *"output".*"lost": *
 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/full" >/dev/full 2>"$WORK/err"
 equal "a full disk under standard output: exit code" "$?" 0
 expect_text "a full disk under standard output: warned of" "standard output takes no more" "$WORK/err"
+
+# The same of a launcher: mpirun must not meet its reader's end.
+if command -v mpirun >/dev/null; then
+    OMPI_ALLOW_RUN_AS_ROOT=1; OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; OMPI_MCA_mpi_yield_when_idle=1
+    export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_mpi_yield_when_idle
+    launch() {
+        timeout 300 "$TTT" launch "$WORK/run.yaml" -n 2 --set run.threads=1 --set train.steps=40 \
+            --set run.dir="$WORK/$1"
+    }
+    launch heard >"$WORK/heard.out" 2>&1
+    equal "launched: exit code" "$?" 0
+    expect_text "launched: the job's lines pass" "committed step 40 root" "$WORK/heard.out"
+    expect_text "launched: its progress, too" "step 40/40 " "$WORK/heard.out"
+    { launch unheard 2>&1; echo "$?" >"$WORK/unheard.code"; } | head -n 1 >/dev/null
+    equal "launched, and the terminal goes away: exit code" "$(cat "$WORK/unheard.code")" 0
+    equal "launched, and the terminal goes away: same root" "$(saved_root unheard)" "$(saved_root heard)"
+    expect_text "launched, and the terminal goes away: written down" '"kind":"output".*"lost":"standard' \
+        "$WORK/unheard/launch.jsonl"
+    equal "launched, and the terminal goes away: started once" \
+        "$(grep -c '"kind":"start"' "$WORK/unheard/launch.jsonl")" 1
+fi
 finish
