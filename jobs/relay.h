@@ -3,7 +3,7 @@
  *
  *     mpirun --> pipe --> a process of its own --> our standard output and error
  *
- * That process goes on without us, until the program has ended.  Output that nobody takes any more
+ * That process outlives us: it reads until the program has ended.  Output that nobody takes any more
  * is read all the same, and launch.jsonl says so, once for each of the two.
  */
 #ifndef RELAY_H

@@ -248,13 +248,13 @@ static double inner_ratio(const double *inner, int L)
     return sum / L;
 }
 
-/* Nobody reads what is printed any more: training goes on, and its folder tells. */
+/* Nobody reads what is printed any more: training continues, and its folder tells. */
 static void note_lost(struct train_loop *l)
 {
     const char *lost = l->lost ? NULL : output_lost();
     if (!lost) return;
     l->lost = 1;
-    log_warn("%s takes no more text; training goes on, and its numbers are in metrics.jsonl", lost);
+    log_warn("%s takes no more text; training continues, and its numbers are in metrics.jsonl", lost);
     metrics_write(l->metrics, json_pack("{s:s,s:I,s:s}", "kind", "output", "step", l->state->step,
                                         "lost", lost));
 }

@@ -44,11 +44,11 @@ static const real *place(struct operand o, int64_t i, int64_t k)
     return o.turned ? o.at + k * o.ld + i : o.at + i * o.ld + k;
 }
 
-/* Panels that are copied together: of a row of B, so many bytes more than a cache line. */
+/* Panels that are copied together, so that more than a line of a row of B is read at once. */
 #define TOGETHER 4
 #define FETCH 12   /* rows ahead, to come into the cache */
 
-/* Columns of B beside each other (K,M) -> panels (K,w); w is a constant where this is inlined. */
+/* Rows of B (K,M) -> panels (K,w); w is a constant where this is inlined. */
 INLINE void pack_copied(real *restrict to, const real *restrict B, int64_t ld, int K, int M, int w)
 {
     const int whole = M / w;
@@ -83,7 +83,7 @@ INLINE void turn_square(real *restrict to, const real *restrict B, int64_t ld, i
 #endif
 }
 
-/* Columns of B behind each other (M,K) -> panels (K,w). */
+/* Columns of B, one after another (M,K) -> panels (K,w). */
 INLINE void pack_turned(real *restrict to, const real *restrict B, int64_t ld, int K, int M, int w)
 {
     for (int m = 0; m < M; m += w, to += (int64_t)K * w)
@@ -161,9 +161,12 @@ static struct rows along(real *restrict to, struct operand A, int n0, int n1, in
 {
     for (int n = 0; n < n1 - n0; n++) {
         real *row = to + n * GEMM_MICRO_ROW;
-        const bf16 *half = A.half + (n0 + n) * A.ld + k0;
-        if (A.half) for (int k = 0; k < K; k++) row[k] = (real)bf16_value(half[k]);
-        else memcpy(row, place(A, n0 + n, k0), (size_t)K * sizeof *row);
+        if (A.half) {
+            const bf16 *half = A.half + (n0 + n) * A.ld + k0;
+            for (int k = 0; k < K; k++) row[k] = (real)bf16_value(half[k]);
+        } else {
+            memcpy(row, place(A, n0 + n, k0), (size_t)K * sizeof *row);
+        }
     }
     return (struct rows){ GEMM_ALONG, to, 0 };
 }
@@ -182,7 +185,7 @@ INLINE void copy_tiles(real *restrict to, struct operand A, struct piece c, int 
                        int k0, int K, int wide)
 {
     const real *from[MOST_TOGETHER];
-    int all = end - t;   /* that have as many rows behind them */
+    int all = end - t;   /* of these tiles start early enough for `wide` rows */
     for (int i = t; i < end; i++) from[i - t] = place(A, top(c, i, tiles), k0);
     while (all > 0 && top(c, t + all - 1, tiles) + wide > c.n0 + c.n) all--;
     for (int k = 0; k < K; k++)

@@ -1,4 +1,4 @@
-# A result that did not reach its reader in full is an error, whatever the command; a run goes on
+# A result that did not reach its reader in full is an error, whatever the command; a run continues
 # without its terminal.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
@@ -57,7 +57,7 @@ equal "a run without descriptors" "$?" 0
 equal "same root" "$(saved_root closed)" "$(saved_root run)"
 check "its checkpoints are whole" "$TTT" ckpt verify "$WORK/closed"
 
-# Readers that go away: training goes on, and its folder says so.
+# Readers that go away: training continues, and its folder says so.
 { "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/gone" 2>&1; echo "$?" >"$WORK/gone.code"; } |
     head -n 1 >/dev/null
 equal "the terminal goes away: exit code" "$(cat "$WORK/gone.code")" 0
