@@ -14,9 +14,10 @@
 
 /* A weight gradient is made tile by tile: the product of a tile stays in cache until it is added.
  * Rows and columns of a tile at most, by measurement: packing operands for a larger one costs less,
- * and the wider the instructions, the sooner they wait for its sums instead. */
-#define TILE 384
-static int tile_side(void) { return isa_best() >= ISA_AVX512 ? TILE / 2 : TILE; }
+ * and the wider the instructions, the sooner they wait for its sums instead.  A tile is on a
+ * thread's stack, together with the panels of gemm.c. */
+#define TILE 256
+static int tile_side(void) { return isa_best() >= ISA_AVX512 ? TILE / 4 * 3 : TILE; }
 
 #define TILE_M_BF16 128
 #define TILE_N_BF16 256
