@@ -12,8 +12,9 @@
 static const char usage[] = "ttt launch RUN.yaml [--slurm] [-n N] [--grid auto|DxPxS] [--set K=V ...]";
 static const char about[] =
     "Check configuration, data, memory and disk, choose a grid, start ttt train with mpirun,\n"
-    "and start it again after a crash as long as there are new checkpoints. SIGTERM, SIGINT\n"
-    "and SIGUSR1 save and end it with exit code 85: the same command goes on.";
+    "and start it again after a crash as long as there are new checkpoints. SIGTERM, SIGINT,\n"
+    "SIGHUP (except under nohup), SIGUSR1 and SIGUSR2 save and end it with exit code 85: the\n"
+    "same command resumes it.";
 
 /* The only process of a batch script. */
 static int in_job(struct launch *l)

@@ -8,6 +8,7 @@
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/output.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
@@ -106,6 +107,7 @@ static int run_here(const struct series *s, const enum standing *standing)
 {
     int all = OK, failed = 0;
 
+    launch_hold();
     for (int i = 0; i < s->n; i++) {
         if (standing[i] != MISSING) continue;
         const int rc = run_one(&s->m[i], i + 1, s->n);
@@ -133,6 +135,7 @@ int cmd_series(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
     if (rest.n < 0) return OK;
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one SERIES.yaml is needed: %s", usage));
+    if (!slurm && !dry) output_optional();
     TRY(series_open(&s, rest.v[0], &sets));
     standing = mem_new(s.n, sizeof *standing, "series");
     TRY(look_at_all(standing, &s));

@@ -68,13 +68,13 @@ void launch_srun(struct words *w, const struct launch *l);     /* srun.c        
 void launch_mpirun(struct words *w, const struct launch *l);   /* with its settings               */
 void launch_program(struct words *w, const struct launch *l);  /* what it starts, with arguments */
 
-/* From now on signals wait for launch_run(). */
+/* From now on the signals of stop.h wait for launch_run(), also between several of them. */
 void launch_hold(void);
 
 /* Drop hosts that do not answer, unless none does.  returns how many were dropped */
 int launch_probe(struct launch *l);
 
-/* Run it to its end: signals TERM, INT, HUP and USR1 ask for a checkpoint; crashes are followed by
+/* Run it to its end: the signals of stop.h ask for a checkpoint; crashes are followed by
  * a restart as long as there are new checkpoints.
  * returns OK, ERR_SAVED, what ended the run for good, ERR_HANG or ERR_NO_PROGRESS */
 int launch_run(struct launch *l);

@@ -23,6 +23,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/stop.h"
 #include "src/store/run_note.h"
 
 enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run */
@@ -42,11 +43,9 @@ struct job {
 
 void launch_hold(void)
 {
-    static const int all[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
-
     if (held++) return;
-    sigemptyset(&caught);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) sigaddset(&caught, all[i]);
+    stop_set(&caught);
+    sigaddset(&caught, SIGCHLD);
     sigprocmask(SIG_BLOCK, &caught, &usual);
     /* Processes whose mpirun was killed become ours. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -57,7 +56,7 @@ static void child(char **words, const int output[2])
     dup2(output[0], STDOUT_FILENO);
     dup2(output[1], STDERR_FILENO);
     setsid();
-    prctl(PR_SET_PDEATHSIG, SIGUSR1);
+    stop_with_parent();
     /* Until mpirun has a handler: a signal must not kill it half-way. */
     signal(SIGUSR1, SIG_IGN);
     sigprocmask(SIG_SETMASK, &usual, NULL);
@@ -283,7 +282,6 @@ int launch_run(struct launch *l)
     }
 out:
     run_note(dir, "end", json_pack("{s:i}", "status", -rc));
-    sigprocmask(SIG_SETMASK, &usual, NULL);
-    held = 0;
+    if (--held == 0) sigprocmask(SIG_SETMASK, &usual, NULL);
     return rc;
 }

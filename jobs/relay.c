@@ -35,12 +35,13 @@ static int pass_on(int fd, const char *text, ssize_t n)
 
 static void relay(const int from[2], const char *dir)
 {
-    static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE };
     static char text[BYTES];
+    sigset_t all;
     struct pollfd p[2] = { { .fd = from[0], .events = POLLIN }, { .fd = from[1], .events = POLLIN } };
     int taken[2] = { 1, 1 };
 
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) signal(ignored[i], SIG_IGN);
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);   /* it ends when mpirun has */
     setsid();
     prctl(PR_SET_NAME, "ttt-output");
     while (p[0].fd >= 0 || p[1].fd >= 0) {

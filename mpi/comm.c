@@ -28,6 +28,11 @@ int comm_several(void)
     return size ? strcmp(size, "1") != 0 : getenv("PMIX_RANK") != NULL;
 }
 
+int comm_started(void)
+{
+    return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || getenv("TTT_LAUNCH");
+}
+
 /* Processes that srun started and MPI does not connect would each train alone, into one folder.
  * by_mpirun: srun started something else then, of which we are a part. */
 static void keep_promise(int size, int by_mpirun)

@@ -38,6 +38,10 @@ void comm_hush(void);
  * Local, before comm_start(). */
 int comm_several(void);
 
+/* Was this process started by mpirun, srun with PMI, or ttt launch, even as the only one?  Local,
+ * before comm_start(). */
+int comm_started(void);
+
 /* Call MPI; a failure is ours, so it ends the job.  A watchdog sees where we are. */
 #define mpi_do(call) mpi_done((beacon_enter(BEACON_MESSAGE, CALL_SITE(#call, __LINE__), NULL), (call)), \
                               #call, __FILE__, __LINE__)

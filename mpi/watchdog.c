@@ -307,7 +307,6 @@ void watchdog_start(const struct conf *c)
     const pid_t parent = getpid();
 
     if (!job || !*job) return;
-    prctl(PR_SET_PDEATHSIG, SIGUSR1);   /* without mpirun: save and leave */
     if (!c->watchdog.enabled) return;
     if (number("OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0) {
         fflush(NULL);

@@ -17,8 +17,9 @@ static const char usage[] = "ttt train RUN.yaml [--set key=value ...]";
 static const char about[] =
     "Train a model; started again, go on from the newest valid checkpoint.\n"
     "Prints \"committed step N root HEX\" once a checkpoint is on disk and was read back;\n"
-    "equal roots are equal training states.  SIGUSR1, SIGTERM and SIGINT save at the next\n"
-    "step and leave with exit code 85.  Files of a run: see logs/README.md.";
+    "equal roots are equal training states.  SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and\n"
+    "SIGXCPU save after the current step and end with exit code 85; under mpirun send\n"
+    "SIGUSR1 (see README.md, Signals).  Files of a run: see logs/README.md.";
 
 /* The limit that a profile is compared with, while all ranks work. */
 static int measure(struct trainer_opts *o, const struct conf *c)
@@ -61,6 +62,7 @@ int cmd_train(int argc, char **argv)
     if (rest.n < 0) return OK;
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
     stop_catch();
+    if (comm_started()) stop_with_parent();
     output_optional();
     comm_hush();
     if (grid && sets.n < (int)(sizeof sets.v / sizeof *sets.v))

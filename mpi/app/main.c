@@ -1,6 +1,7 @@
 /* main.c -- the table of commands.  Commands that work without ranks never
  * start MPI. */
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,7 @@ static int ended(int rc)
 int main(int argc, char **argv)
 {
     output_start();
+    signal(SIGXFSZ, SIG_IGN);   /* `ulimit -f`: an error of the write that meets the limit */
     if (argc < 2) {
         help(stderr);
         return -ERR_USAGE;

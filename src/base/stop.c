@@ -1,7 +1,10 @@
 #include "src/base/stop.h"
 
-#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
+
+static const int asking[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU };
+enum { N_ASKING = sizeof asking / sizeof *asking };
 
 static volatile sig_atomic_t first;
 
@@ -10,16 +13,29 @@ static void note(int sig)
     if (!first) first = sig;
 }
 
+void stop_set(sigset_t *set)
+{
+    struct sigaction hup;
+
+    sigemptyset(set);
+    for (int i = 0; i < N_ASKING; i++) sigaddset(set, asking[i]);
+    if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler == SIG_IGN) sigdelset(set, SIGHUP);
+}
+
 void stop_catch(void)
 {
-    static const int signals[] = { SIGUSR1, SIGTERM, SIGINT };
     struct sigaction a;
+    sigset_t set;
 
+    stop_set(&set);
     memset(&a, 0, sizeof a);
     a.sa_handler = note;
     a.sa_flags = SA_RESTART;
     sigemptyset(&a.sa_mask);
-    for (int i = 0; i < 3; i++) sigaction(signals[i], &a, NULL);
+    for (int i = 0; i < N_ASKING; i++)
+        if (sigismember(&set, asking[i])) sigaction(asking[i], &a, NULL);
 }
+
+void stop_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGUSR1); }
 
 int stop_signal(void) { return first; }
