@@ -49,7 +49,7 @@ static double p99(struct samples *s)
 static void measured(double *save_s, double *step_s, const struct conf *c)
 {
     char *path = mem_format("%s/metrics.jsonl", c->run.dir), *line = NULL;
-    struct samples saves = { 0 }, steps = { 0 };
+    struct samples saves = { 0 }, steps = { 0 }, evals = { 0 };
     FILE *f = fopen(path, "re");
     size_t room = 0;
 
@@ -58,13 +58,14 @@ static void measured(double *save_s, double *step_s, const struct conf *c)
         const char *kind = json_string_value(json_object_get(o, "kind"));
         if (kind && !strcmp(kind, "save")) add(&saves, o, "save_s");
         if (kind && !strcmp(kind, "step")) add(&steps, o, "step_s");
+        if (kind && !strcmp(kind, "eval")) add(&evals, o, "eval_s");
         json_decref(o);
     }
     if (f) fclose(f);
     free(line);
     mem_free(path);
     *save_s = p99(&saves);
-    *step_s = p99(&steps);
+    *step_s = fmax(p99(&steps), p99(&evals));   /* a signal waits for either to end */
 }
 
 int slurm_signal_s(const struct conf *c)
@@ -77,8 +78,8 @@ int slurm_signal_s(const struct conf *c)
     if (!isnan(save_s) && !isnan(step_s)) {
         want = fmin(ceil(2 * save_s + step_s + MORE_S), MOST_S);
         if (want < LEAST_S) want = LEAST_S;
-        log_phase("a save takes %.1f s, a step %.1f s (99 of 100): told to save %.0f s before the "
-                  "end", save_s, step_s, want);
+        log_phase("a save takes %.1f s, a step or an evaluation %.1f s (99 of 100): told to save %.0f "
+                  "s before the end", save_s, step_s, want);
     }
     if (want <= (double)half) return (int)want;
     log_warn("launch.slurm.time %s is short: half of it, %lld s, are left for saving",

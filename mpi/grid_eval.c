@@ -4,6 +4,7 @@
 
 #include "mpi/step_exec.h"
 #include "src/base/clock.h"
+#include "src/base/failpoint.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/data/dataset.h"
@@ -134,7 +135,10 @@ static int read_round(struct reading *z, int64_t first)
     struct pass_sums sums = { .tap = &tap };
 
     z->first = first + step_exec_share(z->exec)->q0;
-    const int rc = axis_agree(&z->g->world, read_tokens(z));
+    int rc = FAILPOINT("eval.slice");
+
+    if (rc == OK) rc = z->o->asked && z->o->asked() ? ERR_SAVED : read_tokens(z);
+    rc = axis_agree(&z->g->world, rc);
     if (rc != OK) return rc;
     step_exec_run(z->exec, z->tok, (int64_t)z->tokens + 1, z->valid, NULL, NULL, &sums, NULL);
     return OK;

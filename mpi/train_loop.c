@@ -7,6 +7,7 @@
 
 #include "mpi/canary.h"
 #include "mpi/grid_eval.h"
+#include "mpi/patience.h"
 #include "mpi/rewind.h"
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
@@ -39,6 +40,7 @@ static int report(struct train_loop *l, int rc)
         return rc;
     }
     l->saved_step = step;
+    l->save_took_s = saved->save_s;
     beacon_saved(saved->save_s);
     hash_hex(hex, saved->root);
     if (l->grid->world.rank == 0) printf("committed step %lld root %s\n", (long long)step, hex);
@@ -158,12 +160,13 @@ static int eval_due(const struct train_loop *l)
     return step >= l->conf->train.steps || (every > 0 && step % every == 0);
 }
 
-/* A failure is said and costs nothing but the numbers. */
-static void evaluate(struct train_loop *l)
+/* A failure is reported and costs nothing but the numbers.
+ * returns whether a signal ended it: then it is repeated when the run is resumed */
+static int evaluate(struct train_loop *l)
 {
     const struct pass_opts *p = &l->step->pass;
     const struct eval_opts o = { .context = p->context, .max_tokens = l->conf->eval.max_tokens,
-                                 .mask_token = p->mask_token };
+                                 .mask_token = p->mask_token, .asked = stop_signal };
     struct eval_result r;
     char line[EVAL_LINE];
 
@@ -172,8 +175,9 @@ static void evaluate(struct train_loop *l)
                        ? eval_run(&r, l->state->model, l->inputs->val, &o)
                        : grid_eval(&r, l->grid, l->state->model, l->inputs->val, &o);
     if (rc != OK) {
-        log_warn("the evaluation of step %lld was given up", (long long)l->state->step);
-        return;
+        log_warn("the evaluation of step %lld was given up%s", (long long)l->state->step,
+                 rc == ERR_SAVED ? ": a signal asks for the end" : "");
+        return rc == ERR_SAVED;
     }
     eval_line(line, &r);
     log_phase("eval at step %lld: %s", (long long)l->state->step, line);
@@ -182,6 +186,7 @@ static void evaluate(struct train_loop *l)
                             l->state->step, "loss_nats", metrics_real(r.nats), "perplexity",
                             metrics_real(r.ppl), "bits_per_byte", metrics_real(r.bits_per_byte),
                             "tokens", r.tokens, "eval_s", r.seconds));
+    return 0;
 }
 
 /* --- logging ------------------------------------------------------------------- */
@@ -355,6 +360,8 @@ static int one_step(struct train_loop *l)
     if (rc != OK) return rc;
     const double took = clock_s() - begin - r.waited_s;
     beacon_step(l->state->step, took);
+    if (!l->warned && l->state->step > l->start_step + 1)   /* the first step is slower */
+        l->warned = patience_warn(took + l->save_took_s);
     if (r.inner) l->inner = inner_ratio(r.inner, l->state->model->dims.L);
     if (r.again && !r.bad) write_again(l, &r);
     if (!r.bad && out_of_line(l, r.loss)) return go_back(l, r.loss);
@@ -391,7 +398,7 @@ static void leave_behind(struct train_loop *l, int rc)
 int train_loop_run(struct train_loop *l)
 {
     const int64_t steps = l->conf->train.steps;
-    int rc = OK, stop = 0;
+    int rc = OK, stop = 0, cut = 0;   /* an evaluation was cut short */
 
     l->start_s = l->save_s = l->line_s = clock_s();
     l->start_step = l->line_step = l->state->step;
@@ -403,11 +410,12 @@ int train_loop_run(struct train_loop *l)
         if (l->fenced) break;
         save_go_on(l, now.waits);
         if (l->state->step >= steps || stop) TRY(save_last(l, stop ? "signal" : "end"));
-        if (stop && l->state->step < steps) break;
+        if (stop && (l->state->step < steps || cut)) break;
         if (eval_due(l)) {
             (void)save_finish(l);  /* a long evaluation must not keep it from being committed */
             beacon_phase(BEACON_EVAL);
-            evaluate(l);
+            cut = evaluate(l);
+            if (cut) continue;
         }
         if (l->state->step >= steps) break;
 
@@ -422,7 +430,7 @@ int train_loop_run(struct train_loop *l)
     if (l->fenced)
         rc = fail(ERR_OWNER, "%s: another process has taken this run over; step %lld is not saved",
                   l->run->dir, (long long)l->state->step);
-    if (rc == OK && l->state->step < steps) {
+    if (rc == OK && (l->state->step < steps || cut)) {
         say_stop(l, stop);
         rc = ERR_SAVED;
     }

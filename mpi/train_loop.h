@@ -47,6 +47,8 @@ struct train_loop {
     int     rewinds;                      /* in the last steps, the first at rewind_step */
     int64_t rewind_step;
     int     lost;                         /* output was lost, and that was written down  */
+    double  save_took_s;                  /* of the last save                            */
+    int     warned;                       /* that mpirun would not wait for a save       */
 };
 
 /* Train to the end.  Collective on the grid; files are written by its first rank alone.

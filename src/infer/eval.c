@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "src/base/clock.h"
+#include "src/base/failpoint.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/data/dataset.h"
@@ -105,8 +106,12 @@ static int read_group(struct reader *r, int64_t first, int64_t length)
     int rc = OK;
 
     stream_reset(r->stream);
-    for (int64_t t0 = 0; rc == OK && t0 < length; t0 += r->T)
+    for (int64_t t0 = 0; rc == OK && t0 < length; t0 += r->T) {
+        TRY(FAILPOINT("eval.slice"));
+        if (r->o->asked && r->o->asked()) return ERR_SAVED;
         rc = read_slice(r, first + t0, length, t0, length - t0 < r->T ? (int)(length - t0) : r->T);
+    }
+out:
     return rc;
 }
 

@@ -33,6 +33,7 @@ struct eval_opts {
     int64_t max_tokens;   /* targets looked at, from the data set's start; 0: all  */
     int     mask_token;   /* targets with this id are not scored; -1: none         */
     int     batch;        /* windows read side by side; 0: as the threads like it  */
+    int   (*asked)(void); /* not NULL: give up once it returns anything but 0         */
     struct eval_inner *inner;  /* [out] (L), or NULL: not wanted; windows are then
                                 * read one by one                                  */
 };
@@ -64,7 +65,7 @@ struct eval_result {
  *
  * returns OK; ERR_CONFIG if the vocabularies do not fit or there is nothing to
  * score; ERR_DATA, ERR_IO of the data set; ERR_DIVERGED if a loss was not
- * finite.  *r is complete only with OK */
+ * finite; ERR_SAVED if it was asked to give up.  *r is complete only with OK */
 int eval_run(struct eval_result *r, const struct model *m, struct dataset *d,
              const struct eval_opts *o);
 
