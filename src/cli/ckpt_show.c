@@ -10,8 +10,9 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/cli/ckpt_cmd.h"
-#include "src/infer/load.h"
+#include "src/model/model.h"
 #include "src/store/ckpt.h"
+#include "src/store/dims_json.h"
 #include "src/store/tensor_stats.h"
 
 #define INIT_STD 0.02  /* where a checkpoint does not say what its model is */
@@ -77,7 +78,7 @@ static int each_tensor(struct judged *j, json_t *rows, struct ckpt *c, int all)
     int rc = OK;
 
     /* A model of a newer program is shown, too, only less is known about it. */
-    if (json_object_get(ckpt_info(c), "model") && load_dims(&d, ckpt_info(c), ckpt_path(c)) == OK)
+    if (json_object_get(ckpt_info(c), "model") && dims_of_info(&d, ckpt_info(c), ckpt_path(c)) == OK)
         (void)model_layout(&table, &d);
     for (int i = 0; i < ckpt_count(c); i++) {
         const struct tensor t = *ckpt_tensor(c, i);

@@ -1,13 +1,16 @@
 #include "src/infer/load.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/data/token.h"
+#include "src/store/dims_json.h"
 #include "src/store/hf.h"
+#include "src/store/model_at.h"
 
 /* "dir/name", and whether it is there; a counted string or NULL. */
 static char *inside(const char *dir, const char *name)
@@ -24,29 +27,25 @@ static int context_of(const json_t *j, const char *key)
     return n > 0 && n <= INT32_MAX ? (int)n : 0;
 }
 
-static int load_hf(struct model **out, struct load_info *info, const char *path)
+static int load_hf(struct model **out, struct load_info *info, const struct model_at *at,
+                   const char *path)
 {
     struct param_table table = { 0 };
     struct model *m = NULL;
-    json_t *config = NULL;
-    struct dims d;
     int rc = OK;
 
-    TRY(hf_read_config(&d, path));
-    TRY(hf_read_json(&config, path));
-    TRY(model_layout(&table, &d));
+    TRY(model_layout(&table, &at->dims));
     TRY(hf_read_weights(NULL, &table, path));  /* before memory is asked for */
-    TRY(model_new(&m, &d));
+    TRY(model_new(&m, &at->dims));
     TRY(hf_read_weights(m->w, &m->params, path));
     info->source = mem_string(path);
     info->kind = "huggingface";
-    info->context = context_of(config, "max_position_embeddings");
+    info->context = context_of(at->config, "max_position_embeddings");
     info->tokenizer_path = inside(path, "tokenizer.model");
     if (info->tokenizer_path) info->tokenizer_kind = mem_string("sentencepiece");
     *out = m;
     m = NULL;
 out:
-    json_decref(config);
     param_done(&table);
     model_free(m);
     return rc;
@@ -116,17 +115,16 @@ static int describe_ckpt(struct load_info *info, const struct ckpt *c)
     return OK;
 }
 
-static int load_ckpt(struct model **out, struct load_info *info, struct ckpt *c)
+static int load_ckpt(struct model **out, struct load_info *info, const struct model_at *at)
 {
     struct param_table table = { 0 };
+    struct ckpt *c = at->ckpt;
     struct model *m = NULL;
-    struct dims d;
     int rc = OK;
 
-    TRY(load_dims(&d, ckpt_info(c), ckpt_path(c)));
-    TRY(model_layout(&table, &d));
+    TRY(model_layout(&table, &at->dims));
     TRY(check_tensors(c, &table));
-    TRY(model_new(&m, &d));
+    TRY(model_new(&m, &at->dims));
     for (int i = 0; i < m->params.count; i++)
         TRY(read_reals(c, ckpt_find(c, m->params.p[i].name), m->w + m->params.p[i].offset));
     TRY(describe_ckpt(info, c));
@@ -138,44 +136,17 @@ out:
     return rc;
 }
 
-/* A folder of checkpoints: a run, or its ckpt/. */
-static int open_newest(struct ckpt **c, const char *path)
-{
-    char *dir = inside(path, "ckpt");
-    const int rc = ckpt_newest(c, dir ? dir : path, NULL);
-
-    mem_free(dir);
-    if (rc == ERR_MISSING)
-        return fail(rc, "%s holds neither config.json (a Hugging Face model) nor MANIFEST (a "
-                    "checkpoint) nor checkpoints in ckpt/ (a run)", path);
-    return rc;
-}
-
 int load_model(struct model **out, struct load_info *info, const char *path)
 {
-    char *config = inside(path, "config.json"), *manifest = inside(path, "MANIFEST");
-    struct ckpt *c = NULL;
-    int rc = OK;
+    struct model_at at;
+    int rc;
 
     *out = NULL;
     *info = (struct load_info){ .step = -1 };
-    if (!path_is_dir(path)) {
-        rc = path_exists(path) ? fail(ERR_MISSING, "%s is not a folder; a model is one", path)
-                               : fail(ERR_MISSING, "there is no model at %s", path);
-        goto out;
-    }
-    if (config) {
-        TRY(load_hf(out, info, path));
-        goto out;
-    }
-    if (manifest) TRY(ckpt_open(&c, path));
-    else TRY(open_newest(&c, path));
-    TRY(load_ckpt(out, info, c));
-out:
+    rc = model_at_open(&at, path, MODEL_PROVED);
+    if (rc == OK) rc = at.config ? load_hf(out, info, &at, path) : load_ckpt(out, info, &at);
     if (rc != OK) load_done(info);
-    ckpt_close(c);
-    mem_free(config);
-    mem_free(manifest);
+    model_at_close(&at);
     return rc;
 }
 
@@ -225,4 +196,20 @@ int load_precision(struct model *m, const char *name, int way_back)
     model_use_bf16(m, way_back);
     model_all_weights_changed(m);
     return OK;
+}
+
+void load_describe(json_t *info, const struct dims *d, int context, const char *kind,
+                   const char *path, struct hash hash)
+{
+    char hex[HASH_HEX];
+    char *whole = path ? realpath(path, NULL) : NULL;
+
+    json_object_set_new(info, "model", dims_json(d));
+    if (context > 0) json_object_set_new(info, "context", json_integer(context));
+    hash_hex(hex, hash);
+    json_t *tokenizer = json_pack("{s:s?, s:s}", "kind", kind, "hash", hex);
+    if (path) json_object_set_new(tokenizer, "path", json_string(whole ? whole : path));
+    if (kind) json_object_set(info, "tokenizer", tokenizer);
+    json_decref(tokenizer);
+    free(whole);
 }

@@ -35,10 +35,6 @@ struct load_info {
 void load_describe(json_t *info, const struct dims *d, int context, const char *kind,
                    const char *path, struct hash hash);
 
-/* Dims of a checkpoint from its info.  ERR_DATA, said with `source`, if they are
- * not there or not whole. */
-int load_dims(struct dims *d, const json_t *info, const char *source);
-
 /* A Hugging Face folder is one that holds config.json; a checkpoint one that
  * holds MANIFEST; a run folder one that holds ckpt/.
  * returns OK, ERR_MISSING, ERR_DATA, ERR_CONFIG; *info is empty then */

@@ -1,6 +1,7 @@
 #include "src/base/log.h"
 #include "src/base/status.h"
 #include "src/infer/load.h"
+#include "src/store/dims_json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +41,7 @@ static void a_description_comes_back(void **state)
     load_describe(info, &d, 1024, "bytes", NULL, (struct hash){ 1, 2 });
     char *text = json_dumps(info, 0);
     json_t *again = json_loads(text, 0, NULL);
-    assert_int_equal(load_dims(&back, again, "x"), OK);
+    assert_int_equal(dims_of_info(&back, again, "x"), OK);
     assert_true(same(&d, &back));
     assert_int_equal(json_integer_value(json_object_get(again, "context")), 1024);
 
@@ -63,13 +64,13 @@ static void a_missing_field_is_named(void **state)
         char want[64];
         load_describe(info, &d, 0, NULL, NULL, (struct hash){ 0, 0 });
         json_object_del(json_object_get(info, "model"), keys[i]);
-        assert_int_equal(load_dims(&back, info, "some/place"), ERR_DATA);
+        assert_int_equal(dims_of_info(&back, info, "some/place"), ERR_DATA);
         snprintf(want, sizeof want, "model.%s", keys[i]);
         assert_non_null(strstr(log_last_error(), want));
         assert_non_null(strstr(log_last_error(), "some/place"));
         json_decref(info);
     }
-    assert_int_equal(load_dims(&back, NULL, "x"), ERR_DATA);
+    assert_int_equal(dims_of_info(&back, NULL, "x"), ERR_DATA);
 }
 
 /* Models of older programs lack what was added since: they are whole. */
@@ -82,7 +83,7 @@ static void an_older_checkpoint_is_whole(void **state)
 
     load_describe(info, &d, 0, NULL, NULL, (struct hash){ 0, 0 });
     json_object_del(json_object_get(info, "model"), "without");
-    assert_int_equal(load_dims(&back, info, "x"), OK);
+    assert_int_equal(dims_of_info(&back, info, "x"), OK);
     assert_int_equal(back.without, 0);
     json_decref(info);
 }
@@ -99,14 +100,14 @@ static void hostile_values_are_refused(void **state)
         load_describe(info, &d, 0, NULL, NULL, (struct hash){ 0, 0 });
         json_object_set_new(json_object_get(info, "model"), "K",
                             json_loads(bad[i], JSON_DECODE_ANY, NULL));
-        assert_int_equal(load_dims(&back, info, "x"), ERR_DATA);
+        assert_int_equal(dims_of_info(&back, info, "x"), ERR_DATA);
         json_decref(info);
     }
     json_t *info = json_object();
     load_describe(info, &d, 0, NULL, NULL, (struct hash){ 0, 0 });
     json_object_set_new(json_object_get(info, "model"), "layer",
                         json_string("a name that is far too long"));
-    assert_int_equal(load_dims(&back, info, "x"), ERR_DATA);
+    assert_int_equal(dims_of_info(&back, info, "x"), ERR_DATA);
     json_decref(info);
 }
 

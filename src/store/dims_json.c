@@ -1,11 +1,10 @@
-/* load_info.c -- what a checkpoint says about its model, written and read. */
+#include "src/store/dims_json.h"
+
 #include <limits.h>
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/status.h"
-#include "src/infer/load.h"
 
 /* One row per field of struct dims beside its layer. */
 static const struct {
@@ -32,11 +31,9 @@ static void set(json_t *object, const char *key, json_t *value)
     if (!value || json_object_set_new(object, key, value) != 0) die("out of memory for JSON");
 }
 
-void load_describe(json_t *info, const struct dims *d, int context, const char *kind,
-                   const char *path, struct hash hash)
+json_t *dims_json(const struct dims *d)
 {
     json_t *model = json_object();
-    char hex[HASH_HEX];
 
     set(model, "layer", json_string(d->layer));
     for (int i = 0; i < FIELDS; i++) {
@@ -44,23 +41,10 @@ void load_describe(json_t *info, const struct dims *d, int context, const char *
         set(model, fields[i].key,
             fields[i].is_int ? json_integer(*(const int *)v) : json_real(*(const double *)v));
     }
-    set(info, "model", model);
-    if (context > 0) set(info, "context", json_integer(context));
-    if (!kind) return;
-
-    json_t *tokenizer = json_object();
-    set(tokenizer, "kind", json_string(kind));
-    if (path) {
-        char *whole = realpath(path, NULL);
-        set(tokenizer, "path", json_string(whole ? whole : path));
-        free(whole);
-    }
-    hash_hex(hex, hash);
-    set(tokenizer, "hash", json_string(hex));
-    set(info, "tokenizer", tokenizer);
+    return model;
 }
 
-int load_dims(struct dims *d, const json_t *info, const char *source)
+int dims_of_info(struct dims *d, const json_t *info, const char *source)
 {
     const json_t *model = json_object_get(info, "model");
     const char *layer = json_string_value(json_object_get(model, "layer"));

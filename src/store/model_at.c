@@ -1,0 +1,65 @@
+#include "src/store/model_at.h"
+
+#include "src/base/file.h"
+#include "src/base/mem.h"
+#include "src/base/status.h"
+#include "src/store/ckpt_parts.h"
+#include "src/store/dims_json.h"
+#include "src/store/hf.h"
+#include "src/store/weight_files.h"
+
+static int holds(const char *dir, const char *name)
+{
+    char *path = mem_format("%s/%s", dir, name);
+    const int there = path_exists(path);
+    mem_free(path);
+    return there;
+}
+
+static int any(struct ckpt *c, void *arg)
+{
+    (void)c;
+    (void)arg;
+    return OK;
+}
+
+/* A folder of checkpoints: a run, or its ckpt/. */
+static int open_newest(struct ckpt **c, const char *path, enum model_proof proof)
+{
+    char *dir = holds(path, "ckpt") ? mem_format("%s/ckpt", path) : mem_string(path);
+    const int rc = proof == MODEL_PROVED ? ckpt_newest(c, dir, NULL)
+                                         : ckpt_pick(c, dir, NULL, any, NULL);
+
+    mem_free(dir);
+    if (rc == ERR_MISSING)
+        return fail(rc, "%s holds neither config.json (a Hugging Face model) nor MANIFEST (a "
+                    "checkpoint) nor checkpoints in ckpt/ (a run)", path);
+    return rc;
+}
+
+int model_at_open(struct model_at *m, const char *path, enum model_proof proof)
+{
+    int rc = OK;
+
+    *m = (struct model_at){ .config = NULL };
+    if (!path_exists(path)) TRY(fail(ERR_MISSING, "there is no model at %s", path));
+    if (!path_is_dir(path)) TRY(fail(ERR_MISSING, "%s is not a folder; a model is one", path));
+    if (holds(path, "config.json")) {
+        TRY(hf_read_config(&m->dims, path));
+        TRY(hf_read_json(&m->config, path));
+        goto out;
+    }
+    if (holds(path, "MANIFEST")) TRY(ckpt_open(&m->ckpt, path));
+    else TRY(open_newest(&m->ckpt, path, proof));
+    TRY(dims_of_info(&m->dims, ckpt_info(m->ckpt), ckpt_path(m->ckpt)));
+out:
+    if (rc != OK) model_at_close(m);
+    return rc;
+}
+
+void model_at_close(struct model_at *m)
+{
+    json_decref(m->config);
+    ckpt_close(m->ckpt);
+    *m = (struct model_at){ .config = NULL };
+}
