@@ -13,7 +13,6 @@
 #include "src/cli/team.h"
 #include "src/data/data_index.h"
 #include "src/data/dataset.h"
-#include "src/data/token.h"
 #include "src/infer/eval.h"
 #include "src/infer/load.h"
 
@@ -27,26 +26,6 @@ static const char about[] =
     "its tokens, with the same result.  Positions count the tokens of the window that were\n"
     "read before.  <s> is read but not scored, as in training.  With --max-tokens, bytes are\n"
     "those that the tokens decode to, else those of the source text.";
-
-/* ERR_CONFIG if both say which tokenizer they mean and it is not the same. */
-static int check_tokenizer(const struct load_info *info, const struct model *m, struct dataset *d)
-{
-    struct tokenizer *t = NULL;
-    struct hash want = info->tokenizer_hash, found;
-    const char *path;
-
-    dataset_tokenizer(d, &path, &found);
-    if (!want.lo && !want.hi) {
-        if (!info->tokenizer_kind) return OK;
-        const int rc = load_tokenizer(&t, info, m, NULL);
-        if (rc != OK) return rc;
-        want = tokenizer_hash(t);
-        tokenizer_close(t);
-    }
-    if (hash_equal(want, found)) return OK;
-    return fail(ERR_CONFIG, "the data set was made with another tokenizer than the model's (%s)",
-                info->source);
-}
 
 static void print_table(const struct eval_result *r, const struct eval_opts *o,
                         const struct eval_command *opt, int L)
@@ -123,7 +102,7 @@ static int prepare(struct work *w, const struct eval_command *c)
     if (dataset_vocab(w->d) > w->m->dims.V)
         TRY(fail(ERR_CONFIG, "%s has token ids below %d, the model knows %d", c->data,
                  dataset_vocab(w->d), w->m->dims.V));
-    TRY(check_tokenizer(&w->info, w->m, w->d));
+    TRY(load_same_tokenizer(&w->info, w->m, w->d, c->data));
     if (!c->score_bos) w->o.mask_token = dataset_index(w->d)->bos;
     if (!w->o.context) w->o.context = w->info.context ? w->info.context : DEFAULT_CONTEXT;
     if (c->inner && !model_has_inner(w->m))

@@ -1,12 +1,15 @@
 #include "src/infer/load.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "src/base/file.h"
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/data/dataset.h"
 #include "src/data/token.h"
 #include "src/store/dims_json.h"
 #include "src/store/hf.h"
@@ -136,6 +139,40 @@ out:
     return rc;
 }
 
+/* "[3,17]": where element i of a parameter is. */
+static const char *place_text(char out[64], const struct param *p, int64_t i)
+{
+    int64_t stride = p->n;
+    int n = 0;
+
+    for (int k = 0; k < p->ndim; k++) {
+        stride /= p->shape[k];
+        n += snprintf(out + n, 64 - (size_t)n, "%s%lld", k ? "," : "[", (long long)(i / stride));
+        i %= stride;
+    }
+    snprintf(out + n, 64 - (size_t)n, "]");
+    return out;
+}
+
+/* Whoever wrote them: numbers. */
+static int check_finite(const struct model *m, const char *source)
+{
+    char place[64];
+
+    for (int k = 0; k < m->params.count; k++) {
+        const struct param *p = &m->params.p[k];
+        const real *w = m->w + p->offset;
+        int64_t bad = 0, first = 0;
+        for (int64_t i = p->n - 1; i >= 0; i--)
+            if (!isfinite(w[i])) first = i, bad++;
+        if (bad)
+            return fail(ERR_DATA, "%s: tensor '%s' holds %s at %s (%lld of its %lld numbers are NaN "
+                        "or Inf)", source, p->name, isnan(w[first]) ? "NaN" : "Inf",
+                        place_text(place, p, first), (long long)bad, (long long)p->n);
+    }
+    return OK;
+}
+
 int load_model(struct model **out, struct load_info *info, const char *path)
 {
     struct model_at at;
@@ -145,7 +182,12 @@ int load_model(struct model **out, struct load_info *info, const char *path)
     *info = (struct load_info){ .step = -1 };
     rc = model_at_open(&at, path, MODEL_PROVED);
     if (rc == OK) rc = at.config ? load_hf(out, info, &at, path) : load_ckpt(out, info, &at);
-    if (rc != OK) load_done(info);
+    if (rc == OK) rc = check_finite(*out, info->source);
+    if (rc != OK) {
+        model_free(*out);
+        *out = NULL;
+        load_done(info);
+    }
     model_at_close(&at);
     return rc;
 }
@@ -183,6 +225,32 @@ int load_tokenizer(struct tokenizer **out, const struct load_info *info, const s
                  tokenizer_vocab(t), info->source, m->dims.V));
     *out = t;
     t = NULL;
+out:
+    tokenizer_close(t);
+    return rc;
+}
+
+int load_same_tokenizer(const struct load_info *info, const struct model *m,
+                        const struct dataset *d, const char *data)
+{
+    struct hash want = info->tokenizer_hash, found;
+    struct tokenizer *t = NULL;
+    const char *path, *kind = dataset_tokenizer(d, &path, &found);
+    int rc = OK;
+
+    if (!want.lo && !want.hi && !info->tokenizer_kind) {
+        log_warn("%s does not say which tokenizer it was trained with (no tokenizer.model): nothing "
+                 "tells whether the data, %s (tokenizer: %s%s%s), were made with it", info->source,
+                 data, kind, path ? " " : "", path ? path : "");
+        return OK;
+    }
+    if (!want.lo && !want.hi) {
+        TRY(load_tokenizer(&t, info, m, NULL));
+        want = tokenizer_hash(t);
+    }
+    if (!hash_equal(want, found))
+        TRY(fail(ERR_CONFIG, "the data, %s, were made with another tokenizer (%s%s%s) than the "
+                 "model's (%s)", data, kind, path ? " " : "", path ? path : "", info->source));
 out:
     tokenizer_close(t);
     return rc;

@@ -16,6 +16,7 @@
 #include "src/model/model.h"
 #include "src/store/ckpt.h"
 
+struct dataset;
 struct tokenizer;
 
 /* Where a model came from, for messages and JSON; release with load_done(). */
@@ -35,8 +36,7 @@ struct load_info {
 void load_describe(json_t *info, const struct dims *d, int context, const char *kind,
                    const char *path, struct hash hash);
 
-/* A Hugging Face folder is one that holds config.json; a checkpoint one that
- * holds MANIFEST; a run folder one that holds ckpt/.
+/* What store/model_at.h finds, with its weights, all of them finite numbers.
  * returns OK, ERR_MISSING, ERR_DATA, ERR_CONFIG; *info is empty then */
 int load_model(struct model **out, struct load_info *info, const char *path);
 void load_done(struct load_info *info);
@@ -52,5 +52,10 @@ int load_precision(struct model *m, const char *name, int way_back);
  * trained with, or knows more tokens than the model */
 int load_tokenizer(struct tokenizer **out, const struct load_info *info, const struct model *m,
                    const char *path);
+
+/* Was data set d, named `data`, made with the tokenizer of the model?  OK, or ERR_CONFIG and
+ * load_tokenizer()'s errors; a warning if the model does not say what its tokenizer is. */
+int load_same_tokenizer(const struct load_info *info, const struct model *m,
+                        const struct dataset *d, const char *data);
 
 #endif

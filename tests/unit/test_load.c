@@ -1,11 +1,14 @@
 /* A model from a Hugging Face folder, a checkpoint or a run. */
 #include "tests/unit/store_test.h"
 
+#include <math.h>
+
 #include "src/base/log.h"
 #include "src/data/token.h"
 #include "src/infer/load.h"
 #include "src/store/hf.h"
 #include "src/store/param_tensors.h"
+#include "src/store/safetensors.h"
 
 static const struct dims dims = {
     .layer = "ttt_linear", .V = 258, .L = 2, .C = 32, .H = 2, .E = 48, .K = 16, .conv_width = 4,
@@ -180,6 +183,61 @@ static void what_is_no_model_is_refused(void **state)
     model_free(good);
 }
 
+/* NaN and Inf are found wherever weights come in, and placed; so is what float can't hold. */
+static void numbers_must_be_finite(void **state)
+{
+    (void)state;
+    static const struct { double value; const char *said; } bad[] = {
+        { NAN, "NaN at [257,3]" }, { INFINITY, "Inf at [257,3]" }, { -INFINITY, "Inf at [257,3]" },
+        { 1e39, "Inf at [257,3]" },
+    };
+    static const char name[] = "model.embed_tokens.weight";
+    struct model *m = random_model(7), *back;
+    struct load_info info;
+    const struct param *p = &m->params.p[m->i_embed];
+    double *wide = mem_new(p->n, sizeof *wide, "test");
+    struct tensor *list = mem_new(m->params.count, sizeof *list, "tensors");
+    const int64_t blocks = mem_live_blocks();
+
+    quiet(1);
+    for (int i = 0; i < 4; i++) {
+        if (sizeof(real) == 8 && bad[i].value == 1e39) continue;
+        for (int64_t k = 0; k < p->n; k++) wide[k] = (double)m->w[p->offset + k];
+        wide[257 * dims.C + 3] = bad[i].value;
+        param_tensors(list, &m->params, "", m->w);
+        list[m->i_embed].dtype = DT_F64;
+        list[m->i_embed].data = wide;
+
+        char *folder = mem_format("%s%d", at("finite"), i), *dir = mem_format("%s-c", folder);
+        char *weights = mem_format("%s/model.safetensors", folder);
+        assert_int_equal(hf_write(folder, &dims, &m->params, m->w, NULL, 0), OK);
+        assert_int_equal(safetensors_save(weights, list, m->params.count), OK);
+        assert_int_equal(load_model(&back, &info, folder), ERR_DATA);
+        assert_null(back);
+        assert_non_null(strstr(log_last_error(), name));
+        assert_non_null(strstr(log_last_error(), bad[i].said));
+
+        struct ckpt_meta meta = { .step = 1, .scalars = json_object(), .info = json_object() };
+        const struct ckpt_opts opts = { .level = 1 };
+        struct hash root;
+        load_describe(meta.info, &dims, 0, NULL, NULL, (struct hash){ 0, 0 });
+        assert_int_equal(dir_make(dir), OK);
+        assert_int_equal(ckpt_save(dir, list, m->params.count, &meta, &opts, &root), OK);
+        assert_int_equal(load_model(&back, &info, dir), ERR_DATA);
+        assert_non_null(strstr(log_last_error(), bad[i].said));
+        json_decref(meta.scalars);
+        json_decref(meta.info);
+        mem_free(folder);
+        mem_free(dir);
+        mem_free(weights);
+    }
+    quiet(0);
+    assert_int_equal(mem_live_blocks(), blocks);
+    mem_free(list);
+    mem_free(wide);
+    model_free(m);
+}
+
 static void the_tokenizer_must_be_the_models(void **state)
 {
     (void)state;
@@ -213,6 +271,7 @@ int main(void)
         cmocka_unit_test(a_folder_of_hugging_face),
         cmocka_unit_test(the_other_build_is_converted),
         cmocka_unit_test(what_is_no_model_is_refused),
+        cmocka_unit_test(numbers_must_be_finite),
         cmocka_unit_test(the_tokenizer_must_be_the_models),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);
