@@ -10,6 +10,7 @@
 #include "src/base/status.h"
 #include "src/store/hf_config.h"
 #include "src/store/param_tensors.h"
+#include "src/store/python_json.h"
 #include "src/store/weight_files.h"
 
 #define CONFIG_CAP ((size_t)1 << 20)
@@ -23,7 +24,7 @@ int hf_read_json(json_t **config, const char *folder)
 
     *config = NULL;
     TRY(file_slurp(&text, &n, path, CONFIG_CAP));
-    *config = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+    *config = python_json_load(text, n, &error);
     if (!*config) TRY(fail(ERR_DATA, "%s:%d:%d: %s", path, error.line, error.column, error.text));
     if (!json_is_object(*config)) {
         json_decref(*config);
@@ -75,6 +76,14 @@ static int check_tied_head(struct weight_files *s, int head, const char *embeddi
     return rc;
 }
 
+/* Of old files: the angles' frequencies, which every client computes from rope_theta. */
+static int is_ignored(const char *name)
+{
+    static const char end[] = "rotary_emb.inv_freq";
+    const size_t n = strlen(name), m = strlen(end);
+    return n >= m && !strcmp(name + n - m, end) && (n == m || name[n - m - 1] == '.');
+}
+
 /* Every tensor of the table is there with its shape, and nothing else is. */
 static int check_names(struct weight_files *s, const struct param_table *t, const char *path)
 {
@@ -96,7 +105,7 @@ static int check_names(struct weight_files *s, const struct param_table *t, cons
     for (int k = 0; k < weight_files_count(s); k++) {
         const char *name = weight_files_tensor(s, k)->name;
         int now = OK;
-        if (param_find(t, name) >= 0) continue;
+        if (param_find(t, name) >= 0 || is_ignored(name)) continue;
         if (!strcmp(name, "lm_head.weight")) now = check_tied_head(s, k, t->p[0].name, path);
         else now = fail(ERR_DATA, "%s: tensor '%s' is unknown to this model", path, name);
         if (now != OK) rc = now;

@@ -128,13 +128,22 @@ static void ttt_make(json_t *config, const struct dims *d)
             json_object_set_new(config, "ttt_layer_type", json_string(ttt_layers[i].theirs));
 }
 
+/* "rope_type", or what older files call it, says that nothing is scaled. */
+static int is_default_rope(const json_t *scaling)
+{
+    const json_t *type = json_object_get(scaling, "rope_type");
+    return is_text(type ? type : json_object_get(scaling, "type"), "default");
+}
+
 /* Newer files have the angles' base in an object of its own. */
 static int llama_rope(struct dims *d, const json_t *config, const char *path)
 {
     const json_t *rope = json_object_get(config, "rope_parameters");
     const json_t *theta = json_object_get(rope, "rope_theta");
 
-    if (!rope || json_is_null(rope)) return must_be_off(config, "rope_scaling", path);
+    if (!is_default_rope(json_object_get(config, "rope_scaling")))
+        if (must_be_off(config, "rope_scaling", path) != OK) return ERR_DATA;
+    if (!rope || json_is_null(rope)) return OK;
     if (theta && (!json_is_number(theta) || !(json_number_value(theta) > 0)))
         return fail(ERR_DATA, "%s: rope_parameters.rope_theta must be a number > 0", path);
     if (theta) d->rope_theta = json_number_value(theta);
@@ -239,15 +248,44 @@ static const char *read_key(struct dims *d, const struct key *k, const json_t *v
     return NULL;
 }
 
+/* Without model_type: an object with keys that only TTT's class has. */
+static int is_old_ttt(const json_t *config)
+{
+    static const char *const only[] = { "ttt_layer_type", "ttt_base_lr", "mini_batch_size" };
+    for (int i = 0; i < 3; i++)
+        if (json_object_get(config, only[i])) return 1;
+    return 0;
+}
+
+static int unknown_kind(const json_t *config, const char *path)
+{
+    const json_t *ssm = json_object_get(config, "ssm_cfg");
+    const char *name = json_string_value(json_object_get(config, "model_type"));
+    const int second = is_text(json_object_get(ssm, "layer"), "Mamba2");
+    char known[128] = "";
+
+    for (size_t i = 0; i < KINDS; i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s",
+                 i == 0 ? "" : i + 1 < KINDS ? ", " : " and ", kinds[i].family->type);
+    if (name)
+        return fail(ERR_DATA, "%s: model_type is %.40s%s; this program reads %s", path, name,
+                    !strcmp(name, "mamba2") ? " (Mamba-2, which is not read yet)" : "", known);
+    if (ssm || (json_object_get(config, "d_model") && json_object_get(config, "n_layer")))
+        return fail(ERR_DATA, "%s: a %s model of the package mamba_ssm, whose names are others%s", path,
+                    second ? "Mamba-2" : "Mamba", second ? ", and Mamba-2 is not read yet"
+                    : "; convert it with convert_mamba_ssm_checkpoint_to_pytorch.py of transformers, "
+                      "or take the model of the same name that ends in -hf");
+    return fail(ERR_DATA, "%s: it has no model_type; expected %s", path, known);
+}
+
 static int kind_of(size_t *kind, const json_t *config, const char *path)
 {
     const json_t *type = json_object_get(config, "model_type");
-    const char *name = type ? json_string_value(type) : family_ttt.type;
+    const char *name = type ? json_string_value(type) : is_old_ttt(config) ? family_ttt.type : NULL;
 
     for (*kind = 0; *kind < KINDS; ++*kind)
         if (name && !strcmp(name, kinds[*kind].family->type)) return OK;
-    return fail(ERR_DATA, "%s: model_type \"%.40s\" is none that this program knows", path,
-                name ? name : "");
+    return unknown_kind(config, path);
 }
 
 int hf_config_read(struct dims *d, const json_t *config, const char *path)

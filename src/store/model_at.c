@@ -6,7 +6,7 @@
 #include "src/store/ckpt_parts.h"
 #include "src/store/dims_json.h"
 #include "src/store/hf.h"
-#include "src/store/weight_files.h"
+#include "src/store/weight_kind.h"
 
 static int holds(const char *dir, const char *name)
 {
@@ -16,6 +16,25 @@ static int holds(const char *dir, const char *name)
     return there;
 }
 
+/* Where the checkpoints of a run, or of its ckpt/, are; a counted string. */
+static char *checkpoints_of(const char *path)
+{
+    return holds(path, "ckpt") ? mem_format("%s/ckpt", path) : mem_string(path);
+}
+
+int model_is_at(const char *path)
+{
+    struct ckpt_entry *list = NULL;
+    char *dir = checkpoints_of(path);
+    int n = 0, found = holds(path, "config.json") || holds(path, "MANIFEST");
+
+    if (!found && ckpt_list(&list, &n, dir) == OK)
+        for (int i = 0; i < n; i++) found |= list[i].committed;
+    mem_free(list);
+    mem_free(dir);
+    return found;
+}
+
 static int any(struct ckpt *c, void *arg)
 {
     (void)c;
@@ -23,10 +42,9 @@ static int any(struct ckpt *c, void *arg)
     return OK;
 }
 
-/* A folder of checkpoints: a run, or its ckpt/. */
 static int open_newest(struct ckpt **c, const char *path, enum model_proof proof)
 {
-    char *dir = holds(path, "ckpt") ? mem_format("%s/ckpt", path) : mem_string(path);
+    char *dir = checkpoints_of(path);
     const int rc = proof == MODEL_PROVED ? ckpt_newest(c, dir, NULL)
                                          : ckpt_pick(c, dir, NULL, any, NULL);
 
@@ -43,7 +61,10 @@ int model_at_open(struct model_at *m, const char *path, enum model_proof proof)
 
     *m = (struct model_at){ .config = NULL };
     if (!path_exists(path)) TRY(fail(ERR_MISSING, "there is no model at %s", path));
-    if (!path_is_dir(path)) TRY(fail(ERR_MISSING, "%s is not a folder; a model is one", path));
+    if (!path_is_dir(path)) {
+        TRY(weight_kind_file(path));
+        TRY(fail(ERR_MISSING, "%s is not a folder; a model is one, with config.json or MANIFEST", path));
+    }
     if (holds(path, "config.json")) {
         TRY(hf_read_config(&m->dims, path));
         TRY(hf_read_json(&m->config, path));

@@ -17,6 +17,9 @@ struct model_at {
     struct ckpt *ckpt;    /* opened; NULL: it is a Hugging Face folder                     */
 };
 
+/* Is anything there?  Silent; it may be one that can't be read. */
+int model_is_at(const char *path);
+
 /* Of a run: the newest checkpoint of which every tile is right, or whose MANIFEST is. */
 enum model_proof { MODEL_PROVED, MODEL_NAMED };
 

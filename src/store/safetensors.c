@@ -8,6 +8,7 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/store/weight_kind.h"
 
 #define HEADER_CAP ((int64_t)100 << 20)  /* the limit of the reference implementation */
 #define CHUNK ((int64_t)1 << 16)         /* elements converted at a time               */
@@ -111,6 +112,7 @@ int safetensors_open(struct safetensors **out, const char *path)
     s->path = mem_string(path);
     s->index = json_object();
     TRY(file_open(&s->fd, &size, path));
+    TRY(weight_kind_file(path));
     TRY(size < 8 ? fail(ERR_DATA, "%s: %lld bytes are no safetensors file", path, (long long)size)
                  : file_read_at(s->fd, head, sizeof head, 0, path));
     const uint64_t n = get_u64(head);

@@ -7,6 +7,7 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/store/weight_kind.h"
 
 #define SINGLE "model.safetensors"
 #define INDEX SINGLE ".index.json"
@@ -124,8 +125,10 @@ int weight_files_open(struct weight_files **out, const char *folder)
 
     w->file = mem_new(MOST_FILES, sizeof(struct safetensors *), "weight files");
     w->first = mem_new(MOST_FILES + 1, sizeof *w->first, "weight files");
-    rc = path_exists(single) || !path_exists(index) ? open_file(w, folder, SINGLE)
-                                                    : open_several(w, folder, index);
+    rc = path_exists(single) || path_exists(index) ? OK : weight_kind_folder(folder);
+    if (rc == OK)
+        rc = path_exists(single) || !path_exists(index) ? open_file(w, folder, SINGLE)
+                                                        : open_several(w, folder, index);
     if (rc != OK) {
         weight_files_close(w);
         w = NULL;

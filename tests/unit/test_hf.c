@@ -28,7 +28,7 @@ static void config_of_the_authors(void **state)
     assert_true(d.rms_eps == 1e-6 && d.rope_theta == 1e4 && d.inner_lr == 1 && d.ln_eps == 1e-6);
 
     /* What config.json omits has the value of the class. */
-    assert_int_equal(config_rc("{}", &d), OK);
+    assert_int_equal(config_rc("{\"model_type\":\"ttt\"}", &d), OK);
     assert_string_equal(d.layer, "ttt_linear");
     assert_true(d.V == 32000 && d.L == 24 && d.C == 2048 && d.H == 32 && d.E == 5504 && d.K == 16);
     assert_true(!d.gate && !d.share_qk && !d.pre_conv && d.tied && d.init_std == 0.02);
@@ -38,20 +38,83 @@ static void wrong_configs(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "", "[]", "{", "{\"vocab_size\":0}", "{\"vocab_size\":-1}", "{\"vocab_size\":\"256\"}",
+        "", "[]", "{", "{}", "{\"vocab_size\":256}",
+    };
+    static const char *const wrong[] = {
+        "{\"vocab_size\":0}", "{\"vocab_size\":-1}", "{\"vocab_size\":\"256\"}",
         "{\"vocab_size\":256.0}", "{\"vocab_size\":4294967296}", "{\"vocab_size\":null}",
         "{\"vocab_size\":256,\"vocab_size\":256}", "{\"use_gate\":1}", "{\"use_gate\":\"true\"}",
         "{\"rms_norm_eps\":0}", "{\"rms_norm_eps\":-1e-6}", "{\"rms_norm_eps\":\"1e-6\"}",
         "{\"rope_theta\":1e999}", "{\"rope_theta\":NaN}", "{\"ttt_layer_type\":\"cubic\"}",
+        "{\"rope_theta\":Infinity}", "{\"ttt_base_lr\":-Infinity}", "{\"vocab_size\":NaN}",
+        "{\"vocab_size\":NaNa}", "{\"vocab_size\":nan}",
         "{\"ttt_layer_type\":1}", "{\"model_type\":\"gpt2\"}", "{\"model_type\":1}",
         "{\"hidden_act\":\"gelu\"}", "{} {}", "\xff\xfe{}",
     };
+    char json[256];
     struct dims d;
     quiet(1);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (config_rc(bad[i], &d) != ERR_DATA) fail_msg("accepted: %s", bad[i]);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        snprintf(json, sizeof json, "{\"mini_batch_size\":16,%s", wrong[i] + 1);
+        if (config_rc(json, &d) != ERR_DATA) fail_msg("accepted: %s", json);
+    }
     assert_int_equal(hf_read_config(&d, at("absent")), ERR_MISSING);
     quiet(0);
+}
+
+/* What other programs' models are, each by its own name. */
+static void other_models_are_named(void **state)
+{
+    static const struct { const char *json, *said; } rows[] = {
+        { "{\"model_type\":\"mamba2\",\"time_step_limit\":[0.0,\n Infinity]}", "Mamba-2" },
+        { "{\"model_type\":\"falcon_mamba\",\"x\":NaN}", "falcon_mamba" },
+        { "{\"model_type\":\"gemma\"}", "this program reads ttt" },
+        { "{\"d_model\":128,\"n_layer\":2,\"vocab_size\":320,\"ssm_cfg\":{}}", "a Mamba model of the package mamba_ssm" },
+        { "{\"d_model\":128,\"n_layer\":2,\"ssm_cfg\":{\"layer\":\"Mamba2\"}}", "a Mamba-2 model of the package mamba_ssm" },
+        { "{\"d_model\":128,\"n_layer\":2,\"vocab_size\":320}", "mamba_ssm" },
+        { "{\"n_embd\":768,\"n_head\":12}", "no model_type" },
+    };
+    struct dims d;
+    (void)state;
+
+    quiet(1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(config_rc(rows[i].json, &d), ERR_DATA);
+        if (!strstr(log_last_error(), rows[i].said))
+            fail_msg("%s: %s", rows[i].json, log_last_error());
+    }
+    quiet(0);
+}
+
+/* What means nothing: numbers that Python writes, in keys that nobody reads; no scaling of angles;
+ * the angles' frequencies as tensors. */
+static void what_means_nothing_is_ignored(void **state)
+{
+    static const char *const good[] = {
+        "{\"model_type\":\"mamba\",\"time_step_limit\":[0.0, Infinity],\"x\":[NaN,-Infinity]}",
+        "{\"model_type\":\"llama\",\"note\":\"NaN, \\\"Infinity\\\" \"}",
+        "{\"model_type\":\"llama\",\"rope_scaling\":null}",
+        "{\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":\"default\"}}",
+        "{\"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"default\"}}",
+    };
+    struct dims d;
+    json_t *config = NULL;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        if (config_rc(good[i], &d) != OK) fail_msg("refused: %s", good[i]);
+    quiet(1);
+    assert_int_equal(config_rc("{\"model_type\":\"llama\",\"rope_scaling\":{\"rope_type\":"
+                               "\"yarn\",\"type\":\"default\"}}", &d), ERR_DATA);
+    assert_int_equal(config_rc("{\"model_type\":\"llama\",\n\"a\":Infinity,\n\"b\":x}", &d), ERR_DATA);
+    assert_non_null(strstr(log_last_error(), "config.json:3:"));
+    quiet(0);
+    assert_int_equal(config_rc(good[1], &d), OK);
+    assert_int_equal(hf_read_json(&config, work), OK);
+    assert_string_equal(json_string_value(json_object_get(config, "note")), "NaN, \"Infinity\" ");
+    json_decref(config);
 }
 
 /* Read the golden folder; the caller releases both. */
@@ -171,8 +234,13 @@ static void wrong_weights(void **state)
     list[n] = list[embed];
     snprintf(list[n].name, TENSOR_NAME, "lm_head.weight");
     assert_int_equal(weights_rc(list, n + 1), OK);
+    snprintf(list[n].name, TENSOR_NAME, "model.layers.1.self_attn.rotary_emb.inv_freq");
+    assert_int_equal(weights_rc(list, n + 1), OK);                  /* everybody computes it */
     list[n].data = mem_new(tensor_bytes(&list[n]), 1, "test");
     quiet(1);
+    snprintf(list[n].name, TENSOR_NAME, "model.my_rotary_emb.inv_freq");
+    assert_int_equal(weights_rc(list, n + 1), ERR_DATA);
+    snprintf(list[n].name, TENSOR_NAME, "lm_head.weight");
     assert_int_equal(weights_rc(list, n + 1), ERR_DATA);
     quiet(0);
 
@@ -297,7 +365,8 @@ static void llamas(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(llamas),
+        cmocka_unit_test(llamas), cmocka_unit_test(other_models_are_named),
+        cmocka_unit_test(what_means_nothing_is_ignored),
         cmocka_unit_test(config_of_the_authors), cmocka_unit_test(wrong_configs),
         cmocka_unit_test(in_and_out),            cmocka_unit_test(wrong_weights),
         cmocka_unit_test(half_precision_weights), cmocka_unit_test(untied_and_unsayable),

@@ -238,11 +238,69 @@ static void hostile_indexes(void **state)
     remove(at(INDEX));
 }
 
+/* What is no safetensors is named as what it is: in a folder without it, and under its name. */
+static void other_files_are_named(void **state)
+{
+    static const struct { const char *name, *bytes; size_t n; const char *said; } rows[] = {
+        { "pytorch_model.bin", "PK\3\4abcdefgh", 12, "pickle" },
+        { "pytorch_model-00001-of-00002.bin", "\x80\2}q\0abcdefg", 12, "pickle" },
+        { "consolidated.00.pth", "\x80\4abcdefghij", 12, "pickle" },
+        { "model.Q4_K_M.gguf", "GGUF\3\0\0\0abcdefgh", 16, "GGUF" },
+        { "tf_model.h5", "\x89HDF\r\n\x1a\nabcd", 12, "TensorFlow" },
+    };
+    static const char *const more[] = { "flax_model.msgpack", "adapter_model.safetensors",
+                                        "weights.safetensors" };
+    static const char *const none[] = { "training_args.bin", "optimizer.pt", ".bin", "notes.txt" };
+    static const char lfs[] = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n";
+    struct weight_files *w;
+    (void)state;
+
+    assert_int_equal(dir_make(at("other")), OK);
+    quiet(1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int in_place = 0; in_place < 2; in_place++) {
+            char *path = mem_format("%s/%s", at("other"), in_place ? "model.safetensors" : rows[i].name);
+            put_file(path, rows[i].bytes, rows[i].n);
+            assert_int_equal(weight_files_open(&w, at("other")), ERR_DATA);
+            if (!strstr(log_last_error(), rows[i].said) || !strstr(log_last_error(), strrchr(path, '/') + 1))
+                fail_msg("%s: %s", path, log_last_error());
+            unlink(path);
+            mem_free(path);
+        }
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        char *path = mem_format("%s/%s", at("other"), more[i]);
+        put_file(path, "x", 1);
+        assert_int_equal(weight_files_open(&w, at("other")), ERR_DATA);
+        assert_non_null(strstr(log_last_error(), more[i]));
+        unlink(path);
+        mem_free(path);
+    }
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
+        char *path = mem_format("%s/%s", at("other"), none[i]);
+        put_file(path, "x", 1);
+        assert_int_equal(weight_files_open(&w, at("other")), ERR_MISSING);
+        unlink(path);
+        mem_free(path);
+    }
+    /* Safetensors whose header has 0x280 bytes begin as a pickle does. */
+    char whole[8 + 0x280];
+    memset(whole, ' ', sizeof whole);
+    memcpy(whole, "\x80\2\0\0\0\0\0\0{}", 10);
+    put_file(at("other/model.safetensors"), whole, sizeof whole);
+    assert_int_equal(weight_files_open(&w, at("other")), OK);
+    weight_files_close(w);
+    put_file(at("other/model.safetensors"), lfs, strlen(lfs));
+    assert_int_equal(weight_files_open(&w, at("other")), ERR_DATA);
+    assert_non_null(strstr(log_last_error(), "git lfs pull"));
+    quiet(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(several_files_and_back), cmocka_unit_test(bfloat16_is_the_nearest),
         cmocka_unit_test(every_family), cmocka_unit_test(hostile_indexes),
+        cmocka_unit_test(other_files_are_named),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);
 }
