@@ -84,15 +84,25 @@ static char *run_file(const struct member *m)
     return path;
 }
 
-static int run_one(const struct member *m, int n, int of)
+static int no_model(const struct member *m)
 {
-    char *file = run_file(m);
-    const struct launch_opts o = { .file = file };
-    struct launch l = { .o = NULL };
-    int rc = file ? OK : ERR_IO;
+    return fail(ERR_MISSING, "%s: train.init_from: there is no model at %s", m->name,
+                m->conf->start.from);
+}
 
-    if (rc != OK) goto out;
-    log_run("run %d of %d: %s", n, of, m->name);
+static int run_one(struct series *s, const struct arg_list *sets, int i)
+{
+    struct member *m = &s->m[i];
+    struct launch_opts o = { .file = NULL };
+    struct launch l = { .o = NULL };
+    char *file = NULL;
+    int rc = OK;
+
+    if (m->conf->start.missing) TRY(series_resolve(s, m, sets));
+    if (m->conf->start.missing) TRY(no_model(m));
+    o.file = file = run_file(m);
+    if (!file) TRY(ERR_IO);
+    log_run("run %d of %d: %s", i + 1, s->n, m->name);
     TRY(launch_open(&l, &o));
     TRY(launch_plan(&l));
     rc = launch_run(&l);
@@ -103,20 +113,27 @@ out:
 }
 
 /* One after another; a run that fails does not keep the next from starting. */
-static int run_here(const struct series *s, const enum standing *standing)
+static int run_here(struct series *s, const struct arg_list *sets, const enum standing *standing)
 {
     int all = OK, failed = 0;
 
     launch_hold();
     for (int i = 0; i < s->n; i++) {
         if (standing[i] != MISSING) continue;
-        const int rc = run_one(&s->m[i], i + 1, s->n);
+        const int rc = run_one(s, sets, i);
         if (rc == ERR_SAVED) return rc;  /* asked to stop: the series, too */
         if (rc != OK) all = rc;
         failed += rc != OK;
     }
     if (failed) log_warn("%d of %d runs failed; the same command tries them again", failed, s->n);
     return all;
+}
+
+static int submit(const struct series *s, const int *missing, int dry)
+{
+    for (int i = 0; i < s->n; i++)
+        if (missing[i] && s->m[i].conf->start.missing) return no_model(&s->m[i]);
+    return series_submit(s, missing, dry);
 }
 
 int cmd_series(int argc, char **argv)
@@ -141,8 +158,8 @@ int cmd_series(int argc, char **argv)
     TRY(look_at_all(standing, &s));
     int *missing = mem_new(s.n, sizeof *missing, "series");
     for (int i = 0; i < s.n; i++) missing[i] = standing[i] == MISSING;
-    if (slurm) rc = series_submit(&s, missing, dry);
-    else if (!dry) rc = run_here(&s, standing);
+    if (slurm) rc = submit(&s, missing, dry);
+    else if (!dry) rc = run_here(&s, &sets, standing);
     mem_free(missing);
 out:
     mem_free(standing);

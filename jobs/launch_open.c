@@ -8,6 +8,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/conf/conf_model.h"
 #include "src/data/dataset.h"
 #include "src/infer/train_inputs.h"
 #include "src/store/ckpt_parts.h"
@@ -79,6 +80,9 @@ int launch_open(struct launch *l, const struct launch_opts *o)
     make_token(l->token);
     l->conf = mem_new(1, sizeof *l->conf, "configuration");
     TRY(conf_read(l->conf, o->file, o->sets.v, o->sets.n));
+    if (l->conf->start.missing)
+        TRY(fail(ERR_MISSING, "train.init_from: there is no model at %s", l->conf->start.from));
+    conf_say_model(l->conf);
     TRY(read_hosts(l));
     if (!o->takeover) TRY(fence_ask(l->conf->run.dir));
     machine_read(&l->machine);

@@ -159,7 +159,7 @@ static int read_config(struct run_state *s)
     const char *slash = strrchr(s->dir, '/');
     snprintf(s->name, sizeof s->name, "%s", slash && slash[1] ? slash + 1 : s->dir);
     if (path_exists(path)) {
-        TRY(conf_read(c, path, NULL, 0));
+        TRY(conf_read_stored(c, path));
         s->steps = c->train.steps;
     }
 out:

@@ -131,8 +131,7 @@ static int add_values(struct series *s, char *line)
     return OK;
 }
 
-/* Read a member's configuration, with what belongs to all of them. */
-static int resolve(struct series *s, struct member *m, const struct arg_list *sets)
+int series_resolve(struct series *s, struct member *m, const struct arg_list *sets)
 {
     const char *list = s->conf.series.set;
     char *dir = mem_format("run.dir=%s/%s", s->conf.series.dir, m->name);
@@ -144,6 +143,7 @@ static int resolve(struct series *s, struct member *m, const struct arg_list *se
     for (int i = 0; i < sets->n; i++) give(&whole, sets->v[i]);
     give(&whole, name);
     give(&whole, dir);
+    mem_free(m->conf);
     m->conf = mem_new(1, sizeof *m->conf, "configuration");
     const int rc = conf_read(m->conf, m->file, whole.sets.v, whole.sets.n);
     if (rc != OK) fail(rc, "%s: that was %s with the settings of %s", s->file, m->file, m->name);
@@ -200,7 +200,7 @@ int series_open(struct series *s, const char *file, const struct arg_list *sets)
     if (rc != OK) goto out;
     TRY(check_names(s));
     for (int i = 0; i < s->n; i++) {
-        rc = resolve(s, &s->m[i], sets);
+        rc = series_resolve(s, &s->m[i], sets);
         if (rc != OK) wrong = rc;
     }
     rc = wrong;

@@ -43,6 +43,11 @@ struct series {
 int series_open(struct series *s, const char *file, const struct arg_list *sets);
 void series_close(struct series *s);
 
+/* Read a member's configuration, with what belongs to all of them.  Again before it runs, where the
+ * model that it starts from was not there yet: an earlier member may have made it.
+ * returns OK, ERR_CONFIG, ERR_MISSING, ERR_DATA */
+int series_resolve(struct series *s, struct member *m, const struct arg_list *sets);
+
 /* Submit the members that are marked as missing; dry: print the scripts and do nothing. */
 int series_submit(const struct series *s, const int *missing, int dry);
 

@@ -1,6 +1,5 @@
 #include "mpi/trainer.h"
 
-#include <math.h>
 #include <omp.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -22,6 +21,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/conf/conf_diff.h"
+#include "src/conf/conf_model.h"
 #include "src/infer/load.h"
 #include "src/kernels/gemm.h"
 #include "src/model/budget.h"
@@ -134,7 +134,8 @@ out:
     return rc;
 }
 
-/* Weights of another model, which must have our parameters and no others. */
+/* Weights of another model, which must be ours but for what is changed on purpose, and have our
+ * parameters and no others. */
 static int init_from(struct trainer *t, const char *path)
 {
     struct model *m = t->state.model, *from = NULL;
@@ -143,10 +144,8 @@ static int init_from(struct trainer *t, const char *path)
 
     const int loaded = load_model(&from, &info, path);
     if (loaded != OK) return loaded;
-    if ((info.tokenizer_hash.lo || info.tokenizer_hash.hi) &&
-        !hash_equal(info.tokenizer_hash, t->inputs.tokenizer))
-        TRY(fail(ERR_CONFIG, "train.init_from: %s was trained with another tokenizer than the "
-                 "data's", path));
+    TRY(conf_is_model(t->conf, &from->dims, info.source));
+    TRY(load_same_tokenizer(&info, from, t->inputs.train, t->conf->data.train));
     int same = from->params.count == m->params.count && from->params.total == m->params.total;
     for (int i = 0; same && i < m->params.count; i++) {
         const struct param *a = &m->params.p[i], *b = &from->params.p[i];
@@ -156,10 +155,6 @@ static int init_from(struct trainer *t, const char *path)
     if (!same)
         TRY(fail(ERR_CONFIG, "train.init_from: %s has other parameters than the model that this "
                  "configuration describes", path));
-    for (int64_t i = 0; i < m->params.total; i++)
-        if (!isfinite(from->w[i]))
-            TRY(fail(ERR_DATA, "train.init_from: %s holds NaN or Inf in %s", path,
-                     m->params.p[param_at(&m->params, i)].name));
     const struct span *held;
     for (int i = reducer_holds(t->state.reducer, &held) - 1; i >= 0; i--)
         memcpy(m->w + held[i].begin, from->w + held[i].begin,

@@ -11,6 +11,7 @@
 #include "src/cli/args.h"
 #include "src/cli/bench.h"
 #include "src/cli/cmd.h"
+#include "src/conf/conf_model.h"
 #include "src/kernels/gemm.h"
 
 static const char usage[] = "ttt train RUN.yaml [--set key=value ...]";
@@ -73,6 +74,7 @@ int cmd_train(int argc, char **argv)
     comm_start(&world);
     if (rc == OK && opts.profile) rc = measure(&opts, &conf);
     rc = axis_agree(&world, rc);  /* it may be wrong for one rank only */
+    if (rc == OK) conf_say_model(&conf);
     if (rc == OK) rc = trainer_run(&conf, &opts, &world);
     comm_stop(&world);
     watchdog_stop();

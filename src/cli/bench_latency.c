@@ -19,7 +19,7 @@
 #include "src/cli/args.h"
 #include "src/cli/bench.h"
 #include "src/cli/cmd.h"
-#include "src/conf/conf.h"
+#include "src/conf/conf_model.h"
 #include "src/model/model.h"
 
 #define MOST_SYSTEMS 8
@@ -79,6 +79,7 @@ static int add_systems(struct latency *l, const struct arg_rest *files, struct a
 
     for (int i = 0; i < files->n; i++) {
         TRY(conf_read(c, files->v[i], sets->v, sets->n));
+        conf_say_model(c);
         TRY(add_system(l, c, c->run.name));
     }
     for (int i = 0; !files->n && i < 4; i++) {

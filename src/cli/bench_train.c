@@ -9,7 +9,7 @@
 #include "src/base/status.h"
 #include "src/cli/args.h"
 #include "src/cli/bench.h"
-#include "src/conf/conf.h"
+#include "src/conf/conf_model.h"
 #include "src/model/budget.h"
 #include "src/model/pass.h"
 #include "src/optim/adamw.h"
@@ -47,6 +47,7 @@ int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, in
     for (int i = 0; i < sets->n; i++) all[n++] = sets->v[i];
     rc = file ? conf_read(c, file, all, n)
               : conf_parse(c, defaults, strlen(defaults), "defaults", all, n);
+    if (rc == OK) conf_say_model(c);
     mem_free(own[0]);
     mem_free(own[1]);
     return rc;

@@ -8,7 +8,7 @@
 #include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
-#include "src/conf/conf.h"
+#include "src/conf/conf_model.h"
 #include "src/infer/eval.h"
 #include "src/model/budget.h"
 
@@ -95,6 +95,7 @@ int cmd_config(int argc, char **argv)
         return OK;
     }
     TRY(conf_read(&c, rest.v[1], sets.v, sets.n));
+    conf_say_model(&c);
     TRY(plan(&b, &flops, &c));
     if (verb == 0) show(&c, &b, flops);
     else printf("%s: no mistakes\n", rest.v[1]);

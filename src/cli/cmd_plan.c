@@ -9,7 +9,7 @@
 #include "src/cli/cmd.h"
 #include "src/cli/forecast.h"
 #include "src/cli/plan_print.h"
-#include "src/conf/conf.h"
+#include "src/conf/conf_model.h"
 #include "src/conf/rates.h"
 
 #define USAGE "ttt plan RUN.yaml [--grid DxPxS | --ranks N], or ttt plan --table RUN.yaml ..."
@@ -40,6 +40,7 @@ static int load(struct cost *cost, const struct plan *p, const char *file, char 
 
     *cost = (struct cost){ 0 };
     TRY(conf_read(c, file, p->sets.v, p->sets.n));
+    conf_say_model(c);
     if (grid) *grid = mem_string(c->run.grid);
     TRY(forecast_cost(cost, c, &p->r));
 out:

@@ -131,9 +131,9 @@ int conf_readable(struct reader *r, const char *name, const char *text, size_t n
 }
 
 static int parse(const struct conf_schema *s, void *values, const char *text, size_t n,
-                 const char *name, int is_file, char *const *sets, int n_sets)
+                 const char *name, enum source source, char *const *sets, int n_sets)
 {
-    struct reader r = { .schema = s, .values = values, .name = name, .is_file = is_file };
+    struct reader r = { .schema = s, .values = values, .name = name, .source = source };
 
     check(s->count <= CONF_MAX_KEYS);
     memset(values, 0, s->size);
@@ -150,17 +150,17 @@ static int parse(const struct conf_schema *s, void *values, const char *text, si
     if (!r.stopped && s->between) s->between(&r);
     if (r.errors > r.said) fail(ERR_CONFIG, "%s: %d more errors", name, r.errors - r.said);
     conf_bases_done(&r);
-    return r.errors ? ERR_CONFIG : OK;
+    return r.rc != OK ? r.rc : r.errors ? ERR_CONFIG : OK;
 }
 
 int schema_parse(const struct conf_schema *s, void *values, const char *text, size_t n,
                  const char *name, char *const *sets, int n_sets)
 {
-    return parse(s, values, text, n, name, 0, sets, n_sets);
+    return parse(s, values, text, n, name, FROM_TEXT, sets, n_sets);
 }
 
-int schema_read(const struct conf_schema *s, void *values, const char *file, char *const *sets,
-                int n_sets)
+static int read_file(const struct conf_schema *s, void *values, const char *file,
+                     enum source source, char *const *sets, int n_sets)
 {
     char *text = NULL;
     size_t n = 0;
@@ -172,11 +172,17 @@ int schema_read(const struct conf_schema *s, void *values, const char *file, cha
         TRY(fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %lld", file, CONF_MAX_FILE,
                  (long long)size));
     TRY(file_slurp(&text, &n, file, CONF_MAX_FILE));
-    TRY(parse(s, values, text, n, file, 1, sets, n_sets));
+    TRY(parse(s, values, text, n, file, source, sets, n_sets));
 out:
     file_close(fd);
     mem_free(text);
     return rc;
+}
+
+int schema_read(const struct conf_schema *s, void *values, const char *file, char *const *sets,
+                int n_sets)
+{
+    return read_file(s, values, file, FROM_FILE, sets, n_sets);
 }
 
 int conf_parse(struct conf *c, const char *text, size_t n, const char *name, char *const *sets,
@@ -190,42 +196,14 @@ int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets)
     return schema_read(&conf_run, c, file, sets, n_sets);
 }
 
-static int without(const struct conf *c)
+int conf_read_stored(struct conf *c, const char *file)
 {
-    return (c->model.inner_norm ? 0 : WITHOUT_NORM) |
-           (c->model.inner_residual ? 0 : WITHOUT_RESIDUAL) |
-           (c->model.inner_bias ? 0 : WITHOUT_BIAS) | (c->model.inner_mean ? 0 : WITHOUT_MEAN) |
-           (c->model.learn_init ? 0 : WITHOUT_INIT) | (c->model.learn_gate ? 0 : WITHOUT_GATE) |
-           (c->model.learn_token_idx ? 0 : WITHOUT_TOKEN_IDX);
+    return read_file(&conf_run, c, file, FROM_RUN, NULL, 0);
 }
 
-void conf_dims(const struct conf *c, struct dims *d)
+int conf_parse_stored(struct conf *c, const char *text, const char *name)
 {
-    memset(d, 0, sizeof *d);
-    memcpy(d->layer, c->model.layer, sizeof d->layer);
-    d->V = c->model.vocab;
-    d->L = c->model.layers;
-    d->C = c->model.width;
-    d->H = c->model.heads;
-    d->E = c->model.ffn_width;
-    d->Hkv = c->model.kv_heads;
-    d->K = c->model.mini_batch;
-    d->conv_width = c->model.conv_width;
-    d->gate = c->model.gate;
-    d->share_qk = c->model.share_qk;
-    d->pre_conv = c->model.pre_conv;
-    d->tied = c->model.tied;
-    d->rope_theta = c->model.rope_theta;
-    d->rms_eps = c->model.rms_eps;
-    d->ln_eps = c->model.ln_eps;
-    d->init_std = c->model.init_std;
-    d->orthogonal = c->model.init;
-    d->inner_lr = c->model.inner_lr;
-    d->without = without(c);
-    d->state = c->model.state;
-    d->expand = c->model.expand;
-    d->dt_rank = c->model.dt_rank;
-    layer_trim(layers_find(d->layer), d);
+    return parse(&conf_run, c, text, strlen(text), name, FROM_RUN, NULL, 0);
 }
 
 void conf_pass(const struct conf *c, struct pass_opts *o, int bos)

@@ -59,6 +59,7 @@ struct conf {
         double spike_nats;        /* above the mean: go back; 0: never        */
         int guard_every;          /* steps between looks at memory; 0: never  */
         char init_from[CONF_PATH];   /* MODEL whose weights are the start, or "" */
+        char init_change[CONF_LIST_SIZE];  /* keys of it that the run changes */
     } train;
     struct optim_opts optim;      /* decay_steps 0: train.steps; warmup_steps -1: 10 % */
     struct { int every_steps; int64_t max_tokens; } eval;
@@ -82,16 +83,29 @@ struct conf {
         } slurm;
     } launch;
     struct { int enabled; double setup_s, data_s, step_s, save_s; } watchdog;
+
+    /* No keys: how the run relates to the model that it starts from (conf_model.h). */
+    struct {
+        int  missing;             /* there is none at train.init_from             */
+        char from[CONF_PATH];     /* what was looked at, or ""                    */
+        char taken[512], changed[512];  /* "rope_theta 500000, ...", for people   */
+    } start;
 };
 
-/* Read FILE, then overrides ("key.path=value", in order), check everything.
- * All errors are said at once, each with file:line:column, key, what was expected, what was
- * found, and the nearest known key.  returns OK, ERR_MISSING or ERR_CONFIG */
+/* Read FILE, then overrides ("key.path=value", in order), take what is not given from the model at
+ * train.init_from, check everything.  All errors are said at once, each with file:line:column, key,
+ * what was expected, what was found, and the nearest known key.
+ * returns OK, ERR_CONFIG; ERR_MISSING, ERR_DATA of FILE or the model.  A model that is not there at
+ * all is no error here but start.missing */
 int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets);
 
 /* Same, from text in memory; `name` stands for the file in messages. */
 int conf_parse(struct conf *c, const char *text, size_t n, const char *name, char *const *sets,
                int n_sets);
+
+/* Both for what a run has stored, which is whole: no model is looked at. */
+int conf_read_stored(struct conf *c, const char *file);
+int conf_parse_stored(struct conf *c, const char *text, const char *name);
 
 /* The complete configuration as YAML that conf_parse() reads back to the same
  * values (bitwise for numbers).  A counted string. */

@@ -19,8 +19,8 @@ void conf_base(struct reader *r, const char *path, struct place at)
             conf_complain(r, at, "base", "expected a path, found a control character in it");
             return;
         }
-    if (!r->is_file || r->depth >= MAX_DEPTH || r->n_bases >= CONF_MAX_BASES) {
-        conf_complain(r, at, "base", !r->is_file ? "expected none: this text is not a file"
+    if (r->source != FROM_FILE || r->depth >= MAX_DEPTH || r->n_bases >= CONF_MAX_BASES) {
+        conf_complain(r, at, "base", r->source != FROM_FILE ? "expected none: this text is not a file"
                       : r->depth >= MAX_DEPTH ? "expected at most 8 files, each the base of the "
                       "next, found more" : "expected at most 32 files in all, found more");
         return;

@@ -5,6 +5,7 @@
 
 #include "src/base/ranges.h"
 #include "src/base/status.h"
+#include "src/conf/conf_model.h"
 #include "src/conf/conf_reader.h"
 #include "src/layers/layer.h"
 
@@ -213,6 +214,7 @@ void conf_check(struct reader *r)
 {
     check_required(r);
     check_run(r);
+    if (r->source != FROM_RUN) conf_adopt(r);
     check_model(r);
     check_sizes(r);
     check_train(r);

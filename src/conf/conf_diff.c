@@ -15,7 +15,7 @@ static int is_free(const char *path)
         "train.micro_batch", "train.remat", "train.sequence_mode", "train.inner_group",
         "train.inner_stats_every", "train.max_bad_steps", "train.guard_every",
         "train.spike_nats",
-        "train.init_from",
+        "train.init_from", "train.init_change",
     };
     static const char *const free_sections[] = { "eval.", "checkpoint.", "log.", "launch.",
                                                  "watchdog." };
@@ -33,7 +33,7 @@ int conf_diff(const struct conf *now, const char *text, const char *source, int 
     char was[3 * CONF_PATH], is[3 * CONF_PATH];
     int refused = 0;
 
-    int rc = conf_parse(&old, text, strlen(text), source, NULL, 0);
+    int rc = conf_parse_stored(&old, text, source);
     if (rc != OK) return rc;
     for (int i = 0; i < conf_key_count; i++) {
         const struct conf_key *k = &conf_keys[i];

@@ -1,6 +1,7 @@
 /* conf_reader.h -- what happens between text and a checked struct.
  *
- *     defaults -> YAML -> overrides -> checks between keys -> values for "auto"
+ *     defaults -> YAML -> overrides -> the model it starts from -> checks between keys
+ *              -> values for "auto"
  *
  * The YAML of a file may begin with "base: FILE" or "base: [FILE, FILE]": these are read before its
  * own keys, which replace theirs.  A stored configuration is whole and has no base.
@@ -18,6 +19,9 @@
 
 struct place { const char *file; size_t line, column; };  /* from 1; line 0: nowhere */
 
+/* A file may have bases; what a run stored is whole. */
+enum source { FROM_TEXT, FROM_FILE, FROM_RUN };
+
 struct reader {
     const struct conf_schema *schema;
     void        *values;                /* the struct that is filled             */
@@ -25,8 +29,9 @@ struct reader {
     struct place where[CONF_MAX_KEYS];  /* where a key was given; line 0: it was not */
     int          bad[CONF_MAX_KEYS];    /* its value is not usable               */
     int          errors, said;          /* said: those that were printed          */
+    int          rc;                    /* not OK: instead of ERR_CONFIG          */
     int          stopped;               /* the rest of the file was not read     */
-    int          is_file;               /* `name` is a file's path: it may have bases */
+    enum source  source;
     int          depth, n_bases;        /* bases that are being read, and all so far  */
     char        *bases[CONF_MAX_BASES]; /* their paths; owned                    */
 };

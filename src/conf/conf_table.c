@@ -139,7 +139,10 @@ const struct conf_key conf_keys[] = {
       "weights the same on all replicas? 1: no flipped bit is trained on; 0: never", { 0 } },
     { KEY(train, init_from), CONF_TEXT, "", NO_RANGE,
       "model whose weights are the start: a checkpoint, run folder or Hugging Face folder; "
-      "empty: random", { 0 } },
+      "empty: random. What it is (keys of `model`) comes with them: one that is not given here has "
+      "its value, one that is given must have it", { 0 } },
+    { KEY(train, init_change), CONF_LIST, "", NO_RANGE,
+      "keys of `model` that differ from init_from's on purpose, as `[model.rope_theta]`", { 0 } },
 
     { KEY(optim, kind), CONF_ENUM, "adamw", NO_RANGE,
       "adamw; soap: Adam in the eigenbasis of Shampoo's factors for every matrix, AdamW for the "

@@ -38,6 +38,7 @@ system() {
     else less "$layer: memory does not grow" "$long" "$((short + short / 20))"; fi
     trained "$layer is fine-tuned" "$layer-tuned" model.layer="$layer" "$@" train.context=128 \
         train.batch_tokens=256 train.init_from="$WORK/$layer" model.rope_theta=500000 \
+        train.init_change=model.rope_theta \
         optim.lr=1e-4
     first=$(values "$layer-tuned" loss_nats | head -n 1)
     less "$layer: and starts where it ended" "$first" "$(values "$layer" loss_nats | head -n 1)"

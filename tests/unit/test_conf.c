@@ -248,6 +248,7 @@ static void dump_reads_back(void **state)
         list[n++] = round % 2 ? "run.grid=2x1x4" : "run.grid=auto";
         list[n++] = round % 2 ? "launch.slurm.time=2-00" : "launch.slurm.time=30:00";
         list[n++] = round % 2 ? "data.skip=5-7,9" : "data.skip=";
+        list[n++] = "train.init_change=model.rope_theta";
         list[n++] = "launch.slurm.modules=gcc/12.2";
         list[n++] = "launch.slurm.options=--mail-type=END,FAIL";
         if (parse_n(&c, HEAD, strlen(HEAD), list, n) != OK) fail_msg("%s", said);

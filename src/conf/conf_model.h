@@ -1,0 +1,32 @@
+/* conf_model.h -- the section `model` and the dims of a model, by one table of rows; and what a run
+ * takes from the model that it starts from.
+ *
+ * With train.init_from a run is the model that it begins with: a key of the section that is not
+ * given (or `auto`) has the model's value, one that is given must have it too, unless
+ * train.init_change names it.  A run that has a checkpoint of its own goes on from that, and takes
+ * from there what is not given; conf_diff() has the rest.
+ */
+#ifndef CONF_MODEL_H
+#define CONF_MODEL_H
+
+#include <stddef.h>
+
+#include "src/conf/conf.h"
+
+struct reader;
+
+/* Take what is not given, complain of what differs; between the YAML and the checks of keys. */
+void conf_adopt(struct reader *r);
+
+/* Are the keys of c those of a model?  Asked again when its weights are read, since another
+ * checkpoint of the run may be the newest by then.  OK, or ERR_CONFIG, all said with `source` */
+int conf_is_model(const struct conf *c, const struct dims *d, const char *source);
+
+/* Say what a run took from its model, what it changes of it, and that a model is not there (yet). */
+void conf_say_model(const struct conf *c);
+
+/* The part of struct dims that row i is about; returns 0 past the last.  For a test: no field of
+ * dims may be without a row. */
+int conf_model_row(int i, size_t *at, size_t *size);
+
+#endif
