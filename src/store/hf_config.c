@@ -131,8 +131,8 @@ static void ttt_make(json_t *config, const struct dims *d)
 /* "rope_type", or what older files call it, says that nothing is scaled. */
 static int is_default_rope(const json_t *scaling)
 {
-    const json_t *type = json_object_get(scaling, "rope_type");
-    return is_text(type ? type : json_object_get(scaling, "type"), "default");
+    const json_t *new = json_object_get(scaling, "rope_type"), *old = json_object_get(scaling, "type");
+    return (new || old) && (!new || is_text(new, "default")) && (!old || is_text(old, "default"));
 }
 
 /* Newer files have the angles' base in an object of its own. */

@@ -54,6 +54,26 @@ check "stopped: no other run began" test ! -e "$WORK/stopped/tiny-micro_batch5"
 series 0 "stopped: taken up again"
 expect_text "stopped: from its checkpoint" 'goes on from .*stopped/tiny-micro_batch1/.*step [1-9][0-9]* root'
 
+# A run may start from the model of one before it, which is not there when the series begins.
+cat >"$WORK/first.yaml" <<END
+data: {train: $WORK/train}
+model: {vocab: 258, layers: 1, width: 32, heads: 2, ffn_width: 64, rope_theta: 55}
+END
+cat >"$WORK/second.yaml" <<END
+data: {train: $WORK/train}
+train: {init_from: $WORK/chain/first}
+END
+cat >"$WORK/series.yaml" <<END
+series:
+  dir: $WORK/chain
+  runs: [first.yaml, second.yaml]
+  set: [train.steps=2, train.context=64, train.batch_tokens=128, run.threads=1]
+END
+name="a chain as jobs at once is refused" expect_exit 66 "$TTT" series "$WORK/series.yaml" --slurm --dry-run
+expect_text "and says why" "second: train.init_from: there is no model at $WORK/chain/first"
+series 0 "a chain"
+expect_text "the second is the first one's model" "^  rope_theta: 55$" "$WORK/chain/second/config.yaml"
+
 # wrong CODE NAME TEXT PATTERN: a series that must be refused.
 wrong() {
     printf '%s\n' "$3" >"$WORK/series.yaml"
