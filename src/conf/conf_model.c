@@ -246,12 +246,12 @@ static void adopt(struct reader *r, const struct dims *d, int compare)
 void conf_adopt(struct reader *r)
 {
     struct conf *c = r->values;
-    const int own = model_is_at(c->run.dir);
     struct model_at m;
-    int rc;
+    int own, rc;
 
     if (!r->bad[number_of("train.init_change")]) check_changes(r);
     if (!c->train.init_from[0] || r->bad[number_of("train.init_from")]) return;
+    own = model_is_at(c->run.dir);
     snprintf(c->start.from, sizeof c->start.from, "%s", own ? c->run.dir : c->train.init_from);
     c->start.missing = !own && !model_is_at(c->train.init_from);
     if (c->start.missing) return;

@@ -6,6 +6,7 @@
 #include "src/store/ckpt_parts.h"
 #include "src/store/dims_json.h"
 #include "src/store/hf.h"
+#include "src/store/weight_files.h"
 #include "src/store/weight_kind.h"
 
 static int holds(const char *dir, const char *name)
@@ -49,6 +50,9 @@ static int open_newest(struct ckpt **c, const char *path, enum model_proof proof
                                          : ckpt_pick(c, dir, NULL, any, NULL);
 
     mem_free(dir);
+    if (rc == ERR_MISSING && weight_files_exist(path))
+        return fail(rc, "%s holds weights, but no config.json, which says what model they are of", path);
+    if (rc == ERR_MISSING && weight_kind_folder(path) != OK) return ERR_DATA;
     if (rc == ERR_MISSING)
         return fail(rc, "%s holds neither config.json (a Hugging Face model) nor MANIFEST (a "
                     "checkpoint) nor checkpoints in ckpt/ (a run)", path);

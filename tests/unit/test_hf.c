@@ -74,6 +74,8 @@ static void other_models_are_named(void **state)
         { "{\"d_model\":128,\"n_layer\":2,\"vocab_size\":320,\"ssm_cfg\":{}}", "a Mamba model of the package mamba_ssm" },
         { "{\"d_model\":128,\"n_layer\":2,\"ssm_cfg\":{\"layer\":\"Mamba2\"}}", "a Mamba-2 model of the package mamba_ssm" },
         { "{\"d_model\":128,\"n_layer\":2,\"vocab_size\":320}", "mamba_ssm" },
+        { "{\"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"gptq\"}}",
+          "quantization_config" },
         { "{\"n_embd\":768,\"n_head\":12}", "no model_type" },
     };
     struct dims d;

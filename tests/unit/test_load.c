@@ -173,8 +173,14 @@ static void what_is_no_model_is_refused(void **state)
     }
     put_file(at("file"), "x", 1);
     assert_int_equal(dir_make(at("empty")), OK);
-    static const char *const missing[] = { "file", "empty", "nowhere" };
-    for (int i = 0; i < 3; i++) {
+    assert_int_equal(dir_make(at("weights")), OK);
+    put_file(at("weights/model.safetensors"), "x", 1);
+    assert_int_equal(dir_make(at("pickle")), OK);
+    put_file(at("pickle/consolidated.00.pth"), "x", 1);
+    assert_int_equal(load_model(&m, &info, at("pickle")), ERR_DATA);
+    assert_non_null(strstr(log_last_error(), "pickle of PyTorch"));
+    static const char *const missing[] = { "file", "empty", "nowhere", "weights" };
+    for (int i = 0; i < 4; i++) {
         assert_int_equal(load_model(&m, &info, at(missing[i])), ERR_MISSING);
         assert_non_null(strstr(log_last_error(), missing[i]));
     }
