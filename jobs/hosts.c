@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "jobs/launch.h"
-#include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/base/text_file.h"
 
 #define MAX_FILE ((size_t)1 << 20)
 #define MAX_SLOTS 65536
@@ -67,7 +67,7 @@ int hosts_read(struct host **out, int *n, const char *file)
 {
     char *text = NULL, *rest;
     size_t bytes;
-    int rc = file_slurp(&text, &bytes, file, MAX_FILE);
+    int rc = text_file_read(&text, &bytes, file, MAX_FILE);
 
     *out = NULL;
     *n = 0;

@@ -8,10 +8,10 @@
 
 #include "mpi/blacs.h"
 #include "mpi/grid.h"
-#include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text_file.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/data/token.h"
@@ -119,7 +119,7 @@ static int read_text(struct spectra *x, const struct model *m, const struct load
     int64_t n = 0;
     int rc = OK;
 
-    TRY(file_slurp(&text, &size, q->text, TEXT_BYTES));
+    TRY(text_file_read(&text, &size, q->text, TEXT_BYTES));
     TRY(load_tokenizer(&t, info, m, q->tokenizer));
     TRY(tokenizer_encode(t, text, (int64_t)size, &body, &n));
     ids = mem_new(n + 1, sizeof *ids, "tokens");

@@ -37,6 +37,11 @@ int64_t utf8_valid(const char *text, int64_t n)
     return n;
 }
 
+int64_t utf8_mark(const char *text, int64_t n)
+{
+    return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 uint32_t utf8_char(const char *text, int *length)
 {
     const unsigned char *p = (const unsigned char *)text;

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text_file.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/data/token.h"
@@ -130,7 +130,7 @@ static int generate(const char *model, struct options *o)
     size_t n = 0;
     int rc = OK;
 
-    if (o->prompt_file) TRY(file_slurp(&text, &n, o->prompt_file, PROMPT_BYTES));
+    if (o->prompt_file) TRY(text_file_read(&text, &n, o->prompt_file, PROMPT_BYTES));
     else text = mem_string(o->prompt ? o->prompt : "");
     if (!o->prompt_file) n = strlen(text);
     if (strlen(text) != n)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "src/base/encoding.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -105,12 +106,22 @@ static void override(struct reader *r, const char *set, int i)
 }
 
 /* Text must be UTF-8 without control characters: libyaml would guess UTF-16,
- * and a zero byte would end a string early. */
-int conf_readable(struct reader *r, const char *name, const char *text, size_t n)
+ * and a zero byte would end a string early.  It would also take a byte order
+ * mark for a column, so that the second key does not stand below the first. */
+int conf_readable(struct reader *r, const char *name, const char **begin, size_t *bytes)
 {
-    const size_t good = (size_t)utf8_valid(text, (int64_t)n);
+    const size_t mark = (size_t)utf8_mark(*begin, (int64_t)*bytes);
+    const char *text = *begin += mark;
+    const size_t n = *bytes -= mark, good = (size_t)utf8_valid(text, (int64_t)n);
+    const struct encoding *e = encoding_of(text, (int64_t)n);
     struct place at = { name, 1, 1 };
 
+    if (e) {
+        char *found = encoding_sentence(e, 0);
+        conf_complain(r, at, NULL, "expected UTF-8, %s", found);
+        mem_free(found);
+        return 0;
+    }
     for (size_t i = 0; i < good; i++) {
         const unsigned char b = (unsigned char)text[i];
         if (b == '\n') {
@@ -124,10 +135,13 @@ int conf_readable(struct reader *r, const char *name, const char *text, size_t n
         }
         at.column += (b & 0xc0) != 0x80;
     }
-    if (good < n)
-        conf_complain(r, at, NULL, "expected UTF-8, found the byte 0x%02x",
-                      (unsigned char)text[good]);
-    return good == n;
+    if (good == n) return 1;
+    e = encoding_guess(text, (int64_t)n, (int64_t)good);
+    char *found = e ? encoding_sentence(e, 0) : mem_string("");
+    conf_complain(r, at, NULL, "expected UTF-8, found the byte 0x%02x%s%s",
+                  (unsigned char)text[good], e ? "; " : "", found);
+    mem_free(found);
+    return 0;
 }
 
 static int parse(const struct conf_schema *s, void *values, const char *text, size_t n,
@@ -144,7 +158,7 @@ static int parse(const struct conf_schema *s, void *values, const char *text, si
     if (n > CONF_MAX_FILE)
         return fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %zu", name, CONF_MAX_FILE,
                     n);
-    if (conf_readable(&r, name, text, n)) conf_yaml(&r, name, text, n);
+    if (conf_readable(&r, name, &text, &n)) conf_yaml(&r, name, text, n);
     else r.stopped = 1;
     for (int i = 0; i < n_sets; i++) override(&r, sets[i], i);
     if (!r.stopped && s->between) s->between(&r);

@@ -3,6 +3,7 @@
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/status.h"
 #include "src/conf/conf_reader.h"
 
 #define MAX_DEPTH 8  /* a file that is its own base ends here */
@@ -11,7 +12,7 @@ void conf_base(struct reader *r, const char *path, struct place at)
 {
     const char *slash = strrchr(at.file, '/');
     const int dir = *path == '/' || !slash ? 0 : (int)(slash - at.file) + 1;
-    char *text = NULL;
+    char *file = NULL;
     size_t n = 0;
 
     for (const char *p = path; *p; p++)
@@ -26,14 +27,16 @@ void conf_base(struct reader *r, const char *path, struct place at)
         return;
     }
     char *name = r->bases[r->n_bases++] = mem_format("%.*s%s", dir, at.file, path);
-    if (file_slurp(&text, &n, name, CONF_MAX_FILE) != 0) {
+    const int there = file_slurp(&file, &n, name, CONF_MAX_FILE) == OK;
+    const char *text = file;
+    if (!there) {
         conf_complain(r, at, "base", "expected a file that can be read, found '%s'", name);
-    } else if (conf_readable(r, name, text, n)) {
+    } else if (conf_readable(r, name, &text, &n)) {
         r->depth++;
         conf_yaml(r, name, text, n);
         r->depth--;
     }
-    mem_free(text);
+    mem_free(file);
 }
 
 void conf_bases_done(struct reader *r)

@@ -8,6 +8,7 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text_file.h"
 #include "src/store/hf_config.h"
 #include "src/store/param_tensors.h"
 #include "src/store/python_json.h"
@@ -23,7 +24,7 @@ int hf_read_json(json_t **config, const char *folder)
     int rc = OK;
 
     *config = NULL;
-    TRY(file_slurp(&text, &n, path, CONFIG_CAP));
+    TRY(text_file_read(&text, &n, path, CONFIG_CAP));
     *config = python_json_load(text, n, &error);
     if (!*config) TRY(fail(ERR_DATA, "%s:%d:%d: %s", path, error.line, error.column, error.text));
     if (!json_is_object(*config)) {

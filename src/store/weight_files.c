@@ -7,6 +7,7 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text_file.h"
 #include "src/store/weight_kind.h"
 
 #define SINGLE "model.safetensors"
@@ -29,7 +30,7 @@ static int read_index(json_t **index, const char *path)
     size_t n = 0;
     int rc = OK;
 
-    TRY(file_slurp(&text, &n, path, INDEX_CAP));
+    TRY(text_file_read(&text, &n, path, INDEX_CAP));
     *index = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
     if (!*index) TRY(fail(ERR_DATA, "%s:%d:%d: %s", path, error.line, error.column, error.text));
     const json_t *map = json_object_get(*index, "weight_map");

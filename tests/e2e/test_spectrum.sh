@@ -7,7 +7,7 @@ make_grid_config "$WORK/run.yaml"
 # The first update has rate 0: weights are the initial ones.
 went "a model" 1x1x1 m train.steps=1 model.init=orthogonal optim.warmup_steps=1 eval.every_steps=0 &&
     ok "a model"
-printf 'the cat sees a dog under the tree and runs to the house' >"$WORK/text"
+printf '\357\273\277the cat sees a dog under the tree and runs to the house' >"$WORK/text"
 spectrum() { "$TTT" ckpt spectrum "$WORK/m" "$@"; }
 across() {
     across_n=$1; shift

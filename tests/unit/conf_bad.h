@@ -257,7 +257,7 @@ static const struct { const char *text, *says; } bad[] = {
     { "launch: {slurm: {options: ['--comment=\"x']}}\n", "2:27: launch.slurm.options: expected --NAME" },
 
     /* bytes that are not text */
-    { "model: {width: \xff}\n", "2:16: expected UTF-8, found the byte 0xff" },
+    { "model: {width: \xff}\n", "2:16: expected UTF-8, found the byte 0xff; perhaps Latin-1 text" },
     { "# \xc3\xa4 \xc3(\n", "2:5: expected UTF-8, found the byte 0xc3" },
     { "# \xed\xa0\x80\n", "2:3: expected UTF-8, found the byte 0xed" },
     { "# \xc0\x80\n", "2:3: expected UTF-8, found the byte 0xc0" },

@@ -92,6 +92,20 @@ static void all_at_once(void **state)
     assert_int_equal(lines(said), sizeof want / sizeof *want - 1);
 }
 
+/* A byte order mark takes no place in line 1, and hides no mistake. */
+static void marked_text_has_the_same_places(void **state)
+{
+    static const char text[] = "\xef\xbb\xbf" "modle: {}\ndata: {train: d}\nmodel: {width: x}\n";
+    struct conf c;
+    (void)state;
+
+    assert_int_equal(parse(&c, text), ERR_CONFIG);
+    assert_non_null(strstr(said, "t.yaml:1:1: modle: expected a section"));
+    assert_non_null(strstr(said, "t.yaml:3:16: model.width: expected"));
+    assert_int_equal(lines(said), 2);
+    assert_int_equal(parse(&c, "data: {train: d}\n\xef\xbb\xbf" "model: {}\n"), ERR_CONFIG);
+}
+
 /* Every key refuses what no key can be, whatever its row says. */
 static void every_key_is_strict(void **state)
 {
@@ -148,7 +162,7 @@ static void good_ones(void **state)
 {
     static const char *const texts[] = {
         HEAD,
-        "\xef\xbb\xbf" HEAD,                                     /* a byte order mark */
+        "\xef\xbb\xbf" HEAD "run: {seed: 3}\n",                    /* a byte order mark */
         "%YAML 1.1\n---\n" HEAD "...\n",
         "# comment \xc3\xa4\r\ndata:\r\n  train: d\r\n",
         "data:\n  train: \"d \\\"\\u00e4\\\\ # no comment\"\nmodel:\n",
@@ -305,7 +319,7 @@ static void hostile(void **state)
     assert_int_equal(parse_n(&c, zero, sizeof zero - 1, NULL, 0), ERR_CONFIG);
     assert_non_null(strstr(said, "t.yaml:2:20: expected text, found the control character 0x00"));
     assert_int_equal(parse_n(&c, utf16, sizeof utf16 - 1, NULL, 0), ERR_CONFIG);
-    assert_non_null(strstr(said, "t.yaml:1:1: expected UTF-8, found the byte 0xff"));
+    assert_non_null(strstr(said, "t.yaml:1:1: expected UTF-8, found UTF-16 text (little-endian)"));
     assert_int_equal(parse(&c, ""), ERR_CONFIG);  /* data.train has no default */
 }
 
@@ -429,6 +443,7 @@ int main(void)
         cmocka_unit_test(parts_left_out_reach_the_layer),
         cmocka_unit_test(bad_ones),
         cmocka_unit_test(all_at_once),
+        cmocka_unit_test(marked_text_has_the_same_places),
         cmocka_unit_test(every_key_is_strict),
         cmocka_unit_test(defaults_are_the_papers),
         cmocka_unit_test(good_ones),

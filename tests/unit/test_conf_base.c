@@ -57,7 +57,7 @@ static void the_nearer_file_wins(void **state)
     put("a.yaml", "model: {layers: 1, width: 64, heads: 2}\n"
                   "launch: {slurm: {modules: [a, b]}}\n");
     put("sub/b.yaml", "base: ../a.yaml\nmodel: {layers: 2, vocab: 300}\n");
-    put("d.yaml", "model: {vocab: 400}\n");
+    put("d.yaml", "\xef\xbb\xbf" "train: {steps: 9}\nmodel: {vocab: 400}\n");  /* with a byte order mark */
     put("t.yaml", "base: [sub/b.yaml, d.yaml]\ndata: {train: d}\nmodel: {heads: 4}\n"
                   "launch: {slurm: {modules: [c]}}\n");
     assert_int_equal(read_file(&c, "t.yaml", NULL), OK);
@@ -92,6 +92,8 @@ static void mistakes_have_their_place(void **state)
     refused("base: yaml.yaml\ndata: {train: d}\n", "/yaml.yaml:2:1: ");
     refused("base: twice.yaml\ndata: {train: d}\n", "/twice.yaml:1:19: model.heads: expected once");
     refused("base: bytes.yaml\ndata: {train: d}\n", "/bytes.yaml:2:2: expected UTF-8");
+    put("wide.yaml", "\xff\xfem");
+    refused("base: wide.yaml\ndata: {train: d}\n", "/wide.yaml:1:1: expected UTF-8, found UTF-16");
     refused("base: [none.yaml]\ndata: {train: d}\n", "/t.yaml:1:8: base: expected a file that");
     refused("base: \"a\\nb\"\ndata: {train: d}\n", "/t.yaml:1:7: base: expected a path, found a");
     refused("base: /tmp\ndata: {train: d}\n", "/t.yaml:1:7: base: expected a file that");

@@ -28,7 +28,7 @@ static void config_of_the_authors(void **state)
     assert_true(d.rms_eps == 1e-6 && d.rope_theta == 1e4 && d.inner_lr == 1 && d.ln_eps == 1e-6);
 
     /* What config.json omits has the value of the class. */
-    assert_int_equal(config_rc("{\"model_type\":\"ttt\"}", &d), OK);
+    assert_int_equal(config_rc("\xef\xbb\xbf{\"model_type\":\"ttt\"}", &d), OK);  /* with a mark */
     assert_string_equal(d.layer, "ttt_linear");
     assert_true(d.V == 32000 && d.L == 24 && d.C == 2048 && d.H == 32 && d.E == 5504 && d.K == 16);
     assert_true(!d.gate && !d.share_qk && !d.pre_conv && d.tied && d.init_std == 0.02);

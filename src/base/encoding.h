@@ -1,0 +1,44 @@
+/* encoding.h -- what a text is that is not UTF-8.
+ *
+ * "Invalid UTF-8 at byte 1" tells nobody that a file is UTF-16, Latin-1 or compressed.  Here such
+ * content gets its name and the command that makes UTF-8 of it.  Every place that reads text of
+ * users drops a byte order mark of UTF-8 with utf8_mark() (utf8.h); whole files are read with
+ * text_file_read() (text_file.h), which does both.
+ */
+#ifndef ENCODING_H
+#define ENCODING_H
+
+#include <stdint.h>
+
+struct encoding {
+    const char *name;     /* "UTF-16 text (little-endian)"                             */
+    const char *command;  /* a filter that makes UTF-8 of it, or NULL                  */
+    int         guess;    /* 1: it may be another one that looks like it               */
+};
+
+/* Bytes from the beginning that encoding_of() wants to see, if there are as many. */
+#define ENCODING_LOOK ((int64_t)4096)
+
+/* What the beginning of a file says for certain: UTF-16 and UTF-32 with or without a byte order
+ * mark, and compressed files by their magic numbers.  zstd is one of them: whoever reads it looks
+ * at what is inside.  Local.
+ *
+ * n        bytes that are there, >= 0
+ * returns  NULL if nothing speaks against UTF-8 */
+const struct encoding *encoding_of(const char *p, int64_t n);
+
+/* What it probably is, given that the byte p[bad] is not UTF-8.  Local.
+ *
+ * returns  NULL for text that is UTF-8 apart from some damage */
+const struct encoding *encoding_guess(const char *p, int64_t n, int64_t bad);
+
+/* What the ending of a name says: ".gz", ".xz", ".bz2", ".lz4", ".zip"; else NULL.  Local. */
+const struct encoding *encoding_of_name(const char *path);
+
+/* "found UTF-16 text ...; convert it with: iconv ... <OLD >NEW", which follows
+ * "FILE: expected UTF-8, " in a message.  A counted string.  Local.
+ *
+ * piped    the text came through standard input: the command belongs in front of the pipe */
+char *encoding_sentence(const struct encoding *e, int piped);
+
+#endif
