@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "src/base/bytes.h"
+#include "src/base/encoding.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -58,6 +59,10 @@ static int add(struct inputs *in, const char *path, int named, int depth)
         x.size = st.st_size;
         x.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
         append(in, x, path);
+    } else if (named && encoding_of_name(path)) {
+        TRY(fail(ERR_CONFIG, "%s: expected .txt, .jsonl or either with .zst, found %s; read it "
+                 "with: %s FILE | ttt prep - --stdin txt, or jsonl", path,
+                 encoding_of_name(path)->name, encoding_of_name(path)->command));
     } else if (named) {
         TRY(fail(ERR_CONFIG, "%s: not a .txt, .jsonl, .txt.zst or .jsonl.zst file; "
                  "other names can be read through - and --stdin", path));

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "data_prep/source.h"
+#include "src/base/encoding.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/utf8.h"
 
 #define STEP ((int64_t)1 << 20)
 
@@ -22,7 +24,8 @@ struct reader {
 struct reader *reader_new(const struct inputs *in, struct data_place from)
 {
     struct reader *r = mem_new(1, sizeof *r, "reader");
-    *r = (struct reader){ .in = in, .place = from };
+    *r = (struct reader){ .in = in, .place = from, .room = 2 * STEP };
+    r->buffer = mem_new(r->room, 1, "input buffer");
     for (int64_t i = 0; i < from.file && i < in->n; i++)
         if (in->v[i].size > 0) r->taken += in->v[i].size;
     return r;
@@ -67,14 +70,17 @@ static int fill(struct reader *r)
     }
     const int rc = source_read(r->source, r->buffer + r->end, r->room - r->end, &got);
     r->end += got;
-    r->eof = got == 0;
+    r->eof = rc == OK && got == 0;
     return rc;
 }
 
+/* The next n bytes are a document, without the mark in front of them. */
 static void give(struct reader *r, struct record *out, int64_t n)
 {
-    out->raw = memcpy(mem_new(n + 1, 1, "document"), r->buffer + r->at, (size_t)n);
-    out->n = n;
+    const char *begin = r->buffer + r->at;
+    out->mark = utf8_mark(begin, n);
+    out->n = n - out->mark;
+    out->raw = memcpy(mem_new(out->n + 1, 1, "document"), begin + out->mark, (size_t)out->n);
 }
 
 /* Forget n bytes of the buffer. */
@@ -86,7 +92,7 @@ static void pass(struct reader *r, int64_t n)
 
 static int is_blank(const char *p, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = utf8_mark(p, n); i < n; i++)
         if (p[i] != ' ' && p[i] != '\t' && p[i] != '\r') return 0;
     return 1;
 }
@@ -121,6 +127,7 @@ static int read_line(struct reader *r, struct record *out)
         else if (!is_blank(line, n))
             give(r, out, n);
         pass(r, n + (newline != NULL));
+        out->bytes = lost + n + (newline != NULL);
         if (out->raw || out->bad) break;
         out->begin = r->place;
         seen = 0;
@@ -146,13 +153,32 @@ static int read_text(struct reader *r, struct record *out)
         out->bad = mem_format("%s:1: a text of %lld bytes, at most %lld are allowed",
                               out->input->path, (long long)(lost + r->end - r->at),
                               (long long)MAX_DOCUMENT);
-    else if (r->end > r->at)
+    else if (r->end - r->at > utf8_mark(r->buffer + r->at, r->end - r->at))
         give(r, out, r->end - r->at);
+    out->bytes = lost + r->end - r->at;
     r->records += out->raw || out->bad;
     pass(r, r->end - r->at);
     out->line = 1;
 out:
     return rc;
+}
+
+/* Begin a file: what is no UTF-8 for certain is bad as a whole, and its place is behind it. */
+static int begin_file(struct reader *r, struct record *out)
+{
+    int rc = source_open(&r->source, out->input, r->place.offset);
+
+    r->records = r->place.offset > 0;  /* it was begun before, and there was one */
+    if (rc != OK || r->records) return rc;
+    while (rc == OK && r->end < ENCODING_LOOK && !r->eof) rc = fill(r);
+    if (rc == ERR_DATA) rc = OK;  /* it comes again behind the good part */
+    const struct encoding *e = encoding_of(r->buffer, r->end);
+    if (rc != OK || !e) return rc;
+    char *found = encoding_sentence(e, out->input->size < 0);
+    out->bad = mem_format("%s:1: expected UTF-8, %s", out->input->path, found);
+    out->bytes = r->end + source_left(r->source);
+    mem_free(found);
+    return OK;
 }
 
 int reader_next(struct reader *r, struct record *out, int *more)
@@ -163,19 +189,23 @@ int reader_next(struct reader *r, struct record *out, int *more)
     while (r->place.file < r->in->n) {
         const struct input *input = r->in->v + r->place.file;
         *out = (struct record){ .input = input, .begin = r->place };
-        const int resumed = !r->source && r->place.offset > 0;
-        if (!r->source) rc = source_open(&r->source, input, r->place.offset);
-        r->records += resumed;
-        if (rc == OK) rc = input->jsonl ? read_line(r, out) : r->records ? OK : read_text(r, out);
+        if (!r->source) rc = begin_file(r, out);
+        const int foreign = out->bad != NULL;  /* all of it */
+        if (rc == OK && !foreign)
+            rc = input->jsonl ? read_line(r, out) : r->records ? OK : read_text(r, out);
         if (rc != OK && rc != ERR_DATA) return rc;
 
-        const int ended = rc == ERR_DATA || (!out->raw && !out->bad);
-        if (rc == ERR_DATA)  /* the rest of the file is lost */
-            out->bad = mem_format("%s:%lld: %s", input->path, (long long)r->place.line + 1,
-                                  source_why(r->source));
-        else if (ended && r->records == 0)
+        const int ended = foreign || rc == ERR_DATA || (!out->raw && !out->bad);
+        if (rc == ERR_DATA) {  /* the rest of the file is lost, and the line that it cuts */
+            out->bytes = r->place.offset - out->begin.offset + r->end - r->at +
+                         source_left(r->source);
+            out->bad = mem_format("%s:%lld: %s; %s%lld bytes of text are lost", input->path,
+                                  (long long)r->place.line + 1, source_why(r->source),
+                                  input->size < 0 ? "at least " : "about ", (long long)out->bytes);
+        } else if (ended && !foreign && r->records == 0) {
             out->bad = mem_format("%s:1: %s", input->path,
                                   r->place.offset ? "no document in it" : "empty file");
+        }
         if (ended) next_file(r);
         rc = OK;
         out->next = r->place;

@@ -1,5 +1,7 @@
 /* reader.h -- raw documents, one after another, from all inputs.
  *
+ * A byte order mark in front of a text or of a line of JSON is dropped.
+ *
  * What is wrong with an input is part of the sequence: a record with `bad` set,
  * so that whoever takes the records in order decides whether to stop. */
 #ifndef READER_H
@@ -18,6 +20,9 @@ struct record {
     int64_t             line;         /* of a .jsonl, from 1                             */
     char               *raw;          /* the file or the line: a counted block           */
     int64_t             n;
+    int64_t             mark;         /* bytes of a byte order mark before raw: dropped  */
+    int64_t             bytes;        /* of the content that it is, or that is lost with it:
+                                         for a file that can't be read to its end estimated */
     char               *bad;          /* "file:line: what is wrong", counted, or NULL    */
 };
 

@@ -1,10 +1,16 @@
-/* source.h -- bytes of a file or of standard input, decompressed if need be. */
+/* source.h -- bytes of a file or of standard input, decompressed if need be.
+ *
+ * zstd is read with windows of up to 2 GiB (zstd --long=31), with any number of frames and
+ * skippable frames.  A file whose name says nothing is zstd if it begins with one of these.
+ */
 #ifndef SOURCE_H
 #define SOURCE_H
 
 #include <stdint.h>
 
 #include "data_prep/input.h"
+
+#define SOURCE_MAX_WINDOW ((int64_t)1 << 31)  /* bytes of memory for one decoder */
 
 struct source;
 
@@ -14,12 +20,19 @@ int source_open(struct source **out, const struct input *in, int64_t offset);
 void source_close(struct source *s);
 
 /* The next bytes, at most `room`; got [out] is 0 at the end.
- * returns OK; ERR_IO, said; ERR_DATA for damaged content, not said but in
- *         source_why(), because the caller may be told to go on */
+ * returns OK; ERR_IO and ERR_MEMORY (a window that does not fit), said; ERR_DATA for damaged
+ *         content, not said but in source_why(), because the caller may be told to go on.  What
+ *         was read before the damage has been given; the same error comes again. */
 int source_read(struct source *s, char *out, int64_t room, int64_t *got);
 const char *source_why(const struct source *s);
 
 /* Bytes taken from the file itself, for progress. */
 int64_t source_taken(const struct source *s);
+
+/* Bytes of content behind the last that was read, if the caller reads no more: known for a plain
+ * file and for a frame that tells its size; else estimated from the part that was read, and 0 for
+ * standard input, where nobody knows.  What has been given of a frame with a wrong checksum counts
+ * as lost, too. */
+int64_t source_left(const struct source *s);
 
 #endif

@@ -111,6 +111,8 @@ char *mem_format(const char *format, ...)
     return s;
 }
 
+void mem_borrow(int64_t bytes) { count(0, bytes); }
+
 void mem_free(void *p)
 {
     if (!p) return;

@@ -27,6 +27,10 @@ char *mem_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Release; NULL is allowed. */
 void mem_free(void *p);
 
+/* Count `bytes` that a library holds for us until they are given back with a negative number.
+ * Local. */
+void mem_borrow(int64_t bytes);
+
 /* Blocks and bytes that are alive now, and the most bytes there ever were. */
 int64_t mem_live_blocks(void);
 int64_t mem_live_bytes(void);
