@@ -38,7 +38,7 @@ int cmd_prep(int argc, char **argv)
           "train a SentencePiece BPE model of N pieces from the input" },
         { "val-fraction", ARG_DOUBLE, &o.val_fraction, "F",
           "hold out this part of the documents, chosen by hash" },
-        { "field", ARG_TEXT, &o.field, "NAME", "of a JSON line: where the text is (default text)" },
+        { "field", ARG_TEXT, &o.field, "NAME", "of a JSON line: where the text is (default text); A.B is B in the object A" },
         { "stdin", ARG_TEXT, &from_stdin, "FORM", "what comes through -: txt (default) or jsonl" },
         { "j", ARG_INT, &threads, "N", "threads (default all); the result does not depend on it" },
         { "block-tokens", ARG_INT, &block, "N", "tokens of a block (default 65536)" },

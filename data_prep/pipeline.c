@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "data_prep/document.h"
+#include "data_prep/json_field.h"
 #include "src/base/clock.h"
 #include "src/base/human.h"
 #include "src/base/log.h"
@@ -29,9 +30,11 @@ struct progress { double start_s, last_s; int tty; int64_t docs, bytes, tokens, 
 struct run {
     struct pipeline *p;
     struct reader   *reader;
+    struct json_path field;
     struct batch     batches[STAGES];
     int              more;       /* input left                  */
     int              read_rc, take_rc;
+    int64_t          repeated;   /* documents with the field more than once */
     struct progress  shown;
 };
 
@@ -51,9 +54,11 @@ static int read_batch(struct run *run, struct batch *b)
     return OK;
 }
 
-static void prepare(const struct pipeline *p, struct doc *d)
+static void prepare(const struct run *run, struct doc *d)
 {
-    document_text(&d->r, p->field);
+    const struct pipeline *p = run->p;
+
+    document_text(&d->r, &run->field);
     d->choice = d->r.bad ? -1 : p->choose(p->arg, &d->r);
     if (d->choice >= 0 || d->r.bad) return;
     mem_free(d->r.raw);
@@ -84,8 +89,8 @@ static void cut(const struct tokenizer *t, struct batch *b)
         }
         d->chunk_n = b->chunk_n - first;
     }
-    struct chunk *c = b->chunks;  /* now that they stay where they are */
-    for (int64_t i = 0; i < b->n; c += b->docs[i++].chunk_n) b->docs[i].chunks = c;
+    struct chunk *c = b->chunks;  /* now that they stay where they are; NULL: there is none */
+    for (int64_t i = 0; c && i < b->n; c += b->docs[i++].chunk_n) b->docs[i].chunks = c;
 }
 
 static void encode(const struct tokenizer *t, const struct batch *b, struct chunk *c)
@@ -107,19 +112,30 @@ static void empty(struct batch *b)
 static int take_bad(struct pipeline *p, const struct record *r)
 {
     if (!p->skip_bad) return fail(ERR_DATA, "%s (--skip-bad goes on without it)", r->bad);
+    p->bad_bytes += r->bytes;
     if (p->bad++ < BAD_SHOWN && !p->silent) log_warn("%s: skipped", r->bad);
     return OK;
+}
+
+/* The text is one that not every reader would take. */
+static void take_repeated(struct run *run, const struct record *r)
+{
+    if (run->repeated++ == 0 && !run->p->silent)
+        log_warn("%s:%lld: field '%s' is there %d times: the last one is taken", r->input->path,
+                 (long long)r->line, run->p->field, r->repeats + 1);
 }
 
 static int take_one(struct run *run, struct doc *d)
 {
     int rc = OK;
 
+    run->p->all_bytes += d->r.bytes;
     if (d->r.bad) {
         if (run->shown.tty) fputs("\033[K", stderr);  /* the progress line */
         return take_bad(run->p, &d->r);
     }
     if (d->choice < 0) return OK;
+    if (d->r.repeats) take_repeated(run, &d->r);
     run->shown.docs++;
     run->shown.bytes += d->r.n;
     for (int64_t c = 0; c < d->chunk_n; c++) {
@@ -182,7 +198,7 @@ static void step(struct run *run, int64_t k)
 #pragma omp single nowait
         run->read_rc = read_batch(run, reading);
 #pragma omp for schedule(dynamic, 1) nowait
-        for (int64_t i = 0; i < text->n; i++) prepare(p, text->docs + i);
+        for (int64_t i = 0; i < text->n; i++) prepare(run, text->docs + i);
 #pragma omp for schedule(dynamic, 1)
         for (int64_t i = 0; i < ids->chunk_n; i++) encode(p->tokenizer, ids, ids->chunks + i);
     }
@@ -196,13 +212,14 @@ int pipeline_run(struct pipeline *p)
 
     run->p = p;
     run->more = 1;
+    p->bad = p->bad_bytes = p->all_bytes = 0;
+    TRY(json_path_init(&run->field, p->field));
     run->reader = reader_new(p->in, p->from);
     run->shown = (struct progress){ .start_s = clock_s(), .last_s = clock_s(),
                                     .tty = isatty(STDERR_FILENO),
                                     .taken_at_start = reader_taken(run->reader) };
     for (int i = 0; i < STAGES; i++)
         run->batches[i].docs = mem_new(BATCH_DOCS, sizeof(struct doc), "batch of documents");
-    p->bad = 0;
 
     int64_t after = 0;  /* steps since the input ended: three empty the pipeline */
     for (int64_t k = 0; after < STAGES; k++) {
@@ -214,9 +231,13 @@ int pipeline_run(struct pipeline *p)
     }
     if (p->bad > BAD_SHOWN && !p->silent)
         log_warn("and %lld more were skipped", (long long)(p->bad - BAD_SHOWN));
+    if (run->repeated > 1 && !p->silent)
+        log_warn("%lld documents in all have field '%s' more than once",
+                 (long long)run->repeated, p->field);
 out:
     if (rc == OK) show(run, 1);
     reader_free(run->reader);
+    json_path_done(&run->field);
     for (int i = 0; i < STAGES; i++) {
         empty(run->batches + i);
         mem_free(run->batches[i].docs);

@@ -31,7 +31,7 @@ struct doc {
 struct pipeline {
     const struct inputs    *in;
     struct data_place       from;
-    const char             *field;      /* of a JSON line                      */
+    const char             *field;      /* of a JSON line: json_field.h        */
     int                     threads;
     int                     skip_bad;   /* else the first bad one ends it      */
     int                     silent;     /* another pass names the skipped ones */
@@ -42,7 +42,9 @@ struct pipeline {
     /* One wanted document, in order.  May take the text by setting raw to NULL. */
     int (*take)(void *arg, struct doc *d);
     void                   *arg;
-    int64_t                 bad;        /* [out] skipped                       */
+    int64_t                 bad;        /* [out] skipped ...                   */
+    int64_t                 bad_bytes;  /* [out] ... and their bytes,          */
+    int64_t                 all_bytes;  /* [out] of so many: see record.bytes  */
 };
 
 /* returns OK; ERR_DATA for bad input, with file and line; what take() returned */
