@@ -1,6 +1,7 @@
 #include "data_prep/source.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -41,9 +42,14 @@ static int64_t place(const struct source *s) { return s->taken - (s->end - s->at
 /* One read, not more than the system has at the moment. */
 static int read_some(struct source *s, char *out, int64_t room, int64_t *got)
 {
+    struct pollfd ready = { .fd = s->fd, .events = POLLIN };
     ssize_t n;
-    do n = read(s->fd, out, (size_t)room);
-    while (n < 0 && errno == EINTR);
+    do {
+        n = read(s->fd, out, (size_t)room);
+        if (n >= 0 || errno != EAGAIN) continue;
+        poll(&ready, 1, -1);  /* somebody who has the same pipe made it non-blocking */
+        errno = EAGAIN;
+    } while (n < 0 && (errno == EINTR || errno == EAGAIN));
     if (n < 0) return fail(ERR_IO, "%s: can't read: %s", s->path, strerror(errno));
     s->eof = n == 0;
     s->taken += n;
@@ -170,7 +176,10 @@ static int lose(struct source *s, size_t error)
     char *part = s->frame.content < 0 ? mem_string("") :
                  mem_format(" of %lld", (long long)s->frame.content);
 
-    if (error && ZSTD_getErrorCode(error) == ZSTD_error_checksum_wrong) {
+    if (error && ZSTD_getErrorCode(error) == ZSTD_error_dictionary_wrong) {
+        s->why = mem_format("the zstd frame at byte %lld was made with a dictionary; compress the "
+                            "text again without one (zstd -D)", (long long)s->frame_at);
+    } else if (error && ZSTD_getErrorCode(error) == ZSTD_error_checksum_wrong) {
         s->doubtful = s->frame_given;
         s->why = mem_format("damaged: the content of the zstd frame from byte %lld to byte %lld "
                             "does not have its checksum, so documents from it may be wrong",

@@ -161,6 +161,7 @@ static struct all read_piped(const struct bytes *b, int jsonl, int64_t step)
 
     assert_int_equal(pipe(ends), 0);
     p.fd = ends[1];
+    if (step == 1) fcntl(ends[0], F_SETFL, O_NONBLOCK);
     dup2(ends[0], STDIN_FILENO);
     close(ends[0]);
     assert_int_equal(pthread_create(&thread, NULL, feed, &p), 0);
@@ -317,11 +318,21 @@ static void damaged_files(void **state)
         else assert_true(a.bytes >= 2 * content.n - 100000);  /* given, and lost */
         free(a.raw);
     }
-    const int64_t first = (int64_t)ZSTD_findFrameCompressedSize(packed.p, (size_t)packed.n);
     char where[60];
     struct all a;
 
-    packed.n = first;  /* other bytes behind a frame */
+    packed.n = 0;
+    add_frame(content.p, 1000, 1);
+    packed.p[4] = (char)(packed.p[4] | 1);  /* a dictionary's number follows, of one byte */
+    memmove(packed.p + 6, packed.p + 5, (size_t)packed.n++ - 5);
+    packed.p[5] = 7;
+    a = read_all(put("dictionary.zst", &packed), 1, 1);
+    assert_true(a.bad == 1 && strstr(a.why, "the zstd frame at byte 0 was made with a dictionary"));
+    free(a.raw);
+
+    packed.n = 0;  /* other bytes behind a frame */
+    add_frame(content.p, 100000, 1);
+    const int64_t first = packed.n;
     add(&packed, "\n", 1);
     a = read_all(put("more.zst", &packed), 1, 1);
     snprintf(where, sizeof where, "expected a zstd frame at byte %lld", (long long)first);
