@@ -38,12 +38,7 @@ static void check_text(struct record *r)
 
     if (valid == r->n) return;
     for (int64_t i = 0; i < valid; i++) line += r->raw[i] == '\n';
-    const struct encoding *e = encoding_guess(r->raw, r->n, valid);
-    char *found = e ? encoding_sentence(e, r->input->size < 0) : mem_string("");
-    spoil(r, mem_format("not UTF-8: byte 0x%02x at byte %lld of the file%s%s",
-                        (unsigned char)r->raw[valid], (long long)(r->mark + valid), e ? "; " : "",
-                        found), line);
-    mem_free(found);
+    spoil(r, encoding_complaint(r->raw, r->n, valid, r->mark, "file", r->input->size < 0), line);
 }
 
 void document_text(struct record *r, const struct json_path *field)

@@ -99,13 +99,10 @@ static char *take_text(const struct json_scan *s, struct json_span raw, int64_t 
     int64_t bad = 0;
 
     if (valid < raw.n) {
-        const struct encoding *e = encoding_guess(raw.p, raw.n, valid);
-        char *found = e ? encoding_sentence(e, 0) : NULL;
-        char *out = mem_format("field '%s' is not UTF-8: byte 0x%02x at byte %lld of the line%s%s",
-                               field, (unsigned char)raw.p[valid],
-                               (long long)(before + (raw.p - s->begin) + valid), e ? "; " : "",
-                               e ? found : "");
-        mem_free(found);
+        before += raw.p - s->begin;
+        char *wrong = encoding_complaint(raw.p, raw.n, valid, before, "line", 0);
+        char *out = mem_format("field '%s' is %s", field, wrong);
+        mem_free(wrong);
         return out;
     }
     *text = mem_new(raw.n + 1, 1, "document");

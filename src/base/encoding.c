@@ -181,3 +181,15 @@ char *encoding_sentence(const struct encoding *e, int piped)
                                  e->command);
     return mem_format("%s %s; convert it with: %s <OLD >NEW", found, e->name, e->command);
 }
+
+char *encoding_complaint(const char *p, int64_t n, int64_t bad, int64_t before, const char *whole,
+                         int piped)
+{
+    const struct encoding *e = encoding_guess(p, n, bad);
+    char *found = e ? encoding_sentence(e, piped) : mem_string("");
+    char *out = mem_format("not UTF-8: byte 0x%02x at byte %lld of the %s%s%s",
+                           (unsigned char)p[bad], (long long)(before + bad), whole, e ? "; " : "",
+                           found);
+    mem_free(found);
+    return out;
+}

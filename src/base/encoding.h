@@ -41,4 +41,11 @@ const struct encoding *encoding_of_name(const char *path);
  * piped    the text came through standard input: the command belongs in front of the pipe */
 char *encoding_sentence(const struct encoding *e, int piped);
 
+/* "not UTF-8: byte 0xe9 at byte 3 of the file; perhaps Latin-1 text ...": what is to be said of a
+ * text whose byte p[bad] is the first that is not UTF-8.  A counted string.  Local.
+ *
+ * before   bytes of the file, or of what `whole` names, that precede p */
+char *encoding_complaint(const char *p, int64_t n, int64_t bad, int64_t before, const char *whole,
+                         int piped);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/base/encoding.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -268,9 +269,14 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, int64_t n, int
                      int64_t *count)
 {
     struct ids out = { 0 };
+    const int64_t valid = t->spm ? utf8_valid(text, n) : n;
     int rc = OK;
 
-    if (t->spm && utf8_valid(text, n) != n) rc = fail(ERR_DATA, "the text is not valid UTF-8");
+    if (valid < n) {
+        char *wrong = encoding_complaint(text, n, valid, 0, "text", 0);
+        rc = fail(ERR_DATA, "the text is %s", wrong);
+        mem_free(wrong);
+    }
     for (int64_t from = 0, to; rc == OK && from < n; from = to) {
         to = tokenizer_chunk(t, text, n, from);
         rc = encode_chunk(t, text, from, to, &out);

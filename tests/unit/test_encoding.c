@@ -141,6 +141,11 @@ static void sentences(void **state)
     mem_free(file);
     mem_free(pipe);
     mem_free(guess);
+    char *wrong = encoding_complaint("caf\xe9", 4, 3, 10, "line", 0);
+    assert_string_equal(wrong, "not UTF-8: byte 0xe9 at byte 13 of the line; perhaps Latin-1 text (ISO "
+                               "8859-1) or another encoding of one byte a character; convert it "
+                               "with: iconv -f ISO-8859-1 -t UTF-8 <OLD >NEW");
+    mem_free(wrong);
 }
 
 static void whole_files(void **state)
