@@ -87,6 +87,7 @@ static void the_field_is_read_strictly(void **state)
     expect("text", "{\"text\":\"\\u123\"}", "E\\u without four hexadecimal digits");
     expect("text", "{\"text\":\"\\x\"}", "Ean unknown escape (column 10)");
     expect("text", "{\"\xc3\xa9\":1,\"text\":\"a\tb\"}", "Ea control character, which JSON writes as an escape (column 17)");
+    expect("text", "{\"text\":\"eight bytes, \x01 and eight\"}", "Ea control character");
     expect("text", "{\"text\":\"caf\xe9 noir\"}", "Efield 'text' is not UTF-8: byte 0xe9 at byte 12 of the line; perhaps Latin-1");
     expect("text", "{\"text\":\"\xc0\x80\"}", "Enot UTF-8: byte 0xc0");
     expect("text", "{\"text\":\"\xed\xa0\x80\"}", "Enot UTF-8: byte 0xed");

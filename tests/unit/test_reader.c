@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -36,13 +37,13 @@ static void add(struct bytes *b, const void *p, int64_t n)
     b->n += n;
 }
 
-/* A zstd frame of the library's. */
-static void add_frame(const char *p, int64_t n, int content_size)
+/* A zstd frame of the library's.  flags: 1: it tells its size; 2: it has no checksum. */
+static void add_frame(const char *p, int64_t n, int flags)
 {
     ZSTD_CCtx *c = ZSTD_createCCtx();
     char *out = malloc(ZSTD_compressBound((size_t)n));
-    ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, content_size);
-    ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
+    ZSTD_CCtx_setParameter(c, ZSTD_c_contentSizeFlag, flags & 1);
+    ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, !(flags & 2));
     const size_t size = ZSTD_compress2(c, out, ZSTD_compressBound((size_t)n), p, (size_t)n);
     assert_false(ZSTD_isError(size));
     add(&packed, out, (int64_t)size);
@@ -145,7 +146,7 @@ static void *feed(void *arg)
         n = at < 2000 ? p->step : 4096;
         if (n > p->b->n - at) n = p->b->n - at;
         if (write(p->fd, p->b->p + at, (size_t)n) != n) break;
-        if (at < 64) usleep(300);  /* so that the first reads see one byte */
+        if (at < 160) usleep(300);  /* so that the first reads see one byte */
     }
     close(p->fd);
     return NULL;
@@ -250,6 +251,18 @@ static void windows(void **state)
     }
 }
 
+/* The head of a later frame may come byte by byte, too. */
+static void window_in_a_pipe(void **state)
+{
+    (void)state;
+    packed.n = 0;
+    add_skipped(0, 100);
+    add_window(32, "{\"text\": \"x\"}\n", 14);
+    struct all a = read_piped(&packed, 1, 1);
+    assert_true(a.bad == 1 && strstr(a.why, "the zstd frame at byte 108 needs a window of"));
+    free(a.raw);
+}
+
 /* Wherever a file is cut, the whole lines before are read, and all bytes are accounted for. */
 static void cut_files(void **state)
 {
@@ -293,6 +306,57 @@ static char *second_block(char *p)
     const uint32_t block = (uint32_t)(unsigned char)p[0] | (uint32_t)(unsigned char)p[1] << 8 |
                            (uint32_t)(unsigned char)p[2] << 16;
     return p + 3 + (block >> 3);
+}
+
+/* Bytes that come before an error when `room` are asked for at a time; its words in `why`. */
+static int64_t read_rooms(const char *path, int64_t room, char why[400])
+{
+    struct input in = { .path = (char *)(uintptr_t)path, .jsonl = 1, .zst = 1 };
+    char *part = malloc((size_t)room);
+    struct source *s;
+    int64_t n = 0, got = 1;
+    int rc = source_open(&s, &in, 0);
+
+    while (rc == OK && got > 0) {
+        rc = source_read(s, part, room, &got);
+        assert_memory_equal(part, content.p + n, (size_t)got);
+        n += got;
+    }
+    assert_int_equal(rc, ERR_DATA);
+    snprintf(why, 400, "%s", source_why(s));
+    source_close(s);
+    free(part);
+    return n;
+}
+
+/* How much is asked for at a time changes neither what is given nor what is said. */
+static void rooms(void **state)
+{
+    char why[2][400];
+    (void)state;
+
+    make_content(8000);
+    packed.n = 0;
+    add_frame(content.p, content.n, 1);
+    *second_block(packed.p) |= 6;
+    const char *path = put("rooms.zst", &packed);
+    const int64_t n = read_rooms(path, 1 << 20, why[0]);
+    assert_true(n > 50000);
+    for (int64_t room = 1; room < 1000000; room = 5 * room + 2) {
+        assert_int_equal(read_rooms(path, room, why[1]), n);
+        assert_string_equal(why[0], why[1]);
+    }
+
+    packed.n = 0;  /* frames that fill the room to the last byte, the last one cut */
+    int64_t last = 0;
+    for (int64_t i = 0; i < 5; i++) {
+        last = packed.n;
+        add_frame(content.p + 777 * i, 777, 1 | 2);
+    }
+    packed.n -= 9;
+    assert_int_equal(read_rooms(put("rooms.zst", &packed), 777, why[0]), 4 * 777);
+    snprintf(why[1], 400, "the zstd frame that begins at byte %lld: 0 of 777", (long long)last);
+    assert_non_null(strstr(why[0], why[1]));
 }
 
 /* The block before a damaged one is read; a whole frame before it, too. */
@@ -428,9 +492,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_of_all_kinds), cmocka_unit_test(windows),
-        cmocka_unit_test(cut_files), cmocka_unit_test(damaged_files), cmocka_unit_test(resumed),
-        cmocka_unit_test(text_files),
+        cmocka_unit_test(window_in_a_pipe), cmocka_unit_test(cut_files), cmocka_unit_test(damaged_files), cmocka_unit_test(resumed),
+        cmocka_unit_test(text_files), cmocka_unit_test(rooms),
     };
+    signal(SIGPIPE, SIG_IGN);  /* a reader that has seen enough */
     const int failed = cmocka_run_group_tests(tests, begin, end);
     return failed || mem_live_blocks() != 0;
 }
