@@ -112,7 +112,6 @@ static void empty(struct batch *b)
 static int take_bad(struct pipeline *p, const struct record *r)
 {
     if (!p->skip_bad) return fail(ERR_DATA, "%s (--skip-bad goes on without it)", r->bad);
-    p->bad_bytes += r->bytes;
     if (p->bad++ < BAD_SHOWN && !p->silent) log_warn("%s: skipped", r->bad);
     return OK;
 }
@@ -129,7 +128,6 @@ static int take_one(struct run *run, struct doc *d)
 {
     int rc = OK;
 
-    run->p->all_bytes += d->r.bytes;
     if (d->r.bad) {
         if (run->shown.tty) fputs("\033[K", stderr);  /* the progress line */
         return take_bad(run->p, &d->r);
@@ -212,7 +210,7 @@ int pipeline_run(struct pipeline *p)
 
     run->p = p;
     run->more = 1;
-    p->bad = p->bad_bytes = p->all_bytes = 0;
+    p->bad = 0;
     TRY(json_path_init(&run->field, p->field));
     run->reader = reader_new(p->in, p->from);
     run->shown = (struct progress){ .start_s = clock_s(), .last_s = clock_s(),

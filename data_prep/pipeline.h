@@ -42,9 +42,7 @@ struct pipeline {
     /* One wanted document, in order.  May take the text by setting raw to NULL. */
     int (*take)(void *arg, struct doc *d);
     void                   *arg;
-    int64_t                 bad;        /* [out] skipped ...                   */
-    int64_t                 bad_bytes;  /* [out] ... and their bytes,          */
-    int64_t                 all_bytes;  /* [out] of so many: see record.bytes  */
+    int64_t                 bad;        /* [out] skipped                       */
 };
 
 /* returns OK; ERR_DATA for bad input, with file and line; what take() returned */

@@ -206,6 +206,7 @@ int reader_next(struct reader *r, struct record *out, int *more)
             out->bad = mem_format("%s:1: %s", input->path,
                                   r->place.offset ? "no document in it" : "empty file");
         }
+        out->rest = ended;
         if (ended) next_file(r);
         rc = OK;
         out->next = r->place;

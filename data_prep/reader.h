@@ -23,6 +23,7 @@ struct record {
     int64_t             mark;         /* bytes of a byte order mark before raw: dropped  */
     int64_t             bytes;        /* of the content that it is, or that is lost with it:
                                          for a file that can't be read to its end estimated */
+    int                 rest;         /* bad, and all that follows in its file is lost   */
     int                 repeats;      /* how often the field was there once more         */
     char               *bad;          /* "file:line: what is wrong", counted, or NULL    */
 };

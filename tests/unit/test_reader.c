@@ -84,7 +84,7 @@ static void make_content(int64_t lines)
                                     (unsigned long long)rng_u64(1, 3 * (uint64_t)i + 2)));
 }
 
-struct all { char *raw; int64_t n, records, bad, bytes, line; char why[400]; struct data_place next; };
+struct all { char *raw; int64_t n, records, bad, rests, bytes; char why[400]; struct data_place next; };
 
 /* Everything from a place on: raw bytes of good records, one after another, and counts. */
 static struct all read_from(const char *path, int jsonl, int zst, struct data_place from, int64_t most)
@@ -106,7 +106,7 @@ static struct all read_from(const char *path, int jsonl, int zst, struct data_pl
         if (!more) break;
         a.records++;
         a.bytes += x.bytes;
-        a.line = x.line;
+        a.rests += x.rest;
         a.next = x.next;
         if (x.bad) {
             a.bad++;
@@ -288,6 +288,7 @@ static void cut_files(void **state)
                  "at byte %d: ", (long long)at, at < 13 ? 0 : 13);
         if (a.bad != 1 || !strstr(a.why, where)) fail_msg("cut at %lld: %s", (long long)at, a.why);
         assert_memory_equal(a.raw, content.p, (size_t)a.n);
+        assert_int_equal(a.rests, 1);
         if (at > 40) assert_int_equal(a.bytes, content.n);
         some += a.n > 100000 && a.n < content.n;
         free(a.raw);
@@ -467,6 +468,7 @@ static void text_files(void **state)
             assert_int_equal(a.n, strlen(rows[i].raw));
             assert_memory_equal(a.raw, rows[i].raw, (size_t)a.n);
             assert_int_equal(a.bad, rows[i].why != NULL);
+            assert_int_equal(a.rests, a.bad);
             if (how == 2 && rows[i].why && strstr(rows[i].why, "convert"))
                 assert_non_null(strstr(a.why, "put a pipe in front: "));
             else if (rows[i].why && !strstr(a.why, rows[i].why)) fail_msg("%s: %s", rows[i].why, a.why);
