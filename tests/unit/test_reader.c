@@ -91,7 +91,7 @@ static struct all read_from(const char *path, int jsonl, int zst, struct data_pl
 {
     const int is_stdin = !strcmp(path, "-");
     struct input input = { .path = (char *)(uintptr_t)path, .jsonl = jsonl, .zst = zst, .size = -1 };
-    struct inputs in = { &input, 1, 0 };
+    struct inputs in = { .v = &input, .n = 1 };
     int fd = -1, more = 1;
 
     if (!is_stdin) {
