@@ -86,7 +86,7 @@ static char *no_field(const struct json_scan *s)
         objects |= kind == JSON_OBJECT;
         lists |= kind == JSON_LIST && (!strcmp(name, "messages") || !strcmp(name, "conversations"));
     }
-    return mem_format("no field '%s'; the line has %s%s%s", s->path->whole, n ? text : "none",
+    return mem_format("no field '%s'; the line has %s%s%s", s->path->whole, n ? text : "no field at all",
                       s->more_names ? " and more" : "", lists ? chat : objects ?
                       "; a field in an object is --field OBJECT.NAME" : "");
 }

@@ -37,8 +37,8 @@ void json_path_done(struct json_path *path);
  * not grow with the depth.
  *
  * line     n bytes without the newline
- * before   bytes of a byte order mark that was in front of it, for messages
- * text     [out] counted block with a zero byte behind it; valid UTF-8
+ * before   bytes of a byte order mark that was before it, for messages
+ * text     [out] counted block that ends with a zero byte; valid UTF-8
  * text_n   [out] its bytes
  * repeats  [out] how many more times a key of the path was there
  * returns  NULL, or what is wrong, with the column: a counted string

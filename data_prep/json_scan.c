@@ -51,7 +51,7 @@ static void skip_space(struct json_scan *s)
     s->p = p;
 }
 
-/* At the opening quote of a string: its inside, and behind its closing quote. */
+/* At the opening quote of a string: take its inside and go past its closing quote. */
 static int take_string(struct json_scan *s, struct json_span *raw)
 {
     const char *begin = ++s->p;
@@ -226,7 +226,7 @@ static int take_line(struct json_scan *s)
     s->on = 1;
     if (!open_level(s, 0) || !take_object(s)) return 0;
     skip_space(s);
-    return s->p == s->end ? 1 : wrong(s, "the end of the line behind the object");
+    return s->p == s->end ? 1 : wrong(s, "the end of the line after the object");
 }
 
 int json_scan(struct json_scan *s, const struct json_path *path, const char *line, int64_t n)

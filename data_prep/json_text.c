@@ -58,7 +58,7 @@ static char *put(char *out, int32_t c)
     return out;
 }
 
-/* What is behind a backslash at *p, which moves to its end.  An escape is never shorter than
+/* Read what follows a backslash at *p, and move *p to its end.  An escape is never shorter than
  * what it stands for. */
 static const char *escape(const char **p, const char *end, char **out)
 {

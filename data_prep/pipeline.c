@@ -120,8 +120,8 @@ static int take_bad(struct pipeline *p, const struct record *r)
 static void take_repeated(struct run *run, const struct record *r)
 {
     if (run->repeated++ == 0 && !run->p->silent)
-        log_warn("%s:%lld: field '%s' is there %d times: the last one is taken", r->input->path,
-                 (long long)r->line, run->p->field, r->repeats + 1);
+        log_warn("%s:%lld: field '%s' occurs %d times in one object; its last value is taken",
+                 r->input->path, (long long)r->line, run->p->field, r->repeats + 1);
 }
 
 static int take_one(struct run *run, struct doc *d)
@@ -230,7 +230,7 @@ int pipeline_run(struct pipeline *p)
     if (p->bad > BAD_SHOWN && !p->silent)
         log_warn("and %lld more were skipped", (long long)(p->bad - BAD_SHOWN));
     if (run->repeated > 1 && !p->silent)
-        log_warn("%lld documents in all have field '%s' more than once",
+        log_warn("%lld documents in all have repeated fields '%s'",
                  (long long)run->repeated, p->field);
 out:
     if (rc == OK) show(run, 1);

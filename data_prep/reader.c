@@ -74,7 +74,7 @@ static int fill(struct reader *r)
     return rc;
 }
 
-/* The next n bytes are a document, without the mark in front of them. */
+/* The next n bytes are a document, without a byte order mark. */
 static void give(struct reader *r, struct record *out, int64_t n)
 {
     const char *begin = r->buffer + r->at;
@@ -163,7 +163,7 @@ out:
     return rc;
 }
 
-/* Begin a file: what is no UTF-8 for certain is bad as a whole, and its place is behind it. */
+/* Open a file and look at its beginning: a file that is certainly not UTF-8 is bad as a whole. */
 static int begin_file(struct reader *r, struct record *out)
 {
     int rc = source_open(&r->source, out->input, r->place.offset);
@@ -171,7 +171,7 @@ static int begin_file(struct reader *r, struct record *out)
     r->records = r->place.offset > 0;  /* it was begun before, and there was one */
     if (rc != OK || r->records) return rc;
     while (rc == OK && r->end < ENCODING_LOOK && !r->eof) rc = fill(r);
-    if (rc == ERR_DATA) rc = OK;  /* it comes again behind the good part */
+    if (rc == ERR_DATA) rc = OK;  /* it comes again after the good part */
     const struct encoding *e = encoding_of(r->buffer, r->end);
     if (rc != OK || !e) return rc;
     char *found = encoding_sentence(e, out->input->size < 0);

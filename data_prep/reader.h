@@ -1,6 +1,6 @@
 /* reader.h -- raw documents, one after another, from all inputs.
  *
- * A byte order mark in front of a text or of a line of JSON is dropped.
+ * A byte order mark at the beginning of a text or of a JSON line is dropped.
  *
  * What is wrong with an input is part of the sequence: a record with `bad` set,
  * so that whoever takes the records in order decides whether to stop. */

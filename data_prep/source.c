@@ -16,7 +16,7 @@
 #include "src/base/status.h"
 
 #define ROOM ((int64_t)1 << 20)
-#define DECODER_BYTES ((int64_t)1 << 20)  /* besides the window: its tables and blocks */
+#define DECODER_BYTES ((int64_t)1 << 20)  /* of its tables and blocks, without the window */
 
 struct source {
     const char   *path;       /* the input's                                       */

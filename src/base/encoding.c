@@ -177,7 +177,7 @@ char *encoding_sentence(const struct encoding *e, int piped)
     const char *found = e->guess ? "perhaps" : "found";
 
     if (!e->command) return mem_format("%s %s", found, e->name);
-    if (piped) return mem_format("%s %s; put a pipe in front: %s | ttt ...", found, e->name,
+    if (piped) return mem_format("%s %s; pipe it through a converter: %s | ttt ...", found, e->name,
                                  e->command);
     return mem_format("%s %s; convert it with: %s <OLD >NEW", found, e->name, e->command);
 }

@@ -19,29 +19,28 @@ struct encoding {
 /* Bytes from the beginning that encoding_of() wants to see, if there are as many. */
 #define ENCODING_LOOK ((int64_t)4096)
 
-/* What the beginning of a file says for certain: UTF-16 and UTF-32 with or without a byte order
- * mark, and compressed files by their magic numbers.  zstd is one of them: whoever reads it looks
- * at what is inside.  Local.
+/* Recognise a file that is certainly not UTF-8 text: UTF-16 and UTF-32 with or without a byte order
+ * mark, and compressed files, zstd included, by their magic numbers.  Local.
  *
- * n        bytes that are there, >= 0
- * returns  NULL if nothing speaks against UTF-8 */
+ * p        the first n >= 0 bytes of the file, after decompression if the caller does that
+ * returns  NULL if it may be UTF-8 */
 const struct encoding *encoding_of(const char *p, int64_t n);
 
-/* What it probably is, given that the byte p[bad] is not UTF-8.  Local.
+/* Guess the encoding of a text whose byte p[bad] is the first that is not UTF-8.  Local.
  *
- * returns  NULL for text that is UTF-8 apart from some damage */
+ * returns  NULL for text that is UTF-8 apart from a few damaged places */
 const struct encoding *encoding_guess(const char *p, int64_t n, int64_t bad);
 
-/* What the ending of a name says: ".gz", ".xz", ".bz2", ".lz4", ".zip"; else NULL.  Local. */
+/* The compression that the ending of a name stands for: ".gz", ".xz", ".bz2", ".lz4", ".zip"; else NULL.  Local. */
 const struct encoding *encoding_of_name(const char *path);
 
 /* "found UTF-16 text ...; convert it with: iconv ... <OLD >NEW", which follows
  * "FILE: expected UTF-8, " in a message.  A counted string.  Local.
  *
- * piped    the text came through standard input: the command belongs in front of the pipe */
+ * piped    the text came through standard input: the command goes before the pipe */
 char *encoding_sentence(const struct encoding *e, int piped);
 
-/* "not UTF-8: byte 0xe9 at byte 3 of the file; perhaps Latin-1 text ...": what is to be said of a
+/* "not UTF-8: byte 0xe9 at byte 3 of the file; perhaps Latin-1 text ...": the message about a
  * text whose byte p[bad] is the first that is not UTF-8.  A counted string.  Local.
  *
  * before   bytes of the file, or of what `whole` names, that precede p */

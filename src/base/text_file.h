@@ -11,7 +11,7 @@
 
 /* Read at most `cap` bytes.  Other damage of UTF-8 is the caller's to find.  Local.
  *
- * text     [out] counted block with a zero byte behind it
+ * text     [out] counted block that ends with a zero byte
  * n        [out] bytes, without the mark
  * returns  OK; ERR_DATA for a longer file or another encoding; as file_slurp() */
 int text_file_read(char **text, size_t *n, const char *path, size_t cap);

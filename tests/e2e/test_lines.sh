@@ -37,8 +37,8 @@ printf '{"x":"caf\351","text":"fine"}\n' > x.jsonl
 texts "Latin-1 in another field" fine x.jsonl
 printf '{"text":"one","text":"two"}\n{"text":"1","t\\u0065xt":"2"}\n{"text":"3"}\n' > x.jsonl
 texts "a field twice: the last" two23 x.jsonl
-expect_text "a field twice: said" "x.jsonl:1: field 'text' is there 2 times: the last one is taken"
-expect_text "a field twice: counted" "2 documents in all have field 'text' more than once"
+expect_text "a field twice: said" "x.jsonl:1: field 'text' occurs 2 times in one object; its last value is taken"
+expect_text "a field twice: counted" "2 documents in all have repeated fields 'text'"
 
 # --- nested fields, names with dots
 printf '{"text":"no","meta":{"text":"yes","t.x":"dots"},"meta.x":"exact"}\n' > x.jsonl
@@ -101,6 +101,10 @@ done
 # A frame with a window of 2 GiB (zstd --long=31) and one raw block of 16 bytes; then 4 GiB.
 printf '\050\265\057\375\000\250\201\000\000{"text":"long"}\n' > long.jsonl.zst
 texts "a window of 2 GiB" long long.jsonl.zst
+rm -rf set2
+(ulimit -v 1500000; OMP_NUM_THREADS=1 exec "$TTT" prep long.jsonl.zst --out set2 -j 1) 2>"$WORK/err"
+equal "a window that the memory does not hold: exit code" $? 71
+expect_text "a window that the memory does not hold: said" 'long.jsonl.zst: .*memory.* the zstd frame at byte 0'
 printf '\050\265\057\375\000\260\201\000\000{"text":"long"}\n' > longer.jsonl.zst
 refused "a window of 4 GiB" 'longer.jsonl.zst:1: the zstd frame at byte 0 needs a window of .* compress it again with zstd --long=31 or less' longer.jsonl.zst
 head -c $(($(wc -c < "$frames") - 20)) "$frames" > cut.jsonl.zst
@@ -112,7 +116,7 @@ for packed in '\037\213\010\000:gzip -dc' '\3757zXZ\000:xz -dc' 'BZh91AY&SY:bzip
     rm -rf set2
     "$TTT" prep - --out set2 < x.txt 2>"$WORK/err"
     equal "$tool through standard input: exit code" $? 65
-    expect_text "$tool through standard input: said" "found a file compressed with .*; put a pipe in front: $tool | ttt"
+    expect_text "$tool through standard input: said" "found a file compressed with .*; pipe it through a converter: $tool | ttt"
 done
 for ending in gz xz bz2; do
     cp x.txt "x.txt.$ending"

@@ -135,7 +135,7 @@ static void sentences(void **state)
 
     assert_string_equal(file, "found UTF-16 text (little-endian); convert it with: "
                               "iconv -f UTF-16 -t UTF-8 <OLD >NEW");
-    assert_string_equal(pipe, "found UTF-16 text (little-endian); put a pipe in front: "
+    assert_string_equal(pipe, "found UTF-16 text (little-endian); pipe it through a converter: "
                               "iconv -f UTF-16 -t UTF-8 | ttt ...");
     assert_non_null(strstr(guess, "perhaps Latin-1 text (ISO 8859-1)"));
     mem_free(file);

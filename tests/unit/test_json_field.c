@@ -98,7 +98,7 @@ static void the_field_is_read_strictly(void **state)
     expect("text", "{\"text\":{\"text\":\"x\"}}", "Efield 'text' is an object, expected a string");
     expect("messages", "{\"messages\":[{\"role\":\"user\"}]}", "Efield 'messages' is a list, expected a string; a conversation must become one text first");
     expect("text", "{\"messages\":[{\"role\":\"user\"}]}", "Eno field 'text'; the line has 'messages' (a list); a conversation must");
-    expect("text", "{}", "Eno field 'text'; the line has none");
+    expect("text", "{}", "Eno field 'text'; the line has no field at all");
     expect("text", "{\"Text\":\"x\",\"meta\":{},\"n\":1}", "Eno field 'text'; the line has 'Text', 'meta' (an object), 'n' (a number); a field in an object is --field OBJECT.NAME");
     expect("text", "{\"text\\u0000\":\"x\"}", "Eno field 'text'");
     expect("text", "{\"a\x1b[2J\":\"x\"}", "Ethe line has 'a?[2J'");

@@ -42,7 +42,7 @@ static void files_of_hosts(void **state)
     struct host *h;
     int n;
 
-    put(work, "hosts", "\xef\xbb\xbf" "# two, behind a byte order mark\n  a slots=3   # fast\n\nb\n");
+    put(work, "hosts", "\xef\xbb\xbf" "# two, after a byte order mark\n  a slots=3   # fast\n\nb\n");
     assert_int_equal(hosts_read(&h, &n, path), OK);
     assert_true(n == 2 && h[0].slots == 3 && h[1].slots == 1 && !strcmp(h[1].name, "b"));
     mem_free(h);

@@ -470,7 +470,7 @@ static void text_files(void **state)
             assert_int_equal(a.bad, rows[i].why != NULL);
             assert_int_equal(a.rests, a.bad);
             if (how == 2 && rows[i].why && strstr(rows[i].why, "convert"))
-                assert_non_null(strstr(a.why, "put a pipe in front: "));
+                assert_non_null(strstr(a.why, "pipe it through a converter: "));
             else if (rows[i].why && !strstr(a.why, rows[i].why)) fail_msg("%s: %s", rows[i].why, a.why);
             assert_int_equal(a.bytes, how == 2 && i == 4 ? 0 : rows[i].n == 3 ? a.bytes : rows[i].n);
             free(a.raw);
