@@ -2,6 +2,7 @@
 #include <omp.h>
 #include <string.h>
 
+#include "data_prep/json_field.h"
 #include "data_prep/prep.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
@@ -27,6 +28,7 @@ int cmd_prep(int argc, char **argv)
     int64_t train = 0, threads = omp_get_max_threads(), level = 3, block = 65536;
     int64_t shard = 100000000;
     const char *from_stdin = "txt";
+    struct json_path field;
     struct arg_rest rest;
     int rc = OK;
 
@@ -66,6 +68,8 @@ int cmd_prep(int argc, char **argv)
     o.stdin_jsonl = !strcmp(from_stdin, "jsonl");
     if (!o.stdin_jsonl && strcmp(from_stdin, "txt") != 0)
         TRY(fail(ERR_USAGE, "--stdin %s: expected txt or jsonl", from_stdin));
+    TRY(json_path_init(&field, o.field));  /* here only to refuse it before anything is made */
+    json_path_done(&field);
     if (!o.tokenizer) o.tokenizer = "bytes";
     o.inputs = rest.v;
     o.inputs_n = rest.n;

@@ -86,9 +86,9 @@ static char *no_field(const struct json_scan *s)
         objects |= kind == JSON_OBJECT;
         lists |= kind == JSON_LIST && (!strcmp(name, "messages") || !strcmp(name, "conversations"));
     }
-    return mem_format("no field '%s'; the line has %s%s%s", s->path->whole, n ? text : "no field at all",
-                      s->more_names ? " and more" : "", lists ? chat : objects ?
-                      "; a field in an object is --field OBJECT.NAME" : "");
+    const char *hint = lists ? chat : objects ? "; a field in an object is --field OBJECT.NAME" : "";
+    return mem_format("no field '%s'; the line has %s%s%s", s->path->whole,
+                      n ? text : "no field at all", s->more_names ? " and more" : "", hint);
 }
 
 static char *take_text(const struct json_scan *s, struct json_span raw, int64_t before, char **text,

@@ -31,7 +31,8 @@ const struct encoding *encoding_of(const char *p, int64_t n);
  * returns  NULL for text that is UTF-8 apart from a few damaged places */
 const struct encoding *encoding_guess(const char *p, int64_t n, int64_t bad);
 
-/* The compression that the ending of a name stands for: ".gz", ".xz", ".bz2", ".lz4", ".zip"; else NULL.  Local. */
+/* The compression that the ending of a name stands for: ".gz", ".xz", ".bz2", ".lz4" or ".zip".
+ * returns NULL for other names.  Local. */
 const struct encoding *encoding_of_name(const char *path);
 
 /* "found UTF-16 text ...; convert it with: iconv ... <OLD >NEW", which follows

@@ -45,6 +45,9 @@ printf '{"text":"no","meta":{"text":"yes","t.x":"dots"},"meta.x":"exact"}\n' > x
 texts "--field meta.text" yes x.jsonl --field meta.text
 texts "--field, the whole name" exact x.jsonl --field meta.x
 texts "--field, a dot in a name" dots x.jsonl --field 'meta.t\.x'
+name="--field with 40 dots: 64" expect_exit 64 "$TTT" prep x.jsonl --out set2 \
+    --field ........................................
+[ -e set2 ] && failed "--field with 40 dots" "set2 was made" || ok "--field with 40 dots: nothing is made"
 refused "a field in a field that is a string" "x.jsonl:1: no field 'text.x': 'text' is a string" \
     x.jsonl --field text.x
 printf '{"messages":[{"role":"user","content":"x"}]}\n' > x.jsonl

@@ -277,6 +277,10 @@ static void cut_files(void **state)
         struct bytes *b = &packed;
         b->n = at;
         struct all a = read_all(put("cut.zst", b), 1, 1);
+        struct all text = read_all(put("cut.txt.zst", b), 0, 1);  /* one document: all of it is lost */
+        assert_int_equal(text.n, 0);
+        if (at > 40) assert_int_equal(text.bytes, content.n);
+        free(text.raw);
         b->n = whole;
         if (at == 13) {  /* nothing but a skippable frame */
             assert_non_null(strstr(a.why, "empty file"));
