@@ -71,6 +71,8 @@ void spm_free(struct spm *s) { delete s; }
 int spm_vocab(const struct spm *s) { return s->processor.GetPieceSize(); }
 int spm_bos(const struct spm *s) { return s->processor.bos_id(); }
 int spm_eos(const struct spm *s) { return s->processor.eos_id(); }
+int spm_pad(const struct spm *s) { return s->processor.pad_id(); }
+int spm_unk(const struct spm *s) { return s->processor.unk_id(); }
 
 int spm_encode(const struct spm *s, const char *text, size_t n,
                void (*take)(void *arg, const int *ids, size_t count), void *arg,

@@ -20,6 +20,8 @@ void spm_free(struct spm *s);
 int spm_vocab(const struct spm *s);
 int spm_bos(const struct spm *s);  /* -1: the model has none */
 int spm_eos(const struct spm *s);
+int spm_pad(const struct spm *s);
+int spm_unk(const struct spm *s);
 
 /* Encode n bytes of text and hand the ids to take() once.  Thread-safe.
  * returns 0, or -1 with a reason */

@@ -100,8 +100,8 @@ static int read_trainer(struct spm_model *m, const struct field *f)
     struct message in = inside(f);
     for (struct field x; next_field(&in, &x);) {
         if (x.wire != 0) continue;
-        if (x.number == 3) m->bpe = x.value == 2;
-        if (x.number == 24 && x.value) m->plain = 0;
+        if (x.number == 3) m->kind = x.value <= SPM_CHAR ? (int)x.value : 0;
+        if (x.number == 24) m->suffix = x.value != 0;
         if (x.number == 35) m->byte_fallback = x.value != 0;
     }
     return in.broken ? ERR_DATA : OK;
@@ -113,11 +113,11 @@ static int read_normalizer(struct spm_model *m, const struct field *f)
 {
     struct message in = inside(f);
     for (struct field x; next_field(&in, &x);) {
-        if (x.number == 2 && x.wire == 2 && x.n) m->plain = 0;
+        if (x.number == 2 && x.wire == 2) m->charsmap = x.bytes, m->charsmap_n = x.n;
         if (x.wire != 0) continue;
         if (x.number == 3) m->dummy_prefix = x.value != 0;
         if (x.number == 4) m->trims = x.value != 0;
-        if (x.number == 5 && !x.value) m->plain = 0;
+        if (x.number == 5) m->raw_spaces = !x.value;
     }
     return in.broken ? ERR_DATA : OK;
 }
@@ -135,7 +135,7 @@ static uint64_t *find_pair(const struct spm_model *m, uint64_t key)
     return m->pairs + (i & m->pairs_mask);
 }
 
-static int merges(const struct spm_piece *p)
+int spm_merges(const struct spm_piece *p)
 {
     return p->type == SPM_NORMAL || p->type == SPM_USER_DEFINED || p->type == SPM_UNUSED;
 }
@@ -148,13 +148,13 @@ static int collect_pairs(struct spm_model *m)
     int newline_alone = 1;
 
     for (int i = 0; i < m->count; i++)
-        if (merges(m->pieces + i)) bytes += m->pieces[i].length;
+        if (spm_merges(m->pieces + i)) bytes += m->pieces[i].length;
     for (m->pairs_mask = 1023; (int64_t)m->pairs_mask < 2 * bytes; )
         m->pairs_mask = 2 * m->pairs_mask + 1;
     m->pairs = mem_new((int64_t)m->pairs_mask + 1, sizeof *m->pairs, "neighbours in pieces");
     for (int i = 0; i < m->count; i++) {
         const struct spm_piece *p = m->pieces + i;
-        if (!merges(p)) continue;
+        if (!spm_merges(p)) continue;
         int at = 0, step;
         uint32_t before = utf8_char(p->text, &step);
         while ((at += step) < p->length) {
@@ -194,7 +194,7 @@ int spm_model_read(struct spm_model *m, const char *bytes, size_t n, const char 
     struct message in = { bytes, bytes + n, 0 };
     int rc = OK, all_bytes = 1;
 
-    *m = (struct spm_model){ .dummy_prefix = 1, .trims = 1, .plain = 1 };
+    *m = (struct spm_model){ .kind = SPM_UNIGRAM, .dummy_prefix = 1, .trims = 1 };
     for (int b = 0; b < 256; b++) m->byte_id[b] = -1;
     for (struct field f; rc == OK && next_field(&in, &f);) {
         if (f.number == 1) rc = read_piece(m, &f);
@@ -208,7 +208,10 @@ int spm_model_read(struct spm_model *m, const char *bytes, size_t n, const char 
     if (m->byte_fallback && !all_bytes)
         return fail(ERR_DATA, "%s: promises a piece for every byte and lacks some", path);
     const int newline_alone = collect_pairs(m);
-    m->cuttable = m->bpe && m->byte_fallback && m->plain && !m->trims && distinct_scores(m) &&
+    m->bpe = m->kind == SPM_BPE;
+    m->plain = !m->suffix && !m->raw_spaces && !m->charsmap_n;
+    m->distinct = distinct_scores(m);
+    m->cuttable = m->bpe && m->byte_fallback && m->plain && !m->trims && m->distinct &&
                   (!m->dummy_prefix || newline_alone);
     m->lossless = m->cuttable && !m->dummy_prefix;
     return OK;

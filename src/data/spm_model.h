@@ -22,6 +22,8 @@ enum spm_type {
     SPM_NORMAL = 1, SPM_UNKNOWN, SPM_CONTROL, SPM_USER_DEFINED, SPM_UNUSED, SPM_BYTE
 };
 
+enum spm_kind { SPM_UNIGRAM = 1, SPM_BPE, SPM_WORD, SPM_CHAR };
+
 #define SPM_SPACE 0x2581u  /* stands for a space in pieces */
 
 struct spm_piece {
@@ -36,10 +38,16 @@ struct spm_model {
     struct spm_piece *pieces;         /* a counted block                          */
     int       count;
     int       byte_id[256];           /* id of each byte's piece, -1 if none      */
+    int       kind;                   /* enum spm_kind                            */
     int       bpe, byte_fallback;
     int       dummy_prefix;           /* a space is put before every text         */
     int       trims;                  /* leading, trailing, double spaces go away */
-    int       plain;                  /* otherwise text is taken as it is         */
+    int       suffix;                 /* a space belongs to the word before it    */
+    int       raw_spaces;             /* spaces are not turned into SPM_SPACE     */
+    const char *charsmap;             /* compiled table of characters to replace  */
+    size_t    charsmap_n;             /* its bytes, 0: none                       */
+    int       plain;                  /* none of the last three                   */
+    int       distinct;               /* no two pieces have the same score        */
     int       cuttable;               /* spm_model_cut() may be used              */
     int       lossless;               /* with escapes, decode(encode(x)) = x      */
     uint64_t *pairs;                  /* hash set of neighbours inside pieces     */
@@ -50,6 +58,9 @@ struct spm_model {
  * returns OK or ERR_DATA */
 int spm_model_read(struct spm_model *m, const char *bytes, size_t n, const char *path);
 void spm_model_done(struct spm_model *m);
+
+/* May a piece be the result of a merge, or a part of one? */
+int spm_merges(const struct spm_piece *p);
 
 /* May text be cut between the characters a and b? */
 int spm_model_cut(const struct spm_model *m, uint32_t a, uint32_t b);

@@ -20,7 +20,8 @@ struct tokenizer {
     struct spm      *spm;    /* NULL: bytes */
     char            *bytes;  /* the model file */
     struct spm_model model;
-    int              vocab, bos, eos;
+    size_t           n_bytes;
+    int              vocab, bos, eos, pad, unk;
     struct hash      hash;
     struct memos    *memos;
     int64_t          newline_ids;  /* ids of a lone newline, if text may be cut */
@@ -51,6 +52,7 @@ static int open_spm(struct tokenizer *t, const char *path)
     int rc = OK;
 
     TRY(file_slurp(&t->bytes, &n, path, TOKENIZER_MAX_BYTES));
+    t->n_bytes = n;
     t->hash = hash_bytes(t->bytes, n);
     TRY(spm_model_read(&t->model, t->bytes, n, path));
     t->spm = spm_new(t->bytes, n, why);
@@ -58,6 +60,8 @@ static int open_spm(struct tokenizer *t, const char *path)
     t->vocab = spm_vocab(t->spm);
     t->bos = spm_bos(t->spm);
     t->eos = spm_eos(t->spm);
+    t->pad = spm_pad(t->spm);
+    t->unk = spm_unk(t->spm);
     if (t->vocab != t->model.count)
         TRY(fail(ERR_DATA, "%s: %d pieces, the library counts %d", path, t->model.count, t->vocab));
     if (t->bos < 0 || t->eos < 0 || t->bos >= t->vocab || t->eos >= t->vocab)
@@ -84,6 +88,7 @@ int tokenizer_open(struct tokenizer **out, const char *kind, const char *path)
         t->vocab = BYTES_VOCAB;
         t->bos = BYTES_BOS;
         t->eos = BYTES_EOS;
+        t->pad = t->unk = -1;
         t->hash = hash_bytes("bytes", 5);
     } else if (!strcmp(kind, "sentencepiece") && path) {
         TRY(open_spm(t, path));
@@ -113,7 +118,20 @@ const char *tokenizer_kind(const struct tokenizer *t) { return t->spm ? "sentenc
 int tokenizer_vocab(const struct tokenizer *t) { return t->vocab; }
 int tokenizer_bos(const struct tokenizer *t) { return t->bos; }
 int tokenizer_eos(const struct tokenizer *t) { return t->eos; }
+int tokenizer_pad(const struct tokenizer *t) { return t->pad; }
+int tokenizer_unk(const struct tokenizer *t) { return t->unk; }
 struct hash tokenizer_hash(const struct tokenizer *t) { return t->hash; }
+
+const struct spm_model *tokenizer_model(const struct tokenizer *t)
+{
+    return t->spm ? &t->model : NULL;
+}
+
+const char *tokenizer_file(const struct tokenizer *t, size_t *n)
+{
+    *n = t->n_bytes;
+    return t->bytes;
+}
 
 /* ---- chunks */
 

@@ -24,6 +24,7 @@
 #define TOKENIZER_MAX_WHOLE ((int64_t)16 << 20) /* of a text that can't be cut */
 
 struct tokenizer;
+struct spm_model;
 
 /* kind "bytes" (path NULL) or "sentencepiece" (path of the model).
  * returns  OK; ERR_MISSING; ERR_DATA for a damaged model; ERR_CONFIG for a
@@ -35,7 +36,13 @@ const char *tokenizer_kind(const struct tokenizer *t);
 int tokenizer_vocab(const struct tokenizer *t);
 int tokenizer_bos(const struct tokenizer *t);
 int tokenizer_eos(const struct tokenizer *t);
+int tokenizer_pad(const struct tokenizer *t);  /* -1: there is none */
+int tokenizer_unk(const struct tokenizer *t);  /* -1: there is none */
 struct hash tokenizer_hash(const struct tokenizer *t);  /* of the file; of the name for bytes */
+
+/* The SentencePiece model and the bytes of its file; NULL for bytes. */
+const struct spm_model *tokenizer_model(const struct tokenizer *t);
+const char *tokenizer_file(const struct tokenizer *t, size_t *n);
 
 /* Text of n bytes -> ids, without <s> and </s>; *ids is a counted block.
  * Thread-safe. */
