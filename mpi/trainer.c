@@ -23,6 +23,7 @@
 #include "src/conf/conf_diff.h"
 #include "src/conf/conf_model.h"
 #include "src/infer/load.h"
+#include "src/infer/load_files.h"
 #include "src/kernels/gemm.h"
 #include "src/model/budget.h"
 
@@ -127,6 +128,7 @@ static int resume(struct ckpt *c, void *trainer)
     if (!config) TRY(fail(ERR_CONFIG, "%s was not written by ttt train", ckpt_path(c)));
     TRY(conf_diff(t->conf, config, ckpt_path(c), t->opts->allow_config_change));
     TRY(same_data(t, c));
+    load_files_inherit(t->info, ckpt_info(c));
     TRY(train_state_load(&t->state, c));
     t->state.seed = t->conf->run.seed;
     t->root = ckpt_root(c);
@@ -159,6 +161,9 @@ static int init_from(struct trainer *t, const char *path)
     for (int i = reducer_holds(t->state.reducer, &held) - 1; i >= 0; i--)
         memcpy(m->w + held[i].begin, from->w + held[i].begin,
                (size_t)(held[i].end - held[i].begin) * sizeof *m->w);
+    if (t->grid.world.rank == 0 &&
+        load_files_follow(t->info, t->run.ckpt, &info, t->inputs.tokenizer) != OK)
+        log_warn("ttt export will not find the files that came with %s", info.source);
     log_phase("initial weights from %s", info.source);
 out:
     model_free(from);

@@ -10,9 +10,9 @@
 int cmd_config(int argc, char **argv);    /* src/cli/cmd_config.c   */
 int cmd_ckpt(int argc, char **argv);      /* src/cli/cmd_ckpt.c     */
 int cmd_data(int argc, char **argv);      /* src/cli/cmd_data.c     */
-int cmd_export(int argc, char **argv);    /* src/cli/cmd_hf.c       */
+int cmd_export(int argc, char **argv);    /* src/cli/cmd_export.c   */
 int cmd_generate(int argc, char **argv);  /* src/cli/cmd_generate.c */
-int cmd_import(int argc, char **argv);    /* src/cli/cmd_hf.c       */
+int cmd_import(int argc, char **argv);    /* src/cli/cmd_import.c   */
 int cmd_bench(int argc, char **argv);     /* src/cli/cmd_bench.c    */
 int cmd_bench_latency(int argc, char **argv); /* src/cli/bench_latency.c */
 int cmd_bench_prep(int argc, char **argv);   /* data_prep/cmd_bench_prep.c */

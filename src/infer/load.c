@@ -11,8 +11,10 @@
 #include "src/base/status.h"
 #include "src/data/dataset.h"
 #include "src/data/token.h"
+#include "src/data/token_hf.h"
 #include "src/store/dims_json.h"
 #include "src/store/hf.h"
+#include "src/store/hf_files.h"
 #include "src/store/model_at.h"
 
 /* "dir/name", and whether it is there; a counted string or NULL. */
@@ -30,6 +32,34 @@ static int context_of(const json_t *j, const char *key)
     return n > 0 && n <= INT32_MAX ? (int)n : 0;
 }
 
+/* The kind that tokenizer_config.json of an export names, or NULL; a counted string.  Other programs
+ * write numbers there that are no integers of ours (model_max_length 1e30). */
+static char *named_kind(const char *path)
+{
+    char *text = NULL, *kind = NULL;
+    json_t *config = NULL;
+    size_t n = 0;
+
+    if (file_slurp(&text, &n, path, TOKENIZER_MAX_BYTES) == OK)
+        config = json_loadb(text, n, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+    if (!config) log_warn("%s: can't be read, so it does not say which tokenizer it is of", path);
+    else if (token_hf_kind(config)) kind = mem_string(token_hf_kind(config));
+    json_decref(config);
+    mem_free(text);
+    return kind;
+}
+
+/* tokenizer.model, or the kind that an export names. */
+static void find_tokenizer(struct load_info *info, const char *folder)
+{
+    char *path = inside(folder, "tokenizer_config.json");
+
+    info->tokenizer_path = inside(folder, "tokenizer.model");
+    if (info->tokenizer_path) info->tokenizer_kind = mem_string("sentencepiece");
+    else if (path) info->tokenizer_kind = named_kind(path);
+    mem_free(path);
+}
+
 static int load_hf(struct model **out, struct load_info *info, const struct model_at *at,
                    const char *path)
 {
@@ -44,8 +74,7 @@ static int load_hf(struct model **out, struct load_info *info, const struct mode
     info->source = mem_string(path);
     info->kind = "huggingface";
     info->context = context_of(at->config, "max_position_embeddings");
-    info->tokenizer_path = inside(path, "tokenizer.model");
-    if (info->tokenizer_path) info->tokenizer_kind = mem_string("sentencepiece");
+    find_tokenizer(info, path);
     *out = m;
     m = NULL;
 out:
@@ -108,12 +137,17 @@ static int describe_ckpt(struct load_info *info, const struct ckpt *c)
     info->tokenizer_kind = mem_string(kind);
     if (hash && hash_parse(&info->tokenizer_hash, hash) != OK)
         return fail(ERR_DATA, "%s: the tokenizer's hash in its info is none", ckpt_path(c));
-    /* A run keeps its own copy beside ckpt/, which moves with it. */
+    /* Copies that move with it: a run's next to ckpt/, an import's next to the checkpoint. */
     if (path) {
-        char *run = mem_format("%s/../..", ckpt_path(c));
+        const json_t *files;
+        char *run = mem_format("%s/../..", ckpt_path(c)), *kept = NULL;
+        const int rc = hf_files_of(&files, &kept, j, ckpt_path(c));
         info->tokenizer_path = inside(run, "tokenizer.model");
+        if (!info->tokenizer_path && kept) info->tokenizer_path = inside(kept, "tokenizer.model");
         if (!info->tokenizer_path) info->tokenizer_path = mem_string(path);
         mem_free(run);
+        mem_free(kept);
+        return rc;
     }
     return OK;
 }

@@ -128,20 +128,29 @@ out:
     return rc;
 }
 
-/* With as few digits as bring every number back: 1e-6, not 9.9999999999999995e-7. */
-static char *config_text(const json_t *config)
+/* 1e-6, not 9.9999999999999995e-7. */
+static char *json_text(const json_t *object, size_t flags)
 {
     char *lines = NULL;
     for (size_t digits = 15; !lines; digits++) {
-        char *text = json_dumps(config, JSON_INDENT(2) | JSON_SORT_KEYS |
-                                JSON_REAL_PRECISION(digits));
-        json_t *back = text ? json_loads(text, 0, NULL) : NULL;
+        char *text = json_dumps(object, JSON_INDENT(2) | flags | JSON_REAL_PRECISION(digits));
+        json_t *back = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
         check(back);
-        if (digits == 17 || json_equal(back, config)) lines = mem_format("%s\n", text);
+        if (digits == 17 || json_equal(back, object)) lines = mem_format("%s\n", text);
         json_decref(back);
         free(text);
     }
     return lines;
+}
+
+int hf_write_json(const char *folder, const char *name, const json_t *object)
+{
+    char *path = mem_format("%s/%s", folder, name), *text = json_text(object, 0);
+    const int rc = file_replace(path, text, strlen(text));
+
+    mem_free(text);
+    mem_free(path);
+    return rc;
 }
 
 static int by_name(const void *a, const void *b)
@@ -158,11 +167,33 @@ static const char *torch_name(enum dtype dtype)
 int hf_write(const char *folder, const struct dims *d, const struct param_table *t,
              const real *w, const json_t *base, int context)
 {
-    return hf_write_as(folder, d, t, w, base, context, DT_REAL, 0);
+    return hf_write_as(folder, d, t, w, base, context, DT_REAL, 0, NULL);
+}
+
+static json_t *id_or_null(int id) { return id >= 0 ? json_integer(id) : json_null(); }
+
+/* The class has ids of its own where config.json has none: none is written as null. */
+static void set_ids(json_t *config, const struct hf_ids *ids)
+{
+    json_object_set_new(config, "bos_token_id", id_or_null(ids ? ids->bos : -1));
+    json_object_set_new(config, "eos_token_id", id_or_null(ids ? ids->eos : -1));
+    json_object_set_new(config, "pad_token_id", id_or_null(ids ? ids->pad : -1));
+}
+
+int hf_write_generation(const char *folder, const struct hf_ids *ids)
+{
+    json_t *object = json_pack("{s:b}", "_from_model_config", 1);
+    int rc;
+
+    set_ids(object, ids);
+    rc = hf_write_json(folder, "generation_config.json", object);
+    json_decref(object);
+    return rc;
 }
 
 int hf_write_as(const char *folder, const struct dims *d, const struct param_table *t,
-                const real *w, const json_t *base, int context, enum dtype dtype, int64_t most)
+                const real *w, const json_t *base, int context, enum dtype dtype, int64_t most,
+                const struct hf_ids *ids)
 {
     char *config_path = mem_format("%s/config.json", folder), *lines = NULL;
     struct tensor *list = mem_new(t->count, sizeof *list, "list of tensors");
@@ -178,7 +209,8 @@ int hf_write_as(const char *folder, const struct dims *d, const struct param_tab
     TRY(weight_files_save(folder, list, t->count, dtype, most));
     config = hf_config_make(d, base, context);
     json_object_set_new(config, "dtype", json_string(torch_name(dtype)));
-    lines = config_text(config);
+    if (ids || !base) set_ids(config, ids);
+    lines = json_text(config, JSON_SORT_KEYS);
     TRY(file_replace(config_path, lines, strlen(lines)));
 out:
     json_decref(config);

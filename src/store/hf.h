@@ -26,14 +26,25 @@ int hf_read_json(json_t **config, const char *folder);
  * shaped tensors are all named; ERR_DATA.  Types of fewer bits become reals exactly. */
 int hf_read_weights(real *w, const struct param_table *t, const char *folder);
 
+/* Ids of special tokens, -1: there is none. */
+struct hf_ids { int bos, eos, pad; };
+
 /* Write both into `folder` (made if needed; must not hold a model yet).
  * base: config.json of the model this one came from, or NULL: keys that dims do
  * not say are kept.  context: tokens it was trained on, 0: not known. */
 int hf_write(const char *folder, const struct dims *d, const struct param_table *t,
              const real *w, const json_t *base, int context);
 
-/* Same, with numbers of another type and in files of at most `most` bytes (0: in one). */
+/* Same, with numbers of another type and in files of at most `most` bytes (0: in one).
+ * ids: of special tokens; NULL: those of base, or without a base null */
 int hf_write_as(const char *folder, const struct dims *d, const struct param_table *t,
-                const real *w, const json_t *base, int context, enum dtype dtype, int64_t most);
+                const real *w, const json_t *base, int context, enum dtype dtype, int64_t most,
+                const struct hf_ids *ids);
+
+/* generation_config.json, so that generate() of the public code ends where ours does. */
+int hf_write_generation(const char *folder, const struct hf_ids *ids);
+
+/* An object as a file of a folder; numbers with as few digits as bring every one back. */
+int hf_write_json(const char *folder, const char *name, const json_t *object);
 
 #endif
