@@ -274,8 +274,9 @@ int load_same_tokenizer(const struct load_info *info, const struct model *m,
 
     if (!want.lo && !want.hi && !info->tokenizer_kind) {
         log_warn("%s does not say which tokenizer it was trained with (no tokenizer.model): nothing "
-                 "tells whether the data, %s (tokenizer: %s%s%s), were made with it", info->source,
-                 data, kind, path ? " " : "", path ? path : "");
+                 "tells whether the data, %s (tokenizer: %s%s%s), were made with it; it knows %d "
+                 "tokens, that tokenizer %d", info->source, data, kind, path ? " " : "",
+                 path ? path : "", m->dims.V, dataset_vocab(d));
         return OK;
     }
     if (!want.lo && !want.hi) {

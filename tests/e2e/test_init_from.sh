@@ -124,13 +124,19 @@ rm -rf "$WORK/new"
 # A run with a checkpoint goes on as itself, whatever became of the model.
 TTT_FAIL="train.step#2=kill" "$TTT" train "$WORK/tuned.yaml" --set run.dir="$WORK/again" \
     >"$WORK/out" 2>&1
+TTT_FAIL="train.step#1=kill" "$TTT" train "$WORK/tuned.yaml" --set run.dir="$WORK/early" \
+    >"$WORK/out" 2>&1
 mv "$WORK/model" "$WORK/gone"
 name="its model is gone" expect_exit 0 "$TTT" train "$WORK/tuned.yaml" --set run.dir="$WORK/again"
 equal "the run is the same" "$(key rope_theta "$WORK/again/config.yaml")" 100
-name="status does not miss it" expect_exit 0 "$TTT" status "$WORK/again"
+mkdir "$WORK/model"
+echo nonsense >"$WORK/model/config.json"
+name="status does not look at it" expect_exit 0 "$TTT" status "$WORK/early"
+rm -r "$WORK/model"
 name="a new one needs it" expect_exit 66 "$TTT" train "$WORK/tuned.yaml" --set run.dir="$WORK/new"
 name="before the queue" expect_exit 66 "$TTT" launch "$WORK/tuned.yaml" --set run.dir="$WORK/new"
-expect_text "is named" "train.init_from: there is no model at $WORK/model"
+expect_text "is named" "error: train.init_from: there is no model at $WORK/model"
+check "and nothing was started" test ! -e "$WORK/new/launch.jsonl"
 name="a plan may be made before" expect_exit 0 "$TTT" config check "$WORK/tuned.yaml" \
     --set run.dir="$WORK/new"
 expect_text "and says what it can't know" "warning: train.init_from: there is no model at"
