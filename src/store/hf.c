@@ -140,6 +140,7 @@ static char *json_text(const json_t *object, size_t flags)
         json_decref(back);
         free(text);
     }
+    python_json_words(lines);
     return lines;
 }
 

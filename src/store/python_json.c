@@ -44,6 +44,33 @@ static char *without_words(const char *text, size_t *n)
     return out;
 }
 
+/* The end of `what` behind the blanks at p; NULL: something else is there. */
+static const char *behind(const char *p, const char *what)
+{
+    if (!p) return NULL;
+    p += strspn(p, " \t\r\n");
+    return strncmp(p, what, strlen(what)) ? NULL : p + strlen(what);
+}
+
+void python_json_words(char *text)
+{
+    char *to = text;
+
+    for (const char *p = text; *p; ) {
+        const char *inside = behind(behind(behind(p, "{"), "\"__float__\""), ":"), *end = NULL;
+        size_t w = 0;
+        for (; *p == '{' && w < WORDS && !end; w++) {
+            const char *word = behind(behind(inside, "\""), words[w]);
+            end = behind(behind(word, "\""), "}");
+        }
+        if (end) {
+            to += sprintf(to, "%s", words[w - 1]);
+            p = end;
+        } else *to++ = *p++;
+    }
+    *to = '\0';
+}
+
 json_t *python_json_load(const char *text, size_t n, json_error_t *error)
 {
     size_t m = n;

@@ -14,4 +14,7 @@
  * a number. */
 json_t *python_json_load(const char *text, size_t n, json_error_t *error);
 
+/* The way back: such an object in JSON text becomes the bare word, which all versions read. */
+void python_json_words(char *text);
+
 #endif

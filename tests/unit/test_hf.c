@@ -6,6 +6,7 @@
 #include "src/base/rng.h"
 #include "src/model/model.h"
 #include "src/store/hf.h"
+#include "src/store/python_json.h"
 #include "src/store/safetensors.h"
 
 #define GOLDEN "tests/golden/ttt_linear_m"
@@ -117,6 +118,21 @@ static void what_means_nothing_is_ignored(void **state)
     assert_int_equal(hf_read_json(&config, work), OK);
     assert_string_equal(json_string_value(json_object_get(config, "note")), "NaN, \"Infinity\" ");
     json_decref(config);
+
+    /* Read and written again it is the same text. */
+    static const char *const pairs[][2] = {
+        { "{\"a\":[0.0,{\"__float__\":\"Infinity\"}],\"b\":{\"__float__\":\"NaN\"}}", "{\"a\":[0.0,Infinity],\"b\":NaN}" },
+        { "{ \n\"__float__\" : \"-Infinity\" \n}", "-Infinity" },
+        { "{\"__float__\":\"big\"}", "{\"__float__\":\"big\"}" },
+        { "{\"__float__\":\"NaN\",\"x\":1}", "{\"__float__\":\"NaN\",\"x\":1}" },
+        { "[\"Infinity\", {}]", "[\"Infinity\", {}]" },
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        char text[128];
+        strcpy(text, pairs[i][0]);
+        python_json_words(text);
+        assert_string_equal(text, pairs[i][1]);
+    }
 }
 
 /* Read the golden folder; the caller releases both. */
