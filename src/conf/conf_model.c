@@ -214,7 +214,8 @@ static void adopt_row(struct reader *r, const struct row *row, const struct dims
     conf_show(ours, sizeof ours, c, k);
     if (!strcmp(ours, theirs)) return;
     if (!at.line) {
-        if (conf_store(c, k, theirs, 1)) add_text(c->start.taken, sizeof c->start.taken, leaf, theirs);
+        if (conf_store(c, k, theirs, 1))
+            add_text(c->start.taken, sizeof c->start.taken, leaf, theirs);
         else conf_complain(r, r->where[number_of("train.init_from")], row->key,
                            "expected a value of this key, the model %s has %s", c->start.from,
                            theirs);

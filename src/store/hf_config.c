@@ -296,7 +296,7 @@ int hf_config_read(struct dims *d, const json_t *config, const char *path)
     *d = (struct dims){ .ln_eps = LN_EPS, .H = 1, .K = 1, .conv_width = 4, .rope_theta = 10000,
                         .inner_lr = 1 };
     TRY(kind_of(&kind, config, path));
-    TRY(must_be_off(config, "quantization_config", path));  /* the weights are rounded: take the others */
+    TRY(must_be_off(config, "quantization_config", path));  /* weights are rounded */
     for (const struct key *k = kinds[kind].keys; k->key; k++) {
         const char *want = read_key(d, k, json_object_get(config, k->key));
         if (want) rc = fail(ERR_DATA, "%s: %s must be %s", path, k->key, want);

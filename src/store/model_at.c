@@ -51,7 +51,8 @@ static int open_newest(struct ckpt **c, const char *path, enum model_proof proof
 
     mem_free(dir);
     if (rc == ERR_MISSING && weight_files_exist(path))
-        return fail(rc, "%s holds weights, but no config.json, which says what model they are of", path);
+        return fail(rc, "%s holds weights, but no config.json, which says what model they are of",
+                    path);
     if (rc == ERR_MISSING && weight_kind_folder(path) != OK) return ERR_DATA;
     if (rc == ERR_MISSING)
         return fail(rc, "%s holds neither config.json (a Hugging Face model) nor MANIFEST (a "
@@ -67,7 +68,8 @@ int model_at_open(struct model_at *m, const char *path, enum model_proof proof)
     if (!path_exists(path)) TRY(fail(ERR_MISSING, "there is no model at %s", path));
     if (!path_is_dir(path)) {
         TRY(weight_kind_file(path));
-        TRY(fail(ERR_MISSING, "%s is not a folder; a model is one, with config.json or MANIFEST", path));
+        TRY(fail(ERR_MISSING, "%s is not a folder; a model is one, with config.json or MANIFEST",
+                 path));
     }
     if (holds(path, "config.json")) {
         TRY(hf_read_config(&m->dims, path));

@@ -11,7 +11,8 @@
 #define CONVERT                                                                             \
     "; convert it in Python: from transformers import AutoModelForCausalLM as M; "          \
     "M.from_pretrained('THIS_FOLDER').save_pretrained('NEW_FOLDER')"
-#define PICKLE "a pickle of PyTorch, a program that Python runs to read it, so it is not read here" CONVERT
+#define PICKLE                                                                              \
+    "a pickle of PyTorch, a program that Python runs to read it, so it is not read here" CONVERT
 
 /* What files begin with. */
 static const struct { const char *bytes; size_t n; const char *what; } magics[] = {
@@ -67,14 +68,14 @@ static int fits(const char *name, int row)
 int weight_kind_folder(const char *folder)
 {
     char **list = NULL;
-    int count = 0, found = -1, rc = OK;
+    int count = 0, rc = OK;
 
     if (dir_list(&list, &count, folder) != OK) return OK;
-    for (int row = 0; row < NAMES && found < 0; row++)
-        for (int i = 0; i < count && found < 0; i++)
+    for (int row = 0; row < NAMES && rc == OK; row++)
+        for (int i = 0; i < count && rc == OK; i++)
             if (fits(list[i], row))
-                found = i, rc = fail(ERR_DATA, "%s: no model.safetensors; %s is %s", folder, list[i],
-                                     names[row].what);
+                rc = fail(ERR_DATA, "%s: no model.safetensors; %s is %s", folder, list[i],
+                          names[row].what);
     mem_free(list);
     return rc;
 }

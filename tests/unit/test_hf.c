@@ -72,8 +72,10 @@ static void other_models_are_named(void **state)
         { "{\"model_type\":\"mamba2\",\"time_step_limit\":[0.0,\n Infinity]}", "Mamba-2" },
         { "{\"model_type\":\"falcon_mamba\",\"x\":NaN}", "falcon_mamba" },
         { "{\"model_type\":\"gemma\"}", "this program reads ttt" },
-        { "{\"d_model\":128,\"n_layer\":2,\"vocab_size\":320,\"ssm_cfg\":{}}", "a Mamba model of the package mamba_ssm" },
-        { "{\"d_model\":128,\"n_layer\":2,\"ssm_cfg\":{\"layer\":\"Mamba2\"}}", "a Mamba-2 model of the package mamba_ssm" },
+        { "{\"d_model\":128,\"n_layer\":2,\"vocab_size\":320,\"ssm_cfg\":{}}",
+          "a Mamba model of the package mamba_ssm" },
+        { "{\"d_model\":128,\"n_layer\":2,\"ssm_cfg\":{\"layer\":\"Mamba2\"}}",
+          "a Mamba-2 model of the package mamba_ssm" },
         { "{\"d_model\":128,\"n_layer\":2,\"vocab_size\":320}", "mamba_ssm" },
         { "{\"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"gptq\"}}",
           "quantization_config" },
@@ -121,7 +123,8 @@ static void what_means_nothing_is_ignored(void **state)
 
     /* Read and written again it is the same text. */
     static const char *const pairs[][2] = {
-        { "{\"a\":[0.0,{\"__float__\":\"Infinity\"}],\"b\":{\"__float__\":\"NaN\"}}", "{\"a\":[0.0,Infinity],\"b\":NaN}" },
+        { "{\"a\":[0.0,{\"__float__\":\"Infinity\"}],\"b\":{\"__float__\":\"NaN\"}}",
+          "{\"a\":[0.0,Infinity],\"b\":NaN}" },
         { "{ \n\"__float__\" : \"-Infinity\" \n}", "-Infinity" },
         { "{\"__float__\":\"big\"}", "{\"__float__\":\"big\"}" },
         { "{\"__float__\":\"NaN\",\"x\":1}", "{\"__float__\":\"NaN\",\"x\":1}" },
