@@ -9,21 +9,11 @@
 #include "src/base/status.h"
 #include "src/cli/ckpt_cmd.h"
 #include "src/store/ckpt.h"
+#include "src/store/dims_json.h"
 #include "src/store/tensor_stats.h"
 
 /* Findings go to a JSON list or, if there is none, are printed as lines. */
 struct report { json_t *list; int64_t tensors, scalars; };
-
-/* "[3, 17]": where element number i of a tensor is. */
-static const char *place_text(char text[TENSOR_SHAPE_TEXT], const struct tensor *t, int64_t i)
-{
-    int64_t index[TENSOR_DIMS] = { 0 };
-    for (int d = t->ndim - 1; d >= 0; d--) {
-        index[d] = i % t->shape[d];
-        i /= t->shape[d];
-    }
-    return tensor_shape_text(text, t->ndim, index);
-}
 
 static void note(struct report *r, const char *name, const char *what)
 {
@@ -36,7 +26,7 @@ static void note(struct report *r, const char *name, const char *what)
 static void note_values(struct report *r, const struct tensor *t, const struct tensor_diff *d)
 {
     char where[TENSOR_SHAPE_TEXT];
-    place_text(where, t, d->first);
+    tensor_place_text(where, t->ndim, t->shape, d->first);
     r->tensors++;
     if (r->list)
         json_array_append_new(
@@ -108,17 +98,44 @@ static void note_scalar(struct report *r, json_t *scalars, const char *key, cons
     free(q);
 }
 
-static void compare_scalars(struct report *r, json_t *scalars, struct ckpt *a, struct ckpt *b)
+/* Members of two objects; prefix: of their names. */
+static void compare_objects(struct report *r, json_t *scalars, const char *prefix,
+                            json_t *x, json_t *y)
 {
-    json_t *x = (json_t *)ckpt_scalars(a), *y = (json_t *)ckpt_scalars(b), *v;
+    char name[128];
     const char *key;
+    json_t *v;
 
     json_object_foreach(x, key, v) {
         const json_t *other = json_object_get(y, key);
-        if (!other || !json_equal(v, other)) note_scalar(r, scalars, key, v, other);
+        snprintf(name, sizeof name, "%s%s", prefix, key);
+        if (!other || !json_equal(v, other)) note_scalar(r, scalars, name, v, other);
     }
-    json_object_foreach(y, key, v)
-        if (!json_object_get(x, key)) note_scalar(r, scalars, key, NULL, v);
+    json_object_foreach(y, key, v) {
+        snprintf(name, sizeof name, "%s%s", prefix, key);
+        if (!json_object_get(x, key)) note_scalar(r, scalars, name, NULL, v);
+    }
+}
+
+/* What the model is, or NULL: equal weights are not yet equal models. */
+static json_t *model_of(const struct ckpt *c)
+{
+    struct dims d;
+
+    if (!json_object_get(ckpt_info(c), "model")) return NULL;
+    if (dims_of_info(&d, ckpt_info(c), ckpt_path(c)) != OK) return NULL;
+    d.init_std = 0;  /* of the initial weights */
+    return dims_json(&d);
+}
+
+static void compare_models(struct report *r, json_t *scalars, const struct ckpt *a,
+                           const struct ckpt *b)
+{
+    json_t *x = model_of(a), *y = model_of(b);
+
+    if (x && y) compare_objects(r, scalars, "model.", x, y);
+    json_decref(x);
+    json_decref(y);
 }
 
 static void print_json(struct report *r, json_t *scalars, const char *a, const char *b)
@@ -144,8 +161,9 @@ int ckpt_compare(const char *path_a, const char *path_b, int json)
     TRY(ckpt_locate(&b, path_b));
     hash_hex(root_a, ckpt_root(a));
     hash_hex(root_b, ckpt_root(b));
+    compare_models(&r, scalars, a, b);
     if (!hash_equal(ckpt_root(a), ckpt_root(b))) {
-        compare_scalars(&r, scalars, a, b);
+        compare_objects(&r, scalars, "", (json_t *)ckpt_scalars(a), (json_t *)ckpt_scalars(b));
         TRY(compare_tensors(&r, a, b));
     }
     if (json) print_json(&r, scalars, root_a, root_b);

@@ -19,7 +19,7 @@ static const char about[] =
     "  show CKPT       tensors with their statistics, counters, and whether the model looks\n"
     "                  untrained\n"
     "  verify CKPT     reads every tile of a checkpoint, or of all checkpoints of a run\n"
-    "  diff A B        counters and tensors that differ; exit code 0 if none does, else 1\n\n"
+    "  diff A B        counters, dims of the model and tensors that differ; exit code 0 if none does, else 1\n\n"
     "ttt ckpt spectrum MODEL has singular values of its matrices.\n\n"
     "CKPT, A and B are a checkpoint's folder, or a run's, whose newest valid one is meant.\n"
     "Equal state roots mean equal training states, bit by bit.";

@@ -173,25 +173,10 @@ out:
     return rc;
 }
 
-/* "[3,17]": where element i of a parameter is. */
-static const char *place_text(char out[64], const struct param *p, int64_t i)
-{
-    int64_t stride = p->n;
-    int n = 0;
-
-    for (int k = 0; k < p->ndim; k++) {
-        stride /= p->shape[k];
-        n += snprintf(out + n, 64 - (size_t)n, "%s%lld", k ? "," : "[", (long long)(i / stride));
-        i %= stride;
-    }
-    snprintf(out + n, 64 - (size_t)n, "]");
-    return out;
-}
-
 /* Whoever wrote them: numbers. */
 static int check_finite(const struct model *m, const char *source)
 {
-    char place[64];
+    char place[TENSOR_SHAPE_TEXT];
 
     for (int k = 0; k < m->params.count; k++) {
         const struct param *p = &m->params.p[k];
@@ -202,7 +187,8 @@ static int check_finite(const struct model *m, const char *source)
         if (bad)
             return fail(ERR_DATA, "%s: tensor '%s' holds %s at %s (%lld of its %lld numbers are NaN "
                         "or Inf)", source, p->name, isnan(w[first]) ? "NaN" : "Inf",
-                        place_text(place, p, first), (long long)bad, (long long)p->n);
+                        tensor_place_text(place, p->ndim, p->shape, first), (long long)bad,
+                        (long long)p->n);
     }
     return OK;
 }

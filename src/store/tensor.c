@@ -44,6 +44,17 @@ int tensor_same_shape(const struct tensor *a, const struct tensor *b)
            memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof *a->shape) == 0;
 }
 
+const char *tensor_place_text(char text[TENSOR_SHAPE_TEXT], int ndim, const int64_t *shape,
+                              int64_t i)
+{
+    int64_t index[TENSOR_DIMS] = { 0 };
+    for (int d = ndim - 1; d >= 0; d--) {
+        index[d] = i % shape[d];
+        i /= shape[d];
+    }
+    return tensor_shape_text(text, ndim, index);
+}
+
 const char *tensor_shape_text(char text[TENSOR_SHAPE_TEXT], int ndim, const int64_t *shape)
 {
     int n = snprintf(text, TENSOR_SHAPE_TEXT, "[");

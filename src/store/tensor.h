@@ -43,6 +43,10 @@ int tensor_same_shape(const struct tensor *a, const struct tensor *b);
 #define TENSOR_SHAPE_TEXT 192
 const char *tensor_shape_text(char text[TENSOR_SHAPE_TEXT], int ndim, const int64_t *shape);
 
+/* The same of where element i is: "[1, 17, 3]". */
+const char *tensor_place_text(char text[TENSOR_SHAPE_TEXT], int ndim, const int64_t *shape,
+                              int64_t i);
+
 /* Name, dtype ("F32") and shape ([2,128]) as JSON -> t, within the limits above.
  * returns NULL, or what is wrong with them */
 const char *tensor_parse(struct tensor *t, const char *name, const json_t *dtype,

@@ -36,6 +36,15 @@ name='diff of equal states' expect_exit 0 "$TTT" ckpt diff model/$first model/$s
 expect_text 'diff says equal' '^equal: state root' "$WORK/out"
 name='export over a model' expect_exit 64 "$TTT" export model hf
 
+# The same weights with another theta are another model.
+mkdir theta
+sed 's/"rope_theta": [0-9.e+]*/"rope_theta": 500000/' "$golden/config.json" >theta/config.json
+cp "$golden/model.safetensors" theta
+name='import with another theta' expect_exit 0 "$TTT" import theta turned
+equal 'the same weights' "$(root_of turned/$first)" "$(root_of model/$first)"
+name='diff of equal weights' expect_exit 1 "$TTT" ckpt diff model turned
+expect_text 'diff names the key' '^model.rope_theta .*10000.0 and 500000' "$WORK/out"
+
 # One flipped bit is another model, and diff says where.
 flip hf/model.safetensors $(($(wc -c <hf/model.safetensors) - 4))
 name='import of a changed model' expect_exit 0 "$TTT" import hf changed

@@ -194,8 +194,8 @@ static void numbers_must_be_finite(void **state)
 {
     (void)state;
     static const struct { double value; const char *said; } bad[] = {
-        { NAN, "NaN at [257,3]" }, { INFINITY, "Inf at [257,3]" }, { -INFINITY, "Inf at [257,3]" },
-        { 1e39, "Inf at [257,3]" },
+        { NAN, "NaN at [257, 3]" }, { INFINITY, "Inf at [257, 3]" }, { -INFINITY, "Inf at [257, 3]" },
+        { 1e39, "Inf at [257, 3]" },
     };
     static const char name[] = "model.embed_tokens.weight";
     struct model *m = random_model(7), *back;
