@@ -9,6 +9,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text_file.h"
 #include "src/data/dataset.h"
 #include "src/data/token.h"
 #include "src/data/token_hf.h"
@@ -40,7 +41,7 @@ static char *named_kind(const char *path)
     json_t *config = NULL;
     size_t n = 0;
 
-    if (file_slurp(&text, &n, path, TOKENIZER_MAX_BYTES) == OK)
+    if (text_file_read(&text, &n, path, TOKENIZER_MAX_BYTES) == OK)
         config = json_loadb(text, n, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
     if (!config) log_warn("%s: can't be read, so it does not say which tokenizer it is of", path);
     else if (token_hf_kind(config)) kind = mem_string(token_hf_kind(config));

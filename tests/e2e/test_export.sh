@@ -109,7 +109,8 @@ for file in tokenizer.json tokenizer_config.json special_tokens_map.json generat
     echo "{\"made\": \"elsewhere\", \"name\": \"$file\"}" >in/$file
 done
 for file in chat_template.jinja README.md LICENSE.txt; do echo "text of $file" >in/$file; done
-echo '{"model_max_length": 1000000000000000019884624838656}' >in/tokenizer_config.json
+# With a byte order mark, and a number that is no integer of ours.
+printf '\357\273\277{"model_max_length": 1000000000000000019884624838656}\n' >in/tokenizer_config.json
 cp -r in came
 touch in/training_args.bin in/.gitattributes
 name="import with files" expect_exit 0 "$TTT" import in kept
