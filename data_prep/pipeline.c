@@ -96,7 +96,9 @@ static void cut(const struct tokenizer *t, struct batch *b)
 static void encode(const struct tokenizer *t, const struct batch *b, struct chunk *c)
 {
     const struct record *r = &b->docs[c->doc].r;
-    if (tokenizer_encode_chunk(t, r->raw, c->from, c->to, &c->ids, &c->count) != OK) c->count = -1;
+    if (tokenizer_encode_chunk(t, r->raw, c->from, c->to, &c->ids, &c->count) != OK ||
+        tokenizer_hidden(t, r->raw, c->from, c->to, c->ids, c->count, &c->hidden) != OK)
+        c->count = -1;
 }
 
 static void empty(struct batch *b)

@@ -19,7 +19,7 @@
 #include "src/data/token.h"
 
 /* A part of a document and its ids. */
-struct chunk { int64_t doc, from, to; int32_t *ids; int64_t count; };
+struct chunk { int64_t doc, from, to; int32_t *ids; int64_t count; struct hidden hidden; };
 
 struct doc {
     struct record r;       /* raw is the text                        */

@@ -8,8 +8,10 @@
 
 #include "data_prep/document.h"
 #include "data_prep/pipeline.h"
+#include "data_prep/report.h"
 #include "data_prep/sample.h"
 #include "src/base/clock.h"
+#include "src/base/failpoint.h"
 #include "src/base/file.h"
 #include "src/base/human.h"
 #include "src/base/log.h"
@@ -27,6 +29,7 @@ struct prep {
     size_t                     model_n;
     struct hash                options;  /* of all that decides the output        */
     struct sample             *sample;   /* while a tokenizer is being trained    */
+    struct unspelled           unspelled;
     int                        lock;     /* descriptor of the folder, -1: none       */
 };
 
@@ -68,8 +71,10 @@ static int take_for_set(void *arg, struct doc *d)
     struct set *s = p->sets[d->choice];
     int rc = OK;
 
+    TRY(FAILPOINT("prep.document"));
     TRY(set_begin_document(s));
     for (int64_t i = 0; i < d->chunk_n; i++) TRY(set_add(s, d->chunks[i].ids, d->chunks[i].count));
+    report_hidden(&p->unspelled, s, d);
     TRY(set_end_document(s, d->r.n, d->r.next));
 out:
     return rc;
@@ -263,6 +268,7 @@ static int make_sets(struct prep *p, int resuming)
     for (int i = 0; i < p->sets_n; i++)
         log_phase("%s: %lld documents, %lld tokens", p->dirs[i],
                   (long long)set_documents(p->sets[i]), (long long)set_tokens(p->sets[i]));
+    for (int i = 0; i < p->sets_n; i++) report_unk(p->sets[i], &p->unspelled);
     log_phase("done in %s, %lld bad documents skipped", human_duration(took, clock_s() - start),
               (long long)bad);
 out:
@@ -296,6 +302,7 @@ out:
     if (p.lock >= 0) close(p.lock);
     tokenizer_close(p.tokenizer);
     mem_free(p.model);
+    mem_free(p.unspelled.where);
     inputs_done(&p.in);
     return rc;
 }

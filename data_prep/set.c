@@ -18,6 +18,7 @@ struct set {
     struct set_cut       cut;
     struct shard_writer *shard;    /* NULL between shards           */
     struct hasher       *document; /* of the open document's tokens */
+    int64_t              text_bytes, unk_tokens, unk_bytes;  /* of the open shard */
 };
 
 static char *in_dir(const char *dir, const char *name) { return mem_format("%s/%s", dir, name); }
@@ -94,7 +95,7 @@ static int begin(struct set *s, const struct tokenizer *t, const char *model, si
                  "choose another folder, or --restart to replace it", s->dir));
     s->index = (struct data_index){
         .tokenizer = tokenizer_hash(t), .vocab = tokenizer_vocab(t), .bos = tokenizer_bos(t),
-        .eos = tokenizer_eos(t), .options = options,
+        .eos = tokenizer_eos(t), .unk = tokenizer_unk(t), .options = options,
     };
     snprintf(s->index.kind, sizeof s->index.kind, "%s", tokenizer_kind(t));
     if (model) {
@@ -182,6 +183,9 @@ static int close_shard(struct set *s)
     shard_name(name, s->index.shard_count);
     data_index_add(&s->index, name, &sums);
     s->index.content = s->content;
+    s->index.unk_tokens += s->unk_tokens;
+    s->index.unk_bytes += s->unk_bytes;
+    s->text_bytes = s->unk_tokens = s->unk_bytes = 0;
     return OK;
 }
 
@@ -212,6 +216,7 @@ int set_end_document(struct set *s, int64_t text_bytes, struct data_place next)
     s->content = content_add(s->content, hasher_get(s->document));
     hasher_free(s->document);
     s->document = NULL;
+    s->text_bytes += text_bytes;
     shard_end_document(s->shard, text_bytes);
     if (shard_written(s->shard) < s->cut.shard_tokens &&
         shard_written_documents(s->shard) < SHARD_MAX_DOCUMENTS)
@@ -222,6 +227,16 @@ int set_end_document(struct set *s, int64_t text_bytes, struct data_place next)
 out:
     return rc;
 }
+
+void set_hidden(struct set *s, int64_t tokens, int64_t bytes)
+{
+    s->unk_tokens += tokens;
+    s->unk_bytes += bytes;
+}
+
+int64_t set_hidden_tokens(const struct set *s) { return s->index.unk_tokens + s->unk_tokens; }
+int64_t set_hidden_bytes(const struct set *s) { return s->index.unk_bytes + s->unk_bytes; }
+int64_t set_text_bytes(const struct set *s) { return s->index.text_bytes + s->text_bytes; }
 
 int64_t set_tokens(const struct set *s)
 {

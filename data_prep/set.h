@@ -42,8 +42,14 @@ int set_begin_document(struct set *s);
 int set_add(struct set *s, const int32_t *ids, int64_t n);
 int set_end_document(struct set *s, int64_t text_bytes, struct data_place next);
 
+/* Of the open document, so many ids are <unk> and hide so much text. */
+void set_hidden(struct set *s, int64_t tokens, int64_t bytes);
+int64_t set_hidden_tokens(const struct set *s);
+int64_t set_hidden_bytes(const struct set *s);
+
 int64_t set_tokens(const struct set *s);
 int64_t set_documents(const struct set *s);
+int64_t set_text_bytes(const struct set *s);
 const char *set_dir(const struct set *s);
 
 /* Close the last shard and write INDEX.  INDEX.part stays until set_settle(), so

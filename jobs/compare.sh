@@ -60,10 +60,13 @@ for s in $systems; do set -- "$@" "config/compare/$s.yaml"; done
     printf '}\n'
 } >"$out/result.json"
 
-# row NAME FORMAT COMMAND: a line of the table, COMMAND's number for each system.
+# row NAME FORMAT COMMAND: a line of the table, COMMAND's number for each system; "-": it has none.
 row() {
     printf '%-30s' "$1"
-    for s in $systems; do printf " $2" "$($3 "$s")"; done
+    for s in $systems; do
+        number=$($3 "$s")
+        if [ -n "$number" ]; then printf " $2" "$number"; else printf ' %12s' -; fi
+    done
     printf '\n'
 }
 name() { echo "$1"; }
@@ -81,6 +84,8 @@ one() {
 
 row "" %12s name
 row "bits per byte" %12.4f bits
+[ "$(numbers unk_tokens "$out/mamba.eval")" = 0 ] ||
+    echo "bits per byte are left out: some tokens of the held-out books are <unk> and hide text"
 row "training, tokens/s" %12.0f speed
 bucket=1
 numbers first "$out/ttt-linear.position" >"$out/first"

@@ -195,7 +195,7 @@ int grid_eval(struct eval_result *r, const struct grid *g, const struct model *m
     *r = (struct eval_result){ .tokens = 0 };
     TRY(axis_agree(&g->world, share_check(&g->shape, &work)));
     TRY(axis_agree(&g->world, eval_targets(&z.targets, m, d, o)));
-    eval_sums_init(&z.sums, z.targets, o->context, o->inner ? m->dims.L : 0);
+    eval_sums_init(&z.sums, d, z.targets, o->context, o->inner ? m->dims.L : 0);
     z.windows = (z.targets + z.sums.longest - 1) / z.sums.longest;
     TRY(axis_agree(&g->world, choose_units(&z)));
     TRY(read_all(&z));

@@ -182,10 +182,10 @@ static int evaluate(struct train_loop *l)
     eval_line(line, &r);
     log_phase("eval at step %lld: %s", (long long)l->state->step, line);
     metrics_write(l->metrics,
-                  json_pack("{s:s,s:I,s:o,s:o,s:o,s:I,s:f}", "kind", "eval", "step",
+                  json_pack("{s:s,s:I,s:o,s:o,s:o,s:I,s:I,s:f}", "kind", "eval", "step",
                             l->state->step, "loss_nats", metrics_real(r.nats), "perplexity",
                             metrics_real(r.ppl), "bits_per_byte", metrics_real(r.bits_per_byte),
-                            "tokens", r.tokens, "eval_s", r.seconds));
+                            "tokens", r.tokens, "unk_tokens", r.unk_tokens, "eval_s", r.seconds));
     return 0;
 }
 

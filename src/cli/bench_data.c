@@ -62,7 +62,7 @@ out:
 
 int bench_data_make(const char *dir, int vocab, int64_t tokens)
 {
-    struct data_index x = { .kind = "bytes", .vocab = vocab, .bos = 0, .eos = 1,
+    struct data_index x = { .kind = "bytes", .vocab = vocab, .bos = 0, .eos = 1, .unk = -1,
                             .tokenizer = hash_bytes("made up", 7) };
     char *path = mem_format("%s/INDEX", dir);
     int rc;

@@ -23,14 +23,17 @@ static const char about[] =
 
 struct data_options { int64_t from, count, doc; int json, text, ids; };
 
+static json_t *known(int64_t x) { return x < 0 ? json_null() : json_integer(x); }
+
 static void print_json(const struct data_index *x, const char *dir, const char *tokenizer,
                        const char *content, int64_t size)
 {
     json_t *j = json_pack(
-        "{s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:I, s:i, s:I, s:s}", "path", dir, "tokenizer",
-        x->kind, "tokenizer_hash", tokenizer, "vocab", x->vocab, "bos", x->bos, "eos", x->eos,
-        "tokens", (json_int_t)x->tokens, "documents", (json_int_t)x->documents, "text_bytes",
-        (json_int_t)x->text_bytes, "shards", x->shard_count, "stored_bytes", (json_int_t)size,
+        "{s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:I, s:s}",
+        "path", dir, "tokenizer", x->kind, "tokenizer_hash", tokenizer, "vocab", x->vocab,
+        "bos", x->bos, "eos", x->eos, "unk", known(x->unk), "tokens", (json_int_t)x->tokens,
+        "documents", (json_int_t)x->documents, "text_bytes", (json_int_t)x->text_bytes, "unk_tokens", known(x->unk_tokens), "unk_bytes",
+        known(x->unk_bytes), "shards", x->shard_count, "stored_bytes", (json_int_t)size,
         "fingerprint", content);
     if (!j) die("a data set that JSON can't describe");
     json_dumpf(j, stdout, JSON_INDENT(2));
@@ -56,6 +59,13 @@ static int info(struct dataset *d, const char *dir, const struct data_options *o
            (double)x->text_bytes / (double)x->tokens);
     printf("tokenizer    %s, %d pieces, <s> %d, </s> %d, hash %s\n", x->kind, x->vocab, x->bos,
            x->eos, tokenizer);
+    if (x->unk_tokens > 0)
+        printf("<unk>        %lld tokens, %.2f %%, hide %s of text, %.2f %%, that the tokenizer "
+               "can't spell\n", (long long)x->unk_tokens,
+               100.0 * (double)x->unk_tokens / (double)x->tokens, human_bytes(text, x->unk_bytes),
+               100.0 * (double)x->unk_bytes / (double)x->text_bytes);
+    else if (x->unk >= 0)
+        printf("<unk>        %s\n", x->unk_tokens ? "not counted when it was made" : "none");
     printf("shards       %d, %s, %.2f bits a token\n", x->shard_count, human_bytes(stored, size),
            8.0 * (double)size / (double)x->tokens);
     printf("fingerprint  %s\n", content);

@@ -76,6 +76,8 @@ static int parse_ids(const char *text, int32_t **ids, int64_t *count)
 static int encode(const struct tokenizer *t, const char *text, size_t n, int32_t **ids,
                   int64_t *count)
 {
+    struct hidden hidden;
+    char shown[HIDDEN_TEXT];
     int32_t *body = NULL;
     int64_t k = 0;
     const int rc = tokenizer_encode(t, text, (int64_t)n, &body, &k);
@@ -85,8 +87,13 @@ static int encode(const struct tokenizer *t, const char *text, size_t n, int32_t
     (*ids)[0] = tokenizer_bos(t);
     memcpy(*ids + 1, body, (size_t)k * sizeof *body);
     *count = k + 1;
+    const int hidden_rc = tokenizer_hidden(t, text, 0, (int64_t)n, body, k, &hidden);
+    if (hidden.tokens)
+        log_warn("the tokenizer can't spell %lld of %zu bytes of the prompt, and the model reads "
+                 "<unk> instead, first of '%s'", (long long)hidden.bytes, n,
+                 hidden_text(shown, text, &hidden));
     mem_free(body);
-    return OK;
+    return hidden_rc;
 }
 
 static int run(const struct model *m, const struct tokenizer *t, const char *text, size_t n,

@@ -9,179 +9,34 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 
-#define MAX_BYTES ((size_t)16 << 20)
-#define MAX_NUMBER ((int64_t)1 << 60)
-#define TAIL 39  /* "hash: ", 32 digits, newline */
+static const char *const left_names[LEFT_KINDS] = {
+    [LEFT_HIDDEN] = "hidden", [LEFT_FORMAT] = "other_format", [LEFT_LINK] = "broken_link",
+    [LEFT_SPECIAL] = "not_a_file", [LEFT_AGAIN] = "read_already",
+    [LEFT_UNREADABLE] = "no_permission",
+};
 
-/* Reading: one place in the text, and the first thing that was wrong. */
-struct reader { const char *path, *p, *end; int line; int rc; };
-
-static void wrong(struct reader *r, const char *expected)
-{
-    if (r->rc != OK) return;
-    const int n = (int)strcspn(r->p, "\n");
-    r->rc = fail(ERR_DATA, "%s:%d: expected %s, found '%.*s'", r->path, r->line, expected,
-                 n < 60 ? n : 60, r->p);
-}
-
-/* The text that must come now. */
-static void literal(struct reader *r, const char *text)
-{
-    const size_t n = strlen(text);
-    if (r->rc != OK) return;
-    if ((size_t)(r->end - r->p) < n || memcmp(r->p, text, n) != 0) {
-        wrong(r, text[0] == '\n' ? "end of line" : text);
-        return;
-    }
-    r->p += n;
-    for (size_t i = 0; i < n; i++) r->line += text[i] == '\n';
-}
-
-static int64_t number(struct reader *r, int64_t max)
-{
-    int64_t x = 0;
-    int digits = 0;
-
-    if (r->rc != OK) return 0;
-    for (; digits < 19 && r->p[digits] >= '0' && r->p[digits] <= '9'; digits++)
-        x = x > max ? x : 10 * x + (r->p[digits] - '0');
-    if (digits == 0 || digits == 19 || x > max || (digits > 1 && r->p[0] == '0')) {
-        wrong(r, "a whole number in range");
-        return 0;
-    }
-    r->p += digits;
-    return x;
-}
-
-/* A name that can't leave its folder: letters, digits, '-', '_', '.', and no
- * '.' in front. */
-static void name(struct reader *r, char *out, size_t room)
-{
-    static const char allowed[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
-    if (r->rc != OK) return;
-    const size_t n = strspn(r->p, allowed);
-    if (n == 0 || n >= room || r->p[0] == '.') {
-        wrong(r, "a plain file name");
-        return;
-    }
-    memcpy(out, r->p, n);
-    out[n] = '\0';
-    r->p += n;
-}
-
-static struct hash digits(struct reader *r)
-{
-    struct hash h = { 0, 0 };
-    char text[HASH_HEX] = "";
-
-    if (r->rc != OK) return h;
-    strncpy(text, r->p, HASH_HEX - 1);
-    if (hash_parse(&h, text) != OK) wrong(r, "a hash of 32 hexadecimal digits");
-    else r->p += HASH_HEX - 1;
-    return h;
-}
-
-static void read_shards(struct reader *r, struct data_index *x)
-{
-    const struct data_index said = *x;
-
-    x->tokens = x->documents = x->text_bytes = 0;
-    while (r->rc == OK && r->p < r->end) {
-        struct data_shard s = { .name = "" };
-        literal(r, "  - {name: ");
-        name(r, s.name, sizeof s.name);
-        literal(r, ", size: ");
-        s.sums.size = number(r, MAX_NUMBER);
-        literal(r, ", tokens: ");
-        s.sums.tokens = number(r, SHARD_MAX_TOKENS);
-        literal(r, ", documents: ");
-        s.sums.documents = number(r, SHARD_MAX_DOCUMENTS);
-        literal(r, ", text_bytes: ");
-        s.sums.text_bytes = number(r, (int64_t)1 << 44);
-        literal(r, ", footer: ");
-        s.sums.footer = digits(r);
-        literal(r, "}\n");
-        if (r->rc == OK && x->shard_count == INDEX_MAX_SHARDS) wrong(r, "fewer shards");
-        if (r->rc == OK) data_index_add(x, s.name, &s.sums);
-    }
-    if (r->rc == OK && (x->tokens != said.tokens || x->documents != said.documents ||
-                        x->text_bytes != said.text_bytes))
-        r->rc = fail(ERR_DATA, "%s: the shards do not add up to the totals", r->path);
-}
-
-static void read_fields(struct reader *r, struct data_index *x)
-{
-    literal(r, "# ttt data set\nformat: 1\ntokenizer: ");
-    name(r, x->kind, sizeof x->kind);
-    literal(r, "\ntokenizer_file: ");
-    if (r->rc == OK && *r->p != '~') name(r, x->tokenizer_file, sizeof x->tokenizer_file);
-    else literal(r, "~");
-    literal(r, "\ntokenizer_hash: ");
-    x->tokenizer = digits(r);
-    literal(r, "\nvocab: ");
-    x->vocab = (int)number(r, INT32_MAX);
-    literal(r, "\nbos: ");
-    x->bos = (int)number(r, INT32_MAX);
-    literal(r, "\neos: ");
-    x->eos = (int)number(r, INT32_MAX);
-    literal(r, "\ntokens: ");
-    x->tokens = number(r, MAX_NUMBER);
-    literal(r, "\ndocuments: ");
-    x->documents = number(r, MAX_NUMBER);
-    literal(r, "\ntext_bytes: ");
-    x->text_bytes = number(r, MAX_NUMBER);
-    literal(r, "\ncontent: ");
-    x->content = digits(r);
-    if (x->part) {
-        literal(r, "\noptions: ");
-        x->options = digits(r);
-        literal(r, "\nnext_file: ");
-        x->next.file = number(r, MAX_NUMBER);
-        literal(r, "\nnext_offset: ");
-        x->next.offset = number(r, MAX_NUMBER);
-        literal(r, "\nnext_line: ");
-        x->next.line = number(r, MAX_NUMBER);
-    }
-    literal(r, "\nshards:\n");
-    read_shards(r, x);
-    if (r->rc == OK && (x->bos >= x->vocab || x->eos >= x->vocab))
-        r->rc = fail(ERR_DATA, "%s: bos %d or eos %d is not below vocab %d", r->path, x->bos,
-                     x->eos, x->vocab);
-}
-
-int data_index_read(struct data_index *x, const char *path, int part)
-{
-    char *text = NULL;
-    size_t n = 0;
-    int rc = OK;
-
-    *x = (struct data_index){ .part = part };
-    TRY(file_slurp(&text, &n, path, MAX_BYTES));
-    struct hash own = { 0, 0 };
-    int whole = n > TAIL && memcmp(text + n - TAIL, "hash: ", 6) == 0 && text[n - 1] == '\n';
-    if (whole) {
-        text[n - 1] = '\0';
-        whole = hash_parse(&own, text + n - TAIL + 6) == OK;
-    }
-    if (!whole) TRY(fail(ERR_DATA, "%s: does not end with its hash: cut or damaged", path));
-    if (!hash_equal(own, hash_bytes(text, n - TAIL)))
-        TRY(fail(ERR_DATA, "%s: damaged: its hash does not match its content", path));
-    text[n - TAIL] = '\0';
-
-    struct reader r = { .path = path, .p = text, .end = text + n - TAIL, .line = 1 };
-    read_fields(&r, x);
-    rc = r.rc;
-out:
-    mem_free(text);
-    return rc;
-}
+const char *data_left_name(enum data_left why) { return left_names[why]; }
 
 static void put_hash(FILE *f, const char *before, struct hash h)
 {
     char text[HASH_HEX];
     hash_hex(text, h);
     fprintf(f, "%s%s", before, text);
+}
+
+static void put_origin(FILE *f, const struct data_index *x)
+{
+    put_hash(f, "\noptions: ", x->options);
+    fprintf(f, "\ninputs: {files: %lld, bytes: %lld", (long long)x->read.files,
+            (long long)x->read.bytes);
+    put_hash(f, ", hash: ", x->inputs);
+    fprintf(f, "}\nleft_out:");
+    for (int i = 0; i < LEFT_KINDS; i++)
+        fprintf(f, "\n  %s: {files: %lld, bytes: %lld}", left_names[i],
+                (long long)x->left[i].files, (long long)x->left[i].bytes);
+    fprintf(f, "\nskipped: {documents: %lld, files: %lld, bytes: %lld, read_bytes: %lld}",
+            (long long)x->skipped.documents, (long long)x->skipped.files,
+            (long long)x->skipped.bytes, (long long)x->skipped.read_bytes);
 }
 
 int data_index_write(const struct data_index *x, const char *path)
@@ -191,18 +46,20 @@ int data_index_write(const struct data_index *x, const char *path)
     FILE *f = open_memstream(&text, &n);
 
     if (!f) return fail(ERR_MEMORY, "out of memory: %s", path);
-    fprintf(f, "# ttt data set\nformat: 1\ntokenizer: %s\ntokenizer_file: %s", x->kind,
+    fprintf(f, "# ttt data set\nformat: %d\ntokenizer: %s\ntokenizer_file: %s", INDEX_FORMAT, x->kind,
             x->tokenizer_file[0] ? x->tokenizer_file : "~");
     put_hash(f, "\ntokenizer_hash: ", x->tokenizer);
-    fprintf(f, "\nvocab: %d\nbos: %d\neos: %d\ntokens: %lld\ndocuments: %lld\ntext_bytes: %lld",
-            x->vocab, x->bos, x->eos, (long long)x->tokens, (long long)x->documents,
-            (long long)x->text_bytes);
+    fprintf(f, "\nvocab: %d\nbos: %d\neos: %d\nunk: ", x->vocab, x->bos, x->eos);
+    if (x->unk < 0) fprintf(f, "~");
+    else fprintf(f, "%d", x->unk);
+    fprintf(f, "\ntokens: %lld\ndocuments: %lld\ntext_bytes: %lld\nunk_tokens: %lld\n"
+            "unk_bytes: %lld", (long long)x->tokens, (long long)x->documents,
+            (long long)x->text_bytes, (long long)x->unk_tokens, (long long)x->unk_bytes);
     put_hash(f, "\ncontent: ", x->content);
-    if (x->part) {
-        put_hash(f, "\noptions: ", x->options);
+    put_origin(f, x);
+    if (x->part)
         fprintf(f, "\nnext_file: %lld\nnext_offset: %lld\nnext_line: %lld",
                 (long long)x->next.file, (long long)x->next.offset, (long long)x->next.line);
-    }
     fprintf(f, "\nshards:\n");
     for (int i = 0; i < x->shard_count; i++) {
         const struct shard_sums *s = &x->shards[i].sums;

@@ -1,7 +1,7 @@
 /* data_index.h -- the INDEX of a data set: what is in it, and how to know.
  *
  *     # ttt data set
- *     format: 1
+ *     format: 2
  *     tokenizer: sentencepiece
  *     tokenizer_file: tokenizer.model
  *     ...
@@ -15,6 +15,10 @@
  *
  * While a data set is being made, INDEX.part holds the same for the shards that
  * are finished, and where in the input the next one begins.
+ *
+ * Format 1 has no unk, unk_tokens, unk_bytes, no options but in INDEX.part, no
+ * inputs, left_out and skipped.  It is read; a reader of format 1 refuses format
+ * 2 with "INDEX:1: expected ... format: 1".
  */
 #ifndef DATA_INDEX_H
 #define DATA_INDEX_H
@@ -24,6 +28,7 @@
 
 #include "src/data/shard.h"
 
+#define INDEX_FORMAT 2  /* that is written */
 #define INDEX_MAX_SHARDS 65536
 
 struct data_shard { char name[64]; struct shard_sums sums; };
@@ -31,15 +36,46 @@ struct data_shard { char name[64]; struct shard_sums sums; };
 /* Where to go on; line is for messages. */
 struct data_place { int64_t file, offset, line; };
 
+/* Why something in a folder of inputs was not read. */
+enum data_left {
+    LEFT_HIDDEN,      /* its name, or that of a folder above it, begins with a dot */
+    LEFT_FORMAT,      /* its name ends like no format that is read                 */
+    LEFT_LINK,        /* a symbolic link to nothing                                */
+    LEFT_SPECIAL,     /* a FIFO, socket or device                                  */
+    LEFT_AGAIN,       /* a file or folder that another path in the folder reached  */
+    LEFT_UNREADABLE,  /* no permission, and --skip-bad                             */
+    LEFT_KINDS
+};
+
+/* "hidden", "other_format", ... as INDEX spells it. */
+const char *data_left_name(enum data_left why);
+
+struct data_files { int64_t files, bytes; };
+
+/* Bad input that --skip-bad went on without. */
+struct data_skipped {
+    int64_t documents;   /* where they can be counted                               */
+    int64_t files;       /* else files whose rest was lost                          */
+    int64_t bytes;       /* of those, decompressed; of a file's rest an estimate    */
+    int64_t read_bytes;  /* of all input up to here, the skipped included           */
+};
+
 struct data_index {
+    int                format;              /* of the file that was read           */
     char               kind[32];            /* "bytes", "sentencepiece"          */
     char               tokenizer_file[64];  /* in the same folder; "" for none   */
     struct hash        tokenizer;
     int                vocab, bos, eos;
+    int                unk;       /* id of <unk>; -1: it has none, or format 1      */
     int64_t            tokens, documents, text_bytes;  /* sums over the shards    */
+    int64_t            unk_tokens, unk_bytes;  /* <unk>, and the text that it hides;
+                                                * -1: not known, format 1          */
     struct hash        content;   /* chain over documents, see content_add()     */
-    int                part;      /* INDEX.part: the next two count              */
-    struct hash        options;   /* of everything that decides the output       */
+    struct hash        options;   /* of all but the inputs that decides the output */
+    struct hash        inputs;    /* of what was read, in order                   */
+    struct data_files  read, left[LEFT_KINDS];
+    struct data_skipped skipped;
+    int                part;      /* INDEX.part: `next` counts                   */
     struct data_place  next;
     struct data_shard *shards;    /* a counted block                             */
     int                shard_count;

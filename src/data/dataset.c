@@ -7,6 +7,7 @@
 #include "src/base/status.h"
 #include "src/data/data_index.h"
 #include "src/data/shard.h"
+#include "src/data/spm_model.h"
 #include "src/data/token.h"
 
 #define OPEN_SHARDS 32              /* a data set may have more shards than a process files */
@@ -109,6 +110,7 @@ static int find_index(struct dataset *d, char **index_path, const char *path)
 
 static int check_model(struct dataset *d)
 {
+    struct spm_model m = { 0 };
     char *model = NULL;
     size_t n = 0;
     int rc = OK;
@@ -118,7 +120,12 @@ static int check_model(struct dataset *d)
     TRY(file_slurp(&model, &n, d->model_path, TOKENIZER_MAX_BYTES));
     if (!hash_equal(hash_bytes(model, n), d->index.tokenizer))
         TRY(fail(ERR_DATA, "%s: damaged: its hash is not what INDEX says", d->model_path));
+    if (d->index.format == 1) {  /* its INDEX doesn't say */
+        TRY(spm_model_read(&m, model, n, d->model_path));
+        d->index.unk = m.unk;
+    }
 out:
+    spm_model_done(&m);
     mem_free(model);
     return rc;
 }
@@ -171,6 +178,7 @@ int64_t dataset_tokens(const struct dataset *d) { return d->index.tokens; }
 int64_t dataset_documents(const struct dataset *d) { return d->index.documents; }
 int64_t dataset_text_bytes(const struct dataset *d) { return d->index.text_bytes; }
 int dataset_vocab(const struct dataset *d) { return d->index.vocab; }
+int dataset_unk(const struct dataset *d) { return d->index.unk; }
 const struct data_index *dataset_index(const struct dataset *d) { return &d->index; }
 
 struct hash dataset_fingerprint(const struct dataset *d)

@@ -23,6 +23,7 @@ int64_t dataset_tokens(const struct dataset *d);
 int64_t dataset_documents(const struct dataset *d);
 int64_t dataset_text_bytes(const struct dataset *d);  /* of the source text, for bits per byte */
 int     dataset_vocab(const struct dataset *d);
+int     dataset_unk(const struct dataset *d);         /* id of <unk>; -1: there is none */
 
 /* Identifies content and tokenizer, whatever the sharding. */
 struct hash dataset_fingerprint(const struct dataset *d);

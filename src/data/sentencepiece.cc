@@ -86,6 +86,18 @@ int spm_encode(const struct spm *s, const char *text, size_t n,
     });
 }
 
+int spm_unknown(const struct spm *s, const char *text, size_t n,
+                void (*take)(void *arg, size_t from, size_t to), void *arg, char why[SPM_WHY])
+{
+    return guarded(why, [&] {
+        const auto pieces = s->processor.EncodeAsImmutableProto({ text, n });
+        for (const auto &piece : pieces.pieces())
+            if (static_cast<int>(piece.id()) == s->processor.unk_id())
+                take(arg, piece.begin(), piece.end());
+        return s->processor.status();
+    });
+}
+
 int spm_train(const char *const *options,
               const char *(*next)(void *arg, size_t *n), void *next_arg,
               void (*take)(void *arg, const void *model, size_t n), void *take_arg,

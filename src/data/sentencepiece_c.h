@@ -29,6 +29,11 @@ int spm_encode(const struct spm *s, const char *text, size_t n,
                void (*take)(void *arg, const int *ids, size_t count), void *arg,
                char why[SPM_WHY]);
 
+/* Tell take() of every part of the text, bytes [from, to), that becomes <unk>.  Thread-safe.
+ * returns 0, or -1 with a reason */
+int spm_unknown(const struct spm *s, const char *text, size_t n,
+                void (*take)(void *arg, size_t from, size_t to), void *arg, char why[SPM_WHY]);
+
 /* Train with `options`, pairs of name and value that a NULL ends.  next() gives
  * one sentence after another, NULL behind the last; take() gets the model. */
 int spm_train(const char *const *options,

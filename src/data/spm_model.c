@@ -85,6 +85,7 @@ static int read_piece(struct spm_model *m, const struct field *f)
         p.byte = (uint8_t)(high << 4 | low);
         m->byte_id[p.byte] = m->count;
     }
+    if (p.type == SPM_UNKNOWN) m->unk = m->count;
     const int n = m->count;
     if (n == MAX_PIECES) return ERR_DATA;
     if ((n & (n - 1)) == 0)
@@ -194,7 +195,7 @@ int spm_model_read(struct spm_model *m, const char *bytes, size_t n, const char 
     struct message in = { bytes, bytes + n, 0 };
     int rc = OK, all_bytes = 1;
 
-    *m = (struct spm_model){ .kind = SPM_UNIGRAM, .dummy_prefix = 1, .trims = 1 };
+    *m = (struct spm_model){ .kind = SPM_UNIGRAM, .dummy_prefix = 1, .trims = 1, .unk = -1 };
     for (int b = 0; b < 256; b++) m->byte_id[b] = -1;
     for (struct field f; rc == OK && next_field(&in, &f);) {
         if (f.number == 1) rc = read_piece(m, &f);

@@ -39,6 +39,7 @@ struct spm_model {
     int       count;
     int       byte_id[256];           /* id of each byte's piece, -1 if none      */
     int       kind;                   /* enum spm_kind                            */
+    int       unk;                    /* id of <unk>, -1 if there is none         */
     int       bpe, byte_fallback;
     int       dummy_prefix;           /* a space is put before every text         */
     int       trims;                  /* leading, trailing, double spaces go away */

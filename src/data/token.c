@@ -302,6 +302,40 @@ int tokenizer_encode(const struct tokenizer *t, const char *text, int64_t n, int
     return hand_over(rc, &out, ids, count);
 }
 
+static void take_hidden(void *arg, size_t from, size_t to)
+{
+    struct hidden *h = arg;
+    if (to <= from) return;
+    if (h->bytes == 0) h->at = (int64_t)from, h->n = (int64_t)(to - from);
+    h->bytes += (int64_t)(to - from);
+}
+
+int tokenizer_hidden(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
+                     const int32_t *ids, int64_t count, struct hidden *out)
+{
+    char why[SPM_WHY] = "";
+
+    *out = (struct hidden){ 0 };
+    for (int64_t i = 0; i < count; i++) out->tokens += ids[i] == t->unk;
+    if (out->tokens == 0) return OK;
+    if (spm_unknown(t->spm, text + from, (size_t)(to - from), take_hidden, out, why) != 0)
+        return fail(ERR_DATA, "SentencePiece can't encode: %s", why);
+    out->at += from;
+    return OK;
+}
+
+const char *hidden_text(char out[HIDDEN_TEXT], const char *text, const struct hidden *h)
+{
+    const int64_t n = utf8_valid(text + h->at, h->n < HIDDEN_TEXT - 4 ? h->n : HIDDEN_TEXT - 4);
+
+    for (int64_t i = 0; i < n; i++) {
+        const char c = text[h->at + i];
+        out[i] = c == 127 || (unsigned char)c < ' ' ? '?' : c;
+    }
+    memcpy(out + n, n < h->n ? "..." : "", n < h->n ? 4 : 1);
+    return out;
+}
+
 /* ---- and back */
 
 struct text { char *p; int64_t n, room; };

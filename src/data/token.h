@@ -11,6 +11,10 @@
  * model whose normalisation looks further than one character takes documents whole.
  * Inside a chunk every text between two such places is looked up among those of late
  * (memo.h), and goes to the library only if it is not there.
+ *
+ * Ids are the library's with one exception: U+2581, the sign that stands for a space in pieces.
+ * The library makes the piece of a space of it, so that decoding gives a space.  Where a model is
+ * otherwise lossless (spm_model.h) we write its three bytes, and decoding gives it back.
  */
 #ifndef TOKEN_H
 #define TOKEN_H
@@ -56,6 +60,18 @@ int64_t tokenizer_chunk(const struct tokenizer *t, const char *text, int64_t n, 
 /* The ids of one chunk [from, to) of a document.  Thread-safe. */
 int tokenizer_encode_chunk(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
                            int32_t **ids, int64_t *count);
+
+/* Text that becomes <unk>, which a model without a piece for every byte puts for characters that
+ * it doesn't know: decoding does not give it back, and predicting <unk> says nothing about it. */
+struct hidden { int64_t tokens, bytes, at, n; };  /* [at, at + n) is the first such part */
+
+/* What of text [from, to), whose ids are given, is hidden; no tokens: nothing.  Thread-safe. */
+int tokenizer_hidden(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
+                     const int32_t *ids, int64_t count, struct hidden *out);
+
+/* The beginning of the part at h->at for a message: whole characters, control characters as '?'. */
+#define HIDDEN_TEXT 44
+const char *hidden_text(char out[HIDDEN_TEXT], const char *text, const struct hidden *h);
 
 /* ids -> text, a counted string with a zero behind it; <s> and </s> vanish.  The
  * result need not be valid UTF-8: ids may stand for single bytes.  Ids outside

@@ -169,7 +169,7 @@ int eval_run(struct eval_result *r, const struct model *m, struct dataset *d,
 
     *r = (struct eval_result){ .tokens = 0 };
     TRY(eval_targets(&n, m, d, o));
-    eval_sums_init(&reader.sums, n, o->context, o->inner ? m->dims.L : 0);
+    eval_sums_init(&reader.sums, d, n, o->context, o->inner ? m->dims.L : 0);
     const int64_t longest = reader.sums.longest;
     TRY(read_windows(&reader, 0, n / longest, longest));
     TRY(read_windows(&reader, n / longest * longest, n % longest > 0, n % longest));
@@ -186,6 +186,10 @@ void eval_line(char text[EVAL_LINE], const struct eval_result *r)
     int n = snprintf(text, EVAL_LINE, "%.4f nats/token, perplexity %.4g, ", r->nats, r->ppl);
     if (r->bits_per_byte == r->bits_per_byte)
         n += snprintf(text + n, EVAL_LINE - (size_t)n, "%.4f bits/byte, ", r->bits_per_byte);
+    if (r->unk_tokens)
+        n += snprintf(text + n, EVAL_LINE - (size_t)n,
+                      "no bits/byte because %lld tokens are <unk> and hide text, ",
+                      (long long)r->unk_tokens);
     snprintf(text + n, EVAL_LINE - (size_t)n, "%lld tokens in %.1f s", (long long)r->tokens,
              r->seconds);
 }
@@ -203,9 +207,10 @@ json_t *eval_json(const struct eval_result *r)
             "tokens", (json_int_t)b->tokens, "nats_per_token", number(b->nats),
             "perplexity", number(exp(b->nats))));
     }
-    return json_pack("{s:o, s:o, s:o, s:I, s:o, s:I, s:f, s:o}",
+    return json_pack("{s:o, s:o, s:o, s:I, s:I, s:o, s:I, s:f, s:o}",
         "nats_per_token", number(r->nats), "perplexity", number(r->ppl),
         "bits_per_byte", number(r->bits_per_byte), "tokens", (json_int_t)r->tokens,
+        "unk_tokens", (json_int_t)r->unk_tokens,
         "bytes", r->bytes ? json_integer(r->bytes) : json_null(),
         "windows", (json_int_t)r->windows, "seconds", r->seconds, "by_position", buckets);
 }

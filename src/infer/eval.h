@@ -48,8 +48,10 @@ struct eval_bucket {
 
 struct eval_result {
     double  nats, ppl;    /* mean per scored token, and its exponential            */
-    double  bits_per_byte;  /* all nats in bits, over the bytes of the text; NAN: not known */
+    double  bits_per_byte;  /* all nats in bits, over the bytes of the text; NAN: not known,
+                             * or the text that <unk> hides would count as predicted     */
     int64_t tokens;       /* scored                                                */
+    int64_t unk_tokens;   /* of them, those that are <unk>                         */
     int64_t bytes;        /* of the text that was looked at; 0: not known          */
     int64_t windows;
     double  seconds;
@@ -74,7 +76,7 @@ int eval_run(struct eval_result *r, const struct model *m, struct dataset *d,
 int64_t eval_memory(const struct dims *d, int half, const struct eval_opts *o);
 
 /* One line for logs: "3.7281 nats/token, perplexity 41.60, 1.395 bits/byte, ...". */
-#define EVAL_LINE 160
+#define EVAL_LINE 240
 void eval_line(char text[EVAL_LINE], const struct eval_result *r);
 
 /* As a JSON object; NAN becomes null.  The caller's. */

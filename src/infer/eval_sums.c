@@ -27,12 +27,14 @@ int eval_targets(int64_t *n, const struct model *m, const struct dataset *d,
 }
 
 /* Where things lie in v. */
-enum { ALL, BUCKETS = ALL + 2, EACH_BUCKET = 3, LAYERS = BUCKETS + EVAL_BUCKETS * EACH_BUCKET,
+enum { ALL, UNK = ALL + 2, BUCKETS, EACH_BUCKET = 3, LAYERS = BUCKETS + EVAL_BUCKETS * EACH_BUCKET,
        EACH_LAYER = 7 };
 
-void eval_sums_init(struct eval_sums *s, int64_t n, int64_t context, int L)
+void eval_sums_init(struct eval_sums *s, const struct dataset *d, int64_t n, int64_t context,
+                    int L)
 {
-    *s = (struct eval_sums){ .longest = n < context ? n : context, .bad = INT64_MAX, .L = L,
+    *s = (struct eval_sums){ .longest = n < context ? n : context, .unk = dataset_unk(d),
+                             .bad = INT64_MAX, .L = L,
                              .count = LAYERS + (int64_t)L * EACH_LAYER };
     s->v = mem_new(s->count, sizeof *s->v, "sums of an evaluation");
 }
@@ -72,6 +74,7 @@ void eval_sums_nll(struct eval_sums *s, int64_t token, int64_t position, const d
 {
     for (int t = 0; t < n; t++) {
         if (target[t] < 0) continue;
+        s->v[UNK] += target[t] == s->unk;
         if (!(fabs(nll[t]) < 0x1p42)) {
             if (token + t < s->bad) s->bad = token + t;
             continue;
@@ -163,7 +166,8 @@ int eval_finish(struct eval_result *r, const struct eval_sums *s, int64_t n,
     }
     r->nats = nats / (double)r->tokens;
     r->ppl = exp(r->nats);
-    r->bits_per_byte = r->bytes ? nats / log(2.0) / (double)r->bytes : NAN;
+    r->unk_tokens = s->v[UNK];
+    r->bits_per_byte = r->bytes && !r->unk_tokens ? nats / log(2.0) / (double)r->bytes : NAN;
     for (int l = 0; l < s->L; l++) {
         const int64_t *layer = s->v + LAYERS + EACH_LAYER * l;
         const double k = (double)layer[6];

@@ -22,12 +22,13 @@ static inline int64_t eval_rows(int64_t n, int K)
 
 struct eval_sums {
     int64_t      longest;   /* window                                                      */
+    int          unk;       /* id of <unk>; -1: none                                       */
     int64_t      bad;       /* smallest token whose loss is not finite; INT64_MAX: none     */
     int          L;         /* layers of inner[]; 0: not wanted                            */
     /* All that is to be added up over processes, in one piece. */
     int64_t      count;     /* of integers in v                                            */
-    int64_t     *v;         /* all, then buckets: hi, lo, tokens; then layers: 3 x hi, lo,
-                             * mini-batches; owned                                         */
+    int64_t     *v;         /* all, <unk>, then buckets: hi, lo, tokens; then layers: 3 x
+                             * hi, lo, mini-batches; owned                                 */
 };
 
 /* How many targets there are to look at; ERR_CONFIG if things do not fit. */
@@ -35,7 +36,8 @@ int eval_targets(int64_t *n, const struct model *m, const struct dataset *d,
                  const struct eval_opts *o);
 
 /* n: targets.  L: layers, or 0 if inner losses are not wanted. */
-void eval_sums_init(struct eval_sums *s, int64_t n, int64_t context, int L);
+void eval_sums_init(struct eval_sums *s, const struct dataset *d, int64_t n, int64_t context,
+                    int L);
 void eval_sums_done(struct eval_sums *s);
 
 /* Losses of n targets; the first is token `token` of the data set and was predicted from

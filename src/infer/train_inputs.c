@@ -1,6 +1,8 @@
 #include "src/infer/train_inputs.h"
 
+#include "src/base/log.h"
 #include "src/base/status.h"
+#include "src/data/data_index.h"
 #include "src/data/token.h"
 
 /* The tokenizer that the data names must be the one that made it. */
@@ -34,6 +36,16 @@ static int check_val(const struct train_inputs *in, const struct conf *c)
                 "%s (%s %s)", c->data.train, in->kind, a, c->data.val, kind, b);
 }
 
+/* INDEX of format 1 does not count them. */
+static void warn_of_unk(const struct dataset *d, const char *name)
+{
+    const int64_t n = dataset_index(d)->unk_tokens;
+    if (n > 0)
+        log_warn("%s: %lld of %lld tokens are <unk> and hide text that the tokenizer can't spell; "
+                 "nothing is learned of it (ttt data info)", name, (long long)n,
+                 (long long)dataset_tokens(d));
+}
+
 int train_inputs_open(struct train_inputs *in, const struct conf *c)
 {
     int rc = OK;
@@ -49,6 +61,8 @@ int train_inputs_open(struct train_inputs *in, const struct conf *c)
     if (dataset_tokens(in->train) <= c->train.context)
         TRY(fail(ERR_CONFIG, "%s holds %lld tokens; a sample takes train.context + 1 = %d",
                  c->data.train, (long long)dataset_tokens(in->train), c->train.context + 1));
+    warn_of_unk(in->train, c->data.train);
+    if (in->val) warn_of_unk(in->val, c->data.val);
 out:
     if (rc != OK) train_inputs_close(in);
     return rc;

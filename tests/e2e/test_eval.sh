@@ -109,6 +109,24 @@ for f in INDEX shard-000000.tts; do
     rm -r "$WORK/bad"
 done
 
+# --- text that the tokenizer can't spell
+unk=$ROOT/tests/golden/prep/unk.model
+printf 'in the beginning \346\274\242\345\255\227 was void \316\251' >"$WORK/unk.txt"
+"$TTT" prep "$WORK/unk.txt" --tokenizer "$unk" --out "$WORK/unk" 2>/dev/null
+vocab=$(sed -n 's/^vocab: //p' "$WORK/unk/INDEX")
+zero_model "$WORK/u" "$vocab"
+name="<unk>: eval" expect_exit 0 "$TTT" eval "$WORK/u" "$WORK/unk"
+expect_text "<unk>: no bits per byte, and why" \
+    'no bits/byte because 2 tokens are <unk> and hide text' "$WORK/out"
+"$TTT" eval "$WORK/u" "$WORK/unk" --json >"$WORK/out" 2>/dev/null
+equal "<unk>: null in JSON" "$(value bits_per_byte) $(value unk_tokens)" "null 2"
+"$TTT" eval "$WORK/u" "$WORK/unk" --json --max-tokens 5 >"$WORK/out" 2>/dev/null
+equal "<unk>: a part without it has its bits per byte" "$(value unk_tokens)" 0
+differ "<unk>: bits per byte of that part" "$(value bits_per_byte)" null
+name="<unk>: generate" expect_exit 0 "$TTT" generate "$WORK/u" --tokenizer "$unk" --tokens 2 \
+    --prompt "$(cat "$WORK/unk.txt")"
+expect_text "<unk>: generate warns" "can't spell 8 of 35 bytes of the prompt"
+
 # --- text out
 say() { "$TTT" generate "$@" --tokens 60 --ignore-eos 2>/dev/null; }
 text=$(say "$WORK/p" --prompt "The quick" --seed 3)

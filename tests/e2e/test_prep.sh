@@ -211,6 +211,29 @@ check "a line of 100 MB" sh -c 'ulimit -v 4194304; OMP_NUM_THREADS=2 exec "$0" p
 equal "a line of 100 MB: all of it" "$("$TTT" data info huge | sed -n 's/^tokens *//p')" 100000008
 rm -f huge.jsonl
 
+# --- text that the tokenizer can't spell: tests/golden/prep/unk.model has no pieces for bytes
+unk=$ROOT/tests/golden/prep/unk.model
+printf 'in the beginning \346\274\242\345\255\227 was void \316\251' > unk.txt
+name="<unk>: prep" expect_exit 0 "$TTT" prep unk.txt --tokenizer "$unk" --out unk
+expect_text "<unk>: share, example and place" \
+    "can't spell 8 B of the text, 22.9 %, first '$(printf '\346\274\242\345\255\227')' (unk.txt:1): 2 tokens"
+expect_text "<unk>: in INDEX" '^unk_bytes: 8$' unk/INDEX
+expect_text "<unk>: tokens in INDEX" '^unk_tokens: 2$' unk/INDEX
+"$TTT" data info unk > out
+expect_text "<unk>: data info" "^<unk>  *2 tokens, .*8 B of text" out
+equal "<unk>: data info --json" "$("$TTT" data info unk --json | grep -c '"unk_tokens": 2\|"unk_bytes": 8')" 2
+printf 'in the beginning was void' > spelled.txt
+name="no <unk>: prep" expect_exit 0 "$TTT" prep spelled.txt --tokenizer "$unk" --out spelled
+equal "no <unk>: no warning" "$(grep -c "spell " err) in $(grep -c done err) line" "0 in 1 line"
+"$TTT" data info spelled > out
+expect_text "no <unk>: data info" "^<unk>  *none" out
+# Counts of finished shards survive an interruption.
+yes "$(printf 'in \316\251 the')" | head -n 30 | awk '{ print "{\"text\": \"" $0 "\"}" }' > unk.jsonl
+TTT_FAIL="prep.document#20=kill" "$TTT" prep unk.jsonl --tokenizer "$unk" --out unks --shard-tokens 50 2>err
+[ -f unks/INDEX.part ] && [ ! -f unks/INDEX ] && ok "<unk>: interrupted" || failed "<unk>: interrupted" "$(ls unks)"
+"$TTT" prep unk.jsonl --tokenizer "$unk" --out unks --shard-tokens 50 2>err
+expect_text "<unk>: counted over an interruption" '^unk_tokens: 30$' unks/INDEX
+
 # --- damage
 size=$(wc -c < model/shard-000000.tts)
 cp -r model damaged

@@ -10,7 +10,7 @@
 int64_t byte_set_write(const char *folder)
 {
     struct data_index x = { .kind = "bytes", .vocab = BYTE_VOCAB, .bos = BYTE_BOS,
-                            .eos = BYTE_EOS, .tokenizer = hash_bytes("bytes", 5) };
+                            .eos = BYTE_EOS, .unk = -1, .tokenizer = hash_bytes("bytes", 5) };
     const struct shard_spec spec = { BYTE_VOCAB, 512, 7, x.tokenizer };
     const uint64_t key = rng_key(5, "text");
     struct shard_writer *w;

@@ -47,7 +47,7 @@ static struct dataset *open_set(void)
 static int same(const struct eval_result *a, const struct eval_result *b)
 {
     int good = a->nats == b->nats && a->ppl == b->ppl && a->tokens == b->tokens &&
-               a->bytes == b->bytes && a->bits_per_byte == b->bits_per_byte &&
+               a->bytes == b->bytes && a->unk_tokens == b->unk_tokens && a->bits_per_byte == b->bits_per_byte &&
                a->windows == b->windows && a->n_buckets == b->n_buckets;
     for (int k = 0; good && k < a->n_buckets; k++) {
         const struct eval_bucket *x = &a->bucket[k], *y = &b->bucket[k];

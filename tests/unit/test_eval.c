@@ -228,6 +228,52 @@ static void what_does_not_fit_is_refused(void **state)
     dataset_close(d);
 }
 
+/* <unk> is a token like any other but for the text that it hides: with the commonest id of the
+ * set in its place, there are no bits per byte of a part that has it. */
+static void bits_per_byte_need_spelled_text(void **state)
+{
+    (void)state;
+    enum { PART = 3000 };
+    struct model *m = small_model(V);
+    struct dataset *d = NULL;
+    struct data_index x;
+    struct eval_result plain, r;
+    const struct eval_opts o = { .context = 100, .mask_token = BOS, .max_tokens = PART };
+    int32_t ids[PART + 1], times[V] = { 0 };
+    int unk = 0;
+    char line[EVAL_LINE], index[600];
+
+    const char *folder = at("unspelled");
+    byte_set_write(folder);
+    assert_int_equal(dataset_open(&d, folder), OK);
+    assert_int_equal(eval_run(&plain, m, d, &o), OK);
+    assert_true(plain.bits_per_byte > 0);
+    assert_int_equal(plain.unk_tokens, 0);
+    assert_int_equal(dataset_read(d, ids, 0, PART + 1), OK);
+    dataset_close(d);
+    for (int i = 1; i <= PART; i++) times[ids[i]]++;
+    for (int v = 0; v < BOS; v++) unk = times[v] > times[unk] ? v : unk;
+    assert_true(times[unk] > 10);
+
+    snprintf(index, sizeof index, "%s/INDEX", folder);
+    assert_int_equal(data_index_read(&x, index, 0), OK);
+    x.unk = unk;
+    assert_int_equal(data_index_write(&x, index), OK);
+    data_index_done(&x);
+    assert_int_equal(dataset_open(&d, folder), OK);
+    assert_int_equal(eval_run(&r, m, d, &o), OK);
+    assert_int_equal(r.unk_tokens, times[unk]);
+    assert_true(r.nats == plain.nats && isnan(r.bits_per_byte));
+    eval_line(line, &r);
+    assert_non_null(strstr(line, "no bits/byte because"));
+    json_t *j = eval_json(&r);
+    assert_int_equal(json_integer_value(json_object_get(j, "unk_tokens")), times[unk]);
+    assert_true(json_is_null(json_object_get(j, "bits_per_byte")));
+    json_decref(j);
+    dataset_close(d);
+    model_free(m);
+}
+
 static void json_has_null_for_what_is_not_known(void **state)
 {
     (void)state;
@@ -288,6 +334,7 @@ static int32_t *words_write(const char *folder, struct tokenizer **t, int64_t *n
     x.vocab = tokenizer_vocab(*t);
     x.bos = tokenizer_bos(*t);
     x.eos = tokenizer_eos(*t);
+    x.unk = tokenizer_unk(*t);
 
     for (int i = 0; i < WORDS; i++) memcpy(text + 4 * i, "the ", 4);
     assert_int_equal(tokenizer_encode(*t, text, 4 * WORDS, &words, &count), OK);
@@ -349,6 +396,7 @@ int main(void)
         cmocka_unit_test(memory_is_constant),
         cmocka_unit_test(inner_losses_are_means),
         cmocka_unit_test(what_does_not_fit_is_refused),
+        cmocka_unit_test(bits_per_byte_need_spelled_text),
         cmocka_unit_test(json_has_null_for_what_is_not_known),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);

@@ -28,7 +28,7 @@ static int64_t document(int32_t *ids, int number, int vocab)
 /* Write `documents` of them as a data set whose shards close at shard_tokens. */
 static void write_set(int documents, int vocab, int64_t block_tokens, int64_t shard_tokens)
 {
-    struct data_index x = { .kind = "bytes", .vocab = vocab, .bos = 0, .eos = 1,
+    struct data_index x = { .kind = "bytes", .vocab = vocab, .bos = 0, .eos = 1, .unk = -1,
                             .tokenizer = hash_bytes("bytes", 5) };
     const struct shard_spec spec = { vocab, block_tokens, 99, x.tokenizer };
     struct shard_writer *w = NULL;
@@ -317,6 +317,50 @@ static void index_with_foreign_paths_is_refused(void **state)
     mem_free(text);
 }
 
+/* As ttt wrote it before <unk> and inputs were counted: it is read, and says that it doesn't know.
+ * What a later ttt will write is refused by its number. */
+static void older_and_newer_formats(void **state)
+{
+    (void)state;
+    static const char *const first[] = { "format: 1", "format: 3" };
+    char *text = NULL, hex[HASH_HEX];
+    size_t n = 0;
+    struct data_index now, x;
+
+    write_set(5, 50000, 1024, 1 << 30);
+    const char *path = at("INDEX");
+    assert_int_equal(data_index_read(&now, path, 0), OK);
+    assert_int_equal(now.format, INDEX_FORMAT);
+    assert_int_equal(file_slurp(&text, &n, path, 1 << 20), OK);
+    text[n - 39] = '\0';
+    const char *unk = strstr(text, "unk: "), *tokens = strstr(text, "tokens: ");
+    const char *counts = strstr(text, "unk_tokens: "), *content = strstr(text, "content: ");
+    const char *options = strstr(text, "options: "), *shards = strstr(text, "shards:");
+    quiet(1);
+    for (int i = 0; i < 2; i++) {
+        char *body = mem_format("# ttt data set\n%s%.*s%.*s%.*s%s", first[i],
+                                (int)(unk - text - 24), text + 24, (int)(counts - tokens), tokens,
+                                (int)(options - content), content, shards);
+        hash_hex(hex, hash_bytes(body, strlen(body)));
+        char *whole = mem_format("%shash: %s\n", body, hex);
+        assert_int_equal(file_replace(path, whole, strlen(whole)), OK);
+        assert_int_equal(data_index_read(&x, path, 0), i ? ERR_DATA : OK);
+        if (i == 0) {
+            assert_int_equal(x.tokens, now.tokens);
+            assert_true(hash_equal(x.content, now.content));
+            assert_int_equal(x.unk, -1);
+            assert_int_equal(x.unk_tokens, -1);
+        }
+        data_index_done(&x);
+        mem_free(whole);
+        mem_free(body);
+    }
+    quiet(0);
+    assert_non_null(strstr(log_last_error(), "format 3; this ttt reads formats 1 to 2"));
+    mem_free(text);
+    data_index_done(&now);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -325,6 +369,7 @@ int main(void)
         cmocka_unit_test(damage_has_an_address),
         cmocka_unit_test(hostile_sizes_are_refused),
         cmocka_unit_test(index_with_foreign_paths_is_refused),
+        cmocka_unit_test(older_and_newer_formats),
         cmocka_unit_test(every_damage_of_an_index_is_found),
         cmocka_unit_test(every_damage_of_a_shard_is_found),
     };

@@ -4,6 +4,7 @@
 
 #include "src/base/rng.h"
 #include "src/data/sentencepiece_c.h"
+#include "src/data/spm_model.h"
 #include "src/data/token.h"
 #include "src/base/utf8.h"
 
@@ -54,6 +55,13 @@ static const char *next_sentence(void *arg, size_t *n)
     const char *text = next_text(arg, &k);
     if (text) *n = strcspn(text, "\n");  /* its trainer saw lines */
     return text;
+}
+
+static const char *again_and_again(void *arg, size_t *n)
+{
+    struct { const char *p; int left; } *line = arg;
+    *n = strlen(line->p);
+    return line->left-- > 0 ? line->p : NULL;
 }
 
 /* As Llama's: a space before every text, newline a byte. */
@@ -279,6 +287,95 @@ static void newline_is_one_token(void **state)
     tokenizer_close(t);
 }
 
+/* A model without a piece for every byte puts <unk> for runs of characters that it doesn't know. */
+static void hidden_text_is_measured(void **state)
+{
+    (void)state;
+    static const char *const options[] = {
+        "model_type", "bpe", "vocab_size", "90", "normalization_rule_name", "identity",
+        "hard_vocab_limit", "false", "minloglevel", "2", NULL,
+    };
+    static const char lines[] = "and the earth was without form and the face of the deep";
+    static const struct { const char *text; int64_t tokens, bytes, at, n; } cases[] = {
+        { "and the earth", 0, 0, 0, 0 },
+        { "and \xe6\xbc\xa2\xe5\xad\x97 the", 1, 6, 4, 6 },
+        { "\xe6\xbc\xa2 the \xf0\x9f\x99\x82\xce\xa9", 2, 9, 0, 3 },
+    };
+    struct { const char *p; int left; } once = { lines, 20 };
+    struct taken m = { 0 };
+    struct tokenizer *t = NULL;
+    struct hidden h;
+    char why[SPM_WHY] = "", shown[HIDDEN_TEXT];
+    int32_t *ids = NULL;
+    int64_t n = 0;
+
+    assert_int_equal(spm_train(options, again_and_again, &once, take, &m, why), 0);
+    const char *path = at("unk.model");
+    put_file(path, m.p, m.n);
+    mem_free(m.p);
+    assert_int_equal(tokenizer_open(&t, "sentencepiece", path), OK);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int64_t length = (int64_t)strlen(cases[i].text);
+        assert_int_equal(tokenizer_encode(t, cases[i].text, length, &ids, &n), OK);
+        assert_int_equal(tokenizer_hidden(t, cases[i].text, 0, length, ids, n, &h), OK);
+        assert_int_equal(h.tokens, cases[i].tokens);
+        assert_int_equal(h.bytes, cases[i].bytes);
+        assert_int_equal(h.at, cases[i].at);
+        assert_int_equal(h.n, cases[i].n);
+        mem_free(ids);
+    }
+    tokenizer_close(t);
+
+    h = (struct hidden){ .at = 1, .n = 4 };
+    assert_string_equal(hidden_text(shown, "-a\033\177b-", &h), "a??b");
+    h.n = 200;  /* of characters of three bytes, as many as there is room for */
+    char *wide = mem_new(300, 1, "text");
+    for (int i = 0; i < 300; i++) wide[i] = "\xe6\xbc\xa2"[(i + 2) % 3];
+    assert_int_equal(strlen(hidden_text(shown, wide, &h)), 39 + 3);
+    mem_free(wide);
+
+    assert_int_equal(tokenizer_open(&t, "sentencepiece", model_path), OK);  /* spells all */
+    assert_int_equal(tokenizer_encode(t, cases[1].text, 14, &ids, &n), OK);
+    assert_int_equal(tokenizer_hidden(t, cases[1].text, 0, 14, ids, n, &h), OK);
+    assert_int_equal(h.tokens, 0);
+    mem_free(ids);
+    tokenizer_close(t);
+}
+
+/* U+2581 is the library's sign for a space.  Decoding must give it back where the model gives back
+ * everything else; with a dummy space, as Llama's, ids are the library's and it becomes a space. */
+static void the_sign_of_a_space_is_text(void **state)
+{
+    (void)state;
+    static const char sign[] = "a\xe2\x96\x81" "b";
+    static const int bytes[] = { 0xe2, 0x96, 0x81 };
+    struct tokenizer *t = NULL;
+    struct spm_model m;
+    char *model = NULL, *text = NULL;
+    int32_t *ids = NULL;
+    int64_t n = 0, length = 0;
+    size_t size = 0;
+
+    assert_int_equal(file_slurp(&model, &size, model_path, 1 << 24), OK);
+    assert_int_equal(spm_model_read(&m, model, size, model_path), OK);
+    assert_int_equal(tokenizer_open(&t, "sentencepiece", model_path), OK);
+    assert_int_equal(tokenizer_encode(t, sign, 5, &ids, &n), OK);
+    assert_int_equal(n, 5);
+    for (int i = 0; i < 3; i++) assert_int_equal(ids[1 + i], m.byte_id[bytes[i]]);
+    mem_free(ids);
+    tokenizer_close(t);
+
+    assert_int_equal(tokenizer_open(&t, "sentencepiece", llama_path), OK);
+    assert_int_equal(tokenizer_encode(t, sign, 5, &ids, &n), OK);
+    assert_int_equal(tokenizer_decode(t, ids, n, &text, &length), OK);
+    assert_string_equal(text, "a b");
+    mem_free(ids);
+    mem_free(text);
+    tokenizer_close(t);
+    spm_model_done(&m);
+    mem_free(model);
+}
+
 /* Every byte of a model damaged in turn: refused, or read as another model; never
  * a crash, and never the same hash. */
 static void damaged_models_do_not_crash(void **state)
@@ -337,6 +434,8 @@ int main(void)
         cmocka_unit_test(newline_is_one_token),
         cmocka_unit_test(chunks_change_nothing),
         cmocka_unit_test(one_endless_word),
+        cmocka_unit_test(hidden_text_is_measured),
+        cmocka_unit_test(the_sign_of_a_space_is_text),
         cmocka_unit_test(damaged_models_do_not_crash),
         cmocka_unit_test(bad_utf8_is_found),
     };
