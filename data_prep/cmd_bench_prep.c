@@ -299,7 +299,7 @@ out:
 
 int cmd_bench_prep(int argc, char **argv)
 {
-    struct request q = { .o = { .field = "text", .restart = 1,
+    struct request q = { .o = { .field = "text", .restart = 1, .skip_bad_max = 1,
                                 .cut = { .block_tokens = 65536, .shard_tokens = 100000000,
                                          .level = 3 } },
                          .pieces = 8000, .mb = 8, .repeat = 3, .threads = omp_get_max_threads() };

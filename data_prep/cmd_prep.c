@@ -5,6 +5,7 @@
 #include "data_prep/json_field.h"
 #include "data_prep/prep.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/data/shard.h"
@@ -12,8 +13,10 @@
 static const char about[] =
     "INPUT is a .txt file (one document), a .jsonl file (one document a line), either of them\n"
     "with .zst, a folder of those (searched in the order of names), or - for standard input.\n"
+    "What else is in a folder is left out and listed at the end; hidden files are left out, too.\n"
     "DIR becomes a data set: shards *.tts and INDEX; with --val-fraction DIR/train and DIR/val.\n"
-    "Interrupted, the same command goes on where it was.  A complete data set is not touched.\n";
+    "Interrupted, the same command goes on where it was; after it is complete, the same command\n"
+    "says so and ends with 0.  Another command does not touch it.\n";
 
 static int in_range(const char *name, int64_t x, int64_t min, int64_t max)
 {
@@ -22,12 +25,29 @@ static int in_range(const char *name, int64_t x, int64_t min, int64_t max)
                 (long long)max);
 }
 
+/* "1%" -> 0.01.  Without the sign nobody could tell a share from percents. */
+static int share(double *out, const char *text)
+{
+    char number[32] = "";
+    const size_t n = strlen(text);
+    double percent = -1;
+
+    if (n > 1 && n < sizeof number && text[n - 1] == '%') {
+        memcpy(number, text, n - 1);
+        if (text_double(&percent, number) && percent >= 0 && percent <= 100) {
+            *out = percent / 100;
+            return OK;
+        }
+    }
+    return fail(ERR_USAGE, "--skip-bad-max %s: expected 0%% to 100%%, such as 2.5%%", text);
+}
+
 int cmd_prep(int argc, char **argv)
 {
     struct prep_options o = { .tokenizer = NULL, .field = "text" };
     int64_t train = 0, threads = omp_get_max_threads(), level = 3, block = 65536;
     int64_t shard = 100000000;
-    const char *from_stdin = "txt";
+    const char *from_stdin = "txt", *skip_bad_max = NULL;
     struct json_path field;
     struct arg_rest rest;
     int rc = OK;
@@ -49,6 +69,8 @@ int cmd_prep(int argc, char **argv)
           "tokens after which a shard ends (default 100000000)" },
         { "level", ARG_INT, &level, "N", "of zstd, 1 to 19 (default 3)" },
         { "skip-bad", ARG_FLAG, &o.skip_bad, NULL, "go on without bad documents, and count them" },
+        { "skip-bad-max", ARG_TEXT, &skip_bad_max, "P%",
+          "the share of the input's bytes that may be skipped (default 1%)" },
         { "restart", ARG_FLAG, &o.restart, NULL,
           "remove the data set in DIR, complete or not, and begin anew" },
     };
@@ -70,6 +92,9 @@ int cmd_prep(int argc, char **argv)
         TRY(fail(ERR_USAGE, "--stdin %s: expected txt or jsonl", from_stdin));
     TRY(json_path_init(&field, o.field));  /* here only to refuse it before anything is made */
     json_path_done(&field);
+    if (skip_bad_max && !o.skip_bad)
+        TRY(fail(ERR_USAGE, "--skip-bad-max is about --skip-bad, which is missing"));
+    TRY(share(&o.skip_bad_max, skip_bad_max ? skip_bad_max : "1%"));
     if (!o.tokenizer) o.tokenizer = "bytes";
     o.inputs = rest.v;
     o.inputs_n = rest.n;

@@ -35,6 +35,7 @@ struct run {
     int              more;       /* input left                  */
     int              read_rc, take_rc;
     int64_t          repeated;   /* documents with the field more than once */
+    int64_t          bad;        /* skipped                     */
     struct progress  shown;
 };
 
@@ -111,10 +112,15 @@ static void empty(struct batch *b)
     b->n = b->chunk_n = 0;
 }
 
-static int take_bad(struct pipeline *p, const struct record *r)
+static int take_bad(struct run *run, const struct record *r)
 {
+    struct pipeline *p = run->p;
+
     if (!p->skip_bad) return fail(ERR_DATA, "%s (--skip-bad goes on without it)", r->bad);
-    if (p->bad++ < BAD_SHOWN && !p->silent) log_warn("%s: skipped", r->bad);
+    p->skipped.documents += !r->rest;
+    p->skipped.files += r->rest;
+    p->skipped.bytes += r->bytes;
+    if (run->bad++ < BAD_SHOWN && !p->silent) log_warn("%s: skipped", r->bad);
     return OK;
 }
 
@@ -130,9 +136,10 @@ static int take_one(struct run *run, struct doc *d)
 {
     int rc = OK;
 
+    run->p->skipped.read_bytes += d->r.bytes;
     if (d->r.bad) {
         if (run->shown.tty) fputs("\033[K", stderr);  /* the progress line */
-        return take_bad(run->p, &d->r);
+        return take_bad(run, &d->r);
     }
     if (d->choice < 0) return OK;
     if (d->r.repeats) take_repeated(run, &d->r);
@@ -212,7 +219,6 @@ int pipeline_run(struct pipeline *p)
 
     run->p = p;
     run->more = 1;
-    p->bad = 0;
     TRY(json_path_init(&run->field, p->field));
     run->reader = reader_new(p->in, p->from);
     run->shown = (struct progress){ .start_s = clock_s(), .last_s = clock_s(),
@@ -229,8 +235,8 @@ int pipeline_run(struct pipeline *p)
         show(run, 0);
         after += !run->more;
     }
-    if (p->bad > BAD_SHOWN && !p->silent)
-        log_warn("and %lld more were skipped", (long long)(p->bad - BAD_SHOWN));
+    if (run->bad > BAD_SHOWN && !p->silent)
+        log_warn("and %lld more were skipped", (long long)(run->bad - BAD_SHOWN));
     if (run->repeated > 1 && !p->silent)
         log_warn("%lld documents in all have repeated fields '%s'",
                  (long long)run->repeated, p->field);

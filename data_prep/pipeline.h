@@ -42,7 +42,8 @@ struct pipeline {
     /* One wanted document, in order.  May take the text by setting raw to NULL. */
     int (*take)(void *arg, struct doc *d);
     void                   *arg;
-    int64_t                 bad;        /* [out] skipped                       */
+    /* [in,out] what was skipped, and read; take() finds it counted up to its document. */
+    struct data_skipped     skipped;
 };
 
 /* returns OK; ERR_DATA for bad input, with file and line; what take() returned */

@@ -10,6 +10,7 @@
 #include "data_prep/pipeline.h"
 #include "data_prep/report.h"
 #include "data_prep/sample.h"
+#include "data_prep/there.h"
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/file.h"
@@ -17,17 +18,18 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 struct prep {
     const struct prep_options *o;
-    struct inputs              in;
+    struct origin              origin;
     char                      *dirs[2];  /* of the sets: one, or train and val    */
     int                        sets_n;
     struct set                *sets[2];
     struct tokenizer          *tokenizer;
     char                      *model;    /* its file's content; NULL for bytes    */
     size_t                     model_n;
-    struct hash                options;  /* of all that decides the output        */
+    struct pipeline           *pipe;     /* while it runs                         */
     struct sample             *sample;   /* while a tokenizer is being trained    */
     struct unspelled           unspelled;
     int                        lock;     /* descriptor of the folder, -1: none       */
@@ -75,6 +77,7 @@ static int take_for_set(void *arg, struct doc *d)
     TRY(set_begin_document(s));
     for (int64_t i = 0; i < d->chunk_n; i++) TRY(set_add(s, d->chunks[i].ids, d->chunks[i].count));
     report_hidden(&p->unspelled, s, d);
+    set_skip(s, p->pipe->skipped);
     TRY(set_end_document(s, d->r.n, d->r.next));
 out:
     return rc;
@@ -82,15 +85,17 @@ out:
 
 static int run(struct prep *p, const char *what, struct data_place from,
                int (*choose)(void *, const struct record *), int (*take)(void *, struct doc *),
-               int64_t *bad)
+               struct data_skipped *skipped)
 {
     struct pipeline pipe = {
-        .in = &p->in, .from = from, .field = p->o->field, .threads = p->o->threads,
+        .in = &p->origin.in, .skipped = *skipped, .from = from, .field = p->o->field, .threads = p->o->threads,
         .skip_bad = p->o->skip_bad, .tokenizer = p->tokenizer, .what = what,
         .silent = !p->tokenizer, .choose = choose, .take = take, .arg = p,
     };
+    p->pipe = &pipe;
     const int rc = pipeline_run(&pipe);
-    *bad = pipe.bad;
+    p->pipe = NULL;
+    *skipped = pipe.skipped;
     return rc;
 }
 
@@ -100,15 +105,16 @@ static int train_tokenizer(struct prep *p, const char *path)
 {
     char size[HUMAN_TEXT], whole[HUMAN_TEXT], took[HUMAN_TEXT];
     const double start = clock_s();
-    int64_t bad;
+    struct data_skipped skipped = { 0 };
     int rc = OK;
 
-    for (int64_t i = 0; i < p->in.n; i++)
-        if (!strcmp(p->in.v[i].path, "-"))
+    for (int64_t i = 0; i < p->origin.in.n; i++)
+        if (!strcmp(p->origin.in.v[i].path, "-"))
             TRY(fail(ERR_CONFIG, "standard input can be read once only, and --train-tokenizer "
                      "reads the input twice: put it into a file"));
     p->sample = sample_new();
-    TRY(run(p, "sample", (struct data_place){ 0 }, choose_for_sample, take_for_sample, &bad));
+    TRY(run(p, "sample", (struct data_place){ 0 }, choose_for_sample, take_for_sample,
+            &skipped));
     human_bytes(size, sample_bytes(p->sample));
     human_bytes(whole, sample_seen(p->sample));
     log_phase("tokenizer: learning %d pieces from %s of %s", p->o->train_tokenizer, size, whole);
@@ -163,54 +169,48 @@ out:
     return rc;
 }
 
-/* ---- what is there already */
+/* ---- what it is made from */
 
-/* Everything that decides the bytes of the result, apart from the tokenizer,
- * which the sets compare themselves.  Not --skip-bad: whoever meets a bad document
- * after hours may decide to go on without it. */
-static struct hash hash_options(const struct prep *p)
+/* Everything that decides the bytes of the result, apart from the inputs and from a tokenizer that
+ * is named.  Not --skip-bad: whoever meets a bad document after hours may decide to go on without
+ * it. */
+static void list_options(struct prep *p)
 {
     const struct prep_options *o = p->o;
-    char inputs[HASH_HEX];
-    hash_hex(inputs, inputs_hash(&p->in));
-    char *text = mem_format("1 %d %.17g %s %d %lld %lld %d %s", o->train_tokenizer,
-                            o->val_fraction, o->field, o->stdin_jsonl,
-                            (long long)o->cut.block_tokens, (long long)o->cut.shard_tokens,
-                            o->cut.level, inputs);
-    const struct hash h = hash_bytes(text, strlen(text));
-    mem_free(text);
-    return h;
+    struct origin *g = &p->origin;
+    char fraction[TEXT_DOUBLE];
+
+    text_of_double(fraction, o->val_fraction);
+    origin_option(g, "--train-tokenizer", "%d", o->train_tokenizer);
+    origin_option(g, "--val-fraction", "%s", fraction);
+    origin_option(g, "--field", "%s", o->field);
+    origin_option(g, "--stdin", "%s", o->stdin_jsonl ? "jsonl" : "txt");
+    origin_option(g, "--block-tokens", "%lld", (long long)o->cut.block_tokens);
+    origin_option(g, "--shard-tokens", "%lld", (long long)o->cut.shard_tokens);
+    origin_option(g, "--level", "%d", o->cut.level);
 }
 
-/* Look at the three folders that a prep may have made.
- * done [out]: nothing is left to do.  resuming [out]: a set was begun. */
-static int look(struct prep *p, int *done, int *resuming)
+/* The beginning of the INDEX of a new set. */
+static struct data_index begin_index(const struct prep *p)
 {
-    char *three[3] = { mem_string(p->o->out), mem_format("%s/train", p->o->out),
-                       mem_format("%s/val", p->o->out) };
-    int rc = OK, complete = 0, parts = 0;
+    const struct inputs *in = &p->origin.in;
+    struct data_index x = {
+        .options = origin_options_hash(&p->origin), .inputs = origin_inputs_hash(&p->origin),
+        .read = { in->n, in->bytes },
+    };
 
-    for (int i = 0; i < 3; i++) {
-        const int ours = p->sets_n == 1 ? i == 0 : i > 0;
-        char *part = mem_format("%s/INDEX.part", three[i]);
-        const enum set_state state = set_look(three[i]);
-        if (p->o->restart && rc == OK) rc = set_remove(three[i]);
-        else if (!ours && state != SET_NONE && rc == OK)
-            rc = fail(ERR_CONFIG, "%s: holds a data set that was made %s --val-fraction; choose "
-                      "another folder, or --restart to replace it", three[i],
-                      i ? "with" : "without");
-        if (ours) complete += state == SET_COMPLETE;
-        if (ours) parts += path_exists(part);
-        mem_free(part);
+    for (int64_t i = 0; i < in->left_n; i++) {
+        const struct left *l = in->left + i;
+        x.left[l->why].files += l->what.files;
+        x.left[l->why].bytes += l->what.bytes;
+        struct input form;
+        if (l->why != LEFT_UNREADABLE && !(l->why == LEFT_LINK && input_classify(&form, l->path)))
+            continue;
+        x.skipped.files += l->what.files;  /* --skip-bad */
+        x.skipped.bytes += l->what.bytes;
+        x.skipped.read_bytes += l->what.bytes;
     }
-    for (int i = 0; i < 3; i++) mem_free(three[i]);
-    if (rc != OK || p->o->restart) return rc;
-
-    *done = complete == p->sets_n && parts > 0;
-    *resuming = parts > 0;
-    if (complete == 0 || parts > 0) return OK;
-    return fail(ERR_CONFIG, "%s: a complete data set is there; choose another folder, or --restart "
-                "to replace it", p->o->out);
+    return x;
 }
 
 /* One prep in a folder at a time.  Not every file system has locks: then the user
@@ -243,34 +243,70 @@ out:
     return rc;
 }
 
-static int make_sets(struct prep *p, int resuming)
+/* More bad input than may be lost without a word of the user. */
+static int check_skipped(const struct prep *p, struct data_skipped s)
 {
+    char text[REPORT_SKIPPED];
+
+    if ((double)s.bytes <= p->o->skip_bad_max * (double)s.read_bytes) return OK;
+    return fail(ERR_DATA, "%s: %s, more than --skip-bad-max %g%%; what is in order was kept, and the "
+                "same command with a larger share goes on from there", p->o->out,
+                report_skipped(text, s), 100 * p->o->skip_bad_max);
+}
+
+static int make_sets(struct prep *p)
+{
+    const struct data_index begun = begin_index(p);
+    struct data_skipped skipped = { 0 };
     struct data_place from = { 0 };
-    char took[HUMAN_TEXT];
+    char took[HUMAN_TEXT], text[REPORT_SKIPPED];
     const double start = clock_s();
-    int64_t bad = 0;
     int rc = OK;
 
-    for (int64_t i = 0; i < p->in.n; i++)
-        if (resuming && !strcmp(p->in.v[i].path, "-"))
-            TRY(fail(ERR_CONFIG, "%s: what came from standard input can't be gone on with; use "
-                     "--restart", p->o->out));
     for (int i = 0; i < p->sets_n; i++) {
-        TRY(set_open(&p->sets[i], p->dirs[i], p->tokenizer, p->model, p->model_n, p->options,
+        TRY(set_open(&p->sets[i], p->dirs[i], p->tokenizer, p->model, p->model_n, &begun,
                      p->o->cut));
-        if (i == 0 || is_before(set_next(p->sets[i]), from)) from = set_next(p->sets[i]);
+        if (i == 0 || is_before(set_next(p->sets[i]), from)) {
+            from = set_next(p->sets[i]);
+            skipped = set_skipped(p->sets[i]);
+        }
         if (set_documents(p->sets[i]))
             log_phase("%s: going on after %lld documents", p->dirs[i],
                       (long long)set_documents(p->sets[i]));
     }
-    TRY(run(p, "prep", from, choose_for_set, take_for_set, &bad));
+    TRY(run(p, "prep", from, choose_for_set, take_for_set, &skipped));
+    TRY(check_skipped(p, skipped));
+    for (int i = 0; i < p->sets_n; i++) set_skip(p->sets[i], skipped);
     TRY(finish(p));
+    report_inputs(&p->origin.in, p->o->out);
+    for (int i = 0; i < p->sets_n; i++) report_unk(p->sets[i], &p->unspelled);
     for (int i = 0; i < p->sets_n; i++)
         log_phase("%s: %lld documents, %lld tokens", p->dirs[i],
                   (long long)set_documents(p->sets[i]), (long long)set_tokens(p->sets[i]));
-    for (int i = 0; i < p->sets_n; i++) report_unk(p->sets[i], &p->unspelled);
-    log_phase("done in %s, %lld bad documents skipped", human_duration(took, clock_s() - start),
-              (long long)bad);
+    log_phase("done in %s%s%s", human_duration(took, clock_s() - start),
+              skipped.documents + skipped.files ? "; " : "", report_skipped(text, skipped));
+out:
+    return rc;
+}
+
+/* All that the work depends on, and what an earlier command left of it. */
+static int prepare(struct prep *p, struct there *there)
+{
+    const struct prep_options *o = p->o;
+    int rc = OK;
+
+    p->origin.in.skip_bad = o->skip_bad;
+    for (int i = 0; i < o->inputs_n; i++)
+        TRY(inputs_add(&p->origin.in, o->inputs[i], o->stdin_jsonl));
+    list_options(p);
+    if (!o->train_tokenizer) TRY(get_tokenizer(p, 0));  /* it may be what --restart removes */
+    TRY(lock(p));
+    TRY(origin_digest(&p->origin, o->out, o->threads));
+    *there = (struct there){ .origin = &p->origin, .tokenizer = p->tokenizer, .out = o->out,
+                             .dirs = { p->dirs[0], p->dirs[1] }, .sets_n = p->sets_n,
+                             .restart = o->restart };
+    TRY(there_look(there));
+    if (!there->done) rc = origin_write(&p->origin, o->out);
 out:
     return rc;
 }
@@ -278,21 +314,21 @@ out:
 int prep_run(const struct prep_options *o)
 {
     struct prep p = { .o = o, .lock = -1, .sets_n = o->val_fraction > 0.0 ? 2 : 1 };
-    int done = 0, resuming = 0, rc = OK;
+    char text[REPORT_SKIPPED];
+    struct there there;
+    int rc = OK;
 
     p.dirs[0] = mem_format("%s%s", o->out, p.sets_n == 2 ? "/train" : "");
     p.dirs[1] = mem_format("%s/val", o->out);
-    for (int i = 0; i < o->inputs_n; i++) TRY(inputs_add(&p.in, o->inputs[i], o->stdin_jsonl));
-    p.options = hash_options(&p);
-    if (!o->train_tokenizer) TRY(get_tokenizer(&p, 0));  /* it may be what --restart removes */
-    TRY(lock(&p));
-    TRY(look(&p, &done, &resuming));
-    if (done) {
+    TRY(prepare(&p, &there));
+    if (there.done) {
         for (int i = 0; i < p.sets_n; i++) TRY(set_settle(p.dirs[i]));
-        log_phase("%s: was complete", o->out);
+        log_phase("%s: complete already, from the same inputs with the same options: nothing to "
+                  "do%s%s", o->out, there.skipped.documents + there.skipped.files ? "; then " : "",
+                  report_skipped(text, there.skipped));
     } else {
-        if (o->train_tokenizer) TRY(get_tokenizer(&p, resuming));
-        TRY(make_sets(&p, resuming));
+        if (o->train_tokenizer) TRY(get_tokenizer(&p, there.resuming));
+        TRY(make_sets(&p));
     }
 out:
     for (int i = 0; i < 2; i++) {
@@ -303,6 +339,6 @@ out:
     tokenizer_close(p.tokenizer);
     mem_free(p.model);
     mem_free(p.unspelled.where);
-    inputs_done(&p.in);
+    origin_done(&p.origin);
     return rc;
 }

@@ -15,6 +15,7 @@ struct prep_options {
     double          val_fraction;     /* 0: one data set, in `out` itself */
     const char     *field;
     int             stdin_jsonl, skip_bad, restart, threads;
+    double          skip_bad_max;     /* share of the bytes that may be skipped   */
     struct set_cut  cut;
 };
 

@@ -1,8 +1,14 @@
 #include "data_prep/report.h"
 
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "data_prep/origin.h"
 #include "src/base/human.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/text.h"
 
 void report_hidden(struct unspelled *first, struct set *s, const struct doc *d)
 {
@@ -29,4 +35,95 @@ void report_unk(const struct set *s, const struct unspelled *first)
              100.0 * (double)bytes / (double)set_text_bytes(s), example ? example : "",
              (long long)tokens, 100.0 * (double)tokens / (double)set_tokens(s));
     mem_free(example);
+}
+
+const char *report_skipped(char text[REPORT_SKIPPED], struct data_skipped s)
+{
+    char size[HUMAN_TEXT], documents[48] = "", files[48] = "";
+
+    text[0] = '\0';
+    if (s.documents)
+        snprintf(documents, sizeof documents, "%lld bad document%s", (long long)s.documents,
+                 s.documents == 1 ? "" : "s");
+    if (s.files)
+        snprintf(files, sizeof files, "%sall or the rest of %lld file%s",
+                 s.documents ? " and " : "", (long long)s.files, s.files == 1 ? "" : "s");
+    if (s.documents || s.files)
+        snprintf(text, REPORT_SKIPPED, "%s%s skipped: %s, %.2g %% of the input", documents, files,
+                 human_bytes(size, s.bytes),
+                 s.read_bytes ? 100.0 * (double)s.bytes / (double)s.read_bytes : 0.0);
+    return text;
+}
+
+/* ---- the table */
+
+#define ROWS 24  /* the last one takes all other kinds */
+
+struct row { char kind[64]; struct data_files what; const char *example; };
+struct table { struct row v[ROWS]; int n; };
+
+static void count(struct table *t, const char *kind, struct data_files what, const char *example)
+{
+    int i = 0;
+    while (i < t->n && strcmp(t->v[i].kind, kind) != 0) i++;
+    if (i == ROWS) i--;
+    struct row *r = t->v + i;
+    if (i == t->n) {
+        *r = (struct row){ .example = example };
+        snprintf(r->kind, sizeof r->kind, "%s", i == ROWS - 1 ? "left out: other kinds" : kind);
+        t->n++;
+    }
+    r->what.files += what.files;
+    r->what.bytes += what.bytes;
+}
+
+/* The last ending of a name in small letters, if it looks like one. */
+static const char *ending(char out[16], const char *path)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    size_t n = 0;
+
+    if (dot)
+        for (out[n++] = '.'; n < 12 && isalnum((unsigned char)dot[n]); n++)
+            out[n] = (char)tolower((unsigned char)dot[n]);
+    if (n < 2 || dot[n]) return "without ending";
+    out[n] = '\0';
+    return out;
+}
+
+static void count_left(struct table *t, const struct left *l)
+{
+    static const char *const why[LEFT_KINDS] = {
+        [LEFT_HIDDEN] = "hidden", [LEFT_FORMAT] = "format not read", [LEFT_LINK] = "link to nothing",
+        [LEFT_SPECIAL] = "not a regular file", [LEFT_AGAIN] = "read already, by another path",
+        [LEFT_UNREADABLE] = "can't be read",
+    };
+    char kind[64], end[16];
+
+    if (l->why == LEFT_FORMAT)
+        snprintf(kind, sizeof kind, "left out: %s, %s", why[l->why], ending(end, l->path));
+    else snprintf(kind, sizeof kind, "left out: %s", why[l->why]);
+    count(t, kind, l->what, l->path);
+}
+
+void report_inputs(const struct inputs *in, const char *dir)
+{
+    struct table t = { .n = 0 };
+    char size[HUMAN_TEXT], kind[64];
+
+    for (int64_t i = 0; i < in->n; i++) {
+        const struct input *x = in->v + i;
+        snprintf(kind, sizeof kind, "read: %s%s", x->jsonl ? "jsonl" : "txt",
+                 x->zst > 0 ? ".zst" : "");
+        count(&t, kind, (struct data_files){ 1, x->size > 0 ? x->size : 0 }, x->path);
+    }
+    for (int64_t i = 0; i < in->left_n; i++) count_left(&t, in->left + i);
+    log_phase("%-42s %8s %10s  %s", "input", "files", "bytes", "such as");
+    for (const struct row *r = t.v; r < t.v + t.n; r++) {
+        char *name = text_visible(r->example);
+        log_phase("%-42s %8lld %10s  %s", r->kind, (long long)r->what.files,
+                  human_bytes(size, r->what.bytes), name);
+        mem_free(name);
+    }
+    if (in->left_n) log_phase("all of them by name: %s/" ORIGIN_FILE, dir);
 }

@@ -18,6 +18,7 @@ struct set {
     struct set_cut       cut;
     struct shard_writer *shard;    /* NULL between shards           */
     struct hasher       *document; /* of the open document's tokens */
+    struct data_skipped  skipped;  /* up to the open document         */
     int64_t              text_bytes, unk_tokens, unk_bytes;  /* of the open shard */
 };
 
@@ -85,7 +86,7 @@ static int write_part(struct set *s)
 }
 
 static int begin(struct set *s, const struct tokenizer *t, const char *model, size_t model_n,
-                 struct hash options)
+                 const struct data_index *from)
 {
     char *path = in_dir(s->dir, SET_MODEL);
     int rc = OK;
@@ -93,10 +94,12 @@ static int begin(struct set *s, const struct tokenizer *t, const char *model, si
     if (has(s->dir, "shard-000000.tts"))
         TRY(fail(ERR_CONFIG, "%s: holds shard-000000.tts and no INDEX: not begun by this ttt prep; "
                  "choose another folder, or --restart to replace it", s->dir));
-    s->index = (struct data_index){
-        .tokenizer = tokenizer_hash(t), .vocab = tokenizer_vocab(t), .bos = tokenizer_bos(t),
-        .eos = tokenizer_eos(t), .unk = tokenizer_unk(t), .options = options,
-    };
+    s->index = *from;
+    s->index.tokenizer = tokenizer_hash(t);
+    s->index.vocab = tokenizer_vocab(t);
+    s->index.bos = tokenizer_bos(t);
+    s->index.eos = tokenizer_eos(t);
+    s->index.unk = tokenizer_unk(t);
     snprintf(s->index.kind, sizeof s->index.kind, "%s", tokenizer_kind(t));
     if (model) {
         snprintf(s->index.tokenizer_file, sizeof s->index.tokenizer_file, "%s", SET_MODEL);
@@ -108,16 +111,14 @@ out:
     return rc;
 }
 
-static int go_on(struct set *s, const struct tokenizer *t, struct hash options)
+static int go_on(struct set *s, const struct data_index *from)
 {
     char *path = in_dir(s->dir, "INDEX.part");
     int rc = OK;
 
     TRY(data_index_read(&s->index, path, 1));
-    if (!hash_equal(s->index.options, options) ||
-        !hash_equal(s->index.tokenizer, tokenizer_hash(t)))
-        TRY(fail(ERR_CONFIG, "%s: was begun with other inputs or options; repeat those, or use "
-                 "--restart to begin anew", s->dir));
+    memcpy(s->index.left, from->left, sizeof from->left);
+    s->skipped = s->index.skipped;
     s->content = s->index.content;
     TRY(drop(s->dir, "INDEX"));
     TRY(drop_shards(s->dir, s->index.shard_count));
@@ -127,14 +128,14 @@ out:
 }
 
 int set_open(struct set **out, const char *dir, const struct tokenizer *t, const char *model,
-             size_t model_n, struct hash options, struct set_cut cut)
+             size_t model_n, const struct data_index *from, struct set_cut cut)
 {
     struct set *s = mem_new(1, sizeof *s, "data set");
     int rc = OK;
 
-    *s = (struct set){ .dir = mem_string(dir), .cut = cut };
+    *s = (struct set){ .dir = mem_string(dir), .cut = cut, .skipped = from->skipped };
     TRY(dir_make(dir));
-    TRY(has(dir, "INDEX.part") ? go_on(s, t, options) : begin(s, t, model, model_n, options));
+    TRY(has(dir, "INDEX.part") ? go_on(s, from) : begin(s, t, model, model_n, from));
 out:
     if (rc != OK) {
         set_close(s);
@@ -145,6 +146,8 @@ out:
 }
 
 struct data_place set_next(const struct set *s) { return s->index.next; }
+void set_skip(struct set *s, struct data_skipped skipped) { s->skipped = skipped; }
+struct data_skipped set_skipped(const struct set *s) { return s->skipped; }
 
 /* Marks the records of one shard: depends on what is in the set before it. */
 static uint64_t stamp(const struct set *s)
@@ -223,6 +226,7 @@ int set_end_document(struct set *s, int64_t text_bytes, struct data_place next)
         return OK;
     TRY(close_shard(s));
     s->index.next = next;
+    s->index.skipped = s->skipped;
     TRY(write_part(s));
 out:
     return rc;
@@ -257,6 +261,7 @@ int set_finish(struct set *s)
 
     if (s->shard) TRY(close_shard(s));
     s->index.part = 0;
+    s->index.skipped = s->skipped;
     TRY(data_index_write(&s->index, path));
 out:
     mem_free(path);

@@ -29,13 +29,17 @@ enum set_state set_look(const char *dir);
  * there is fine. */
 int set_remove(const char *dir);
 
-/* Begin a set in folder `dir`, or go on.  options must be the ones it was begun
- * with, else ERR_CONFIG. */
-int set_open(struct set **out, const char *dir, const struct tokenizer *t,
-             const char *model, size_t model_n, struct hash options, struct set_cut cut);
+/* Begin a set in folder `dir`, or go on with one that the caller knows to be the same (there.h).
+ * from: what it is made from: options, inputs, read and left count, and skipped of a new one. */
+int set_open(struct set **out, const char *dir, const struct tokenizer *t, const char *model,
+             size_t model_n, const struct data_index *from, struct set_cut cut);
 
 /* Where the next document must come from; documents before it are in already. */
 struct data_place set_next(const struct set *s);
+
+/* What was skipped up to the document that is open, and, when it is opened, up to set_next(). */
+void set_skip(struct set *s, struct data_skipped skipped);
+struct data_skipped set_skipped(const struct set *s);
 
 /* Append <s> ids </s>.  The ids come in pieces. */
 int set_begin_document(struct set *s);

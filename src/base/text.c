@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/mem.h"
+#include "src/base/utf8.h"
+
 #define LONGEST 128
 
 static const char *digits(const char *p)
@@ -51,6 +54,27 @@ int text_double(double *out, const char *text)
     if (!isfinite(x) || (errno == ERANGE && x == 0)) return 0;
     *out = x;
     return 1;
+}
+
+char *text_visible(const char *text)
+{
+    int64_t left = (int64_t)strlen(text);
+    char *out = mem_new(4 * left + 1, 1, "visible text"), *to = out;
+
+    while (left > 0) {
+        const int64_t valid = utf8_valid(text, left < 4 ? left : 4);  /* at least a character */
+        int n = 1;
+        const uint32_t c = valid > 0 ? utf8_char(text, &n) : 0;
+        if (c < ' ' || (c >= 0x7f && c < 0xa0)) {
+            for (int i = 0; i < n; i++) to += sprintf(to, "\\x%02x", (unsigned char)text[i]);
+        } else {
+            memcpy(to, text, (size_t)n);
+            to += n;
+        }
+        text += n;
+        left -= n;
+    }
+    return out;
 }
 
 void text_of_double(char out[TEXT_DOUBLE], double x)

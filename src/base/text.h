@@ -19,6 +19,10 @@ int text_double(double *out, const char *text);
 #define TEXT_DOUBLE 32
 void text_of_double(char out[TEXT_DOUBLE], double x);
 
+/* A text that somebody else chose, such as the name of a file, for a terminal or a record: control
+ * characters and what is not UTF-8 as \xNN.  A counted string.  Local. */
+char *text_visible(const char *text);
+
 /* Insertions, deletions, replacements and swaps of neighbours that turn a into
  * b; INT_MAX if one is longer than 128 bytes.  Local. */
 int text_distance(const char *a, const char *b);

@@ -25,6 +25,27 @@ struct data_options { int64_t from, count, doc; int json, text, ids; };
 
 static json_t *known(int64_t x) { return x < 0 ? json_null() : json_integer(x); }
 
+static json_t *files(struct data_files x)
+{
+    return json_pack("{s:I, s:I}", "files", (json_int_t)x.files, "bytes", (json_int_t)x.bytes);
+}
+
+static void add_origin(json_t *j, const struct data_index *x)
+{
+    json_t *left = json_object();
+
+    for (int i = 0; i < LEFT_KINDS; i++)
+        json_object_set_new(left, data_left_name(i), files(x->left[i]));
+    json_object_set_new(j, "inputs", files(x->read));
+    json_object_set_new(j, "left_out", left);
+    json_object_set_new(j, "skipped",
+                        json_pack("{s:I, s:I, s:I, s:I}", "documents",
+                                  (json_int_t)x->skipped.documents, "files",
+                                  (json_int_t)x->skipped.files, "bytes",
+                                  (json_int_t)x->skipped.bytes, "read_bytes",
+                                  (json_int_t)x->skipped.read_bytes));
+}
+
 static void print_json(const struct data_index *x, const char *dir, const char *tokenizer,
                        const char *content, int64_t size)
 {
@@ -36,9 +57,31 @@ static void print_json(const struct data_index *x, const char *dir, const char *
         known(x->unk_bytes), "shards", x->shard_count, "stored_bytes", (json_int_t)size,
         "fingerprint", content);
     if (!j) die("a data set that JSON can't describe");
+    if (x->format > 1) add_origin(j, x);
     json_dumpf(j, stdout, JSON_INDENT(2));
     putchar('\n');
     json_decref(j);
+}
+
+/* What it was made from, and what not. */
+static void print_origin(const struct data_index *x)
+{
+    const struct data_skipped *s = &x->skipped;
+    char text[HUMAN_TEXT];
+    int n = 0;
+
+    if (x->read.files)
+        printf("inputs       %lld files, %s\n", (long long)x->read.files,
+               human_bytes(text, x->read.bytes));
+    for (int i = 0; i < LEFT_KINDS; i++)
+        if (x->left[i].files)
+            printf("%s%lld %s", n++ ? ", " : "left out     ", (long long)x->left[i].files,
+                   data_left_name(i));
+    if (n) putchar('\n');
+    if (s->documents + s->files)
+        printf("skipped      %lld bad documents, %lld files or rests of files: %s, %.2g %% of the "
+               "input\n", (long long)s->documents, (long long)s->files, human_bytes(text, s->bytes),
+               s->read_bytes ? 100.0 * (double)s->bytes / (double)s->read_bytes : 0.0);
 }
 
 static int info(struct dataset *d, const char *dir, const struct data_options *o)
@@ -66,6 +109,7 @@ static int info(struct dataset *d, const char *dir, const struct data_options *o
                100.0 * (double)x->unk_bytes / (double)x->text_bytes);
     else if (x->unk >= 0)
         printf("<unk>        %s\n", x->unk_tokens ? "not counted when it was made" : "none");
+    print_origin(x);
     printf("shards       %d, %s, %.2f bits a token\n", x->shard_count, human_bytes(stored, size),
            8.0 * (double)size / (double)x->tokens);
     printf("fingerprint  %s\n", content);

@@ -4,6 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$WORK" || exit 1
 
+data_bytes() { (cd "$1" && find . -name '*.tts' -o -name INDEX | LC_ALL=C sort | xargs cat) | cksum; }
 all_bytes() { (cd "$1" && find . -type f | LC_ALL=C sort | xargs cat) | cksum; }
 fingerprint() { "$TTT" data info "$1" | sed -n 's/^fingerprint *//p'; }
 text() { "$TTT" data cat "$1"; }
@@ -134,8 +135,8 @@ done
 equal "killed by the clock ($kills kills), the same bytes" "$(all_bytes whole)" "$(all_bytes pieces)"
 
 # --- begun and complete data sets are safe
-name="complete: refused" expect_exit 78 "$TTT" prep in --out bytes
-expect_text "complete: says what to do" 'restart'
+name="complete: the same command is done" expect_exit 0 "$TTT" prep in --out bytes
+expect_text "complete: says so" 'bytes: complete already, from the same inputs with the same options'
 name="complete: other layout refused" expect_exit 78 "$TTT" prep in --out bytes --val-fraction 0.1
 rm -rf part; cp -r whole part; rm part/train/INDEX part/val/INDEX
 name="shards without INDEX: refused" expect_exit 78 $long part
@@ -149,27 +150,153 @@ if [ -f stopped/val/INDEX ]; then ok "begun: too fast to stop"; else
     name="begun with other options: refused" expect_exit 78 "$TTT" prep long.txt long.jsonl \
         --out stopped --val-fraction 0.2 --shard-tokens 150000 --level 12
     expect_text "begun: says what to do" 'restart'
+    expect_text "begun: names the option" '--val-fraction was 0.1, and is 0.2 now'
     name="unfinished: not a data set" expect_exit 66 "$TTT" data info stopped/train
     touch long.txt
-    name="begun with another input: refused" expect_exit 78 $long stopped
+    name="begun, its inputs only touched: goes on" expect_exit 0 $long stopped
+    expect_text "begun: does not begin anew" 'going on after'
+    equal "begun, touched: the same bytes" "$(data_bytes stopped)" "$(data_bytes whole)"
 fi
 
+# What is the same and what is not, of a data set that is complete.
+mkdir same
+words 50 11 > same/a.txt; words 50 12 > same/b.txt
+words 50 13 | awk '{ print "{\"text\": \"" $0 "\", \"other\": \"x\"}" }' > same/c.jsonl
+same="$TTT prep same --out s"
+$same 2>/dev/null
+record=$(cksum < s/INPUTS)
+again() {  # NAME PATTERN COMMAND ...: another command, refused with the difference, and nothing is touched
+    again_name=$1; again_pattern=$2; shift 2
+    name="$again_name: refused" expect_exit 78 "$@"
+    expect_text "$again_name: named" "$again_pattern"
+    equal "$again_name: the record is as before" "$(cksum < s/INPUTS)" "$record"
+}
+sleep 0.02; touch same/*
+name="touched: done" expect_exit 0 $same
+mv same moved; cp -r moved same
+name="copied: done" expect_exit 0 $same
+name="from another place: done" expect_exit 0 "$TTT" prep moved --out s
+name="by other threads: done" expect_exit 0 $same -j 1
+cp -p same/b.txt b.bak
+sed '7s/^the/thy/; 7s/^\([^t]\)/x/; 7s/^t[^h]/tt/' b.bak > b.new
+[ "$(wc -c < b.new)" = "$(wc -c < b.bak)" ] || sed '7s/./x/' b.bak > b.new
+cp b.new same/b.txt; touch -r b.bak same/b.txt
+again "a letter of one file, same size and time" 'same/b.txt has the same size, and other content' $same
+echo more >> same/b.txt
+again "a file that grew" "same/b.txt had $(wc -c < b.bak) bytes, and now has" $same
+cp b.bak same/b.txt
+words 3 14 > same/aa.txt
+again "a file more" 'same/aa.txt was not among the inputs' $same
+rm same/aa.txt; mv same/b.txt b.away
+again "a file less" 'same/b.txt was read, and is not among the inputs now' $same
+mv b.away same/b.txt
+again "another order" 'the order of the inputs' "$TTT" prep same/b.txt same/a.txt same/c.jsonl --out s
+for option in "--field other" "--block-tokens 100" "--shard-tokens 1000" "--level 4" "--stdin jsonl" \
+    "--train-tokenizer 300"; do
+    again "$option" "${option%% *} was .*, and is ${option##* } now" $same $option
+done
+again "another tokenizer" "the tokenizer was bytes .*, and is sentencepiece" $same \
+    --tokenizer "$ROOT/tests/golden/prep/unk.model"
+again "another layout" 'without --val-fraction' $same --val-fraction 0.1
+again "standard input" "standard input can't be compared" "$TTT" prep - --out s < same/a.txt
+mv s/INPUTS away
+name="without the record of inputs: done" expect_exit 0 $same
+name="without the record: refused" expect_exit 78 $same --level 4
+mv away s/INPUTS
+printf 'x' | dd of=s/INPUTS bs=1 seek=300 conv=notrunc 2>/dev/null
+name="with a damaged record: done" expect_exit 0 $same
+rm s/shard-000000.tts
+name="complete and damaged: 66" expect_exit 66 $same
+name="complete, --restart" expect_exit 0 $same --restart
+
+# --- folders: what is taken, what is left out
+mkdir -p tree/.git tree/.ipynb_checkpoints tree/sub tree/sub/.hidden
+printf 'one ' > tree/a.txt; printf 'two ' > tree/B.TXT; printf '{"text": "three "}\n' > tree/c.Jsonl
+cp in/frames.txt.zst tree/d.TXT.ZST
+printf 'no' | tee tree/._book.txt tree/.git/x.txt tree/.ipynb_checkpoints/a.txt tree/sub/.hidden/y.txt > tree/data.JSON
+printf 'no' | tee tree/x.gz tree/y.gz > tree/README
+ln -s nowhere tree/broken; ln -s broken tree/sub/broken; ln -s self tree/self
+ln -s .. tree/sub/up; ln -s ../a.txt tree/sub/again.txt; ln tree/a.txt tree/sub/hard.txt
+mkfifo tree/pipe.txt
+printf 'ctrl ' > "tree/sub/$(printf 'e\033[31m.txt')"
+name="folder: prep" expect_exit 0 timeout 60 "$TTT" prep tree --out folder
+cp err table
+expect_text "table: read" '^read: txt  *3  *13 B  tree/B.TXT' table
+expect_text "table: read, compressed, capitals" '^read: txt.zst  *1 .*tree/d.TXT.ZST' table
+expect_text "table: hidden" '^left out: hidden  *4  *8 B' table
+expect_text "table: another format" '^left out: format not read, .json  *1  *2 B  tree/data.JSON' table
+expect_text "table: another format, counted" '^left out: format not read, .gz  *2  *4 B' table
+expect_text "table: no ending" '^left out: format not read, without ending  *1  *2 B  tree/README' table
+expect_text "table: links" '^left out: link to nothing  *3' table
+expect_text "table: FIFO" '^left out: not a regular file  *1 .*tree/pipe.txt' table
+expect_text "table: once more" '^left out: read already, by another path  *3' table
+text folder | head -c 12 > got; printf 'two one three ' | head -c 12 > want
+check "folder: the text of the visible files, once" cmp got want
+equal "folder: documents" "$("$TTT" data info folder | sed -n 's/^documents *//p')" 5
+for line in 'inputs: {files: 5, bytes: ' 'hidden: {files: 4, bytes: 8}' 'other_format: {files: 4, bytes: 8}' \
+    'broken_link: {files: 3, bytes: 0}' 'not_a_file: {files: 1' 'read_already: {files: 3' \
+    'no_permission: {files: 0'; do
+    expect_text "INDEX: ${line%%:*}" "$line" folder/INDEX
+done
+expect_text "INPUTS: read" '"read":"tree/c.Jsonl","jsonl":1' folder/INPUTS
+expect_text "INPUTS: left out" '"left_out":"tree/x.gz","why":"other_format","files":1,"bytes":2' folder/INPUTS
+expect_text "INPUTS: control characters are visible" 'e\\\\x1b\[31m.txt' folder/INPUTS
+"$TTT" data info folder > out
+expect_text "data info: left out" '^left out  *.*4 hidden.*4 other_format' out
+equal "data info --json: left out" "$("$TTT" data info folder --json | grep -c '"hidden": {$\|"other_format": {$')" 2
+name="hidden, but named" expect_exit 0 "$TTT" prep tree/._book.txt tree/.ipynb_checkpoints --out named
+equal "hidden, but named: read" "$(text named)" nono
+mkdir none; cp tree/x.gz tree/data.JSON none; printf x > none/.a.txt
+name="a folder of other formats: 66" expect_exit 66 "$TTT" prep none --out n
+expect_text "a folder of other formats: says what is there" \
+    'none: holds no .txt, .* file: 1 hidden, 2 other_format, such as none/data.JSON'
+ln -s nowhere tree/gone.txt
+name="a link to nothing that is an input: 66" expect_exit 66 "$TTT" prep tree --out n
+expect_text "a link to nothing: named" 'tree/gone.txt: a link to nothing'
+name="a link to nothing, --skip-bad" expect_exit 0 "$TTT" prep tree --out n --skip-bad
+expect_text "a link to nothing, --skip-bad: counted" 'rest of 1 file skipped'
+if [ -f "$shim" ]; then
+    denied() { env LD_PRELOAD="$shim" IOFAULT_ROOT="$WORK/same/b.txt" IOFAULT="op=open n=1 do=EACCES" "$@"; }
+    name="no permission: 74" expect_exit 74 denied "$TTT" prep "$WORK/same" --out p
+    expect_text "no permission: named" "same/b.txt: can't read: Permission denied"
+    [ -e p/INDEX ] && failed "no permission: nothing was made" p/INDEX || ok "no permission: nothing was made"
+    name="no permission, --skip-bad: too much" expect_exit 65 denied "$TTT" prep "$WORK/same" --out p --skip-bad
+    name="no permission, --skip-bad" expect_exit 0 denied "$TTT" prep "$WORK/same" --out p2 --skip-bad \
+        --skip-bad-max 50%
+    expect_text "no permission: in the table" "^left out: can't be read  *1 .*same/b.txt"
+    expect_text "no permission: counted as lost" '^skipped: {documents: 0, files: 1, bytes: [1-9]' p2/INDEX
+fi
+mkdir -m 0 locked; mkdir outer; mv locked outer; printf 'x' > outer/a.txt
+nobody() {  # root may read everything
+    if [ "$(id -u)" != 0 ]; then "$@"; else
+        setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; fi
+}
+chmod 755 "$WORK"; mkdir -m 777 theirs
+if nobody true 2>/dev/null && nobody test -x "$TTT"; then
+    name="a folder without permission: 74" expect_exit 74 nobody "$TTT" prep outer --out theirs/o
+    expect_text "a folder without permission: named" "outer/locked: can't read: Permission denied"
+    name="a folder without permission, --skip-bad" expect_exit 0 nobody "$TTT" prep outer --out theirs/o \
+        --skip-bad
+    expect_text "a folder without permission: counted" '^left out: can.t be read  *1 .*outer/locked'
+fi
+chmod 700 outer/locked
+
 # --- bad input
-bad() {  # NAME FILE PATTERN
+bad() {  # NAME FILE PATTERN [COUNTED]
     rm -rf b1 b2
     name="$1: exit 65" expect_exit 65 "$TTT" prep in/sub "$2" --out b1
     expect_text "$1: named" "$3"
-    name="$1: --skip-bad" expect_exit 0 "$TTT" prep in/sub "$2" --out b2 --skip-bad
+    name="$1: --skip-bad" expect_exit 0 "$TTT" prep in/sub "$2" --out b2 --skip-bad --skip-bad-max 100%
     expect_text "$1: named and counted" "$3.*skipped"
-    expect_text "$1: counted" ' 1 bad document'
+    expect_text "$1: counted" "${4:- 1 bad document skipped}"
     check "$1: the rest is there" "$TTT" data verify b2
 }
 printf 'good\nbad \377 here\n' > utf8.txt
 bad "invalid UTF-8" utf8.txt 'utf8.txt:2: not UTF-8: byte 0xff at byte 9'
 : > empty.txt
-bad "empty file" empty.txt 'empty.txt:1: empty file'
+bad "empty file" empty.txt 'empty.txt:1: empty file' 'rest of 1 file skipped: 0 B'
 : > empty.jsonl
-bad "empty list" empty.jsonl 'empty.jsonl:1: empty file'
+bad "empty list" empty.jsonl 'empty.jsonl:1: empty file' 'rest of 1 file skipped: 0 B'
 printf '{"text": "x"}\n{"text": "broken"\n{"text": "y"}\n' > broken.jsonl
 bad "broken JSON" broken.jsonl 'broken.jsonl:2: not JSON'
 printf '{"text": "x"}\n\n{"other": "y"}\n' > field.jsonl
@@ -181,15 +308,40 @@ bad "half a surrogate" surrogate.jsonl 'surrogate.jsonl:1: .*half a surrogate pa
 printf '{"text": ""}\n' > notext.jsonl
 bad "no text" notext.jsonl 'notext.jsonl:1: the document has no text'
 head -c 120 in/lines.jsonl.zst > cut.jsonl.zst
-bad "truncated .zst" cut.jsonl.zst 'cut.jsonl.zst:1: truncated'
+bad "truncated .zst" cut.jsonl.zst 'cut.jsonl.zst:1: truncated' 'rest of 1 file skipped: 120 B'
 cp in/a.txt plain.txt.zst
-bad "not a .zst" plain.txt.zst 'plain.txt.zst:1: '
+bad "not a .zst" plain.txt.zst 'plain.txt.zst:1: ' 'rest of 1 file skipped: 58.4 KiB'
 printf '{"text": "a"}\n{"text": "b"}\n{"text": 3}\n{"text": "c"}\n' > late.jsonl
 name="bad after a while: exit 65" expect_exit 65 "$TTT" prep late.jsonl --out late --shard-tokens 3
 name="bad after a while: --skip-bad goes on" expect_exit 0 "$TTT" prep late.jsonl --out late \
-    --shard-tokens 3 --skip-bad
+    --shard-tokens 3 --skip-bad --skip-bad-max 30%
 equal "bad after a while: the rest" "$(text late)" abc
-name="--field" expect_exit 0 "$TTT" prep field.jsonl --field other --out other --skip-bad
+name="--field" expect_exit 0 "$TTT" prep field.jsonl --field other --out other --skip-bad \
+    --skip-bad-max 50%
+# Of 200 lines of equal length, two are a share of 1 %.
+bad_lines() { awk -v bad="$1" 'BEGIN { for (i = 0; i < 200; i++)
+    printf "{\"%s\": \"%03d\"}\n", i < bad ? "texx" : "text", i }'; }
+bad_lines 2 > two.jsonl; bad_lines 3 > three.jsonl
+name="--skip-bad: 1 %" expect_exit 0 "$TTT" prep two.jsonl --out two --skip-bad
+expect_text "--skip-bad: 1 %: said" '2 bad documents skipped: 32 B, 1 % of the input'
+expect_text "--skip-bad: in INDEX" '^skipped: {documents: 2, files: 0, bytes: 32, read_bytes: 3200}$' two/INDEX
+"$TTT" data info two > out
+expect_text "--skip-bad: data info" '^skipped  *2 bad documents, .*32 B, 1 % of the input' out
+three="$TTT prep three.jsonl --out three --shard-tokens 300 --val-fraction 0.5"
+name="--skip-bad: 1.5 %: 65" expect_exit 65 $three --skip-bad
+expect_text "--skip-bad: 1.5 %: said" '3 bad documents skipped: 48 B, 1.5 % of the input, more than --skip-bad-max 1%'
+[ -e three/train/INDEX ] || [ -e three/val/INDEX ] && failed "--skip-bad: 1.5 %: not finished" INDEX ||
+    ok "--skip-bad: 1.5 %: not finished"
+name="--skip-bad-max: goes on" expect_exit 0 $three --skip-bad --skip-bad-max 1.5%
+expect_text "--skip-bad-max: what was kept" 'going on after'
+expect_text "--skip-bad-max: counted over both" '^skipped: {documents: 3, files: 0, bytes: 48, read_bytes: 3200}$' \
+    three/val/INDEX
+name="complete, with skipped input: says how much" expect_exit 0 $three
+expect_text "complete: what was skipped then" 'nothing to do; then 3 bad documents skipped: 48 B, 1.5 %'
+for share in 1 101% -1% % x%; do
+    name="--skip-bad-max $share: 64" expect_exit 64 "$TTT" prep two.jsonl --out x1 --skip-bad --skip-bad-max $share
+done
+name="--skip-bad-max alone: 64" expect_exit 64 "$TTT" prep two.jsonl --out x1 --skip-bad-max 5%
 equal "--field takes that one" "$(text other)" y
 
 name="missing input: 66" expect_exit 66 "$TTT" prep none.txt --out x1

@@ -9,7 +9,7 @@
  *     op=NAME   one of these, or any
  *     n=N       which one of them, from 1
  *     times=N   how many from there on (default 1; 0: all that follow)
- *     do=WHAT   an errno (ENOSPC EDQUOT EIO EINTR EROFS EMFILE ESTALE ENOENT), short
+ *     do=WHAT   an errno (ENOSPC EDQUOT EIO EINTR EROFS EMFILE ESTALE ENOENT EACCES), short
  *               (a read or write moves one byte), kill (SIGKILL before the
  *               operation), tear (SIGKILL in the middle of a write, else after)
  *
@@ -37,7 +37,7 @@ enum effect { PASS, FAIL, SHORT, KILL, TEAR };
 static const struct { const char *name; enum effect effect; int error; } effects[] = {
     { "ENOSPC", FAIL, ENOSPC }, { "EDQUOT", FAIL, EDQUOT }, { "EIO", FAIL, EIO },
     { "EINTR", FAIL, EINTR },   { "EROFS", FAIL, EROFS },   { "EMFILE", FAIL, EMFILE },
-    { "ESTALE", FAIL, ESTALE }, { "ENOENT", FAIL, ENOENT },
+    { "ESTALE", FAIL, ESTALE }, { "ENOENT", FAIL, ENOENT }, { "EACCES", FAIL, EACCES },
     { "short", SHORT, 0 },      { "kill", KILL, 0 },
     { "tear", TEAR, 0 },
 };

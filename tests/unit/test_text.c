@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/base/text.h"
 #include "src/base/utf8.h"
@@ -117,6 +118,23 @@ static void nearest_word(void **state)
     assert_null(n.best);
 }
 
+static void what_others_chose_is_visible(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        { "plain name.txt", "plain name.txt" }, { "", "" },
+        { "red \033[31m", "red \\x1b[31m" }, { "two\nlines\177", "two\\x0alines\\x7f" },
+        { "gr\xc3\xbc\xc3\x9f \xf0\x9f\x99\x82", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x99\x82" },
+        { "c1 \xc2\x9b", "c1 \\xc2\\x9b" },                /* as ESC [ in one character */
+        { "cut \xc3", "cut \\xc3" }, { "\xff\xe2\x82x", "\\xff\\xe2\\x82x" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *shown = text_visible(cases[i][0]);
+        assert_string_equal(shown, cases[i][1]);
+        mem_free(shown);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +142,7 @@ int main(void)
         cmocka_unit_test(decimal_numbers),
         cmocka_unit_test(shortest_text_reads_back),
         cmocka_unit_test(utf8),
+        cmocka_unit_test(what_others_chose_is_visible),
         cmocka_unit_test(distances),
         cmocka_unit_test(nearest_word),
     };

@@ -1,0 +1,52 @@
+/* origin.h -- what a data set is made from, so that the same command knows its work again.
+ *
+ * INDEX holds a hash of the options and one of the inputs.  That of the inputs covers, in order,
+ * the form, the size and a hash of the whole content of each: names and times decide nothing.
+ *
+ *     DIR/INPUTS   {"option": "field", "value": "text"}
+ *                  {"read": "in/a.txt", "jsonl": 0, "zst": 0, "bytes": 81, "content": "0f...",
+ *                   "inode": 7, "changed_ns": 1...}
+ *                  {"left_out": "in/a.gz", "why": "other_format", "files": 1, "bytes": 57}
+ *                  {"hash": "5c..."}                              of the lines before
+ *
+ * names them one by one, for people and programs.  For us it is a memo: it tells in which option
+ * or file another command differs, and saves reading a file again whose inode, size and time of
+ * the last change (ctime, which `touch` and `cp -p` can't set) are those of then.  Without it both
+ * are still known from INDEX alone.
+ */
+#ifndef ORIGIN_H
+#define ORIGIN_H
+
+#include "data_prep/input.h"
+
+#define ORIGIN_FILE "INPUTS"
+
+struct origin_option { const char *name; char *value; };
+
+struct origin {
+    struct inputs        in;
+    struct origin_option option[16];
+    int                  options;
+};
+
+/* Add an option with its value, as printf writes it. */
+void origin_option(struct origin *o, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The hash of every input's content, by `threads`; `dir` may hold INPUTS of an earlier command.
+ * returns OK; ERR_MISSING, ERR_IO for what can't be read, or with in.skip_bad leaves that out */
+int origin_digest(struct origin *o, const char *dir, int threads);
+
+struct hash origin_options_hash(const struct origin *o);
+struct hash origin_inputs_hash(const struct origin *o);
+
+/* Replace dir/INPUTS. */
+int origin_write(const struct origin *o, const char *dir);
+
+/* What differs from the command that wrote dir/INPUTS, a counted sentence; NULL if that does not
+ * tell. */
+char *origin_difference(const struct origin *o, const char *dir);
+
+void origin_done(struct origin *o);
+
+#endif
