@@ -105,6 +105,18 @@ TTT_FAIL="train.step#7=kill" train change3
 name="another shape never fits" expect_exit 78 train change3 model.ffn_width=96
 FLAGS=
 
+# Data with text that the tokenizer can't spell.
+make_text 300 9 | sed "s/cat/$(printf '\346\274\242')/" >"$WORK/unk.jsonl"
+"$TTT" prep --tokenizer "$ROOT/tests/golden/prep/unk.model" --out "$WORK/unk" "$WORK/unk.jsonl" 2>/dev/null
+trained "<unk>" unk_run data.train="$WORK/unk" data.val="$WORK/unk" eval.every_steps=6 \
+    model.vocab="$(sed -n 's/^vocab: //p' "$WORK/unk/INDEX")"
+expect_text "<unk>: a warning" "/unk: $(sed -n 's/^unk_tokens: //p' "$WORK/unk/INDEX") of [0-9]* tokens are <unk>" \
+    "$WORK/unk_run.err"
+equal "<unk>: no bits per byte" "$(values unk_run bits_per_byte eval | sort -u)" null
+equal "<unk>: counted" "$(values unk_run unk_tokens eval | sort -u)" \
+    "$(sed -n 's/^unk_tokens: //p' "$WORK/unk/INDEX")"
+equal "bits per byte where there is none" "$(values ev unk_tokens eval | sort -u)" 0
+
 # Other data in the middle.
 make_text 300 9 >"$WORK/other.jsonl"
 "$TTT" prep --tokenizer bytes --out "$WORK/other" "$WORK/other.jsonl" >/dev/null 2>&1
