@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "data_prep/origin_memo.h"
@@ -101,6 +102,7 @@ int origin_digest(struct origin *o, const char *dir, int threads)
     char size[HUMAN_TEXT], took[HUMAN_TEXT];
     int64_t read_bytes = 0, grown = -1;
 
+    o->began_ns = (int64_t)time(NULL) * 1000000000;
     origin_memo_read(&memo, dir);
     for (int64_t i = 0; i < in->n; i++) origin_memo_use(&memo, in->v + i, i);
     origin_memo_done(&memo);

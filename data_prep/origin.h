@@ -3,7 +3,8 @@
  * INDEX holds a hash of the options and one of the inputs.  That of the inputs covers, in order,
  * the form, the size and a hash of the whole content of each: names and times decide nothing.
  *
- *     DIR/INPUTS   {"option": "field", "value": "text"}
+ *     DIR/INPUTS   {"began_ns": 1...}                            when contents were looked at
+ *                  {"option": "--field", "value": "text"}
  *                  {"read": "in/a.txt", "jsonl": 0, "zst": 0, "bytes": 81, "content": "0f...",
  *                   "inode": 7, "changed_ns": 1...}
  *                  {"left_out": "in/a.gz", "why": "other_format", "files": 1, "bytes": 57}
@@ -11,8 +12,9 @@
  *
  * names them one by one, for people and programs.  For us it is a memo: it tells in which option
  * or file another command differs, and saves reading a file again whose inode, size and time of
- * the last change (ctime, which `touch` and `cp -p` can't set) are those of then.  Without it both
- * are still known from INDEX alone.
+ * the last change (ctime, which `touch` and `cp -p` can't set) are those of then, if that time was
+ * well before the content was looked at: clocks have ticks, and differ between machines.  Without
+ * INPUTS, INDEX alone still tells whether all is the same.
  */
 #ifndef ORIGIN_H
 #define ORIGIN_H
@@ -27,6 +29,7 @@ struct origin {
     struct inputs        in;
     struct origin_option option[16];
     int                  options;
+    int64_t              began_ns;  /* when origin_digest() began */
 };
 
 /* Add an option with its value, as printf writes it. */

@@ -47,6 +47,7 @@ int origin_write(const struct origin *o, const char *dir)
     int rc = OK;
 
     if (!f) TRY(fail(ERR_MEMORY, "out of memory: %s", path));
+    put(f, json_pack("{s:I}", "began_ns", (json_int_t)o->began_ns));
     for (int i = 0; i < o->options; i++)
         put(f, json_pack("{s:s, s:o}", "option", o->option[i].name, "value",
                          shown(o->option[i].value)));
@@ -80,11 +81,13 @@ out:
 static void read_line(struct memo_of_inputs *m, const char *line, size_t n)
 {
     json_t *j = json_loadb(line, n, 0, NULL);
+    const json_t *began = json_object_get(j, "began_ns");
     const char *name = json_string_value(json_object_get(j, "option"));
     const char *path = json_string_value(json_object_get(j, "read"));
     const char *value = json_string_value(json_object_get(j, "value"));
     const char *content = json_string_value(json_object_get(j, "content"));
 
+    if (began) m->began_ns = json_integer_value(began);
     if (name && value && m->options < (int)(sizeof m->option / sizeof *m->option))
         m->option[m->options++] = (struct origin_option){ mem_string(name), mem_string(value) };
     if (path && content) {
@@ -149,7 +152,7 @@ void origin_memo_use(const struct memo_of_inputs *m, struct input *x, int64_t i)
     if (i >= m->n) return;
     const struct input *then = m->v + i;
     if (!then->known || x->size < 0 || then->size != x->size || then->inode != x->inode ||
-        then->changed_ns != x->changed_ns)
+        then->changed_ns != x->changed_ns || x->changed_ns > m->began_ns - ORIGIN_MARGIN_NS)
         return;
     x->content = then->content;
     x->known = 1;

@@ -10,10 +10,14 @@ struct memo_of_inputs {
     int64_t               n;
     struct origin_option  option[16];  /* names are owned here                          */
     int                   options;
+    int64_t               began_ns;
 };
 
 void origin_memo_read(struct memo_of_inputs *m, const char *dir);
 void origin_memo_done(struct memo_of_inputs *m);
+
+/* A file that changed so shortly before its content was looked at may have changed again since. */
+#define ORIGIN_MARGIN_NS ((int64_t)10000000000)
 
 /* If input number i is certainly the file that is in the memo there, take its content's hash. */
 void origin_memo_use(const struct memo_of_inputs *m, struct input *x, int64_t i);

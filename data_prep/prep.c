@@ -249,8 +249,8 @@ static int check_skipped(const struct prep *p, struct data_skipped s)
     char text[REPORT_SKIPPED];
 
     if ((double)s.bytes <= p->o->skip_bad_max * (double)s.read_bytes) return OK;
-    return fail(ERR_DATA, "%s: %s, more than --skip-bad-max %g%%; what is in order was kept, and the "
-                "same command with a larger share goes on from there", p->o->out,
+    return fail(ERR_DATA, "%s: %s, more than --skip-bad-max %g%%: no data set was made; finished "
+                "shards stay, and the same command with a larger share resumes there", p->o->out,
                 report_skipped(text, s), 100 * p->o->skip_bad_max);
 }
 

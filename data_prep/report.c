@@ -49,7 +49,7 @@ const char *report_skipped(char text[REPORT_SKIPPED], struct data_skipped s)
         snprintf(files, sizeof files, "%sall or the rest of %lld file%s",
                  s.documents ? " and " : "", (long long)s.files, s.files == 1 ? "" : "s");
     if (s.documents || s.files)
-        snprintf(text, REPORT_SKIPPED, "%s%s skipped: %s, %.2g %% of the input", documents, files,
+        snprintf(text, REPORT_SKIPPED, "%s%s skipped: %s, %.3g %% of the input", documents, files,
                  human_bytes(size, s.bytes),
                  s.read_bytes ? 100.0 * (double)s.bytes / (double)s.read_bytes : 0.0);
     return text;

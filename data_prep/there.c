@@ -22,7 +22,7 @@ static char *difference(const struct there *t, const struct data_index *x)
     for (int64_t i = 0; i < t->origin->in.n; i++)
         if (t->origin->in.v[i].size < 0)
             return mem_string("what comes from standard input can't be compared with what came "
-                              "then, nor be gone on with");
+                              "then, nor can it be resumed");
     if (options || inputs) found = origin_difference(t->origin, t->out);
     if (found || (!options && !inputs && !t->tokenizer)) return found;
     if (options) return mem_string("it has other options");

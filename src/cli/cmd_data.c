@@ -79,7 +79,7 @@ static void print_origin(const struct data_index *x)
                    data_left_name(i));
     if (n) putchar('\n');
     if (s->documents + s->files)
-        printf("skipped      %lld bad documents, %lld files or rests of files: %s, %.2g %% of the "
+        printf("skipped      %lld bad documents, %lld files or rests of files: %s, %.3g %% of the "
                "input\n", (long long)s->documents, (long long)s->files, human_bytes(text, s->bytes),
                s->read_bytes ? 100.0 * (double)s->bytes / (double)s->read_bytes : 0.0);
 }

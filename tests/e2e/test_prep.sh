@@ -4,8 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 cd "$WORK" || exit 1
 
-data_bytes() { (cd "$1" && find . -name '*.tts' -o -name INDEX | LC_ALL=C sort | xargs cat) | cksum; }
-all_bytes() { (cd "$1" && find . -type f | LC_ALL=C sort | xargs cat) | cksum; }
+# Of everything but the record of inputs, which has times in it.
+all_bytes() { (cd "$1" && find . -type f ! -name INPUTS | LC_ALL=C sort | xargs cat) | cksum; }
 fingerprint() { "$TTT" data info "$1" | sed -n 's/^fingerprint *//p'; }
 text() { "$TTT" data cat "$1"; }
 
@@ -155,7 +155,7 @@ if [ -f stopped/val/INDEX ]; then ok "begun: too fast to stop"; else
     touch long.txt
     name="begun, its inputs only touched: goes on" expect_exit 0 $long stopped
     expect_text "begun: does not begin anew" 'going on after'
-    equal "begun, touched: the same bytes" "$(data_bytes stopped)" "$(data_bytes whole)"
+    equal "begun, touched: the same bytes" "$(all_bytes stopped)" "$(all_bytes whole)"
 fi
 
 # What is the same and what is not, of a data set that is complete.
@@ -171,17 +171,21 @@ again() {  # NAME PATTERN COMMAND ...: another command, refused with the differe
     expect_text "$again_name: named" "$again_pattern"
     equal "$again_name: the record is as before" "$(cksum < s/INPUTS)" "$record"
 }
-sleep 0.02; touch same/*
+if [ -f "$shim" ]; then
+    old=$ROOT/tests/golden/prep  # files that just changed are always read
+    unread() { env LD_PRELOAD="$shim" IOFAULT_ROOT="$old" IOFAULT="op=open n=1 times=0 do=EACCES" "$@"; }
+    "$TTT" prep "$old" --out s2 2>/dev/null
+    name="unchanged: done without a look into it" expect_exit 0 unread "$TTT" prep "$old" --out s2
+fi
+cp -p same/b.txt b.bak
+sed '7s/./x/' b.bak > same/b.txt; touch -r b.bak same/b.txt
+again "a letter of one file, same size and time" 'same/b.txt has the same size, and other content' $same
+cp b.bak same/b.txt; touch same/*
 name="touched: done" expect_exit 0 $same
 mv same moved; cp -r moved same
 name="copied: done" expect_exit 0 $same
 name="from another place: done" expect_exit 0 "$TTT" prep moved --out s
 name="by other threads: done" expect_exit 0 $same -j 1
-cp -p same/b.txt b.bak
-sed '7s/^the/thy/; 7s/^\([^t]\)/x/; 7s/^t[^h]/tt/' b.bak > b.new
-[ "$(wc -c < b.new)" = "$(wc -c < b.bak)" ] || sed '7s/./x/' b.bak > b.new
-cp b.new same/b.txt; touch -r b.bak same/b.txt
-again "a letter of one file, same size and time" 'same/b.txt has the same size, and other content' $same
 echo more >> same/b.txt
 again "a file that grew" "same/b.txt had $(wc -c < b.bak) bytes, and now has" $same
 cp b.bak same/b.txt
