@@ -18,6 +18,7 @@
 #include "src/base/text.h"
 
 #define ROOM ((int64_t)1 << 20)
+#define LONG_BYTES ((int64_t)4 << 30)  /* reading so much takes long enough for a word */
 
 void origin_option(struct origin *o, const char *name, const char *format, ...)
 {
@@ -100,29 +101,30 @@ int origin_digest(struct origin *o, const char *dir, int threads)
     const double start = clock_s();
     struct memo_of_inputs memo;
     char size[HUMAN_TEXT], took[HUMAN_TEXT];
-    int64_t read_bytes = 0, grown = -1;
+    int64_t to_read = 0, grown = -1;
 
     o->began_ns = (int64_t)time(NULL) * 1000000000;
     origin_memo_read(&memo, dir);
     for (int64_t i = 0; i < in->n; i++) origin_memo_use(&memo, in->v + i, i);
     origin_memo_done(&memo);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads) reduction(+ : read_bytes)
+    for (int64_t i = 0; i < in->n; i++) to_read += in->v[i].known ? 0 : in->v[i].size;
+    if (to_read > LONG_BYTES)
+        log_phase("inputs: reading %s once, to know them again later", human_bytes(size, to_read));
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t i = 0; i < in->n; i++) {
         struct input *x = in->v + i;
         int64_t n = 0;
         if (x->known || x->size < 0) continue;  /* standard input can be read once only */
         x->error = read_content(&x->content, &n, x->path);
         x->known = !x->error;
-        read_bytes += n;
 #pragma omp critical(inputs_grown)
         if (x->known && n != x->size) grown = i;
     }
     if (grown >= 0)
         return fail(ERR_IO, "%s: its size changed while it was read: is it still being written?",
                     in->v[grown].path);
-    if (clock_s() - start > 2)
-        log_phase("inputs: content of %s looked at in %s", human_bytes(size, read_bytes),
-                  human_duration(took, clock_s() - start));
+    if (to_read > LONG_BYTES)
+        log_phase("inputs: done in %s", human_duration(took, clock_s() - start));
     return settle(in);
 }
 
