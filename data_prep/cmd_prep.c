@@ -42,13 +42,31 @@ static int share(double *out, const char *text)
     return fail(ERR_USAGE, "--skip-bad-max %s: expected 0%% to 100%%, such as 2.5%%", text);
 }
 
+/* What is text on the command line and a value in the options. */
+static int read_words(struct prep_options *o, const char *from_stdin, const char *skip_bad_max)
+{
+    struct json_path field;
+    int rc = OK;
+
+    o->stdin_jsonl = !strcmp(from_stdin, "jsonl");
+    if (!o->stdin_jsonl && strcmp(from_stdin, "txt") != 0)
+        TRY(fail(ERR_USAGE, "--stdin %s: expected txt or jsonl", from_stdin));
+    TRY(json_path_init(&field, o->field));  /* here only to refuse it before anything is made */
+    json_path_done(&field);
+    if (skip_bad_max && !o->skip_bad)
+        TRY(fail(ERR_USAGE, "--skip-bad-max is about --skip-bad, which is missing"));
+    TRY(share(&o->skip_bad_max, skip_bad_max ? skip_bad_max : "1%"));
+    if (!o->tokenizer) o->tokenizer = "bytes";
+out:
+    return rc;
+}
+
 int cmd_prep(int argc, char **argv)
 {
     struct prep_options o = { .tokenizer = NULL, .field = "text" };
     int64_t train = 0, threads = omp_get_max_threads(), level = 3, block = 65536;
     int64_t shard = 100000000;
     const char *from_stdin = "txt", *skip_bad_max = NULL;
-    struct json_path field;
     struct arg_rest rest;
     int rc = OK;
 
@@ -87,15 +105,7 @@ int cmd_prep(int argc, char **argv)
     TRY(in_range("block-tokens", block, 1, SHARD_MAX_BLOCK_TOKENS));
     TRY(in_range("shard-tokens", shard, 1, (int64_t)1 << 34));
     TRY(in_range("level", level, 1, 19));
-    o.stdin_jsonl = !strcmp(from_stdin, "jsonl");
-    if (!o.stdin_jsonl && strcmp(from_stdin, "txt") != 0)
-        TRY(fail(ERR_USAGE, "--stdin %s: expected txt or jsonl", from_stdin));
-    TRY(json_path_init(&field, o.field));  /* here only to refuse it before anything is made */
-    json_path_done(&field);
-    if (skip_bad_max && !o.skip_bad)
-        TRY(fail(ERR_USAGE, "--skip-bad-max is about --skip-bad, which is missing"));
-    TRY(share(&o.skip_bad_max, skip_bad_max ? skip_bad_max : "1%"));
-    if (!o.tokenizer) o.tokenizer = "bytes";
+    TRY(read_words(&o, from_stdin, skip_bad_max));
     o.inputs = rest.v;
     o.inputs_n = rest.n;
     o.train_tokenizer = (int)train;

@@ -100,7 +100,8 @@ static int visit(struct search *s, const char *path, const char *name, int depth
     } else if (stat(path, &st) != 0) {
         const int error = errno, ours = input_classify(&x, name);
         const int broken = lstat(path, &link) == 0 && S_ISLNK(link.st_mode) && error != EACCES;
-        if (!broken || ours) return unreadable(s, path, error, broken ? LEFT_LINK : LEFT_UNREADABLE);
+        if (!broken || ours)
+            return unreadable(s, path, error, broken ? LEFT_LINK : LEFT_UNREADABLE);
         leave_out(s, path, LEFT_LINK);
     } else if (S_ISDIR(st.st_mode)) {
         if (is_new(&s->met, &st)) return search(s, path, depth + 1);
@@ -145,15 +146,16 @@ static int nothing(const struct inputs *in, int64_t first, const char *path)
     char text[200] = "";
     int n = 0;
 
-    for (int64_t i = first; i < in->left_n; i++) left[in->left[i].why].files += in->left[i].what.files;
+    for (int64_t i = first; i < in->left_n; i++)
+        left[in->left[i].why].files += in->left[i].what.files;
     for (int k = 0; k < LEFT_KINDS; k++)
         if (left[k].files)
             n += snprintf(text + n, sizeof text - (size_t)n, "%s%lld %s", n ? ", " : ": ",
                           (long long)left[k].files, data_left_name(k));
     for (int64_t i = first; i < in->left_n; i++)
         if (in->left[i].why == LEFT_FORMAT)
-            return fail(ERR_MISSING, "%s: holds no " INPUT_FORMATS " file%s, such as %s", path, text,
-                        in->left[i].path);
+            return fail(ERR_MISSING, "%s: holds no " INPUT_FORMATS " file%s, such as %s", path,
+                        text, in->left[i].path);
     return fail(ERR_MISSING, "%s: holds no " INPUT_FORMATS " file%s", path, text);
 }
 

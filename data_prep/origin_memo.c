@@ -56,8 +56,8 @@ int origin_write(const struct origin *o, const char *dir)
         put(f, json_pack("{s:o, s:i, s:i, s:o, s:o, s:I, s:I}", "read", shown(x->path), "jsonl",
                          x->jsonl, "zst", x->zst, "bytes",
                          x->known ? json_integer(x->size) : json_null(), "content",
-                         x->known ? hex(x->content) : json_null(), "inode", (json_int_t)x->inode, "changed_ns",
-                         (json_int_t)x->changed_ns));
+                         x->known ? hex(x->content) : json_null(), "inode", (json_int_t)x->inode,
+                         "changed_ns", (json_int_t)x->changed_ns));
     }
     for (int64_t i = 0; i < o->in.left_n; i++) {
         const struct left *x = o->in.left + i;

@@ -88,7 +88,8 @@ static int run(struct prep *p, const char *what, struct data_place from,
                struct data_skipped *skipped)
 {
     struct pipeline pipe = {
-        .in = &p->origin.in, .skipped = *skipped, .from = from, .field = p->o->field, .threads = p->o->threads,
+        .in = &p->origin.in, .skipped = *skipped, .from = from, .field = p->o->field,
+        .threads = p->o->threads,
         .skip_bad = p->o->skip_bad, .tokenizer = p->tokenizer, .what = what,
         .silent = !p->tokenizer, .choose = choose, .take = take, .arg = p,
     };

@@ -94,9 +94,9 @@ static const char *ending(char out[16], const char *path)
 static void count_left(struct table *t, const struct left *l)
 {
     static const char *const why[LEFT_KINDS] = {
-        [LEFT_HIDDEN] = "hidden", [LEFT_FORMAT] = "format not read", [LEFT_LINK] = "link to nothing",
-        [LEFT_SPECIAL] = "not a regular file", [LEFT_AGAIN] = "read already, by another path",
-        [LEFT_UNREADABLE] = "can't be read",
+        [LEFT_HIDDEN] = "hidden", [LEFT_FORMAT] = "format not read",
+        [LEFT_LINK] = "link to nothing", [LEFT_SPECIAL] = "not a regular file",
+        [LEFT_AGAIN] = "read already, by another path", [LEFT_UNREADABLE] = "can't be read",
     };
     char kind[64], end[16];
 

@@ -45,8 +45,8 @@ static int check_same(struct there *t, const char *dir, enum set_state state)
     t->skipped = x.skipped;
     other = difference(t, &x);
     if (other && state == SET_PART)
-        rc = fail(ERR_CONFIG, "%s: was begun with other inputs or options: %s; repeat those, or use "
-                  "--restart to begin anew", dir, other);
+        rc = fail(ERR_CONFIG, "%s: was begun with other inputs or options: %s; repeat those, or "
+                  "use --restart to begin anew", dir, other);
     else if (other)
         rc = fail(ERR_CONFIG, "%s: a complete data set is there, from other inputs or options: %s; "
                   "choose another folder, or --restart to replace it", dir, other);

@@ -53,9 +53,9 @@ static void print_json(const struct data_index *x, const char *dir, const char *
         "{s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:I, s:s}",
         "path", dir, "tokenizer", x->kind, "tokenizer_hash", tokenizer, "vocab", x->vocab,
         "bos", x->bos, "eos", x->eos, "unk", known(x->unk), "tokens", (json_int_t)x->tokens,
-        "documents", (json_int_t)x->documents, "text_bytes", (json_int_t)x->text_bytes, "unk_tokens", known(x->unk_tokens), "unk_bytes",
-        known(x->unk_bytes), "shards", x->shard_count, "stored_bytes", (json_int_t)size,
-        "fingerprint", content);
+        "documents", (json_int_t)x->documents, "text_bytes", (json_int_t)x->text_bytes,
+        "unk_tokens", known(x->unk_tokens), "unk_bytes", known(x->unk_bytes), "shards",
+        x->shard_count, "stored_bytes", (json_int_t)size, "fingerprint", content);
     if (!j) die("a data set that JSON can't describe");
     if (x->format > 1) add_origin(j, x);
     json_dumpf(j, stdout, JSON_INDENT(2));

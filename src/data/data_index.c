@@ -46,8 +46,8 @@ int data_index_write(const struct data_index *x, const char *path)
     FILE *f = open_memstream(&text, &n);
 
     if (!f) return fail(ERR_MEMORY, "out of memory: %s", path);
-    fprintf(f, "# ttt data set\nformat: %d\ntokenizer: %s\ntokenizer_file: %s", INDEX_FORMAT, x->kind,
-            x->tokenizer_file[0] ? x->tokenizer_file : "~");
+    fprintf(f, "# ttt data set\nformat: %d\ntokenizer: %s\ntokenizer_file: %s", INDEX_FORMAT,
+            x->kind, x->tokenizer_file[0] ? x->tokenizer_file : "~");
     put_hash(f, "\ntokenizer_hash: ", x->tokenizer);
     fprintf(f, "\nvocab: %d\nbos: %d\neos: %d\nunk: ", x->vocab, x->bos, x->eos);
     if (x->unk < 0) fprintf(f, "~");
