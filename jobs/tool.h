@@ -1,17 +1,39 @@
-/* tool.h -- run a program of the system and read what it prints. */
+/* tool.h -- run a program of the system and read what it prints.
+ *
+ * No program can keep us: each has a limit of time (tool_wait_s), after which it and what it started
+ * are killed.  A program that changes something (sbatch) gets TOOL_CHANGES times as long, because
+ * nobody knows afterwards whether it did.
+ */
 #ifndef TOOL_H
 #define TOOL_H
 
 #include <stddef.h>
 
+/* What is no exit code: it can't be started; it took too long; it ended with 0, and printed more
+ * than fits. */
+enum { TOOL_MISSING = -1, TOOL_LATE = -2, TOOL_LONG = -3 };
+
+enum { TOOL_CHANGES = 4 };
+
+/* Seconds that a question may take: TTT_SLURM_WAIT_S, 1 to 3600, or 15. */
+int tool_wait_s(void);
+
 /* Run words[0], found in PATH, with the words that follow it, to its end; no shell is involved.
  *
  * out      [out] its standard output, as much as fits, a string
  * quiet    its messages are dropped, not shown to the user
- * returns  its exit code, 128 + the signal that ended it, or -1 if it is not there */
+ * returns  its exit code, 128 + the signal that ended it, or one of the codes above */
 int tool_run(char *out, size_t room, int quiet, char *const words[]);
 
-/* The same with the words given one by one, the last is NULL. */
+/* The same for a question whose answer is parsed: in the C locale, without the variables that change
+ * what squeue and sacct print (SQUEUE_*, SACCT_*, SLURM_TIME_FORMAT).
+ *
+ * why  [out] where the code is not 0, the reason: the last line of its messages, "no answer in 15 s",
+ *      "it is not installed"; else "" */
+#define TOOL_WHY 256
+int tool_ask(char *out, size_t room, char why[TOOL_WHY], char *const words[]);
+
+/* tool_run() with the words given one by one, the last is NULL. */
 #define tool(out, room, quiet, ...) \
     tool_run((out), (room), (quiet), (char *const[]){ __VA_ARGS__, NULL })
 
