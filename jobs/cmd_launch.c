@@ -43,7 +43,7 @@ int cmd_launch(int argc, char **argv)
     static struct launch_opts o;
     struct launch l = { .o = NULL };
     struct arg_rest rest;
-    int rc = OK, dry = 0, slurm = 0, inside = 0;
+    int rc = OK, dry = 0, slurm = 0, inside = 0, anyway = 0;
     const struct arg args[] = {
         { "n", ARG_INT, &o.ranks, "N", "processes: launch.ranks" },
         { "grid", ARG_TEXT, &o.grid, "DxPxS", "of processes, or auto, the fastest: run.grid" },
@@ -56,6 +56,8 @@ int cmd_launch(int argc, char **argv)
         { "takeover", ARG_FLAG, &o.takeover, NULL, "as in ttt train" },
         { "slurm", ARG_FLAG, &slurm, NULL, "submit it as a SLURM job: launch.slurm" },
         { "inside-slurm", ARG_FLAG, &inside, NULL, "what the job's script does" },
+        { "submit-anyway", ARG_FLAG, &anyway, NULL,
+          "submit although SLURM does not say whether an earlier job is over" },
         { "dry-run", ARG_FLAG, &dry, NULL,
           "print mpirun's command line, or the script of --slurm, and start nothing" },
     };
@@ -72,7 +74,7 @@ int cmd_launch(int argc, char **argv)
     if (inside) launch_hold();
     TRY(launch_open(&l, &o));
     if (slurm || inside) {
-        rc = slurm ? slurm_launch(&l, dry) : in_job(&l);
+        rc = slurm ? slurm_launch(&l, dry, anyway) : in_job(&l);
         goto out;
     }
     TRY(launch_plan(&l));

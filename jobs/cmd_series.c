@@ -19,54 +19,83 @@ static const char about[] =
     "another, or submitted as a SLURM job array. Again: only what is missing by then. Runs that\n"
     "are finished, running or in the queue are left alone. ttt status FOLDER shows them all.";
 
-enum standing { FINISHED, BUSY, MISSING };
+enum standing { FINISHED, BUSY, MISSING, UNSURE };
 
-/* What is a member doing?  word [out] for people. */
-static int look(enum standing *standing, char word[64], const struct member *m)
+/* What is a member doing? */
+static enum standing standing_of(const struct run_state *s)
 {
-    const char *dir = m->conf->run.dir;
-    struct run_state s;
-    char id[SLURM_ID];
-    int rc = OK;
-
-    *standing = MISSING;
-    snprintf(word, 64, "new");
-    if (!path_is_dir(dir)) return OK;
-    if (launch_newest(dir).step >= m->conf->train.steps) {
-        *standing = FINISHED;
-        snprintf(word, 64, "finished");
-        return OK;
-    }
-    slurm_queued(id, dir);
-    if (id[0]) {
-        *standing = BUSY;
-        snprintf(word, 64, "in the queue, job %s", id);
-        return OK;
-    }
-    rc = run_state_read(&s, dir);
-    if (rc == OK) {
-        if (s.phase == RUN_RUNNING || (s.phase == RUN_WAITING && !s.job[0])) *standing = BUSY;
-        snprintf(word, 64, "%s", run_phase_name(s.phase));
-    }
-    run_state_done(&s);
-    return rc;
+    if (s->rc != OK) return UNSURE;
+    if (slurm_is_alive(s->job.state) || s->phase == RUN_RUNNING || s->phase == RUN_WAITING)
+        return BUSY;
+    return s->job.state == SLURM_UNKNOWN ? UNSURE : MISSING;
 }
 
-/* Show all; standing [out] of each. */
-static int look_at_all(enum standing *standing, const struct series *s)
+static void show(const struct run_state *s, const char *name)
 {
-    int rc = OK, count[3] = { 0 };
-    char word[64];
+    printf("%-48s %s%s%s\n", name, run_phase_name(s->phase), s->note[0] ? ": " : "", s->note);
+}
+
+/* SLURM or a folder does not tell: nothing is started that may be under way. */
+static int allow(const struct run_state *s, int n, const enum standing *standing, int *missing,
+                 int anyway)
+{
+    for (int i = 0; i < n; i++) {
+        if (standing[i] != UNSURE) continue;
+        if (s[i].rc != OK) return fail(s[i].rc, "%s", s[i].error);
+        if (!anyway)
+            return fail(ERR_OWNER, "%s: %s: nothing is started or submitted; try again, or add "
+                        "--submit-anyway if the job is certainly over", s[i].dir, s[i].note);
+        missing[i] = 1;
+    }
+    return OK;
+}
+
+/* Read the runs that have a folder and are not finished; the others stay zero. */
+static void read_runs(struct run_state *state, const struct series *s, enum standing *standing)
+{
+    struct run_state *some = mem_new(s->n, sizeof *some, "series");
+    int n = 0, k = 0;
 
     for (int i = 0; i < s->n; i++) {
-        TRY(look(&standing[i], word, &s->m[i]));
-        count[standing[i]]++;
-        printf("%-48s %s\n", s->m[i].name, word);
+        const char *dir = s->m[i].conf->run.dir;
+        standing[i] = MISSING;
+        if (!path_is_dir(dir)) continue;
+        if (launch_newest(dir).step >= s->m[i].conf->train.steps) standing[i] = FINISHED;
+        else run_state_read(&some[n++], dir);
     }
-    printf("%d runs: %d finished, %d under way, %d to do\n", s->n, count[FINISHED], count[BUSY],
+    run_states_judge(some, n);
+    for (int i = 0; i < s->n; i++) {
+        if (standing[i] == FINISHED || !path_is_dir(s->m[i].conf->run.dir)) continue;
+        state[i] = some[k++];
+        standing[i] = standing_of(&state[i]);
+    }
+    check(k == n);
+    mem_free(some);
+}
+
+/* Show all; missing [out]: to be started.  check_only: start nothing. */
+static int look_at_all(int *missing, const struct series *s, int check_only, int anyway)
+{
+    struct run_state *state = mem_new(s->n, sizeof *state, "series");
+    enum standing *standing = mem_new(s->n, sizeof *standing, "series");
+    int rc = OK, count[4] = { 0 };
+
+    read_runs(state, s, standing);
+    for (int i = 0; i < s->n; i++) {
+        missing[i] = standing[i] == MISSING;
+        count[standing[i]]++;
+        if (state[i].dir) show(&state[i], s->m[i].name);
+        else printf("%-48s %s\n", s->m[i].name, standing[i] == FINISHED ? "finished" : "new");
+    }
+    printf("%d runs: %d finished, %d under way, %d to do", s->n, count[FINISHED], count[BUSY],
            count[MISSING]);
+    if (count[UNSURE]) printf(", %d not known", count[UNSURE]);
+    printf("\n");
     fflush(stdout);
-out:
+    if (!check_only) rc = allow(state, s->n, standing, missing, anyway);
+    for (int i = 0; i < s->n; i++) run_state_done(&state[i]);
+    mem_free(state);
+    mem_free(standing);
     return rc;
 }
 
@@ -113,13 +142,13 @@ out:
 }
 
 /* One after another; a run that fails does not keep the next from starting. */
-static int run_here(struct series *s, const struct arg_list *sets, const enum standing *standing)
+static int run_here(struct series *s, const struct arg_list *sets, const int *missing)
 {
     int all = OK, failed = 0;
 
     launch_hold();
     for (int i = 0; i < s->n; i++) {
-        if (standing[i] != MISSING) continue;
+        if (!missing[i]) continue;
         const int rc = run_one(s, sets, i);
         if (rc == ERR_SAVED) return rc;  /* asked to stop: the series, too */
         if (rc != OK) all = rc;
@@ -141,11 +170,12 @@ int cmd_series(int argc, char **argv)
     static struct arg_list sets;
     static struct series s;  /* large */
     struct arg_rest rest;
-    enum standing *standing = NULL;
-    int rc = OK, slurm = 0, dry = 0;
+    int rc = OK, slurm = 0, dry = 0, anyway = 0, *missing = NULL;
     const struct arg args[] = {
         { "slurm", ARG_FLAG, &slurm, NULL, "submit what is missing as job arrays" },
         { "dry-run", ARG_FLAG, &dry, NULL, "only show the runs, with --slurm also the scripts" },
+        { "submit-anyway", ARG_FLAG, &anyway, NULL,
+          "also runs of which SLURM does not say whether their jobs are over" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of every run" },
     };
 
@@ -154,15 +184,12 @@ int cmd_series(int argc, char **argv)
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one SERIES.yaml is needed: %s", usage));
     if (!slurm && !dry) output_optional();
     TRY(series_open(&s, rest.v[0], &sets));
-    standing = mem_new(s.n, sizeof *standing, "series");
-    TRY(look_at_all(standing, &s));
-    int *missing = mem_new(s.n, sizeof *missing, "series");
-    for (int i = 0; i < s.n; i++) missing[i] = standing[i] == MISSING;
+    missing = mem_new(s.n, sizeof *missing, "series");
+    TRY(look_at_all(missing, &s, dry, anyway));
     if (slurm) rc = submit(&s, missing, dry);
-    else if (!dry) rc = run_here(&s, &sets, standing);
-    mem_free(missing);
+    else if (!dry) rc = run_here(&s, &sets, missing);
 out:
-    mem_free(standing);
+    mem_free(missing);
     series_close(&s);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* ttt status and ttt stop: look at runs, and ask one to end. */
+/* ttt status: look at runs. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -10,82 +10,79 @@
 #include "src/base/status.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
-#include "src/store/fence.h"
 
-static const char status_about[] =
-    "What runs are doing, from their folders alone: state, step, loss, rate, time left,\n"
-    "last checkpoint, restarts, SLURM job. RUN is a run's folder or a folder of runs\n"
-    "(default logs).";
-static const char stop_about[] =
-    "Ask a run for a checkpoint and a clean end, wherever it runs, by a file STOP in its\n"
-    "folder; nothing but its user starts it again.";
+static const char about[] =
+    "What runs are doing, from their folders and from squeue and sacct: state, step, loss, rate,\n"
+    "time left, last checkpoint, restarts, SLURM job, and why. RUN is a run's folder or a folder\n"
+    "of runs (default logs). What can't be read of a run stands in its row; the exit code tells it.";
 
-/* --- status ---------------------------------------------------------------------- */
+struct runs { struct run_state *v; int n; };
 
-static int is_run(const char *dir)
+static void add(struct runs *r, const char *dir)
 {
-    static const char *const marks[] = { "fence", "launch.jsonl", "metrics.jsonl", "ckpt" };
-    int yes = 0;
-    for (size_t i = 0; i < sizeof marks / sizeof *marks && !yes; i++) {
-        char *path = mem_format("%s/%s", dir, marks[i]);
-        yes = path_exists(path);
-        mem_free(path);
-    }
-    return yes;
+    r->v = mem_resize(r->v, r->n + 1, sizeof *r->v, "runs");
+    run_state_read(&r->v[r->n++], dir);
 }
 
-/* All runs under `dir`, as states that are appended. */
-static int add_all(struct run_state **list, int *n, const char *dir)
+/* All runs in a folder, or a row that tells why they are not known. */
+static void add_all(struct runs *r, const char *dir)
 {
     char **names = NULL;
-    int count = 0, rc = OK;
+    int count = 0;
 
-    TRY(dir_list(&names, &count, dir));
-    for (int i = 0; i < count && rc == OK; i++) {
+    log_speaker(0);
+    const int rc = dir_list(&names, &count, dir);
+    log_speaker(1);
+    if (rc != OK) {
+        add(r, dir);
+        struct run_state *s = &r->v[r->n - 1];
+        mem_free(s->error);
+        s->error = mem_string(log_last_error());
+        s->rc = rc;
+        s->facts.unreadable = 1;
+    }
+    for (int i = 0; i < count; i++) {
         char *run = mem_format("%s/%s", dir, names[i]);
-        if (is_run(run)) {
-            *list = mem_resize(*list, *n + 1, sizeof **list, "runs");
-            rc = run_state_read(&(*list)[(*n)++], run);
-        }
+        if (run_is_there(run)) add(r, run);
         mem_free(run);
     }
-out:
     mem_free(names);
-    return rc;
 }
 
-static int read_all(struct run_state **list, int *n, char **dirs, int count)
+/* The first run that could not be read in full decides the exit code. */
+static int verdict(const struct runs *r)
 {
-    int rc = OK;
+    int rc = OK, bad = 0, first = 0;
 
-    *list = NULL;
-    *n = 0;
-    for (int i = 0; i < count && rc == OK; i++) {
-        if (path_is_dir(dirs[i]) && !is_run(dirs[i])) {
-            rc = add_all(list, n, dirs[i]);
-            continue;
-        }
-        *list = mem_resize(*list, *n + 1, sizeof **list, "runs");
-        rc = run_state_read(&(*list)[(*n)++], dirs[i]);
+    for (int i = 0; i < r->n; i++) {
+        if (r->v[i].rc == OK) continue;
+        if (!bad++) first = i;
     }
-    return rc;
+    if (bad) rc = r->v[first].rc;
+    if (bad == 1) return fail(rc, "%s", r->v[first].error);
+    return bad ? fail(rc, "%d of %d runs can't be read in full; the first: %s", bad, r->n,
+                      r->v[first].error) : OK;
 }
 
 static int show(char **dirs, int count, int json)
 {
-    struct run_state *list;
-    int n;
-    const int rc = read_all(&list, &n, dirs, count);
+    struct runs r = { NULL, 0 };
 
-    if (rc == OK && json) {
+    for (int i = 0; i < count; i++) {
+        if (path_is_dir(dirs[i]) && !run_is_there(dirs[i])) add_all(&r, dirs[i]);
+        else add(&r, dirs[i]);
+    }
+    run_states_judge(r.v, r.n);
+    if (json) {
         json_t *all = json_array();
-        for (int i = 0; i < n; i++) json_array_append_new(all, run_state_json(&list[i]));
+        for (int i = 0; i < r.n; i++) json_array_append_new(all, run_state_json(&r.v[i]));
         json_dumpf(all, stdout, JSON_INDENT(2));
         printf("\n");
         json_decref(all);
-    } else if (rc == OK) run_state_print(list, n);
-    for (int i = 0; i < n; i++) run_state_done(&list[i]);
-    mem_free(list);
+    } else run_state_print(r.v, r.n);
+    const int rc = verdict(&r);
+    for (int i = 0; i < r.n; i++) run_state_done(&r.v[i]);
+    mem_free(r.v);
     return rc;
 }
 
@@ -95,73 +92,24 @@ int cmd_status(int argc, char **argv)
     char *all[] = { logs };
     struct arg_rest rest;
     int64_t watch = 0;
-    int rc = OK, json = 0;
+    int rc = OK, json = 0, seen = OK;
     const struct arg args[] = {
         { "watch", ARG_INT, &watch, "S", "again every S seconds, until interrupted" },
         { "json", ARG_FLAG, &json, NULL, "print JSON" },
     };
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
-                   "ttt status [RUN ...] [--watch S]", status_about));
+                   "ttt status [RUN ...] [--watch S]", about));
     if (rest.n < 0) return OK;
     if (watch < 0 || watch > 86400) TRY(fail(ERR_USAGE, "--watch: expected 1 to 86400 seconds"));
     for (;;) {
         if (watch && isatty(STDOUT_FILENO)) printf("\033[H\033[2J");
-        TRY(show(rest.n ? rest.v : all, rest.n ? rest.n : 1, json));
+        seen = show(rest.n ? rest.v : all, rest.n ? rest.n : 1, json);
         TRY(output_check());
         if (!watch) break;
         sleep((unsigned)watch);
     }
-out:
-    return rc;
-}
-
-/* --- stop ------------------------------------------------------------------------ */
-
-static int ask(const char *dir)
-{
-    struct fence_owner o;
-    char *path = mem_format("%s/STOP", dir);
-    int rc = OK;
-
-    if (!path_is_dir(dir)) TRY(fail(ERR_MISSING, "%s: there is no such run", dir));
-    TRY(fence_look(&o, dir));
-    if (o.life < FENCE_ALIVE)
-        log_warn("%s: no process trains here; what starts it later by itself will not", dir);
-    TRY(file_replace(path, "", 0));
-    log_phase("%s: asked for a checkpoint and the end%s%s", dir, o.life < FENCE_ALIVE ? "" : " on ",
-              o.life < FENCE_ALIVE ? "" : o.host);
-out:
-    mem_free(path);
-    return rc;
-}
-
-static int wait_end(const char *dir)
-{
-    struct fence_owner o;
-    int rc;
-
-    for (;;) {
-        rc = fence_look(&o, dir);
-        if (rc != OK || o.life < FENCE_ALIVE) return rc;
-        sleep(1);
-    }
-}
-
-int cmd_stop(int argc, char **argv)
-{
-    struct arg_rest rest;
-    int rc = OK, wait = 0;
-    const struct arg args[] = {
-        { "wait", ARG_FLAG, &wait, NULL, "return when it has ended" },
-    };
-
-    TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, "ttt stop RUN ... [--wait]",
-                   stop_about));
-    if (rest.n < 0) return OK;
-    if (!rest.n) TRY(fail(ERR_USAGE, "which run? ttt stop RUN"));
-    for (int i = 0; i < rest.n; i++) TRY(ask(rest.v[i]));
-    for (int i = 0; i < rest.n && wait; i++) TRY(wait_end(rest.v[i]));
+    rc = seen;
 out:
     return rc;
 }

@@ -26,11 +26,10 @@ static struct run_verdict is(enum run_phase phase, int about, const char *note)
 
 static int is_over(enum slurm_state s) { return s >= SLURM_GONE; }
 
-/* The job was given to SLURM, or began, and no process has trained since. */
+/* The job was given to SLURM, or began, or was cancelled, and no process has trained since. */
 static int is_before_start(const struct run_facts *f)
 {
-    return (f->word == WORD_SUBMIT || f->word == WORD_QUEUED || f->word == WORD_JOB) &&
-           f->seen <= f->word_time + 1;
+    return f->word >= WORD_SUBMIT && f->word <= WORD_CANCEL && f->seen <= f->word_time + 1;
 }
 
 /* --- it has ended, and said how ---------------------------------------------------- */
@@ -112,7 +111,8 @@ static struct run_verdict between(const struct run_facts *f)
 /* The last job has not begun to train, as far as the folder tells. */
 static struct run_verdict not_begun(const struct run_facts *f)
 {
-    if (f->job == SLURM_CANCELLED) return is(RUN_CANCELLED, ABOUT_JOB, "before training began");
+    if (f->word == WORD_CANCEL || f->job == SLURM_CANCELLED)
+        return is(RUN_CANCELLED, f->job == SLURM_NONE ? ABOUT_NOTHING : ABOUT_JOB, "before training began");
     if (is_over(f->job)) return is(RUN_FAILED, ABOUT_JOB | ABOUT_LOG, "training never began");
     if (f->job == SLURM_NONE)
         return is(RUN_UNKNOWN, ABOUT_NOTHING, "the number of its job is not known");

@@ -21,7 +21,7 @@ enum run_phase {
     RUN_SAVED,       /* asked to stop, and all of it is in a checkpoint: start it again    */
     RUN_STOPPED,     /* asked to stop, and its last steps are in no checkpoint             */
     RUN_FINISHED,
-    RUN_CANCELLED,   /* its job was cancelled, and it did not save                         */
+    RUN_CANCELLED,   /* its job was cancelled before training began, or before it saved    */
     RUN_FAILED,      /* ended with an error, or its job did before training began          */
     RUN_CRASHED,     /* gone without a word                                                */
     RUN_UNKNOWN,     /* submitted, and SLURM does not answer                               */
@@ -35,8 +35,8 @@ const char *run_phase_name(enum run_phase p);
 int run_phase_is_busy(enum run_phase p);
 
 /* The last line of launch.jsonl that tells a state. */
-enum run_word { WORD_NONE, WORD_SUBMIT, WORD_QUEUED, WORD_JOB, WORD_START, WORD_HANG, WORD_EXIT,
-                WORD_END, RUN_WORDS };
+enum run_word { WORD_NONE, WORD_SUBMIT, WORD_QUEUED, WORD_JOB, WORD_CANCEL, WORD_START, WORD_HANG,
+                WORD_EXIT, WORD_END, RUN_WORDS };
 
 struct run_facts {
     int              unreadable;      /* the launcher's words, or who owns it, can't be read        */

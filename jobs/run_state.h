@@ -1,43 +1,46 @@
-/* run_state.h -- what a run is doing, from its folder alone. */
+/* run_state.h -- what runs are doing: their folders are read, SLURM is asked once about all their
+ * jobs, and run_phase.h decides.
+ *
+ * A run of which something can't be read has a state all the same: what is wrong stands in `error`.
+ */
 #ifndef RUN_STATE_H
 #define RUN_STATE_H
 
 #include <jansson.h>
 #include <stdint.h>
 
-enum run_phase {
-    RUN_NEW,        /* nothing has happened                                     */
-    RUN_WAITING,    /* submitted, or between a crash and the next start         */
-    RUN_RUNNING,
-    RUN_SILENT,     /* on another machine, and nothing was written for long     */
-    RUN_HUNG,       /* a watchdog has said so, and nobody has started it again  */
-    RUN_SAVED,      /* asked to stop, and did: start it again                   */
-    RUN_FINISHED,
-    RUN_FAILED,     /* ended with an error                                      */
-    RUN_CRASHED     /* gone without a word                                      */
-};
+#include "jobs/run_phase.h"
 
-/* Numbers that are not known are -1, or NAN. */
+/* Numbers that are not known are -1, or NAN.  Strings are counted. */
 struct run_state {
-    char          *dir;                /* owned                                        */
-    char           name[64];
-    enum run_phase phase;
-    int64_t        step, steps, committed;
-    double         loss_nats, tok_per_s, step_s, left_s;
-    double         committed_time;     /* seconds since 1970                           */
-    int            restarts;           /* by the last launcher                         */
-    int            status;             /* exit code of what has ended; -1: none        */
-    long           pid;
-    char           host[256], job[64];
+    char            *dir, *name;       /* its folder, the last part of it              */
+    enum run_phase   phase;
+    int64_t          step, steps, committed;
+    double           loss_nats, tok_per_s, step_s, left_s;
+    double           committed_time;   /* seconds since 1970                           */
+    int              restarts;         /* by the last launcher                         */
+    int              status;           /* exit code of what has ended; -1: none        */
+    long             pid;
+    char             host[256];
+    char            *job_text;         /* of its SLURM job, as the folder has it; ""   */
+    struct run_facts facts;
+    struct slurm_fact job, own;        /* the newest job; the one that trained last    */
+    int              rc;               /* OK, or why not all of it could be read       */
+    char            *error;            /* that as a sentence; ""                       */
+    char            *note;             /* what else is to be said of its state; ""     */
 };
 
-/* returns OK; ERR_MISSING if there is no such folder, ERR_IO, said */
-int run_state_read(struct run_state *s, const char *dir);
+/* Read the folder of a run, and ask nobody; phase is not known yet.  Release with run_state_done(). */
+void run_state_read(struct run_state *s, const char *dir);
 void run_state_done(struct run_state *s);
 
-const char *run_phase_name(enum run_phase p);
+/* Ask SLURM about the jobs of all, and decide. */
+void run_states_judge(struct run_state *s, int n);
 
-/* A new reference. */
+/* Is the folder that of a run? */
+int run_is_there(const char *dir);
+
+/* A new reference: an object whose texts are valid UTF-8 whatever the folder holds. */
 json_t *run_state_json(const struct run_state *s);
 
 /* A table for people, with a line of heads. */

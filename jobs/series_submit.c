@@ -106,16 +106,19 @@ static int submit_group(const struct array *a, int group, const char *script)
     int rc = OK, n = 0;
 
     TRY(file_replace(path, script, strlen(script)));
-    TRY(slurm_submit(id, path, NULL));
+    const int sent = slurm_submit(id, path, NULL);
+    if (sent != OK && sent != ERR_IO) TRY(sent);
     for (int i = 0; i < s->n && rc == OK; i++) {
         if (a->group[i] != group) continue;
         const char *dir = s->m[i].conf->run.dir;
-        char *own = mem_format("%s_%d", id, n++);
+        char *own = sent == OK ? mem_format("%s_%d", id, n) : mem_string(id);
+        n++;
         rc = launch_unask(dir);
         if (rc == OK) rc = slurm_remember(dir, own);
-        run_note(dir, "submit", json_pack("{s:s}", "id", own));
+        if (sent == OK) run_note(dir, "submit", json_pack("{s:s}", "id", own));
         mem_free(own);
     }
+    if (sent != OK) TRY(sent);
     printf("submitted job %s, an array of %d; its messages: %s/%s_*.log\n", id, n, a->dir, id);
 out:
     mem_free(path);

@@ -13,6 +13,7 @@
 #define SLURM_H
 
 #include "jobs/launch.h"
+#include "jobs/slurm_ask.h"
 
 /* What a script is made of besides launch.slurm. */
 struct slurm_job {
@@ -37,19 +38,25 @@ char *slurm_quote(const char *text);
 int slurm_signal_s(const struct conf *c);
 
 /* Give a script to sbatch.  after: start when that job has ended, or NULL.
- * returns OK and the job's number; ERR_MISSING, ERR_CONFIG, ERR_IO, said */
-#define SLURM_ID 32
+ * returns OK and the job's number; ERR_MISSING, ERR_CONFIG: there is no job; ERR_IO: there may be one,
+ * and id is SLURM_UNSURE.  All said. */
+#define SLURM_UNSURE "unknown"
 int slurm_submit(char id[SLURM_ID], const char *script, const char *after);
 
 /* What the partition's settings mean for the run, said as a message. */
 void slurm_say_partition(const struct conf *c);
 
-/* The job that was submitted for a folder is still in the queue: its number, else "". */
-void slurm_queued(char id[SLURM_ID], const char *dir);
-
-/* The number that was kept of it, and keep one. */
-void slurm_known(char id[SLURM_ID], const char *dir);
+/* The number of the newest job of a run's folder, "" if there was none, and keep one, or SLURM_UNSURE.
+ * returns OK, or ERR_IO, ERR_DATA, said: whether there is a job is not known */
+int slurm_known(char id[SLURM_ID], const char *dir);
 int slurm_remember(const char *dir, const char *id);
+
+/* slurm_submit(), and keep what became of it in a run's folder. */
+int slurm_submit_run(char id[SLURM_ID], const char *script, const char *after, const char *dir);
+
+/* Does SLURM still have that job, or, as it does not answer, may it?
+ * returns OK: it has not, or `anyway` allows not to know; ERR_OWNER, said; ERR_IO, ERR_DATA */
+int slurm_free(const char *dir, int anyway);
 
 /* Parts of slurm_launch() that series share: the script of a run; its files run.yaml and job.sh;
  * the command that it becomes, `file` is a shell word; an absolute path.  Counted strings. */
@@ -58,8 +65,9 @@ int slurm_write(const struct launch *l, const char *script);
 char *slurm_command(const struct launch *l, const char *file);
 char *slurm_absolute(const char *path);
 
-/* Write files and submit: ttt launch --slurm.  dry: print the script and do nothing. */
-int slurm_launch(struct launch *l, int dry);
+/* Write files and submit: ttt launch --slurm.  dry: print the script and do nothing; anyway: also
+ * where SLURM does not say whether an earlier job is still there. */
+int slurm_launch(struct launch *l, int dry, int anyway);
 
 /* In a job: number and nodes of it become those of l.  returns OK or ERR_CONFIG, said */
 int slurm_hosts(struct launch *l);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "jobs/slurm.h"
 #include "jobs/tool.h"
@@ -12,7 +13,10 @@
 #include "src/base/text.h"
 #include "src/store/run_note.h"
 
-enum { FRUITLESS = 3 };  /* jobs that brought the run no step further */
+enum {
+    FRUITLESS = 3,  /* jobs that brought the run no step further         */
+    ASKED = 3       /* times that SLURM is asked for the state of our job */
+};
 
 static const char *variable(const char *name)
 {
@@ -144,8 +148,7 @@ static int next_of_chain(const struct launch *l)
     int rc = OK;
 
     setenv("TTT_AFTER_JOB", variable("SLURM_JOB_ID"), 1);  /* the next one inherits it: fence.c */
-    TRY(slurm_submit(id, script, l->job));
-    TRY(slurm_remember(dir, id));
+    TRY(slurm_submit_run(id, script, l->job, dir));
     log_phase("job %s follows when this one has ended", id);
 out:
     mem_free(script);
@@ -160,6 +163,7 @@ int slurm_begin(const struct launch *l)
 
     if (launch_stopped(dir)) {
         log_phase("%s: was asked to stop while this job waited", dir);
+        run_note(dir, "cancel", json_pack("{s:s}", "id", l->job));
         return ERR_SAVED;
     }
     run_note(dir, "job", json_pack("{s:s,s:s,s:s,s:I}", "id", l->job, "nodes",
@@ -172,33 +176,55 @@ int slurm_begin(const struct launch *l)
     return next_of_chain(l);
 }
 
+/* What SLURM says of this job: " JobState=" and the rest of its line, cut to `room`.  It is asked
+ * several times, since the whole run depends on it.  returns 1, or 0 where there is no answer */
+static int job_state(char *state, size_t room, const char *id)
+{
+    char text[1 << 16], *at = NULL;
+
+    for (int i = 0; i < ASKED && !at; i++) {
+        if (i) sleep((unsigned)(tool_wait_s() / ASKED));
+        if (tool(text, sizeof text, 1, "scontrol", "show", "job", "-o", (char *)id) == 0)
+            at = strstr(text, " JobState=");
+    }
+    snprintf(state, room, "%s", at ? at + 10 : "");
+    return at != NULL;
+}
+
 /* Was it SLURM or its user who ended the job?  Then what follows is their decision. */
 static int ended_by_slurm(const char *id)
 {
     static const char *const ours[] = { "RUNNING", "TIMEOUT", "NODE_FAIL",
                                         "COMPLETING Reason=TimeLimit" };
-    char text[1 << 16], *state = NULL;
+    char state[128];
 
-    if (tool(text, sizeof text, 1, "scontrol", "show", "job", "-o", (char *)id) == 0)
-        state = strstr(text, " JobState=");
-    if (!state) return 0;  /* not known: as if it were running */
+    if (!job_state(state, sizeof state, id)) return 0;  /* not known: as if it were running */
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (!strncmp(state + 10, ours[i], strlen(ours[i]))) return 0;
-    state[10 + strcspn(state + 10, " \n")] = '\0';
-    log_phase("job %s is %s: it is not put into the queue again from here", id, state + 10);
+        if (!strncmp(state, ours[i], strlen(ours[i]))) return 0;
+    state[strcspn(state, " \n")] = '\0';
+    log_phase("job %s is %s: it is not put into the queue again from here", id, state);
     return 1;
 }
 
 /* The run goes on in another job.  returns OK if there is one, else ERR_SAVED */
 static int go_on(const struct launch *l)
 {
-    char out[256];
+    char out[256], state[128];
 
     run_note(l->conf->run.dir, "queued", NULL);
     if (l->conf->launch.slurm.chain) return OK;
     if (tool(out, sizeof out, 0, "scontrol", "requeue", (char *)l->job) == 0) {
         log_phase("job %s is in the queue again", l->job);
         return OK;
+    }
+    /* A second job only where the first is certainly not in the queue: as long as it runs. */
+    if (!job_state(state, sizeof state, l->job) ||
+        (strncmp(state, "RUNNING", 7) != 0 && strncmp(state, "COMPLETING", 10) != 0)) {
+        state[strcspn(state, " \n")] = '\0';
+        log_warn("job %s can't be requeued, and may be in the queue all the same (%s): no other is "
+                 "submitted; if it does not come back: ttt launch --slurm", l->job,
+                 state[0] ? state : "SLURM does not answer");
+        return ERR_SAVED;
     }
     log_warn("job %s can't be requeued; launch.slurm.chain does without: submitting the next job",
              l->job);
@@ -211,7 +237,7 @@ int slurm_end(const struct launch *l, int rc)
     char next[SLURM_ID], out[256];
 
     if (rc == ERR_SAVED && !launch_stopped(dir) && !ended_by_slurm(l->job)) return go_on(l);
-    slurm_known(next, dir);
+    if (slurm_known(next, dir) != OK) return rc;
     if (l->conf->launch.slurm.chain && next[0] && strcmp(next, l->job) != 0)
         tool(out, sizeof out, 1, "scancel", next);
     return rc;

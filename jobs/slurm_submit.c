@@ -14,16 +14,6 @@
 
 #define ID_CAP 64
 
-/* "123" or, of a series, "123_4". */
-static int is_id(const char *text)
-{
-    const size_t n = strspn(text, "0123456789");
-    if (!n || n > 10) return 0;
-    if (text[n] != '_') return !text[n];
-    const size_t m = strspn(text + n + 1, "0123456789");
-    return m > 0 && m <= 10 && !text[n + 1 + m];
-}
-
 int slurm_submit(char id[SLURM_ID], const char *script, const char *after)
 {
     char out[256], first[300];
@@ -35,13 +25,17 @@ int slurm_submit(char id[SLURM_ID], const char *script, const char *after)
         words[n++] = first;
     }
     words[n] = (char *)script;
+    strcpy(id, SLURM_UNSURE);
     const int code = tool_run(out, sizeof out, 0, words);
-    if (code < 0)
+    if (code == TOOL_LATE)
+        return fail(ERR_IO, "sbatch %s: no answer in %d s; look with squeue whether there is a job",
+                    script, TOOL_CHANGES * tool_wait_s());
+    if (code == TOOL_MISSING)
         return fail(ERR_MISSING, "sbatch is not there: is this a machine of a SLURM cluster?");
     if (code > 0)
         return fail(ERR_CONFIG, "sbatch does not take %s (its exit code is %d)", script, code);
     out[strcspn(out, "\n;")] = '\0';  /* the name of a cluster may follow */
-    if (!is_id(out))
+    if (!slurm_is_id(out))
         return fail(ERR_IO, "sbatch was to print the number of the job, and printed '%.60s'; look "
                     "with squeue whether there is one", out);
     snprintf(id, SLURM_ID, "%.*s", SLURM_ID - 1, out);
@@ -97,37 +91,63 @@ void slurm_say_partition(const struct conf *c)
 
 static char *id_file(const char *dir) { return mem_format("%s/slurm/job", dir); }
 
-void slurm_known(char id[SLURM_ID], const char *dir)
+int slurm_known(char id[SLURM_ID], const char *dir)
 {
     char *path = id_file(dir), *text = NULL;
     size_t n = 0;
+    int rc = OK;
 
     id[0] = '\0';
-    if (path_exists(path) && file_slurp(&text, &n, path, ID_CAP) == OK) {
-        text[strcspn(text, "\n")] = '\0';
-        if (is_id(text)) snprintf(id, SLURM_ID, "%.*s", SLURM_ID - 1, text);
-    }
-    mem_free(text);
-    mem_free(path);
-}
-
-int slurm_remember(const char *dir, const char *id)
-{
-    char *path = id_file(dir), *text = mem_format("%s\n", id);
-    const int rc = file_replace(path, text, strlen(text));
+    if (!path_exists(path)) goto out;
+    TRY(file_slurp(&text, &n, path, ID_CAP));
+    text[strcspn(text, "\n")] = '\0';
+    if (!slurm_is_id(text))
+        TRY(fail(ERR_DATA, "%s: expected the number of a job, found '%.30s': look with squeue, write the "
+                 "number into it, or remove it if there is no job", path, text));
+    snprintf(id, SLURM_ID, "%.*s", SLURM_ID - 1, text);
+out:
     mem_free(text);
     mem_free(path);
     return rc;
 }
 
-void slurm_queued(char id[SLURM_ID], const char *dir)
+int slurm_remember(const char *dir, const char *id)
 {
-    char state[256];
+    char *path = id_file(dir), *text = mem_format("%s\n", id);
+    int rc = file_replace(path, text, strlen(text));
+    if (rc != OK)
+        fail(rc, "job %s was submitted, and that can't be kept in %s: scancel it before another is "
+             "submitted", id, path);
+    mem_free(text);
+    mem_free(path);
+    return rc;
+}
 
-    slurm_known(id, dir);
-    if (id[0] && (tool(state, sizeof state, 1, "squeue", "-h", "-o", "%T", "-j", id) != 0 ||
-                  !state[0]))
-        id[0] = '\0';
+int slurm_submit_run(char id[SLURM_ID], const char *script, const char *after, const char *dir)
+{
+    const int rc = slurm_submit(id, script, after);
+    const int kept = rc == OK || rc == ERR_IO ? slurm_remember(dir, id) : OK;
+    return rc == OK ? kept : rc;
+}
+
+int slurm_free(const char *dir, int anyway)
+{
+    struct slurm_fact f = { .id = "" };
+    int rc = OK;
+
+    TRY(slurm_known(f.id, dir));
+    slurm_ask(&f, 1);
+    if (slurm_is_alive(f.state))
+        TRY(fail(ERR_OWNER, "job %s of %s is in the queue (%s%s%s): ttt stop or scancel %s ends it",
+                 f.id, dir, f.word, f.why[0] ? ", " : "", f.why, f.id));
+    if (f.state != SLURM_UNKNOWN) goto out;
+    if (!anyway)
+        TRY(fail(ERR_OWNER, "%s: whether its job %s is still in the queue is not known (%s): nothing is "
+                 "submitted; try again, or add --submit-anyway if the job is certainly over", dir, f.id,
+                 f.why));
+    log_warn("%s: whether its job %s is still in the queue is not known (%s)", dir, f.id, f.why);
+out:
+    return rc;
 }
 
 /* Our own program; a counted string. */
@@ -192,19 +212,17 @@ out:
     return rc;
 }
 
-int slurm_launch(struct launch *l, int dry)
+int slurm_launch(struct launch *l, int dry, int anyway)
 {
     const char *dir = l->conf->run.dir;
     char id[SLURM_ID], *job = mem_format("%s/slurm/job.sh", dir), *script = NULL;
     int rc = OK;
 
-    slurm_queued(id, dir);
-    if (id[0] && !dry)
-        TRY(fail(ERR_OWNER, "job %s of %s is in the queue: scancel %s ends it", id, dir, id));
     if (launch_newest(dir).step >= l->conf->train.steps && !dry) {
         log_run("%s is finished: nothing is submitted", dir);
         goto out;
     }
+    if (!dry) TRY(slurm_free(dir, anyway));
     slurm_say_partition(l->conf);
     script = slurm_run_script(l);
     if (!script) TRY(ERR_CONFIG);
@@ -214,8 +232,7 @@ int slurm_launch(struct launch *l, int dry)
     }
     TRY(slurm_write(l, script));
     TRY(launch_unask(dir));
-    TRY(slurm_submit(id, job, NULL));
-    TRY(slurm_remember(dir, id));
+    TRY(slurm_submit_run(id, job, NULL, dir));
     run_note(dir, "submit", json_pack("{s:s}", "id", id));
     printf("submitted job %s; its messages: %s/slurm/%s.log\n", id, dir, id);
 out:

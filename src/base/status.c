@@ -13,7 +13,7 @@ static const struct { int rc; const char *text; } rows[] = {
     { ERR_MISSING, "an input is missing" },
     { ERR_MEMORY, "out of memory" },
     { ERR_IO, "reading or writing failed (disk full, quota, I/O error), memory faulty" },
-    { ERR_OWNER, "another process owns this run" },
+    { ERR_OWNER, "another process owns this run, or it is not known whether one does" },
     { ERR_CONFIG, "configuration error, or data and model that do not fit it" },
     { ERR_SAVED, "stopped by a signal: state saved, start the same command again" },
     { ERR_HANG, "a process hung" },

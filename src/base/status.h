@@ -15,7 +15,7 @@ enum status {
     ERR_MISSING = -66,     /* an input is not there                          */
     ERR_MEMORY = -71,      /* out of memory                                  */
     ERR_IO = -74,          /* reading or writing failed, disk full           */
-    ERR_OWNER = -75,       /* another process owns the run                   */
+    ERR_OWNER = -75,       /* another process owns the run, or may           */
     ERR_CONFIG = -78,      /* configuration, or things that do not fit it    */
     ERR_SAVED = -85,       /* asked to stop: state saved, start me again     */
     ERR_HANG = -86,        /* a process hung                                 */

@@ -18,7 +18,7 @@ int cmd_bench_latency(int argc, char **argv); /* src/cli/bench_latency.c */
 int cmd_bench_prep(int argc, char **argv);   /* data_prep/cmd_bench_prep.c */
 int cmd_launch(int argc, char **argv);    /* jobs/cmd_launch.c      */
 int cmd_status(int argc, char **argv);    /* jobs/cmd_status.c      */
-int cmd_stop(int argc, char **argv);      /* jobs/cmd_status.c      */
+int cmd_stop(int argc, char **argv);      /* jobs/cmd_stop.c        */
 int cmd_plan(int argc, char **argv);      /* src/cli/cmd_plan.c     */
 int cmd_series(int argc, char **argv);    /* jobs/cmd_series.c      */
 int cmd_prep(int argc, char **argv);      /* data_prep/cmd_prep.c   */

@@ -52,7 +52,7 @@ static int is_option(const char *item)
         "job-name", "chdir", "nodes", "ntasks", "ntasks-per-node", "tasks-per-node",
         "cpus-per-task", "time", "partition", "account", "qos", "constraint", "mem", "signal",
         "requeue", "no-requeue", "open-mode", "output", "error", "array", "dependency", "no-kill",
-        "wrap", "parsable", "test-only", "wait", "help", "usage", "version",
+        "wrap", "parsable", "test-only", "wait", "help", "usage", "version", "clusters", "cluster",
     };
     if (strncmp(item, "--", 2) != 0) return 0;
     const size_t n = strspn(item + 2, LETTERS DIGITS "-");

@@ -13,7 +13,8 @@ fake() {
     chmod +x "$WORK/bin/$1"
 }
 fake sbatch 'echo 77'
-fake squeue 'exit 1'
+fake squeue ''
+fake sacct 'exit 1'
 fake scontrol 'exit 1'
 fake scancel ''
 
@@ -139,12 +140,49 @@ equal "submitted: the number is kept" "$(cat "$WORK/run/slurm/job")" 77
 check "submitted: the run's file is complete" "$TTT" config check "$WORK/run/slurm/run.yaml"
 expect_text "submitted: noted" '"kind":"submit".*"id":"77"' "$WORK/run/launch.jsonl"
 
-fake squeue 'echo PENDING'
+fake squeue 'echo "77|77|PENDING|N/A|Priority"'
 submit 75 "a second time"
-expect_text "a second time: which job" "job 77 of $WORK/run is in the queue"
-fake squeue ''
+expect_text "a second time: which job" "job 77 of $WORK/run is in the queue (PENDING, Priority)"
+submit 75 "a second time, anyway" --submit-anyway
+TTT_SLURM_WAIT_S=1; export TTT_SLURM_WAIT_S
+for answer in 'exit 1' 'sleep 1000' 'echo PENDING' 'echo "77|77|WARTEND|N/A|None"'; do
+    fake squeue "$answer"
+    submit 75 "no answer ($answer)"
+    equal "no answer ($answer): nothing is submitted" "x$(grep '^sbatch' "$WORK/calls")" x
+    expect_text "no answer ($answer): said" "whether its job 77 is still in the queue is not known (\(squeue: \|a state that is not\)"
+done
+unset TTT_SLURM_WAIT_S
+submit 0 "no answer, and it is certain" --submit-anyway
+echo spoilt >"$WORK/run/slurm/job"
+submit 65 "the number of its job is lost"
+echo 77 >"$WORK/run/slurm/job"
+fake squeue 'echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1'
 submit 0 "again, when it is gone"
+fake squeue ''
+
+# series CODE NAME [OPTION ...]
+series() {
+    want=$1; name=$2; shift 2
+    : >"$WORK/calls"
+    expect_exit "$want" env PATH="$WORK/bin:$PATH" "$TTT" series "$WORK/series.yaml" --slurm "$@"
+}
+printf 'series: {dir: %s/series, runs: run.yaml, grid: ["run.seed=1,2"]}\n' "$WORK" >"$WORK/series.yaml"
+series 0 "series: submitted"
+fake squeue 'printf "77|77_0|PENDING|N/A|Priority\n78|77_1|RUNNING|N/A|None\n"'
+series 0 "series: again"
+expect_text "series: both are under way" '^2 runs: 0 finished, 2 under way, 0 to do$' "$WORK/out"
+expect_text "series: why" '^run-seed1  *waiting: job 77_0: PENDING (Priority)$' "$WORK/out"
 fake squeue 'exit 1'
+series 75 "series: no answer"
+equal "series: no answer: nothing is submitted" "x$(grep '^sbatch' "$WORK/calls")" x
+expect_text "series: no answer: said" "job 77_0: its state is not known (squeue: exit code 1): nothing is"
+series 0 "series: no answer, only shown" --dry-run
+expect_text "series: no answer, only shown: the sum" '^2 runs: 0 finished, 0 under way, 0 to do, 2 not known$' "$WORK/out"
+series 0 "series: no answer, and it is certain" --submit-anyway
+equal "series: it is certain: submitted" "$(grep -c '^sbatch' "$WORK/calls")" 1
+fake squeue ''
+series 0 "series: when they are gone"
+equal "series: when they are gone: submitted" "$(grep -c '^sbatch' "$WORK/calls")" 1
 
 fake sbatch 'echo "sbatch: error: invalid account" >&2; exit 1'
 submit 78 "sbatch refuses"
@@ -152,10 +190,23 @@ expect_text "sbatch refuses: its words" "sbatch: error: invalid account"
 fake sbatch 'echo "Submitted batch job 77"'
 submit 74 "sbatch talks"
 expect_text "sbatch talks: said" "printed 'Submitted batch job 77'"
+number="$WORK/run/slurm/job"
+submit 65 "sbatch talks: there may be a job"
+expect_text "sbatch talks: what to do" "$number: expected the number of a job, found 'unknown': look with squeue"
+rm "$number"
+fake sbatch 'sleep 1000'
+TTT_SLURM_WAIT_S=1; export TTT_SLURM_WAIT_S
+submit 74 "sbatch hangs"
+expect_text "sbatch hangs: said" "no answer in 4 s; look with squeue whether there is a job"
+submit 65 "sbatch hangs: there may be a job"
+rm "$number"
+unset TTT_SLURM_WAIT_S
 fake sbatch 'head -c 100000 /bin/sh'
 submit 74 "sbatch prints nonsense"
+rm "$number"
 fake sbatch ''
 submit 74 "sbatch prints nothing"
+rm "$number"
 fake sbatch 'kill -SEGV $$'
 submit 78 "sbatch crashes"
 fake sbatch 'echo "78;cluster"'
@@ -232,14 +283,19 @@ run() {
     equal "$name: exit code" "$got" "$want"
 }
 calls() { grep "$1" "$WORK/calls" | sed "s|$WORK/||"; }
-fake scontrol '[ "$1 $2" = "show hostnames" ] && echo n1
+SCONTROL='[ "$1 $2" = "show hostnames" ] && echo n1
 [ "$1 $2" = "show job" ] && echo "JobId=5 JobName=x JobState=$STATE Reason=None"
 [ "$1" != requeue ] || exit ${REQUEUE:-0}'
+fake scontrol "$SCONTROL"
 export STATE=RUNNING REQUEUE TOLD=1
+mkdir -p "$WORK/requeued/slurm"
 run 0 "requeued" requeued
 equal "requeued: by scontrol" "$(calls '^scontrol requeue')" "scontrol requeue 5"
 equal "requeued: no other job" "x$(calls sbatch)" x
-equal "requeued: the run waits" "$("$TTT" status "$WORK/requeued" --json | grep -c '"waiting"')" 1
+echo 5 >"$WORK/requeued/slurm/job"
+fake squeue 'echo "5|5|PENDING|N/A|BeginTime"'
+equal "requeued: the run waits" "$(PATH=$WORK/bin:$PATH "$TTT" status "$WORK/requeued" --json | grep -c '"waiting"')" 1
+fake squeue ''
 STATE="COMPLETING Reason=TimeLimit"
 run 0 "out of time" late
 equal "out of time: requeued" "$(calls '^scontrol requeue')" "scontrol requeue 5"
@@ -249,6 +305,19 @@ run 0 "requeue is refused" refused
 equal "refused: a job behind it" "$(calls sbatch)" "sbatch --parsable --dependency=afterany:5 refused/slurm/job.sh"
 fake sbatch 'exit 1'
 run 85 "neither requeue nor sbatch" neither
+fake scontrol '[ "$1 $2" = "show hostnames" ] && echo n1
+[ "$1" != requeue ] || { : >"$WORK/asked"; exit 1; }
+[ ! -e "$WORK/asked" ] || STATE=PENDING
+[ "$1 $2" != "show job" ] || echo "JobId=5 JobName=x JobState=$STATE Reason=None"'
+run 85 "requeue is refused, and it waits" waits
+equal "it waits: no other job" "x$(calls sbatch)" x
+TTT_SLURM_WAIT_S=1; export TTT_SLURM_WAIT_S
+fake scontrol '[ "$1 $2" = "show hostnames" ] && echo n1 || exit 1'
+run 85 "scontrol fails" fails
+unset TTT_SLURM_WAIT_S
+equal "scontrol fails: no other job" "x$(calls sbatch)" x
+expect_text "scontrol fails: said" "may be in the queue all the same (SLURM does not answer)"
+fake scontrol "$SCONTROL"
 STATE=CANCELLED
 run 85 "cancelled" cancelled
 equal "cancelled: no requeue" "x$(calls '^scontrol requeue')" x
@@ -276,6 +345,15 @@ name="a promise: the others are silent" expect_exit 78 env SLURM_STEP_ID=0 SLURM
     SLURM_PROCID=1 "$TTT" train "$WORK/run.yaml" --set "run.dir=$WORK/promise"
 equal "promise: silent" "x$(cat "$WORK/err")" x
 check "promise: nobody trains" test ! -e "$WORK/promise"
+
+# A job that begins after its run was asked to stop.
+mkdir -p "$WORK/halted/slurm"
+echo '{"kind":"submit","time":1,"id":"5"}' >"$WORK/halted/launch.jsonl"; : >"$WORK/halted/STOP"
+fake scontrol 'echo n1'
+name="asked to stop in the queue" expect_exit 85 env PATH="$WORK/bin:$PATH" SLURM_JOB_ID=5 \
+    SLURM_JOB_NODELIST=n1 SLURM_TASKS_PER_NODE=1 SLURM_NTASKS=1 "$TTT" launch "$WORK/run.yaml" \
+    --inside-slurm --set "run.dir=$WORK/halted"
+equal "asked to stop in the queue: then" "$(PATH=$WORK/bin:$PATH "$TTT" status "$WORK/halted" --json | grep -c '"cancelled"')" 1
 
 # Three jobs that began at the same step.
 fake scontrol 'echo n1'

@@ -115,12 +115,31 @@ static enum run_phase phase(const char *launch, const char *fence, const char *m
     if (launch) put(dir, "launch.jsonl", launch);
     if (fence) put(dir, "fence/000001", fence);
     if (metrics) put(dir, "metrics.jsonl", metrics);
-    assert_int_equal(run_state_read(&s, dir), OK);
+    run_state_read(&s, dir);
+    run_states_judge(&s, 1);
+    assert_int_equal(s.rc, OK);
     const enum run_phase p = s.phase;
     json_t *o = run_state_json(&s);
     json_decref(o);
     run_state_done(&s);
     mem_free(sub);
+    mem_free(dir);
+    return p;
+}
+
+/* Of a launch.jsonl of any bytes. */
+static enum run_phase phase_of(const char *launch, size_t n)
+{
+    struct run_state s;
+    char *dir = mem_format("%s/bytes", work), *path = mem_format("%s/launch.jsonl", dir);
+
+    assert_int_equal(dir_make(dir), OK);
+    put_file(path, launch, n);
+    run_state_read(&s, dir);
+    run_states_judge(&s, 1);
+    const enum run_phase p = s.phase;
+    run_state_done(&s);
+    mem_free(path);
     mem_free(dir);
     return p;
 }
@@ -136,12 +155,14 @@ static void phases(void **state)
     static const char gone[] = "{\"host\":\"x\",\"status\":0}";
     static const char start[] = "{\"kind\":\"start\",\"launcher\":\"?\",\"pid\":1}\n";
 
+    char *path = mem_string(getenv("PATH"));
+    setenv("PATH", work, 1);  /* no squeue, whatever the machine has */
     assert_int_equal(phase(NULL, NULL, NULL), RUN_NEW);
-    assert_int_equal(phase("{\"kind\":\"submit\",\"id\":\"7\"}\n", NULL, NULL), RUN_WAITING);
+    assert_int_equal(phase("{\"kind\":\"submit\",\"id\":\"7\"}\n", NULL, NULL), RUN_UNKNOWN);
     assert_int_equal(phase(lives, NULL, NULL), RUN_WAITING);
     assert_int_equal(phase(crash, gone, NULL), RUN_WAITING);
     assert_int_equal(phase(NULL, gone, NULL), RUN_FINISHED);
-    assert_int_equal(phase(NULL, "{\"host\":\"x\",\"status\":85}", NULL), RUN_SAVED);
+    assert_int_equal(phase(NULL, "{\"host\":\"x\",\"status\":85}", NULL), RUN_STOPPED);
     assert_int_equal(phase(NULL, "{\"host\":\"x\",\"status\":74}", NULL), RUN_FAILED);
     assert_int_equal(phase(NULL, "{\"host\":\"x\"}", NULL), RUN_RUNNING);   /* it was just made */
     assert_int_equal(phase(start, "{\"host\":\"x\"}", "torn\n{\"kind\":\"step\"}"), RUN_RUNNING);
@@ -151,8 +172,50 @@ static void phases(void **state)
     static const char done[] = "{\"kind\":\"end\",\"status\":93,\"time\":100}\n";
     assert_int_equal(phase(done, "{\"host\":\"x\",\"status\":0,\"seen\":99}", NULL), RUN_FAILED);
     assert_int_equal(phase(done, "{\"host\":\"x\",\"status\":0,\"seen\":200}", NULL), RUN_FINISHED);
+    /* Zeros that a crash left hide no later line. */
+    assert_int_equal(phase_of("{\"kind\":\"submit\"}\n\0\0\0\n{\"kind\":\"end\",\"status\":93}\n", 49), RUN_FAILED);
+    setenv("PATH", path, 1);
+    mem_free(path);
     mem_free(crash);
     mem_free(lives);
+}
+
+/* What stands in a row: numbers that are absurd, a folder that can't be read in full. */
+static void rows(void **state)
+{
+    (void)state;
+    static const char wild[] = "{\"kind\":\"step\",\"step\":1e300,\"step_s\":-1e308}\n"
+                               "{\"kind\":\"start\",\"restarts\":1e99,\"pid\":-5}\n"
+                               "{\"kind\":\"end\",\"status\":1e18,\"time\":1e308}\n";
+    char *dir = mem_format("%s/b\xff\xc3", work), *text;
+    struct run_state s;
+
+    assert_int_equal(dir_make(dir), OK);
+    put(dir, "metrics.jsonl", wild);
+    put(dir, "launch.jsonl", wild);
+    put(dir, "config.yaml", "data: {train: x}\nwatchdog: {bogus: 1}\n");
+    run_state_read(&s, dir);
+    run_states_judge(&s, 1);
+    assert_int_equal(s.rc, ERR_CONFIG);
+    assert_non_null(strstr(s.note, "config.yaml:2:12: watchdog.bogus"));
+    assert_true(s.phase == RUN_FAILED && s.step == -1 && s.restarts == 0);
+    json_t *o = run_state_json(&s);
+    text = json_dumps(o, 0);
+    assert_non_null(strstr(text, "\"b\xef\xbf\xbd\xef\xbf\xbd\""));
+    assert_non_null(strstr(text, "watchdog.bogus"));
+    free(text);
+    json_decref(o);
+    run_state_done(&s);
+
+    char *fence = mem_format("%s/launch.jsonl", dir);
+    assert_int_equal(unlink(fence), 0);
+    assert_int_equal(dir_make(fence), OK);
+    run_state_read(&s, dir);
+    run_states_judge(&s, 1);
+    assert_true(s.phase == RUN_UNREADABLE && strstr(s.note, "launch.jsonl"));
+    run_state_done(&s);
+    mem_free(fence);
+    mem_free(dir);
 }
 
 int main(void)
@@ -160,6 +223,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_of_hosts), cmocka_unit_test(files_of_hosts),
         cmocka_unit_test(threads), cmocka_unit_test(most_ranks), cmocka_unit_test(phases),
+        cmocka_unit_test(rows),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);
 }

@@ -56,6 +56,8 @@ static const struct { const char *what; struct run_facts f; enum run_phase phase
     { "no answer", { FACTS, NOBODY, .word = WORD_SUBMIT, .job = SLURM_UNKNOWN }, RUN_UNKNOWN },
     { "no number", { FACTS, NOBODY, .word = WORD_SUBMIT, .job = SLURM_NONE }, RUN_UNKNOWN },
     { "cancelled while it waited", { FACTS, NOBODY, .word = WORD_SUBMIT, .job = SLURM_CANCELLED }, RUN_CANCELLED },
+    { "cancelled by ttt stop", { FACTS, NOBODY, .word = WORD_CANCEL, .job = SLURM_GONE }, RUN_CANCELLED },
+    { "and submitted again", { FACTS, NOBODY, .word = WORD_SUBMIT, .job = SLURM_PENDING }, RUN_WAITING },
     { "a module failed", { FACTS, NOBODY, .word = WORD_SUBMIT, .job = SLURM_FAILED }, RUN_FAILED },
     { "too little memory", { FACTS, NOBODY, .word = WORD_SUBMIT, .job = SLURM_OUT_OF_MEMORY }, RUN_FAILED },
     { "its modules took all the time", { FACTS, NOBODY, .word = WORD_SUBMIT, .job = SLURM_TIMEOUT }, RUN_FAILED },
@@ -134,7 +136,8 @@ static void one(const struct run_facts *f)
         assert_true(v.phase == RUN_WAITING || f->life == FENCE_ELSEWHERE);
     if (v.phase == RUN_SAVED) assert_true(told && f->committed >= f->step);
     if (v.phase == RUN_FINISHED && f->committed >= 0) assert_true(told && f->committed >= f->steps);
-    if (v.phase == RUN_CANCELLED) assert_true(f->job == SLURM_CANCELLED || f->own == SLURM_CANCELLED);
+    if (v.phase == RUN_CANCELLED) assert_true(f->job == SLURM_CANCELLED || f->own == SLURM_CANCELLED ||
+                                              f->word == WORD_CANCEL);
     if (v.phase == RUN_NEW) assert_true(f->life == FENCE_NONE && f->job == SLURM_NONE);
     /* Nobody waits for ever: a launcher lives, or a job does, or it was heard of lately. */
     if (v.phase == RUN_WAITING)

@@ -135,6 +135,23 @@ static void what_others_chose_is_visible(void **state)
     }
 }
 
+/* What is valid stays, and every byte that is not becomes one character. */
+static void repaired(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *is; } all[] = {
+        { "", "" }, { "plain", "plain" }, { "\xc3\xa9\xe2\x82\xac", "\xc3\xa9\xe2\x82\xac" },
+        { "a\xff" "b", "a\xef\xbf\xbd" "b" }, { "cut\xc3", "cut\xef\xbf\xbd" },
+        { "\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd" },
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        char *text = utf8_repair(all[i].text);
+        assert_string_equal(text, all[i].is);
+        mem_free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -143,6 +160,7 @@ int main(void)
         cmocka_unit_test(shortest_text_reads_back),
         cmocka_unit_test(utf8),
         cmocka_unit_test(what_others_chose_is_visible),
+        cmocka_unit_test(repaired),
         cmocka_unit_test(distances),
         cmocka_unit_test(nearest_word),
     };
