@@ -177,7 +177,7 @@ test-e2e: all f64 $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
 
 # A SLURM cluster of two nodes on this machine; needs root.
 test-slurm: all
-	@sh tests/run_e2e.sh tests/slurm/test_slurm.sh
+	@sh tests/run_e2e.sh tests/slurm/test_slurm.sh tests/slurm/test_slurm_status.sh
 
 test-layers:
 	@sh tests/check_layers.sh tests/layers.txt
