@@ -11,7 +11,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/base/utf8.h"
+#include "src/store/json_name.h"
 
 #define LOG_TAIL 4096
 #define LOG_LINE 160   /* bytes of it that are shown */
@@ -155,15 +155,6 @@ void run_states_judge(struct run_state *s, int n)
 static json_t *real_or_null(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 static json_t *count_or_null(int64_t n) { return n >= 0 ? json_integer(n) : json_null(); }
 
-/* Names of files may be any bytes. */
-static json_t *text(const char *any)
-{
-    char *valid = utf8_repair(any);
-    json_t *o = json_string(valid);
-    mem_free(valid);
-    return o;
-}
-
 /* The job that is worth showing: the one that trains, else the newest. */
 static const struct slurm_fact *job_of(const struct run_state *s)
 {
@@ -176,14 +167,14 @@ json_t *run_state_json(const struct run_state *s)
     const struct slurm_fact *j = job_of(s);
     json_t *o = json_pack(
         "{s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:o}", "run",
-        text(s->dir), "name", text(s->name), "state", run_phase_name(s->phase), "step",
+        json_name(s->dir), "name", json_name(s->name), "state", run_phase_name(s->phase), "step",
         count_or_null(s->step), "steps", count_or_null(s->steps), "loss_nats",
         real_or_null(s->loss_nats), "tok_per_s", real_or_null(s->tok_per_s), "left_s",
         real_or_null(s->left_s), "committed", count_or_null(s->committed), "committed_time",
         real_or_null(s->committed_time), "restarts", s->restarts, "status", count_or_null(s->status),
-        "host", text(s->host), "pid", (json_int_t)s->pid, "job", text(j->id[0] ? j->id : s->job_text),
-        "job_state", text(j->word), "job_reason", text(j->why), "note", text(s->note), "error",
-        s->rc == OK ? json_null() : text(s->error));
+        "host", json_name(s->host), "pid", (json_int_t)s->pid, "job", json_name(j->id[0] ? j->id : s->job_text),
+        "job_state", json_name(j->word), "job_reason", json_name(j->why), "note", json_name(s->note), "error",
+        s->rc == OK ? json_null() : json_name(s->error));
     check(o);
     return o;
 }

@@ -19,6 +19,7 @@
 #include "src/infer/spectrum.h"
 #include "src/kernels/lapack.h"
 #include "src/plan/cyclic_plan.h"
+#include "src/store/json_name.h"
 
 #define TEXT_BYTES ((size_t)1 << 30)
 
@@ -176,7 +177,7 @@ static void print_json(const struct spectra *x, const struct load_info *info)
 {
     json_t *list = json_array();
     for (int i = 0; i < x->count; i++) json_array_append_new(list, to_json(&x->v[i]));
-    json_t *all = json_pack("{s:s, s:I, s:o}", "model", info->source, "step",
+    json_t *all = json_pack("{s:o, s:I, s:o}", "model", json_name(info->source), "step",
                             (json_int_t)info->step, "matrices", list);
     json_dumpf(all, stdout, JSON_COMPACT | JSON_REAL_PRECISION(9));
     putchar('\n');

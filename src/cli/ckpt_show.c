@@ -13,6 +13,7 @@
 #include "src/model/model.h"
 #include "src/store/ckpt.h"
 #include "src/store/dims_json.h"
+#include "src/store/json_name.h"
 #include "src/store/tensor_stats.h"
 
 #define INIT_STD 0.02  /* where a checkpoint does not say what its model is */
@@ -115,8 +116,8 @@ static int show_json(struct ckpt *c, const char *root, int all)
     struct judged judged = { 0 };
     json_t *rows = json_array();
     const int rc = each_tensor(&judged, rows, c, all);
-    json_t *j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:s, s:O, s:O, s:s, s:I, s:i, s:i, s:o}",
-                          "path", ckpt_path(c), "step", (json_int_t)ckpt_step(c),
+    json_t *j = json_pack("{s:o, s:I, s:I, s:I, s:I, s:s, s:O, s:O, s:s, s:I, s:i, s:i, s:o}",
+                          "path", json_name(ckpt_path(c)), "step", (json_int_t)ckpt_step(c),
                           "attempt", (json_int_t)ckpt_attempt(c),
                           "created", (json_int_t)ckpt_created(c),
                           "bytes", (json_int_t)ckpt_bytes(c), "root", root,

@@ -13,6 +13,7 @@
 #include "src/data/data_index.h"
 #include "src/data/dataset.h"
 #include "src/data/token.h"
+#include "src/store/json_name.h"
 
 #define WINDOW 65536  /* tokens printed at a time */
 
@@ -50,8 +51,8 @@ static void print_json(const struct data_index *x, const char *dir, const char *
                        const char *content, int64_t size)
 {
     json_t *j = json_pack(
-        "{s:s, s:s, s:s, s:i, s:i, s:i, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:I, s:s}",
-        "path", dir, "tokenizer", x->kind, "tokenizer_hash", tokenizer, "vocab", x->vocab,
+        "{s:o, s:s, s:s, s:i, s:i, s:i, s:o, s:I, s:I, s:I, s:o, s:o, s:i, s:I, s:s}",
+        "path", json_name(dir), "tokenizer", x->kind, "tokenizer_hash", tokenizer, "vocab", x->vocab,
         "bos", x->bos, "eos", x->eos, "unk", known(x->unk), "tokens", (json_int_t)x->tokens,
         "documents", (json_int_t)x->documents, "text_bytes", (json_int_t)x->text_bytes,
         "unk_tokens", known(x->unk_tokens), "unk_bytes", known(x->unk_bytes), "shards",

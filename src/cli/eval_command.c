@@ -15,6 +15,7 @@
 #include "src/data/dataset.h"
 #include "src/infer/eval.h"
 #include "src/infer/load.h"
+#include "src/store/json_name.h"
 
 #define DEFAULT_CONTEXT 2048  /* of models that do not say what they were trained on */
 
@@ -61,8 +62,8 @@ static void print_json(const struct eval_result *r, const struct eval_opts *o,
     json_t *j = eval_json(r);
     char hex[HASH_HEX];
 
-    json_object_set_new(j, "model", json_string(info->source));
-    json_object_set_new(j, "data", json_string(data));
+    json_object_set_new(j, "model", json_name(info->source));
+    json_object_set_new(j, "data", json_name(data));
     json_object_set_new(j, "context", json_integer(o->context));
     json_object_set_new(j, "peak_bytes", json_integer(mem_peak_bytes()));
     if (info->step >= 0) {

@@ -11,6 +11,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/store/json_name.h"
 
 void run_note(const char *dir, const char *kind, json_t *event)
 {
@@ -18,7 +19,7 @@ void run_note(const char *dir, const char *kind, json_t *event)
     const char *job = getenv("SLURM_JOB_ID");
     json_t *o = json_pack("{s:s,s:f}", "kind", kind, "time", (double)time(NULL));
 
-    if (o && job) json_object_set_new(o, "job", json_string(job));
+    if (o && job) json_object_set_new(o, "job", json_name(job));
     if (o && event) json_object_update(o, event);
     json_decref(event);
     text = o ? json_dumps(o, JSON_COMPACT) : NULL;

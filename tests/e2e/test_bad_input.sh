@@ -55,6 +55,21 @@ if "$TTT" prep --train-tokenizer 300 --out "$WORK/pieces" "$WORK/train.jsonl" >"
     refused "a tokenizer file that is not the data's" 65 "tokenizer" data.train="$WORK/pieces" model.vocab=300
 else failed "prep --train-tokenizer" "$(tail -n 1 "$WORK/out")"; fi
 
+# Names of files are any bytes, JSON is not.
+odd=$(printf 'no\377text')
+ln -s "$WORK/train" "$WORK/$odd"
+trained "a model of that name" good && mv "$WORK/good" "$WORK/$odd.run"
+# described NAME KEY WORD ...: JSON of what has that name.
+described() {
+    named=$1; key=$2; shift 2
+    name="$named" expect_exit 0 "$TTT" "$@" --json
+    expect_text "$named: the name, as far as it is text" "\"$key\": *\".*no$(printf '\357\277\275')text" "$WORK/out"
+}
+described "data info" path data info "$WORK/$odd"
+described "ckpt show" path ckpt show "$WORK/$odd.run"
+described "ckpt spectrum" model ckpt spectrum "$WORK/$odd.run"
+described "eval" data eval "$WORK/$odd.run" "$WORK/$odd"
+
 # A place where no folder can be.
 name="run.dir under a file" expect_exit 74 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/run.yaml/run"
 
