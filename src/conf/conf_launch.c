@@ -45,20 +45,21 @@ static int is_module(const char *item)
 
 static int is_any(const char *item) { return item[0] != '\0'; }
 
-/* Options that the script has already, or that would make it another job. */
+/* Options that the script has already, or that would make it another job, or one that squeue does not
+ * show here. */
 static int is_option(const char *item)
 {
     static const char *const ours[] = {
         "job-name", "chdir", "nodes", "ntasks", "ntasks-per-node", "tasks-per-node",
         "cpus-per-task", "time", "partition", "account", "qos", "constraint", "mem", "signal",
         "requeue", "no-requeue", "open-mode", "output", "error", "array", "dependency", "no-kill",
-        "wrap", "parsable", "test-only", "wait", "help", "usage", "version", "clusters", "cluster",
+        "wrap", "parsable", "test-only", "wait", "help", "usage", "version", "clusters",
     };
     if (strncmp(item, "--", 2) != 0) return 0;
     const size_t n = strspn(item + 2, LETTERS DIGITS "-");
     if (n < 2 || (item[2 + n] && item[2 + n] != '=')) return 0;
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (n == strlen(ours[i]) && !strncmp(item + 2, ours[i], n)) return 0;
+        if (!strncmp(item + 2, ours[i], n)) return 0;  /* sbatch takes their beginnings, too */
     return strcspn(item, "\"'\\#`$") == strlen(item);
 }
 

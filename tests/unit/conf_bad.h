@@ -253,6 +253,8 @@ static const struct { const char *text, *says; } bad[] = {
     { "launch: {slurm: {options: [-N2]}}\n", "2:27: launch.slurm.options: expected --NAME" },
     { "launch: {slurm: {options: [--requeue]}}\n", "2:27: launch.slurm.options: expected --NAME" },
     { "launch: {slurm: {options: ['--time=5']}}\n", "2:27: launch.slurm.options: expected --NAME" },
+    { "launch: {slurm: {options: ['--tim=5']}}\n", "2:27: launch.slurm.options: expected --NAME" },
+    { "launch: {slurm: {options: ['--clusters=b']}}\n", "2:27: launch.slurm.options: expected --NAME" },
     { "launch: {slurm: {options: ['--wrap=id']}}\n", "2:27: launch.slurm.options: expected --NAME" },
     { "launch: {slurm: {options: ['--comment=\"x']}}\n", "2:27: launch.slurm.options: expected --NAME" },
 
