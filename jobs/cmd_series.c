@@ -185,6 +185,7 @@ int cmd_series(int argc, char **argv)
     if (!slurm && !dry) output_optional();
     TRY(series_open(&s, rest.v[0], &sets));
     missing = mem_new(s.n, sizeof *missing, "series");
+    if (slurm && !dry) TRY(slurm_lock(s.conf.series.dir));
     TRY(look_at_all(missing, &s, dry, anyway));
     if (slurm) rc = submit(&s, missing, dry);
     else if (!dry) rc = run_here(&s, &sets, missing);

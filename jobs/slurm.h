@@ -54,6 +54,10 @@ int slurm_remember(const char *dir, const char *id);
 /* slurm_submit(), and keep what became of it in a run's folder. */
 int slurm_submit_run(char id[SLURM_ID], const char *script, const char *after, const char *dir);
 
+/* Between here and the end of this program nobody else submits for that folder, if its file system
+ * has locks.  returns OK; ERR_OWNER, said: somebody is at it; ERR_IO */
+int slurm_lock(const char *dir);
+
 /* Does SLURM still have that job, or, as it does not answer, may it?
  * returns OK: it has not, or `anyway` allows not to know; ERR_OWNER, said; ERR_IO, ERR_DATA */
 int slurm_free(const char *dir, int anyway);

@@ -1,7 +1,10 @@
 /* From a run to a job in the queue. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "jobs/slurm.h"
@@ -130,6 +133,23 @@ int slurm_submit_run(char id[SLURM_ID], const char *script, const char *after, c
     return rc == OK ? kept : rc;
 }
 
+int slurm_lock(const char *dir)
+{
+    char *files = mem_format("%s/slurm", dir), *path = mem_format("%s/lock", files);
+    int rc = OK, fd;
+
+    TRY(dir_make(files));
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (fd < 0) TRY(fail(ERR_IO, "%s: can't open: %s", path, strerror(errno)));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        rc = fail(ERR_OWNER, "%s: another command is submitting there (it holds %s)", dir, path);
+    if (rc != OK) close(fd);
+out:
+    mem_free(path);
+    mem_free(files);
+    return rc;
+}
+
 int slurm_free(const char *dir, int anyway)
 {
     struct slurm_fact f = { .id = "" };
@@ -222,10 +242,11 @@ int slurm_launch(struct launch *l, int dry, int anyway)
         log_run("%s is finished: nothing is submitted", dir);
         goto out;
     }
-    if (!dry) TRY(slurm_free(dir, anyway));
-    slurm_say_partition(l->conf);
     script = slurm_run_script(l);
     if (!script) TRY(ERR_CONFIG);
+    if (!dry) TRY(slurm_lock(dir));
+    if (!dry) TRY(slurm_free(dir, anyway));
+    slurm_say_partition(l->conf);
     if (dry) {
         fputs(script, stdout);
         goto out;

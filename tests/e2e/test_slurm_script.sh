@@ -140,6 +140,13 @@ equal "submitted: the number is kept" "$(cat "$WORK/run/slurm/job")" 77
 check "submitted: the run's file is complete" "$TTT" config check "$WORK/run/slurm/run.yaml"
 expect_text "submitted: noted" '"kind":"submit".*"id":"77"' "$WORK/run/launch.jsonl"
 
+flock "$WORK/run/slurm/lock" sleep 1000 &
+holder=$!
+until ! flock -n "$WORK/run/slurm/lock" true; do sleep 0.1; done
+submit 75 "two at once"
+expect_text "two at once: said" "another command is submitting there"
+kill "$(cat /proc/$holder/task/$holder/children)" $holder
+wait $holder 2>/dev/null
 fake squeue 'echo "77|77|PENDING|N/A|Priority"'
 submit 75 "a second time"
 expect_text "a second time: which job" "job 77 of $WORK/run is in the queue (PENDING, Priority)"
