@@ -10,6 +10,7 @@
 #include "src/base/mem.h"
 #include "src/base/output.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 
@@ -32,7 +33,9 @@ static enum standing standing_of(const struct run_state *s)
 
 static void show(const struct run_state *s, const char *name)
 {
-    printf("%-48s %s%s%s\n", name, run_phase_name(s->phase), s->note[0] ? ": " : "", s->note);
+    char *note = text_visible(s->note);
+    printf("%-48s %s%s%s\n", name, run_phase_name(s->phase), note[0] ? ": " : "", note);
+    mem_free(note);
 }
 
 /* SLURM or a folder does not tell: nothing is started that may be under way. */

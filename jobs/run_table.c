@@ -11,6 +11,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/store/json_name.h"
 
 #define LOG_TAIL 4096
@@ -181,12 +182,13 @@ json_t *run_state_json(const struct run_state *s)
 
 /* --- a table ----------------------------------------------------------------------- */
 
-static void print_one(const struct run_state *s, int width)
+static void print_one(const struct run_state *s, const char *name, int width)
 {
     char step[48] = "-", loss[24] = "-", rate[24] = "-", left[HUMAN_TEXT] = "-", saved[48] = "-";
     char ago[HUMAN_TEXT];
     const struct slurm_fact *j = job_of(s);
-    const char *job = j->id[0] ? j->id : s->job_text[0] ? s->job_text : "-";
+    char *job = text_visible(j->id[0] ? j->id : s->job_text[0] ? s->job_text : "-");
+    char *note = text_visible(s->note);
 
     if (s->step >= 0 && s->steps >= 0)
         snprintf(step, sizeof step, "%lld/%lld", (long long)s->step, (long long)s->steps);
@@ -197,17 +199,27 @@ static void print_one(const struct run_state *s, int width)
     if (s->committed >= 0)
         snprintf(saved, sizeof saved, "%lld, %s ago", (long long)s->committed,
                  human_duration(ago, (double)time(NULL) - s->committed_time));
-    printf("%-*s  %-10s  %13s  %8s  %8s  %7s  %-18s  %8d  %-*s%s\n", width, s->name,
+    printf("%-*s  %-10s  %13s  %8s  %8s  %7s  %-18s  %8d  %-*s%s\n", width, name,
            run_phase_name(s->phase), step, loss, rate, left, saved, s->restarts,
-           s->note[0] ? 10 : 0, job, s->note);
+           note[0] ? 10 : 0, job, note);
+    mem_free(job);
+    mem_free(note);
 }
 
 void run_state_print(const struct run_state *s, int n)
 {
+    char **name = mem_new(n, sizeof *name, "names");
     int width = 4;
-    for (int i = 0; i < n; i++)
-        if ((int)strlen(s[i].name) > width) width = (int)strlen(s[i].name);
+
+    for (int i = 0; i < n; i++) {
+        name[i] = text_visible(s[i].name);
+        if ((int)strlen(name[i]) > width) width = (int)strlen(name[i]);
+    }
     printf("%-*s  %-10s  %13s  %8s  %8s  %7s  %-18s  %8s  %-8s  %s\n", width, "run", "state", "step",
            "loss", "tok/s", "left", "saved", "restarts", "job", "note");
-    for (int i = 0; i < n; i++) print_one(&s[i], width);
+    for (int i = 0; i < n; i++) {
+        print_one(&s[i], name[i], width);
+        mem_free(name[i]);
+    }
+    mem_free(name);
 }

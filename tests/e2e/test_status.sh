@@ -58,6 +58,8 @@ queue FAILED NonZeroExitCode
 shows "died before it trained" logs/new failed 'training never began; job 77: FAILED (NonZeroExitCode); it has no logs/new/slurm/77.log'
 printf 'loading\nLmod: module "gcc/99" is unknown\n\n' >logs/new/slurm/77.log
 shows "died: its last words" logs/new failed 'logs/new/slurm/77.log: Lmod: module "gcc/99" is unknown$'
+printf 'bad \033]0;title\007 module\n' >>logs/new/slurm/77.log
+shows "died: control characters are visible" logs/new failed '77.log: bad \\x1b\]0;title\\x07 module$'
 history FAILED 78:0
 shows "died long ago" logs/new failed 'job 77: FAILED (exit code 78)'
 history 'CANCELLED by 1000'
