@@ -34,6 +34,7 @@ struct conf {
         char layer[16];
         int backbone;             /* enum backbone: sets gate, share_qk, pre_conv when they are auto */
         int vocab, layers, width, heads, kv_heads, ffn_width, mini_batch, conv_width;
+        int head_dim;             /* -1: width / heads                        */
         int gate, share_qk, pre_conv;   /* 0, 1, or -1: as the backbone has it */
         int tied;
         int inner_norm, inner_residual, inner_bias, inner_mean;    /* 0: enum without */

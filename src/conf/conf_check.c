@@ -63,6 +63,21 @@ static void check_required(struct reader *r)
     }
 }
 
+/* Heads of a width that is given. */
+static void check_head_dim(struct reader *r, const struct layer *layer)
+{
+    const struct conf *c = r->values;
+    const int C = c->model.width, H = c->model.heads, F = c->model.head_dim;
+
+    must(r, KEYS("model.head_dim", "model.width", "model.heads", "model.layer"),
+         layer->has & HAS_ATTENTION || (int64_t)F * H == C,
+         "expected model.width / model.heads, %d / %d, for layer %s, found %d", C, H, c->model.layer,
+         F);
+    must(r, KEYS("model.head_dim"), F % 2 == 0, "expected an even number, found %d", F);
+    must(r, KEYS("model.head_dim", "model.heads"), (int64_t)F * H <= 1 << 20,
+         "expected at most 1048576 for all of the %d heads together, found %d", H, F);
+}
+
 static void check_model(struct reader *r)
 {
     const struct conf *c = r->values;
@@ -81,29 +96,34 @@ static void check_model(struct reader *r)
              !layer || layer->has & HAS_INNER || switches[i].on <= 0,
              "expected false for layer %s, found true", c->model.layer);
     if (!layer || !(layer->has & HAS_HEADS)) return;
+    must(r, KEYS("model.kv_heads", "model.heads"),
+         c->model.kv_heads < 0 || H % c->model.kv_heads == 0,
+         "expected a divisor of model.heads (%d), found %d", H, c->model.kv_heads);
+    if (c->model.head_dim > 0) {
+        check_head_dim(r, layer);
+        return;
+    }
     must(r, KEYS("model.heads", "model.width"), C % H == 0,
          "expected a divisor of model.width (%d), found %d", C, H);
     must(r, KEYS("model.heads", "model.width"), C % H != 0 || C / H % 2 == 0,
          "expected an even head width, model.width / model.heads, found %d / %d = %d", C, H,
          C / H);
-    must(r, KEYS("model.kv_heads", "model.heads"),
-         c->model.kv_heads < 0 || H % c->model.kv_heads == 0,
-         "expected a divisor of model.heads (%d), found %d", H, c->model.kv_heads);
 }
 
 static void check_sizes(struct reader *r)
 {
     const struct conf *c = r->values;
     const double C = c->model.width, E = c->model.ffn_width > 0 ? c->model.ffn_width : 2048, L = c->model.layers;
+    const double Q = c->model.head_dim > 0 ? (double)c->model.head_dim * c->model.heads : C;
     const double weights = (double)c->model.vocab * C * (c->model.tied ? 1 : 2) +
-                           L * C * (5 * C + 3 * E);
+                           L * C * (C + 4 * Q + 3 * E);
     const double rows = (double)c->train.micro_batch * c->train.context;
 
     must(r, KEYS("model.width", "model.layers", "model.ffn_width", "model.vocab"),
          weights * 32 < MOST_BYTES, "expected a model that needs less than a pebibyte, found "
          "about %.0f parameters", weights);
     must(r, KEYS("train.context", "train.micro_batch", "model.width", "model.layers"),
-         rows * L * (20 * C + 4 * E) * 8 < MOST_BYTES,
+         rows * L * (12 * C + 8 * Q + 4 * E) * 8 < MOST_BYTES,
          "expected activations of less than a pebibyte, found %.0f rows of width %.0f in %.0f "
          "layers", rows, C, L);
 }
@@ -197,6 +217,10 @@ static void resolve(struct conf *c)
     const int K = mini_batch(c), T = c->train.context;
 
     if (c->model.kv_heads < 0) c->model.kv_heads = c->model.heads;
+    /* One text for one meaning, as of kv_heads. */
+    c->model.head_dim = !(layer->has & HAS_ATTENTION) ? CONF_AUTO
+                      : c->model.head_dim < 0 ? c->model.width / c->model.heads
+                      : c->model.head_dim;
     if (c->model.ffn_width < 0) c->model.ffn_width = layer->family->ffn_norm ? 2048 : 0;
     if (c->model.rms_eps < 0) c->model.rms_eps = layer->family->rms_eps;
     if (c->model.dt_rank < 0) c->model.dt_rank = (c->model.width + 15) / 16;

@@ -14,7 +14,7 @@
 enum form { NAME, COUNT, NUMBER, BIT };
 
 /* Of what kind of model a key says something; none of them: of all. */
-enum { HEADS = 1, INNER = 2, STATE = 4, FFN = 8, GROUPS = 16, CONV = 32 };
+enum { HEADS = 1, INNER = 2, STATE = 4, FFN = 8, GROUPS = 16, CONV = 32, ATTENTION = 64 };
 
 /* SHAPE: another value needs other weights; PER_HEAD: where the layer has weights of each head,
  * PER_TOKEN: of each token of a mini-batch.  START: of initial weights only, so taken and never
@@ -35,6 +35,7 @@ static const struct row {
     { "model.width", COUNT, AT(C), 0, 0, SHAPE },
     { "model.heads", COUNT, AT(H), 0, HEADS, PER_HEAD },
     { "model.kv_heads", COUNT, AT(Hkv), 0, GROUPS, SHAPE },
+    { "model.head_dim", COUNT, AT(F), 0, ATTENTION, SHAPE },
     { "model.ffn_width", COUNT, AT(E), 0, FFN, SHAPE },
     { "model.mini_batch", COUNT, AT(K), 0, INNER, PER_TOKEN },
     { "model.gate", COUNT, AT(gate), 0, INNER, SHAPE },
@@ -102,6 +103,7 @@ static int kinds_of(const struct dims *d)
     if (layer->has & HAS_INNER) kinds |= INNER;
     if (layer->has & HAS_STATE) kinds |= STATE | CONV;
     if (layer->has & HAS_HEADS && !(layer->has & HAS_INNER)) kinds |= GROUPS;
+    if (layer->has & HAS_ATTENTION) kinds |= ATTENTION;
     if (layer->family->ffn_norm) kinds |= FFN;
     if (d->pre_conv || d->share_qk) kinds |= CONV;
     return kinds;
@@ -117,13 +119,16 @@ static void model_value(char out[TEXT_DOUBLE], const struct row *row, const stru
 {
     const struct conf_key *k = &conf_keys[number_of(row->key)];
     const void *v = (const char *)d + row->at;
-    const int n = row->form == COUNT || row->form == BIT ? *(const int *)v : 0;
+    int n = row->form == COUNT || row->form == BIT ? *(const int *)v : 0;
+
+    if (row->at == offsetof(struct dims, Hkv)) n = head_groups(d);  /* 0: of other fields */
+    if (row->at == offsetof(struct dims, F)) n = head_width(d);
 
     if (row->form == NAME) snprintf(out, TEXT_DOUBLE, "%s", (const char *)v);
     else if (row->form == NUMBER) text_of_double(out, *(const double *)v);
     else if (row->form == BIT) strcpy(out, n & row->bit ? "false" : "true");
     else if (k->type == CONF_BOOL) strcpy(out, n ? "true" : "false");
-    else snprintf(out, TEXT_DOUBLE, "%d", row->of == GROUPS && !n ? d->H : n);
+    else snprintf(out, TEXT_DOUBLE, "%d", n);
 }
 
 /* Is a key in train.init_change? */

@@ -14,18 +14,25 @@
 
 enum { P_Q, P_K, P_V, P_O };
 
+/* Largest width of all heads, as of the model: whatever a file says, products of sizes do not
+ * overflow. */
+#define MOST_WIDTH (1 << 20)
+
 /* Width of all keys, or all values. */
 static int kv_width(const struct dims *d) { return head_groups(d) * head_width(d); }
 
 static int fits(const struct dims *d)
 {
-    if (d->C % d->H)
+    if (!d->F && d->C % d->H)
         return fail(ERR_CONFIG, "model.heads %d does not divide model.width %d", d->H, d->C);
+    if (d->F < 0 || (int64_t)d->H * head_width(d) > MOST_WIDTH)
+        return fail(ERR_CONFIG, "%d heads (model.heads) of width %d (model.head_dim) are wider than "
+                    "%d together", d->H, head_width(d), MOST_WIDTH);
     if (d->H % head_groups(d))
         return fail(ERR_CONFIG, "model.kv_heads %d does not divide model.heads %d", d->Hkv, d->H);
     if (head_width(d) % 2)
-        return fail(ERR_CONFIG, "head width %d (model.width / model.heads) must be even for RoPE",
-                    head_width(d));
+        return fail(ERR_CONFIG, "head width %d (model.head_dim, or model.width / model.heads) must be "
+                    "even for RoPE", head_width(d));
     if (d->gate || d->share_qk)
         return fail(ERR_CONFIG, "model.gate and model.share_qk: attention has neither");
     return OK;
@@ -33,13 +40,14 @@ static int fits(const struct dims *d)
 
 static void params(struct param_table *t, const struct dims *d, const char *prefix)
 {
-    const int C = d->C, rows[] = { C, kv_width(d), kv_width(d), C };
+    const int C = d->C, Q = heads_width(d), KV = kv_width(d);
+    const int shape[][2] = { { Q, C }, { KV, C }, { KV, C }, { C, Q } };
     static const char names[] = "qkvo";
 
     for (int i = P_Q; i <= P_O; i++) {
         char full[2 * PARAM_NAME];
         snprintf(full, sizeof full, "%sself_attn.%c_proj.weight", prefix, names[i]);
-        param_add(t, full, INIT_NORMAL, d->init_std, 2, rows[i], C, 0, 0);
+        param_add(t, full, INIT_NORMAL, d->init_std, 2, shape[i][0], shape[i][1], 0, 0);
     }
 }
 
@@ -85,7 +93,7 @@ enum { W_ROPE, W_LOCAL, W_DQ, W_DK, W_DV, W_DO };
 /* H: groups. */
 static int64_t outputs(const struct dims *d, int B, int T, int H)
 {
-    return (int64_t)B * T * H * (d->C / head_groups(d));
+    return (int64_t)B * T * H * (heads_width(d) / head_groups(d));
 }
 
 static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
@@ -98,24 +106,24 @@ static void passing(struct tape *t, struct arena *a, const struct layer_call *c)
 {
     const struct dims *d = c->d;
     const int64_t N = (int64_t)c->B * c->T;
-    t->v[T_Q] = arena_reals(a, N * d->C);
+    t->v[T_Q] = arena_reals(a, N * heads_width(d));
     t->v[T_K] = arena_reals(a, N * kv_width(d));
     t->v[T_V] = arena_reals(a, N * kv_width(d));
 }
 
 static void tape_tokens(struct tape *t, struct arena *a, const struct layer_call *c)
 {
-    t->v[T_O] = arena_reals(a, (int64_t)c->B * c->T * c->d->C);
+    t->v[T_O] = arena_reals(a, (int64_t)c->B * c->T * heads_width(c->d));
 }
 
 static void tape(struct tape *t, struct arena *a, const struct layer_call *c)
 {
     const struct dims *d = c->d;
-    const int64_t NC = (int64_t)c->B * c->T * d->C;
+    const int64_t NQ = (int64_t)c->B * c->T * heads_width(d);
     const int64_t kept = kept_reals(d, c->B, c->T, head_groups(d), c->group);
-    t->v[T_Q] = arena_reals(a, NC);
+    t->v[T_Q] = arena_reals(a, NQ);
     t->v[T_K] = t->v[T_V] = NULL;
-    t->v[T_O] = arena_reals(a, c->group ? kept : NC);
+    t->v[T_O] = arena_reals(a, c->group ? kept : NQ);
     t->v[T_KEPT] = c->group ? t->v[T_O] : NULL;
 }
 
@@ -129,8 +137,8 @@ static void work(struct tape *w, struct arena *a, const struct layer_call *c, in
     w->v[W_DK] = arena_reals(a, N * kv_width(d));
     w->v[W_DV] = arena_reals(a, N * kv_width(d));
     if (!backward) return;
-    w->v[W_DQ] = arena_reals(a, N * d->C);
-    w->v[W_DO] = arena_reals(a, N * d->C);
+    w->v[W_DQ] = arena_reals(a, N * heads_width(d));
+    w->v[W_DO] = arena_reals(a, N * heads_width(d));
 }
 
 /* --- forward -------------------------------------------------------------------- */
@@ -139,7 +147,7 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
 {
     const struct dims *d = c->d;
     (void)carry;
-    linear_forward(c, P_Q, t->v[T_Q], reals(h), d->C, d->C);
+    linear_forward(c, P_Q, t->v[T_Q], reals(h), heads_width(d), d->C);
     linear_forward(c, P_K, t->v[T_K], reals(h), kv_width(d), d->C);
     linear_forward(c, P_V, t->v[T_V], reals(h), kv_width(d), d->C);
 }
@@ -182,7 +190,7 @@ static void inner(const struct layer_call *c, const struct head_share *s, real *
 
 static void finish(const struct layer_call *c, real *y, struct tape *t)
 {
-    linear_forward(c, P_O, y, reals(t->v[T_O]), c->d->C, c->d->C);
+    linear_forward(c, P_O, y, reals(t->v[T_O]), c->d->C, heads_width(c->d));
 }
 
 /* All heads, from tape to tape. */
@@ -213,7 +221,7 @@ static void finish_backward(const struct layer_call *c, real *dh, const real *dy
 {
     (void)dh;
     (void)h;
-    linear_backward(c, P_O, w->v[W_DO], reals(dy), reals(t->v[T_O]), c->d->C, c->d->C, 0);
+    linear_backward(c, P_O, w->v[W_DO], reals(dy), reals(t->v[T_O]), c->d->C, heads_width(c->d), 0);
 }
 
 static void inner_backward(const struct layer_call *c, const struct head_share *s, real *dcarry,
@@ -235,7 +243,7 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
     const struct dims *d = c->d;
     (void)t;
     linear_share(c, reals(h));
-    linear_backward(c, P_Q, dh, reals(w->v[W_DQ]), reals(h), d->C, d->C, 0);
+    linear_backward(c, P_Q, dh, reals(w->v[W_DQ]), reals(h), heads_width(d), d->C, 0);
     linear_backward(c, P_K, dh, reals(w->v[W_DK]), reals(h), kv_width(d), d->C, 1);
     linear_backward(c, P_V, dh, reals(w->v[W_DV]), reals(h), kv_width(d), d->C, 1);
 }
@@ -250,7 +258,7 @@ static void backward(const struct layer_call *c, real *dh, const real *dy, const
 }
 
 /* q . k and p v. */
-static double flops(const struct dims *d, double keys) { return 4.0 * d->C * keys; }
+static double flops(const struct dims *d, double keys) { return 4.0 * heads_width(d) * keys; }
 
 static const struct layer_split split = {
     .in = { { T_Q, W_DQ, WIDE_GROUP }, { T_K, W_DK, WIDE_HEAD }, { T_V, W_DV, WIDE_HEAD } },
@@ -261,7 +269,7 @@ static const struct layer_split split = {
 };
 
 const struct layer layer_attention = {
-    .name = "attention", .family = &family_llama, .has = HAS_HEADS, .fits = fits,
+    .name = "attention", .family = &family_llama, .has = HAS_HEADS | HAS_ATTENTION, .fits = fits,
     .params = params, .carry_reals = carry_reals, .carry_part = carry_part,
     .past_reals = past_reals, .carry_start = carry_start,
     .carry_start_backward = carry_start_backward, .tape = tape, .work = work,

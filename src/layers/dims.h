@@ -4,7 +4,7 @@
  *   T  tokens of a slice, N = B*T rows  V  vocabulary
  *   C  width (d in the paper)           L  layers (blocks)
  *   H  heads                            E  hidden width of the feed-forward
- *   F  head width, C / H                S  floats of one head's inner state
+ *   F  head width                       S  floats of one head's inner state
  *
  * An index is the small letter of the dimension it runs over.
  */
@@ -28,6 +28,7 @@ struct dims {
     double ln_eps;       /* inner LayerNorm and post_norm                  */
     double init_std;
     int    orthogonal;   /* 0/1 initial matrices; no matter behind that    */
+    int    F;            /* head width of attention; 0: C / H              */
     double inner_lr;     /* base inner learning rate                       */
     int    without;      /* parts a TTT layer lacks, a set of enum without */
     int    state;        /* Mamba: numbers of a channel's state            */
@@ -35,7 +36,10 @@ struct dims {
     int    dt_rank;      /* Mamba: width that step sizes are projected from */
 };
 
-static inline int head_width(const struct dims *d) { return d->C / d->H; }
+static inline int head_width(const struct dims *d) { return d->F > 0 ? d->F : d->C / d->H; }
+
+/* Width of all heads side by side: C, except where F says otherwise. */
+static inline int heads_width(const struct dims *d) { return d->H * head_width(d); }
 
 /* Heads come in groups that stay together: those with the same keys and values. */
 static inline int head_groups(const struct dims *d) { return d->Hkv > 0 ? d->Hkv : d->H; }

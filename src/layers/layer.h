@@ -103,7 +103,7 @@ struct head_array { int tape, grad; enum head_wide wide; };
 static inline int head_reals(const struct head_array *a, const struct dims *d)
 {
     if (a->wide == WIDE_ONE) return 1;
-    return a->wide == WIDE_HEAD ? head_width(d) : d->C / head_groups(d);
+    return a->wide == WIDE_HEAD ? head_width(d) : heads_width(d) / head_groups(d);
 }
 
 /* The middle of a slice for heads [h0, h0 + H): arrays (N, H * reals).  Forward takes in[], gives
@@ -170,7 +170,8 @@ struct layer_split {
 /* Which dims a layer uses; layer_trim() sets those of the others to what means "none". */
 enum { HAS_HEADS = 1,   /* H                                                        */
        HAS_INNER = 2,   /* an inner loop: K, inner_lr, inner losses, the backbones' switches  */
-       HAS_STATE = 4 }; /* state, expand, dt_rank                                    */
+       HAS_STATE = 4,   /* state, expand, dt_rank                                    */
+       HAS_ATTENTION = 8 };  /* F                                                    */
 
 struct layer {
     const char          *name;
@@ -231,7 +232,8 @@ const struct layer *layers_find(const char *name);  /* NULL if there is none */
 const struct layer *layers_row(int i);              /* NULL past the last    */
 
 /* Without heads H is 1, without an inner loop K is 1 and there is no gate, shared Q/K or
- * convolution in front, without a state its sizes are 0. */
+ * convolution in front, without a state its sizes are 0.  F is 0 where it says nothing (-1) or
+ * what C / H does. */
 void layer_trim(const struct layer *layer, struct dims *d);
 
 /* Parameter k of this layer: its weights and its place in the gradient. */

@@ -23,6 +23,7 @@ void layer_trim(const struct layer *layer, struct dims *d)
     if (!(layer->has & HAS_INNER))
         d->K = 1, d->gate = d->share_qk = d->pre_conv = d->without = 0;
     if (!(layer->has & HAS_STATE)) d->state = d->expand = d->dt_rank = 0;
+    if (!(layer->has & HAS_ATTENTION) || d->F < 0 || (int64_t)d->F * d->H == d->C) d->F = 0;
 }
 
 const struct layer *layers_find(const char *name)

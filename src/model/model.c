@@ -28,6 +28,9 @@ static int check_dims(const struct dims *d, const struct layer **layer)
         return fail(ERR_CONFIG, "a model of %d blocks of width %d and %d, %d tokens, mini-batches of "
                     "%d and convolutions of %d is too large", d->L, d->C, d->E, d->V, d->K,
                     d->conv_width);
+    if (!((*layer)->has & HAS_ATTENTION) && d->F)
+        return fail(ERR_CONFIG, "model.head_dim: layer %s has heads of width model.width / "
+                    "model.heads", d->layer);
     return (*layer)->fits(d);
 }
 

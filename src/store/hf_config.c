@@ -51,6 +51,7 @@ static const struct key llama_keys[] = {
     { "num_hidden_layers", COUNT, AT(L), 32 },
     { "num_attention_heads", COUNT, AT(H), 32 },
     { "num_key_value_heads", MAYBE, AT(Hkv), 0 },
+    { "head_dim", MAYBE, AT(F), 0 },
     { "tie_word_embeddings", SWITCH, AT(tied), 0 },
     { "rms_norm_eps", POSITIVE, AT(rms_eps), 1e-6 },
     { "rope_theta", POSITIVE, AT(rope_theta), 10000 },
@@ -153,7 +154,6 @@ static int llama_rope(struct dims *d, const json_t *config, const char *path)
 static int llama_read(struct dims *d, const json_t *config, const char *path)
 {
     static const char *const off[] = { "attention_bias", "mlp_bias" };
-    const json_t *width = json_object_get(config, "head_dim");
     int rc = must_be(config, "hidden_act", "silu", path);
 
     snprintf(d->layer, sizeof d->layer, "attention");
@@ -161,16 +161,12 @@ static int llama_read(struct dims *d, const json_t *config, const char *path)
     for (int i = 0; i < 2; i++)
         if (must_be_off(config, off[i], path) != OK) rc = ERR_DATA;
     if (llama_rope(d, config, path) != OK) rc = ERR_DATA;
-    if (width && !json_is_null(width) && d->H > 0 &&
-        (!json_is_integer(width) || json_integer_value(width) * d->H != d->C))
-        rc = fail(ERR_DATA, "%s: head_dim must be hidden_size / num_attention_heads for this "
-                  "program", path);
     return rc;
 }
 
 static void llama_make(json_t *config, const struct dims *d)
 {
-    json_object_set_new(config, "head_dim", json_integer(d->C / d->H));
+    json_object_set_new(config, "head_dim", json_integer(head_width(d)));
     json_object_del(config, "rope_parameters");  /* newer files: rope_theta says it */
 }
 

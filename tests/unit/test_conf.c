@@ -386,6 +386,28 @@ static void parts_left_out_reach_the_layer(void **state)
     }
 }
 
+/* Width of heads: what width / heads says is no width of their own, whoever says it. */
+static void head_widths(void **state)
+{
+    (void)state;
+    static const struct { const char *keys; int is, F, width; } cases[] = {
+        { "layer: attention", 64, 0, 64 }, { "layer: attention, head_dim: 64", 64, 0, 64 },
+        { "layer: attention, head_dim: 80", 80, 80, 80 }, { "head_dim: 64", -1, 0, 64 },
+        { "layer: attention, width: 770, head_dim: 96", 96, 96, 96 }, { "width: 24", -1, 0, 2 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct conf c;
+        struct dims d;
+        char text[256];
+        snprintf(text, sizeof text, HEAD "model: {%s}\n", cases[i].keys);
+        assert_int_equal(parse(&c, text), OK);
+        conf_dims(&c, &d);
+        assert_int_equal(d.F, cases[i].F);
+        assert_int_equal(c.model.head_dim, cases[i].is);
+        assert_int_equal(head_width(&d), cases[i].width);
+    }
+}
+
 static void modules_see_it(void **state)
 {
     struct conf c;
@@ -452,7 +474,7 @@ int main(void)
         cmocka_unit_test(hostile),
         cmocka_unit_test(noise),
         cmocka_unit_test(files),
-        cmocka_unit_test(modules_see_it),
+        cmocka_unit_test(head_widths), cmocka_unit_test(modules_see_it),
         cmocka_unit_test(table_is_sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,7 +43,7 @@ static void free_keys(void **state)
         "train.max_bad_steps=4", "train.guard_every=3",
         "train.spike_nats=1", "train.init_from=m", "eval.every_steps=7", "eval.max_tokens=9",
         "checkpoint.every_minutes=2", "checkpoint.keep=5", "log.every_steps=10",
-        "train.steps=4800" /* as it is */
+        "model.head_dim=64", "train.steps=4800" /* as it is */
     };
     for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
         assert_int_equal(changed(sets[i], 0), OK);

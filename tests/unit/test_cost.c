@@ -64,12 +64,14 @@ static void products_are_the_models(void **state)
     }
 }
 
+/* Heads of a width of their own. */
 static struct dims attention(int groups)
 {
     struct dims d = dims_of(1);
     strcpy(d.layer, "attention");
     d.Hkv = groups;
     d.K = 1;
+    d.F = 40;
     d.gate = d.share_qk = d.pre_conv = 0;
     return d;
 }
@@ -100,6 +102,21 @@ static void pairs_are_the_models(void **state)
         }
 }
 
+/* Products of a token: q, k, v, o, the feed-forward, the head; and 4 a pair and head's element. */
+static void flops_count_the_heads(void **state)
+{
+    (void)state;
+    const struct dims d = attention(2);
+    const double H = 4 * 40, KV = 2 * 40, C = 96, context = 320;
+    struct model *m;
+    assert_int_equal(model_shape(&m, &d), OK);
+    const double layer = 2 * (2 * C * H + 2 * C * KV + 3 * C * 160) + 4 * H * (context + 1) / 2;
+    assert_near(model_flops(m, (int)context), 3 * (d.L * layer + 2 * C * d.V));
+    assert_int_equal(m->params.n, d.L * (2 * 96 * 160 + 2 * 96 * 80 + 3 * 96 * 160 + 2 * 96) +
+                                  96 + 96 * 1000);
+    model_free(m);
+}
+
 /* Keys and values of all tokens before each boundary there, their gradients back. */
 static void a_past_grows_from_rank_to_rank(void **state)
 {
@@ -114,7 +131,7 @@ static void a_past_grows_from_rank_to_rank(void **state)
     assert_int_equal(cost_grid(&c, &g), OK);
     step_sim(&s, &c.in, NULL);
     /* 5 units of 64 on 3 ranks: boundaries at 128 and 256 */
-    const int64_t token = 2 * 2 * (96 / 4) * d.L * 2 * (int64_t)sizeof(real);
+    const int64_t token = 2 * 2 * 40 * d.L * 2 * (int64_t)sizeof(real);
     const int64_t want[3] = { 128 * token, (128 + 256) * token, 256 * token };
     for (int i = 0; i < 3; i++) assert_int_equal(s.rank[i].bytes[SIM_CARRIES][0], want[i]);
     /* The second has as many units and room for 128 tokens more, of 2 sequences, there and back. */
@@ -184,48 +201,49 @@ static void memory_is_the_budget(void **state)
 {
     (void)state;
     const struct rates r = only_products();
-    for (int tied = 0; tied < 2; tied++)
-        for (int exact = 0; exact < 2; exact++) {
-            const struct dims d = dims_of(tied);
-            const enum reduction mode = exact ? REDUCE_EXACT : REDUCE_FAST;
-            struct cost c;
-            assert_int_equal(cost_init(&c, &d, &opts, mode, 6, &r), OK);
-            for (int P = 1; P <= 5; P++)
-                for (int S = 1; S <= 5; S++) {
-                    const struct grid_shape g = { 6 - P, P, S };
-                    struct sim_result s;
-                    int64_t own = 0, held = 0;
-                    assert_int_equal(cost_grid(&c, &g), OK);
-                    step_sim(&s, &c.in, NULL);
-                    for (int i = 0; i < s.ranks; i++) {
-                        own += s.rank[i].own;
-                        held += s.rank[i].held;
-                    }
-                    const int64_t embed = (int64_t)d.V * d.C, total = c.shape->params.total;
-                    assert_int_equal(own, total);
-                    assert_int_equal(held, g.D * S * (total + (tied && P > 1 ? embed : 0)));
-                    sim_result_done(&s);
+    for (int kind = 0; kind < 8; kind++) {
+        const int tied = kind & 1, exact = kind >> 1 & 1;
+        struct dims d = kind < 4 ? dims_of(tied) : attention(2);
+        d.tied = tied;
+        const enum reduction mode = exact ? REDUCE_EXACT : REDUCE_FAST;
+        struct cost c;
+        assert_int_equal(cost_init(&c, &d, &opts, mode, 6, &r), OK);
+        for (int P = 1; P <= 5; P++)
+            for (int S = 1; S <= 5; S++) {
+                const struct grid_shape g = { 6 - P, P, S };
+                struct sim_result s;
+                int64_t own = 0, held = 0;
+                assert_int_equal(cost_grid(&c, &g), OK);
+                step_sim(&s, &c.in, NULL);
+                for (int i = 0; i < s.ranks; i++) {
+                    own += s.rank[i].own;
+                    held += s.rank[i].held;
                 }
-            struct budget b;
-            struct cost_bytes m;
-            struct sim_result s;
-            const struct grid_shape one = { 1, 1, 1 };
-            assert_int_equal(budget_plan(&b, &d, &opts, mode), OK);
-            assert_int_equal(cost_grid(&c, &one), OK);
-            step_sim(&s, &c.in, NULL);
-            cost_memory(&m, &c, s.rank, 0);
-            assert_int_equal(m.total, b.total);
-            assert_int_equal(m.tape, b.tape);
-            assert_int_equal(m.sums, 0);
-            c.writers = 8;  /* and a copy of weights and moments while a save is under way */
-            c.background = 1;
-            cost_memory(&m, &c, s.rank, 0);
-            budget_snapshot(&b, b.params + b.moments);
-            assert_int_equal(m.total, b.total);
-            assert_int_equal(m.own_copy, b.params + b.moments);  /* which it can do without */
-            sim_result_done(&s);
-            cost_done(&c);
-        }
+                const int64_t embed = (int64_t)d.V * d.C, total = c.shape->params.total;
+                assert_int_equal(own, total);
+                assert_int_equal(held, g.D * S * (total + (tied && P > 1 ? embed : 0)));
+                sim_result_done(&s);
+            }
+        struct budget b;
+        struct cost_bytes m;
+        struct sim_result s;
+        const struct grid_shape one = { 1, 1, 1 };
+        assert_int_equal(budget_plan(&b, &d, &opts, mode), OK);
+        assert_int_equal(cost_grid(&c, &one), OK);
+        step_sim(&s, &c.in, NULL);
+        cost_memory(&m, &c, s.rank, 0);
+        assert_int_equal(m.total, b.total);
+        assert_int_equal(m.tape, b.tape);
+        assert_int_equal(m.sums, 0);
+        c.writers = 8;  /* and a copy of weights and moments while a save is under way */
+        c.background = 1;
+        cost_memory(&m, &c, s.rank, 0);
+        budget_snapshot(&b, b.params + b.moments);
+        assert_int_equal(m.total, b.total);
+        assert_int_equal(m.own_copy, b.params + b.moments);  /* which it can do without */
+        sim_result_done(&s);
+        cost_done(&c);
+    }
 }
 
 /* The tape of a chunk: half the units, half the tape; a stage of fewer layers likewise. */
@@ -331,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_the_models),
         cmocka_unit_test(pairs_are_the_models),
+        cmocka_unit_test(flops_count_the_heads),
         cmocka_unit_test(a_past_grows_from_rank_to_rank),
         cmocka_unit_test(rates_act),
         cmocka_unit_test(carries_have_the_published_size),

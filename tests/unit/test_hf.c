@@ -337,7 +337,7 @@ static void llamas(void **state)
     (void)state;
     static const char *const bad[] = {
         "\"num_key_value_heads\":0", "\"num_key_value_heads\":1.5", "\"hidden_act\":\"gelu\"",
-        "\"attention_bias\":true", "\"mlp_bias\":1", "\"head_dim\":64", "\"head_dim\":\"128\"",
+        "\"attention_bias\":true", "\"mlp_bias\":1", "\"head_dim\":0", "\"head_dim\":\"128\"",
         "\"rope_scaling\":{\"rope_type\":\"llama3\"}", "\"rope_parameters\":{\"rope_theta\":0}",
         "\"rope_parameters\":{\"rope_type\":\"yarn\"}",
     };
@@ -352,7 +352,9 @@ static void llamas(void **state)
                 d.E == 11008 && d.K == 1 && !d.tied && d.rms_eps == 1e-6 && d.rope_theta == 1e4);
     assert_int_equal(config_rc("{\"model_type\":\"llama\",\"num_key_value_heads\":8,"
                                "\"rope_parameters\":{\"rope_theta\":5e5}}", &d), OK);
-    assert_true(d.Hkv == 8 && d.rope_theta == 5e5);
+    assert_true(d.Hkv == 8 && d.rope_theta == 5e5 && d.F == 0);
+    assert_int_equal(config_rc("{\"model_type\":\"llama\",\"head_dim\":64}", &d), OK);
+    assert_true(d.F == 64 && head_width(&d) == 64);
     quiet(1);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         snprintf(json, sizeof json, "{\"model_type\":\"llama\",%s}", bad[i]);

@@ -17,7 +17,7 @@ static struct dims example(void)
     return (struct dims){ .layer = "ttt_linear", .V = 4097, .L = 3, .C = 96, .H = 2, .E = 352,
                           .K = 16, .conv_width = 4, .gate = 1, .share_qk = 0, .pre_conv = 1,
                           .tied = 1, .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1.0 / 3e6,
-                          .init_std = 0.02, .inner_lr = 0.1, .without = 5 };
+                          .init_std = 0.02, .inner_lr = 0.1, .without = 5, .Hkv = 1, .F = 40 };
 }
 
 static int same(const struct dims *a, const struct dims *b)
@@ -27,7 +27,7 @@ static int same(const struct dims *a, const struct dims *b)
            a->gate == b->gate && a->share_qk == b->share_qk && a->pre_conv == b->pre_conv &&
            a->tied == b->tied && a->rope_theta == b->rope_theta && a->rms_eps == b->rms_eps &&
            a->ln_eps == b->ln_eps && a->init_std == b->init_std && a->inner_lr == b->inner_lr &&
-           a->without == b->without;
+           a->without == b->without && a->Hkv == b->Hkv && a->F == b->F;
 }
 
 /* Through text, as a MANIFEST holds it: doubles come back to the same bits. */
@@ -83,8 +83,9 @@ static void an_older_checkpoint_is_whole(void **state)
 
     load_describe(info, &d, 0, NULL, NULL, (struct hash){ 0, 0 });
     json_object_del(json_object_get(info, "model"), "without");
+    json_object_del(json_object_get(info, "model"), "F");
     assert_int_equal(dims_of_info(&back, info, "x"), OK);
-    assert_int_equal(back.without, 0);
+    assert_true(back.without == 0 && back.F == 0);
     json_decref(info);
 }
 

@@ -39,6 +39,14 @@ static struct dims attention(int C, int H, int Hkv)
     return d;
 }
 
+/* Heads of a width of their own: together narrower or wider than the stream. */
+static struct dims headed(int C, int H, int Hkv, int F)
+{
+    struct dims d = attention(C, H, Hkv);
+    d.F = F;
+    return d;
+}
+
 /* No parameter keeps a 0 or a 1 behind which an error could hide. */
 static struct model *rough_model(const struct dims *d, uint64_t seed)
 {
@@ -152,6 +160,7 @@ static void check_layer(const char *layer)
 static void check_attention(void)
 {
     struct dims m = attention(12, 2, 0), grouped = attention(24, 4, 2), mixed = attention(12, 2, 1);
+    struct dims wide = headed(14, 4, 2, 10), narrow = headed(15, 2, 1, 4);
     struct pass_opts whole = opts(16, 16, 2, REMAT_NONE), cut = opts(24, 8, 2, REMAT_BLOCK),
                      ragged = opts(22, 8, 2, REMAT_NONE), odd = opts(17, 5, 2, REMAT_BLOCK),
                      single = opts(9, 4, 2, REMAT_NONE);
@@ -162,6 +171,9 @@ static void check_attention(void)
     check_gradients(&m, &single);   /* the last unit is one token */
     check_gradients(&grouped, &cut);
     check_gradients(&grouped, &odd);
+    check_gradients(&wide, &whole);
+    check_gradients(&wide, &odd);
+    check_gradients(&narrow, &cut);
     check_gradients(&mixed, &ragged);
     check_gradients(&mixed, &cut);
 }
@@ -207,17 +219,19 @@ static void read_all(const struct model *m, real *x, const int32_t *tok, int T, 
 static void slices_are_the_whole_bitwise(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < 26; kind++) {
-        enum { MOST = 77 };
-        const int T = kind < 13 ? MOST : 65;   /* a last slice of 13 tokens, or of one */
-        struct dims d = tiny(kind % 13 / 2 % 2);
-        strcpy(d.layer, layer_names[kind % 13 % 2]);
-        if (kind % 13 >= 4) d.without = kind % 13 >= 8 ? EVERYTHING : EVERYTHING & 0x55;
-        if (kind % 13 % 2) d.without &= ~WITHOUT_INIT;
+    enum { MOST = 77, KINDS = 14 };
+    for (int i = 0; i < 2 * KINDS; i++) {
+        const int T = i < KINDS ? MOST : 65;   /* a last slice of 13 tokens, or of one */
+        const int kind = i % KINDS;
+        struct dims d = tiny(kind / 2 % 2);
+        strcpy(d.layer, layer_names[kind % 2]);
+        if (kind >= 4) d.without = kind >= 8 ? EVERYTHING : EVERYTHING & 0x55;
+        if (kind % 2) d.without &= ~WITHOUT_INIT;
         if (d.without) d.inner_lr = 0.02;  /* steps that overshoot would amplify rounding */
         d.K = 16;
         d.C = 64;
-        if (kind % 13 == 12) d = attention(64, 4, 2);
+        if (kind == 12) d = attention(64, 4, 2);
+        if (kind == 13) d = headed(64, 3, 1, 24);
         struct model *m = rough_model(&d, 3);
         const size_t n = (size_t)T * 64;
         real *whole = mem_new((int64_t)n, sizeof(real), "test");
@@ -226,14 +240,14 @@ static void slices_are_the_whole_bitwise(void **state)
         random_tokens(tok, T, d.V, 5);
         read_all(m, whole, tok, T, T);
         static const int slices[] = { 16, 32, 64 };
-        for (int i = 0; i < 3; i++) {
-            read_all(m, cut, tok, T, slices[i]);
+        for (int k = 0; k < 3; k++) {
+            read_all(m, cut, tok, T, slices[k]);
             assert_memory_equal(whole, cut, n * sizeof(real));
         }
         /* Cut anywhere: the primal form takes over inside a mini-batch. */
         static const int odd[] = { 1, 3, 7, 20 };
-        for (int i = 0; i < 4; i++) {
-            read_all(m, cut, tok, T, odd[i]);
+        for (int j = 0; j < 4; j++) {
+            read_all(m, cut, tok, T, odd[j]);
             double most = 1;  /* of numbers that only an inner norm keeps near 1 */
             for (size_t k = 0; k < n; k++)
                 if (d.without) most = fmax(most, fabs((double)whole[k]));
@@ -270,13 +284,17 @@ static struct grad exact_grads(const struct model *m, int micro, enum remat rema
     return g;
 }
 
-static void check_batches(const char *layer, int without)
+static struct dims batch_of(const char *layer, int without)
 {
     struct dims d = tiny(1);
     strcpy(d.layer, layer);
     d.without = without;
     d.K = 8;
-    if (!strcmp(layer, "attention")) d = attention(12, 2, 1);
+    return strcmp(layer, "attention") ? d : attention(12, 2, 1);
+}
+
+static void check_batches(struct dims d)
+{
     struct model *m = rough_model(&d, 3);
     struct pass_sums one, other;
     struct grad g = exact_grads(m, 1, REMAT_NONE, 1, &one);
@@ -303,9 +321,10 @@ static void check_batches(const char *layer, int without)
 static void cutting_the_batch_changes_no_bit(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++) check_batches(layer_names[i], 0);
-    check_batches("ttt_linear", EVERYTHING);
-    check_batches("ttt_mlp", WITHOUT_NORM | WITHOUT_BIAS | WITHOUT_GATE);
+    for (int i = 0; i < 3; i++) check_batches(batch_of(layer_names[i], 0));
+    check_batches(headed(12, 4, 2, 10));
+    check_batches(batch_of("ttt_linear", EVERYTHING));
+    check_batches(batch_of("ttt_mlp", WITHOUT_NORM | WITHOUT_BIAS | WITHOUT_GATE));
 }
 
 /* The paper's sizes: reference counts come from the authors' code. */
@@ -375,6 +394,14 @@ static void impossible_shapes_are_refused(void **state)
     strcpy(d.layer, "ttt_mlp");
     d.without = WITHOUT_INIT;  /* gelu(0 x) 0 has no gradient but its last bias's */
     assert_int_equal(model_new(&m, &d), -78);
+    d = tiny(1);
+    d.F = 4;  /* only attention has heads of another width */
+    assert_int_equal(model_new(&m, &d), -78);
+    static const int widths[] = { 5, -2, 1 << 20 };
+    for (int i = 0; i < 3; i++) {
+        d = headed(12, 2, 1, widths[i]);
+        assert_int_equal(model_new(&m, &d), -78);
+    }
     int *const sizes[] = { &d.L, &d.C, &d.E, &d.V, &d.K, &d.conv_width };
     for (int i = 0; i < 6; i++) {  /* refused before anything is allocated for it */
         d = tiny(1);
