@@ -42,6 +42,8 @@ struct conf {
         double rope_theta, rms_eps, ln_eps, init_std, inner_lr;
         int init;                 /* 0: normal, 1: orthogonal                */
         int state, expand, dt_rank;     /* Mamba; dt_rank -1: width / 16 */
+        struct { int type; double factor, low_freq_factor, high_freq_factor; int original_context; }
+            rope_scaling;         /* type: enum rope_scaling                 */
     } model;
     struct { char train[CONF_PATH], val[CONF_PATH]; char skip[CONF_PATH]; int mask_bos; } data;
     struct {

@@ -78,6 +78,24 @@ static void check_head_dim(struct reader *r, const struct layer *layer)
          "expected at most 1048576 for all of the %d heads together, found %d", H, F);
 }
 
+static void check_rope(struct reader *r, const struct layer *layer)
+{
+    const struct conf *c = r->values;
+    const int type = c->model.rope_scaling.type;
+    const double low = c->model.rope_scaling.low_freq_factor;
+
+    must(r, KEYS("model.rope_scaling.type", "model.layer"),
+         layer->has & HAS_ATTENTION || type == ROPE_DEFAULT,
+         "expected default for layer %s", c->model.layer);
+    must(r, KEYS("model.rope_scaling.factor", "model.rope_scaling.type"),
+         type != ROPE_DEFAULT || c->model.rope_scaling.factor == 1,
+         "expected model.rope_scaling.type linear or llama3 with it, found default");
+    must(r, KEYS("model.rope_scaling.high_freq_factor", "model.rope_scaling.low_freq_factor"),
+         type != ROPE_LLAMA3 || c->model.rope_scaling.high_freq_factor > low,
+         "expected more than model.rope_scaling.low_freq_factor (%g), found %g", low,
+         c->model.rope_scaling.high_freq_factor);
+}
+
 static void check_model(struct reader *r)
 {
     const struct conf *c = r->values;
@@ -95,6 +113,7 @@ static void check_model(struct reader *r)
         must(r, KEYS(switches[i].path, "model.layer"),
              !layer || layer->has & HAS_INNER || switches[i].on <= 0,
              "expected false for layer %s, found true", c->model.layer);
+    if (layer) check_rope(r, layer);
     if (!layer || !(layer->has & HAS_HEADS)) return;
     must(r, KEYS("model.kv_heads", "model.heads"),
          c->model.kv_heads < 0 || H % c->model.kv_heads == 0,

@@ -14,7 +14,8 @@
 enum form { NAME, COUNT, NUMBER, BIT };
 
 /* Of what kind of model a key says something; none of them: of all. */
-enum { HEADS = 1, INNER = 2, STATE = 4, FFN = 8, GROUPS = 16, CONV = 32, ATTENTION = 64 };
+enum { HEADS = 1, INNER = 2, STATE = 4, FFN = 8, GROUPS = 16, CONV = 32, ATTENTION = 64,
+       SCALED = 128, LLAMA3 = 256 };
 
 /* SHAPE: another value needs other weights; PER_HEAD: where the layer has weights of each head,
  * PER_TOKEN: of each token of a mini-batch.  START: of initial weights only, so taken and never
@@ -59,6 +60,11 @@ static const struct row {
     { "model.state", COUNT, AT(state), 0, STATE, SHAPE },
     { "model.expand", COUNT, AT(expand), 0, STATE, SHAPE },
     { "model.dt_rank", COUNT, AT(dt_rank), 0, STATE, SHAPE },
+    { "model.rope_scaling.type", COUNT, AT(rope_scaling), 0, ATTENTION, FUNCTION },
+    { "model.rope_scaling.factor", NUMBER, AT(rope_factor), 0, SCALED, FUNCTION },
+    { "model.rope_scaling.low_freq_factor", NUMBER, AT(rope_low), 0, LLAMA3, FUNCTION },
+    { "model.rope_scaling.high_freq_factor", NUMBER, AT(rope_high), 0, LLAMA3, FUNCTION },
+    { "model.rope_scaling.original_context", COUNT, AT(rope_original), 0, LLAMA3, FUNCTION },
 #undef AT
 };
 #define ROWS (int)(sizeof rows / sizeof *rows)
@@ -104,6 +110,8 @@ static int kinds_of(const struct dims *d)
     if (layer->has & HAS_STATE) kinds |= STATE | CONV;
     if (layer->has & HAS_HEADS && !(layer->has & HAS_INNER)) kinds |= GROUPS;
     if (layer->has & HAS_ATTENTION) kinds |= ATTENTION;
+    if (d->rope_scaling != ROPE_DEFAULT) kinds |= SCALED;
+    if (d->rope_scaling == ROPE_LLAMA3) kinds |= LLAMA3;
     if (layer->family->ffn_norm) kinds |= FFN;
     if (d->pre_conv || d->share_qk) kinds |= CONV;
     return kinds;
@@ -114,20 +122,30 @@ static int says(const struct row *row, const struct dims *d)
     return row->use != OURS && (!row->of || row->of & kinds_of(d));
 }
 
+/* A whole number of the model; where 0 stands for what follows from others, that.  Nobody has checked
+ * the dims of a file yet. */
+static int whole(const struct row *row, const struct dims *d)
+{
+    if (row->at == offsetof(struct dims, Hkv)) return head_groups(d);
+    if (row->at == offsetof(struct dims, F) && !d->F) return d->H > 0 ? d->C / d->H : 0;
+    return row->form == COUNT || row->form == BIT ? *(const int *)((const char *)d + row->at) : 0;
+}
+
 /* The model's value as it would be written in a configuration. */
 static void model_value(char out[TEXT_DOUBLE], const struct row *row, const struct dims *d)
 {
     const struct conf_key *k = &conf_keys[number_of(row->key)];
     const void *v = (const char *)d + row->at;
-    int n = row->form == COUNT || row->form == BIT ? *(const int *)v : 0;
+    const int n = whole(row, d);
+    int names = 0;
 
-    if (row->at == offsetof(struct dims, Hkv)) n = head_groups(d);  /* 0: of other fields */
-    if (row->at == offsetof(struct dims, F)) n = head_width(d);
+    while (k->type == CONF_ENUM && k->names[names]) names++;
 
     if (row->form == NAME) snprintf(out, TEXT_DOUBLE, "%s", (const char *)v);
     else if (row->form == NUMBER) text_of_double(out, *(const double *)v);
     else if (row->form == BIT) strcpy(out, n & row->bit ? "false" : "true");
     else if (k->type == CONF_BOOL) strcpy(out, n ? "true" : "false");
+    else if (n >= 0 && n < names) snprintf(out, TEXT_DOUBLE, "%s", k->names[n]);
     else snprintf(out, TEXT_DOUBLE, "%d", n);
 }
 

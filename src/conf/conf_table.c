@@ -93,6 +93,19 @@ const struct conf_key conf_keys[] = {
     { KEY(model, dt_rank), CONF_INT, "auto", 1, 65536, "",
       "width that Mamba's step sizes are projected from; auto: width / 16, rounded up", { 0 } },
 
+    { KEY(model.rope_scaling, type), CONF_ENUM, "default", NO_RANGE,
+      "of the rotary angles of attention, as public models that were trained again on longer "
+      "sequences have it. default: none; linear: all angles are divided by factor; llama3: slow ones "
+      "are, and fast ones stay", { "default", "linear", "llama3" } },
+    { KEY(model.rope_scaling, factor), CONF_DOUBLE, "1", 1, 1e6, "", "that angles are divided by",
+      { 0 } },
+    { KEY(model.rope_scaling, low_freq_factor), CONF_DOUBLE, "1", 1e-6, 1e6, "turns",
+      "in original_context tokens: angles with fewer are divided (llama3)", { 0 } },
+    { KEY(model.rope_scaling, high_freq_factor), CONF_DOUBLE, "4", 1e-6, 1e6, "turns",
+      "in original_context tokens: angles with more stay (llama3)", { 0 } },
+    { KEY(model.rope_scaling, original_context), CONF_INT, "8192", 1, 1 << 24, "tokens",
+      "that the model was trained on at first (llama3)", { 0 } },
+
     { KEY(data, train), CONF_TEXT, NULL, NO_RANGE,
       "data set made by ttt prep: its folder or INDEX file", { 0 } },
     { KEY(data, val), CONF_TEXT, "", NO_RANGE,
@@ -268,7 +281,7 @@ const int conf_key_count = sizeof conf_keys / sizeof *conf_keys;
 
 const struct conf_schema conf_run = {
     .keys = conf_keys, .count = sizeof conf_keys / sizeof *conf_keys,
-    .sections = { "run", "model", "data", "train", "optim", "eval", "checkpoint", "log",
+    .sections = { "run", "model", "model.rope_scaling", "data", "train", "optim", "eval", "checkpoint", "log",
                   "launch", "launch.slurm", "watchdog" },
     .size = sizeof(struct conf), .lists = "ttt config reference", .between = conf_check,
 };

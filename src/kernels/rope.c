@@ -31,12 +31,25 @@ static void column(real *c, real *s, int64_t pos, int T, int F, double turn)
     }
 }
 
-void rope_table(real *rope, int64_t pos, int T, int F, double theta)
+double rope_angle(const struct rope *r, int i, int F)
+{
+    const double angle = pow(r->theta, -2.0 * i / F);                                /* [E60] */
+
+    if (r->scaling == ROPE_DEFAULT) return angle;
+    if (r->scaling == ROPE_LINEAR) return angle / r->factor;
+    const double turns = r->original * angle / 6.283185307179586477;  /* in `original` tokens */
+    if (turns < r->low) return angle / r->factor;
+    if (turns > r->high) return angle;
+    const double fast = (turns - r->low) / (r->high - r->low);                       /* [E63] */
+    return (1 - fast) * angle / r->factor + fast * angle;
+}
+
+void rope_table(real *rope, int64_t pos, int T, int F, const struct rope *r)
 {
     const int half = F / 2;
     #pragma omp parallel for schedule(static) if (T > STEP)
     for (int i = 0; i < half; i++)
-        column(rope + i, rope + half + i, pos, T, F, pow(theta, -2.0 * i / F));
+        column(rope + i, rope + half + i, pos, T, F, rope_angle(r, i, F));
 }
 
 CLONES

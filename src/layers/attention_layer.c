@@ -21,6 +21,22 @@ enum { P_Q, P_K, P_V, P_O };
 /* Width of all keys, or all values. */
 static int kv_width(const struct dims *d) { return head_groups(d) * head_width(d); }
 
+/* Also infinity and NaN are none of these. */
+static int rope_fits(struct rope r)
+{
+    if (r.scaling < ROPE_DEFAULT || r.scaling > ROPE_LLAMA3)
+        return fail(ERR_CONFIG, "rope scaling number %d is none that this program knows", r.scaling);
+    if (r.scaling != ROPE_DEFAULT && !(r.factor >= 1 && r.factor < 1e9))
+        return fail(ERR_CONFIG, "rope scaling by %g (model.rope_scaling.factor): it must be at least 1",
+                    r.factor);
+    if (r.scaling == ROPE_LLAMA3 && !(r.low > 0 && r.low < r.high && r.high < 1e9 &&
+                                       r.original > 0))
+        return fail(ERR_CONFIG, "rope scaling llama3 between the factors %g and %g of %d tokens: "
+                    "expected 0 < low_freq_factor < high_freq_factor and at least one token",
+                    r.low, r.high, r.original);
+    return OK;
+}
+
 static int fits(const struct dims *d)
 {
     if (!d->F && d->C % d->H)
@@ -35,7 +51,7 @@ static int fits(const struct dims *d)
                     "even for RoPE", head_width(d));
     if (d->gate || d->share_qk)
         return fail(ERR_CONFIG, "model.gate and model.share_qk: attention has neither");
-    return OK;
+    return rope_fits(rope_of(d));
 }
 
 static void params(struct param_table *t, const struct dims *d, const char *prefix)
@@ -177,8 +193,9 @@ static void inner(const struct layer_call *c, const struct head_share *s, real *
                   struct tape *w)
 {
     const struct attention a = attention_of(c, s, w);
+    const struct rope r = rope_of(c->d);
     (void)carry;
-    rope_table(w->v[W_ROPE], c->pos, c->T, a.F, c->d->rope_theta);
+    rope_table(w->v[W_ROPE], c->pos, c->T, a.F, &r);
     rope_turn(s->in[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, 1);
     rope_turn(s->in[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, 1);
     append(c, s);
@@ -228,11 +245,12 @@ static void inner_backward(const struct layer_call *c, const struct head_share *
                            struct tape *w)
 {
     const struct attention a = attention_of(c, s, w);
+    const struct rope r = rope_of(c->d);
     (void)dcarry;
     poke();
     attention_backward(&a, s->din[0], c->dpast, s->dout);
     attention_take(s->din[1], s->din[2], c->dpast, c->B, c->T, a.G, a.F, c->pos, c->room);
-    rope_table(w->v[W_ROPE], c->pos, c->T, a.F, c->d->rope_theta);
+    rope_table(w->v[W_ROPE], c->pos, c->T, a.F, &r);
     rope_turn(s->din[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, -1);
     rope_turn(s->din[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, -1);
 }

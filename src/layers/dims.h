@@ -12,6 +12,7 @@
 #define DIMS_H
 
 #include "src/base/real.h"
+#include "src/kernels/rope.h"
 #include "src/kernels/without.h"
 
 struct dims {
@@ -34,12 +35,22 @@ struct dims {
     int    state;        /* Mamba: numbers of a channel's state            */
     int    expand;       /* Mamba: channels are expand * C                 */
     int    dt_rank;      /* Mamba: width that step sizes are projected from */
+    int    rope_scaling; /* attention: enum rope_scaling, and what it takes (kernels/rope.h); 0 */
+    int    rope_original;  /*   where it does not                          */
+    double rope_factor, rope_low, rope_high;
 };
 
 static inline int head_width(const struct dims *d) { return d->F > 0 ? d->F : d->C / d->H; }
 
 /* Width of all heads side by side: C, except where F says otherwise. */
 static inline int heads_width(const struct dims *d) { return d->H * head_width(d); }
+
+/* Rotary positions of attention. */
+static inline struct rope rope_of(const struct dims *d)
+{
+    return (struct rope){ d->rope_theta, (enum rope_scaling)d->rope_scaling, d->rope_factor,
+                          d->rope_low, d->rope_high, d->rope_original };
+}
 
 /* Heads come in groups that stay together: those with the same keys and values. */
 static inline int head_groups(const struct dims *d) { return d->Hkv > 0 ? d->Hkv : d->H; }

@@ -14,13 +14,16 @@ static const struct {
 } fields[] = {
 #define INT(name) { #name, offsetof(struct dims, name), 1, 0 }
 #define NEW(name) { #name, offsetof(struct dims, name), 1, 1 }
+#define NEW_NUM(name) { #name, offsetof(struct dims, name), 0, 1 }
 #define NUM(name) { #name, offsetof(struct dims, name), 0, 0 }
     INT(V), INT(L), INT(C), INT(H), INT(E), INT(K), INT(conv_width), INT(gate), INT(share_qk),
     INT(pre_conv), INT(tied), NUM(rope_theta), NUM(rms_eps), NUM(ln_eps), NUM(init_std),
     NUM(inner_lr), NEW(Hkv), NEW(F), NEW(state), NEW(expand), NEW(dt_rank),
-    NEW(without),
+    NEW(without), NEW(rope_scaling), NEW(rope_original), NEW_NUM(rope_factor), NEW_NUM(rope_low),
+    NEW_NUM(rope_high),
 #undef INT
 #undef NEW
+#undef NEW_NUM
 #undef NUM
 };
 #define FIELDS (int)(sizeof fields / sizeof *fields)

@@ -8,6 +8,7 @@
 
 #include "src/base/status.h"
 #include "src/layers/layer.h"
+#include "src/store/hf_llama.h"
 
 #define LN_EPS 1e-6  /* fixed in the public code, so config.json has no key for it */
 #define DEFAULT_CONTEXT 2048
@@ -129,47 +130,6 @@ static void ttt_make(json_t *config, const struct dims *d)
             json_object_set_new(config, "ttt_layer_type", json_string(ttt_layers[i].theirs));
 }
 
-/* "rope_type", or what older files call it, says that nothing is scaled. */
-static int is_default_rope(const json_t *scaling)
-{
-    const json_t *new = json_object_get(scaling, "rope_type"), *old = json_object_get(scaling, "type");
-    return (new || old) && (!new || is_text(new, "default")) && (!old || is_text(old, "default"));
-}
-
-/* Newer files have the angles' base in an object of its own. */
-static int llama_rope(struct dims *d, const json_t *config, const char *path)
-{
-    const json_t *rope = json_object_get(config, "rope_parameters");
-    const json_t *theta = json_object_get(rope, "rope_theta");
-
-    if (!is_default_rope(json_object_get(config, "rope_scaling")))
-        if (must_be_off(config, "rope_scaling", path) != OK) return ERR_DATA;
-    if (!rope || json_is_null(rope)) return OK;
-    if (theta && (!json_is_number(theta) || !(json_number_value(theta) > 0)))
-        return fail(ERR_DATA, "%s: rope_parameters.rope_theta must be a number > 0", path);
-    if (theta) d->rope_theta = json_number_value(theta);
-    return must_be(rope, "rope_type", "default", path);
-}
-
-static int llama_read(struct dims *d, const json_t *config, const char *path)
-{
-    static const char *const off[] = { "attention_bias", "mlp_bias" };
-    int rc = must_be(config, "hidden_act", "silu", path);
-
-    snprintf(d->layer, sizeof d->layer, "attention");
-    if (!d->Hkv) d->Hkv = d->H;
-    for (int i = 0; i < 2; i++)
-        if (must_be_off(config, off[i], path) != OK) rc = ERR_DATA;
-    if (llama_rope(d, config, path) != OK) rc = ERR_DATA;
-    return rc;
-}
-
-static void llama_make(json_t *config, const struct dims *d)
-{
-    json_object_set_new(config, "head_dim", json_integer(head_width(d)));
-    json_object_del(config, "rope_parameters");  /* newer files: rope_theta says it */
-}
-
 static int mamba_read(struct dims *d, const json_t *config, const char *path)
 {
     const json_t *inner = json_object_get(config, "intermediate_size");
@@ -207,7 +167,7 @@ static const struct {
     { &family_llama, "LlamaForCausalLM", llama_keys,
       "{\"attention_bias\": false, \"attention_dropout\": 0.0, \"bos_token_id\": 1,"
       " \"eos_token_id\": 2, \"hidden_act\": \"silu\", \"mlp_bias\": false, \"pretraining_tp\": 1,"
-      " \"rope_scaling\": null, \"use_cache\": true}", llama_read, llama_make },
+      " \"rope_scaling\": null, \"use_cache\": true}", hf_llama_read, hf_llama_make },
     { &family_mamba, "MambaForCausalLM", mamba_keys,
       "{\"bos_token_id\": 0, \"eos_token_id\": 0, \"hidden_act\": \"silu\", \"pad_token_id\": 0,"
       " \"rescale_prenorm_residual\": false, \"residual_in_fp32\": true,"

@@ -286,17 +286,18 @@ static void rope_is_relative(void **state)
     enum { T = 200, F = 12 };
     real *table = mem_new(T * F, sizeof *table, "test"), part[3 * F], far[2 * F];
     const double theta = 1e4, tol = REAL_EPS + 1e-13;  /* the angle itself is rounded */
+    const struct rope r = { .theta = theta };
 
-    rope_table(table, 0, T, F, theta);
+    rope_table(table, 0, T, F, &r);
     for (int t = 0; t < T; t++)
         for (int i = 0; i < F / 2; i++) {
             const double angle = t * pow(theta, -2.0 * i / F);
             assert_true(fabs((double)table[t * F + i] - cos(angle)) < tol);
             assert_true(fabs((double)table[t * F + F / 2 + i] - sin(angle)) < tol);
         }
-    rope_table(part, 150, 3, F, theta);
+    rope_table(part, 150, 3, F, &r);
     assert_memory_equal(part, table + 150 * F, sizeof part);
-    rope_table(far, 100007, 2, F, theta);
+    rope_table(far, 100007, 2, F, &r);
     real *x = numbers(2 * F, "x", 1), *y = numbers(2 * F, "x", 1);
     rope_turn(y, far, 1, 2, 1, F, 1);
     double product = 0, alone = 0;
@@ -310,6 +311,30 @@ static void rope_is_relative(void **state)
     mem_free(table);
     mem_free(x);
     mem_free(y);
+}
+
+/* Angles of transformers 4.57.6 (ROPE_INIT_FUNCTIONS, in float32: a few units of its last digit). */
+static void rope_is_scaled(void **state)
+{
+    (void)state;
+    enum { F = 24 };
+    static const double llama3[F / 2] = {
+        1, 0.643054068, 0.413518518, 0.165754661, 0.0583698079, 0.0175953358, 0.00883883517,
+        0.00568384957, 0.00365502154, 0.00235037692, 0.00151141954, 0.000971924397
+    };
+    const struct rope plain = { .theta = 200 }, linear = { 200, ROPE_LINEAR, 4, 0, 0, 0 },
+                      l3 = { 200, ROPE_LLAMA3, 8, 1, 4, 64 };
+    real table[3 * F];
+
+    for (int i = 0; i < F / 2; i++) {
+        const double a = rope_angle(&plain, i, F);
+        assert_true(a == pow(200, -2.0 * i / F));
+        assert_true(rope_angle(&linear, i, F) == a / 4);
+        assert_true(fabs(rope_angle(&l3, i, F) / llama3[i] - 1) < 5e-7);
+    }
+    rope_table(table, 7, 3, F, &l3);
+    for (int i = 0; i < F / 2; i++)
+        assert_true(fabs((double)table[2 * F + i] - cos(9 * rope_angle(&l3, i, F))) < REAL_EPS);
 }
 
 /* Every kind of shape that is used, against plain loops. */
@@ -387,7 +412,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_are_the_plain_sum), cmocka_unit_test(cutting_changes_no_bit),
         cmocka_unit_test(sequences_are_alone),      cmocka_unit_test(large_scores_stay_finite),
-        cmocka_unit_test(rope_is_relative),         cmocka_unit_test(parts_of_arrays_multiply),
+        cmocka_unit_test(rope_is_relative),         cmocka_unit_test(rope_is_scaled),
+        cmocka_unit_test(parts_of_arrays_multiply),
         cmocka_unit_test(the_same_of_bf16),         cmocka_unit_test(generation_is_near),
     };
     return cmocka_run_group_tests(tests, NULL, nothing_is_left);

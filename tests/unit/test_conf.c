@@ -258,6 +258,8 @@ static void dump_reads_back(void **state)
             n++;
         }
         list[n++] = "optim.min_lr=0";
+        list[n++] = "model.rope_scaling.type=default";
+        list[n++] = "model.rope_scaling.factor=1";
         list[n++] = round % 2 ? "optim.kind=adamw" : "optim.state=fp32";
         list[n++] = round % 2 ? "run.grid=2x1x4" : "run.grid=auto";
         list[n++] = round % 2 ? "launch.slurm.time=2-00" : "launch.slurm.time=30:00";
@@ -408,6 +410,27 @@ static void head_widths(void **state)
     }
 }
 
+static void rope_scalings(void **state)
+{
+    (void)state;
+    struct conf c;
+    struct dims d;
+    assert_int_equal(parse(&c, HEAD "model: {layer: attention, rope_scaling: {type: llama3, factor: 8,"
+                               " original_context: 4096}}\n"), OK);
+    conf_dims(&c, &d);
+    assert_true(d.rope_scaling == ROPE_LLAMA3 && d.rope_factor == 8 && d.rope_low == 1 &&
+                d.rope_high == 4 && d.rope_original == 4096);
+    /* What the kind does not take is no part of the model. */
+    assert_int_equal(parse(&c, HEAD "model: {layer: attention, rope_scaling: {type: linear, factor: 8,"
+                               " original_context: 4096}}\n"), OK);
+    conf_dims(&c, &d);
+    assert_true(d.rope_scaling == ROPE_LINEAR && d.rope_factor == 8 && d.rope_low == 0 &&
+                d.rope_high == 0 && d.rope_original == 0);
+    assert_int_equal(parse(&c, HEAD), OK);
+    conf_dims(&c, &d);
+    assert_true(d.rope_scaling == ROPE_DEFAULT && d.rope_factor == 0);
+}
+
 static void modules_see_it(void **state)
 {
     struct conf c;
@@ -474,7 +497,8 @@ int main(void)
         cmocka_unit_test(hostile),
         cmocka_unit_test(noise),
         cmocka_unit_test(files),
-        cmocka_unit_test(head_widths), cmocka_unit_test(modules_see_it),
+        cmocka_unit_test(head_widths), cmocka_unit_test(rope_scalings),
+        cmocka_unit_test(modules_see_it),
         cmocka_unit_test(table_is_sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

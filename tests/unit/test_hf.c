@@ -6,6 +6,7 @@
 #include "src/base/rng.h"
 #include "src/model/model.h"
 #include "src/store/hf.h"
+#include "src/store/hf_config.h"
 #include "src/store/python_json.h"
 #include "src/store/safetensors.h"
 
@@ -331,6 +332,37 @@ static void untied_and_unsayable(void **state)
     mem_free(v);
 }
 
+/* Scaled angles, as every version writes them, come in, and go out as all read them. */
+static void rope_scalings(void **state)
+{
+    (void)state;
+    static const struct { const char *json; int type, original; double factor, low, high; } cases[] = {
+        { "\"rope_scaling\":{\"rope_type\":\"default\"}", ROPE_DEFAULT, 0, 0, 0, 0 },
+        { "\"rope_parameters\":{\"rope_theta\":10000}", ROPE_DEFAULT, 0, 0, 0, 0 },
+        { "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4}", ROPE_LINEAR, 0, 4, 0, 0 },
+        { "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":2.5}", ROPE_LINEAR, 0, 2.5, 0, 0 },
+        { "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,"
+          "\"high_freq_factor\":4.0,\"original_max_position_embeddings\":8192}",
+          ROPE_LLAMA3, 8192, 8, 1, 4 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dims d, back;
+        char json[512];
+        snprintf(json, sizeof json, "{\"model_type\":\"llama\",%s}", cases[i].json);
+        assert_int_equal(config_rc(json, &d), OK);
+        assert_true(d.rope_scaling == cases[i].type && d.rope_original == cases[i].original &&
+                    d.rope_factor == cases[i].factor && d.rope_low == cases[i].low &&
+                    d.rope_high == cases[i].high && d.rope_theta == 1e4);
+        json_t *made = hf_config_make(&d, NULL, 0);
+        char *text = json_dumps(made, 0);
+        assert_int_equal(config_rc(text, &back), OK);
+        assert_memory_equal(&back, &d, sizeof d);
+        assert_true(json_is_null(json_object_get(made, "rope_scaling")) == !cases[i].type);
+        free(text);
+        json_decref(made);
+    }
+}
+
 /* A Llama: what its class has as defaults, what this program can't do, in and out. */
 static void llamas(void **state)
 {
@@ -339,7 +371,21 @@ static void llamas(void **state)
         "\"num_key_value_heads\":0", "\"num_key_value_heads\":1.5", "\"hidden_act\":\"gelu\"",
         "\"attention_bias\":true", "\"mlp_bias\":1", "\"head_dim\":0", "\"head_dim\":\"128\"",
         "\"rope_scaling\":{\"rope_type\":\"llama3\"}", "\"rope_parameters\":{\"rope_theta\":0}",
-        "\"rope_parameters\":{\"rope_type\":\"yarn\"}",
+        "\"rope_parameters\":{\"rope_type\":\"yarn\"}", "\"rope_scaling\":1", "\"rope_scaling\":{}",
+        "\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}",
+        "\"rope_scaling\":{\"type\":\"longrope\",\"factor\":2}",
+        "\"rope_scaling\":{\"type\":\"linear\"}", "\"rope_scaling\":{\"type\":\"linear\",\"factor\":0.5}",
+        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":\"2\"}",
+        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2,\"mscale\":1}",
+        "\"rope_parameters\":{\"full_attention\":{\"rope_theta\":1e4}}",
+        "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,"
+        "\"high_freq_factor\":4,\"original_max_position_embeddings\":64}",
+        "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":1,"
+        "\"high_freq_factor\":4,\"original_max_position_embeddings\":6.5}",
+        "\"attn_logit_softcapping\":30", "\"final_logit_softcapping\":30.0",
+        "\"partial_rotary_factor\":0.5", "\"use_qk_norm\":true", "\"no_rope_layers\":[1,0]",
+        "\"quantization_config\":{\"bits\":4}", "\"logit_scale\":0.0625",
+        "\"rope_parameters\":{\"partial_rotary_factor\":0.5}",
     };
     struct dims d, back;
     struct param_table t = { 0 };
@@ -359,8 +405,15 @@ static void llamas(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         snprintf(json, sizeof json, "{\"model_type\":\"llama\",%s}", bad[i]);
         if (config_rc(json, &d) != ERR_DATA) fail_msg("accepted: %s", json);
+        char key[64];  /* and it is named */
+        snprintf(key, sizeof key, "%.*s", (int)strcspn(bad[i] + 1, "\""), bad[i] + 1);
+        if (!strstr(log_last_error(), key)) fail_msg("%s: %s", bad[i], log_last_error());
     }
     quiet(0);
+    /* The same keys where they say "not". */
+    assert_int_equal(config_rc("{\"model_type\":\"llama\",\"attention_bias\":null,\"mlp_bias\":false,"
+                               "\"attn_logit_softcapping\":null,\"partial_rotary_factor\":1.0,"
+                               "\"rope_scaling\":null,\"no_rope_layers\":[],\"logit_scale\":1}", &d), OK);
 
     assert_int_equal(hf_read_config(&d, LLAMA), OK);
     assert_int_equal(model_layout(&t, &d), OK);
@@ -388,7 +441,8 @@ static void llamas(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(llamas), cmocka_unit_test(other_models_are_named),
+        cmocka_unit_test(llamas), cmocka_unit_test(rope_scalings),
+        cmocka_unit_test(other_models_are_named),
         cmocka_unit_test(what_means_nothing_is_ignored),
         cmocka_unit_test(config_of_the_authors), cmocka_unit_test(wrong_configs),
         cmocka_unit_test(in_and_out),            cmocka_unit_test(wrong_weights),

@@ -44,6 +44,11 @@ static struct dims headed(int C, int H, int Hkv, int F)
 {
     struct dims d = attention(C, H, Hkv);
     d.F = F;
+    d.rope_scaling = ROPE_LLAMA3;  /* of 5 pairs: 2 stay, 1 is between, 2 are divided */
+    d.rope_factor = 4;
+    d.rope_low = 1;
+    d.rope_high = 4;
+    d.rope_original = 200;
     return d;
 }
 
@@ -402,6 +407,25 @@ static void impossible_shapes_are_refused(void **state)
         d = headed(12, 2, 1, widths[i]);
         assert_int_equal(model_new(&m, &d), -78);
     }
+    const struct { int scaling; double factor, low, high; int original; } scalings[] = {
+        { -1, 2, 1, 4, 8 }, { 3, 2, 1, 4, 8 }, { ROPE_LINEAR, 0.5, 0, 0, 0 },
+        { ROPE_LINEAR, NAN, 0, 0, 0 }, { ROPE_LLAMA3, INFINITY, 1, 4, 8 },
+        { ROPE_LLAMA3, 2, 4, 4, 8 }, { ROPE_LLAMA3, 2, 0, 4, 8 }, { ROPE_LLAMA3, 2, 1, NAN, 8 },
+        { ROPE_LLAMA3, 2, 1, 4, 0 },
+    };
+    for (size_t i = 0; i < sizeof scalings / sizeof *scalings; i++) {
+        d = headed(12, 2, 1, 4);
+        d.rope_scaling = scalings[i].scaling;
+        d.rope_factor = scalings[i].factor;
+        d.rope_low = scalings[i].low;
+        d.rope_high = scalings[i].high;
+        d.rope_original = scalings[i].original;
+        assert_int_equal(model_new(&m, &d), -78);
+    }
+    d = tiny(1);
+    d.rope_scaling = ROPE_LINEAR;  /* only attention has it */
+    d.rope_factor = 2;
+    assert_int_equal(model_new(&m, &d), -78);
     int *const sizes[] = { &d.L, &d.C, &d.E, &d.V, &d.K, &d.conv_width };
     for (int i = 0; i < 6; i++) {  /* refused before anything is allocated for it */
         d = tiny(1);

@@ -1,0 +1,19 @@
+/* hf_llama.h -- config.json of a Llama, and of the models that differ from it in what dims have: what
+ * rows of keys (hf_config.c) can't say.
+ *
+ * What changes the function and is not supported is refused by name; nothing is ignored.  Sources:
+ * transformers 4.57.6, configuration_llama.py and modeling_rope_utils.py. */
+#ifndef HF_LLAMA_H
+#define HF_LLAMA_H
+
+#include <jansson.h>
+
+#include "src/layers/dims.h"
+
+/* config -> d, after the rows of keys were read.  path: for messages.  ERR_DATA, everything said. */
+int hf_llama_read(struct dims *d, const json_t *config, const char *path);
+
+/* d -> config, which has its rows of keys. */
+void hf_llama_make(json_t *config, const struct dims *d);
+
+#endif
