@@ -35,6 +35,7 @@ struct conf {
         int backbone;             /* enum backbone: sets gate, share_qk, pre_conv when they are auto */
         int vocab, layers, width, heads, kv_heads, ffn_width, mini_batch, conv_width;
         int head_dim;             /* -1: width / heads                        */
+        int qkv_bias;
         int gate, share_qk, pre_conv;   /* 0, 1, or -1: as the backbone has it */
         int tied;
         int inner_norm, inner_residual, inner_bias, inner_mean;    /* 0: enum without */

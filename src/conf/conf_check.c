@@ -113,6 +113,9 @@ static void check_model(struct reader *r)
         must(r, KEYS(switches[i].path, "model.layer"),
              !layer || layer->has & HAS_INNER || switches[i].on <= 0,
              "expected false for layer %s, found true", c->model.layer);
+    must(r, KEYS("model.qkv_bias", "model.layer"),
+         !layer || layer->has & HAS_ATTENTION || !c->model.qkv_bias,
+         "expected false for layer %s, found true", c->model.layer);
     if (layer) check_rope(r, layer);
     if (!layer || !(layer->has & HAS_HEADS)) return;
     must(r, KEYS("model.kv_heads", "model.heads"),

@@ -37,6 +37,7 @@ static const struct row {
     { "model.heads", COUNT, AT(H), 0, HEADS, PER_HEAD },
     { "model.kv_heads", COUNT, AT(Hkv), 0, GROUPS, SHAPE },
     { "model.head_dim", COUNT, AT(F), 0, ATTENTION, SHAPE },
+    { "model.qkv_bias", COUNT, AT(qkv_bias), 0, ATTENTION, SHAPE },
     { "model.ffn_width", COUNT, AT(E), 0, FFN, SHAPE },
     { "model.mini_batch", COUNT, AT(K), 0, INNER, PER_TOKEN },
     { "model.gate", COUNT, AT(gate), 0, INNER, SHAPE },

@@ -42,6 +42,8 @@ const struct conf_key conf_keys[] = {
       "every head has its own", { 0 } },
     { KEY(model, head_dim), CONF_INT, "auto", 1, 65536, "",
       "width of a head of attention, an even number; auto: width / heads", { 0 } },
+    { KEY(model, qkv_bias), CONF_BOOL, "false", NO_RANGE,
+      "queries, keys and values of attention have a bias, as Qwen2's", { 0 } },
     { KEY(model, ffn_width), CONF_INT, "auto", 0, 1 << 20, "",
       "hidden width of the SwiGLU feed-forward; 0: none; auto: 0 for mamba, 2048 for the others",
       { 0 } },

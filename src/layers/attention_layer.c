@@ -12,7 +12,7 @@
 
 /* --- parameters -------------------------------------------------------------- */
 
-enum { P_Q, P_K, P_V, P_O };
+enum { P_Q, P_K, P_V, P_O, P_BIAS };  /* with qkv_bias, those of q, k and v from P_BIAS on */
 
 /* Largest width of all heads, as of the model: whatever a file says, products of sizes do not
  * overflow. */
@@ -65,6 +65,12 @@ static void params(struct param_table *t, const struct dims *d, const char *pref
         snprintf(full, sizeof full, "%sself_attn.%c_proj.weight", prefix, names[i]);
         param_add(t, full, INIT_NORMAL, d->init_std, 2, shape[i][0], shape[i][1], 0, 0);
     }
+    for (int i = P_Q; d->qkv_bias && i <= P_V; i++) {
+        char full[2 * PARAM_NAME];
+        snprintf(full, sizeof full, "%sself_attn.%c_proj.bias", prefix, names[i]);
+        const int k = param_add(t, full, INIT_ZERO, 0, 1, shape[i][0], 0, 0, 0);
+        t->p[k].no_decay = 1;
+    }
 }
 
 /* --- carry -------------------------------------------------------------------- */
@@ -104,7 +110,7 @@ static int past_reals(const struct dims *d) { return 2 * head_width(d); }
 enum { T_Q, T_K, T_V, T_O, T_KEPT };
 
 /* Scratch.  Forward makes keys and values where backward has their gradients. */
-enum { W_ROPE, W_LOCAL, W_DQ, W_DK, W_DV, W_DO };
+enum { W_ROPE, W_LOCAL, W_DQ, W_DK, W_DV, W_DO, W_SUM };
 
 /* H: groups. */
 static int64_t outputs(const struct dims *d, int B, int T, int H)
@@ -155,17 +161,24 @@ static void work(struct tape *w, struct arena *a, const struct layer_call *c, in
     if (!backward) return;
     w->v[W_DQ] = arena_reals(a, N * heads_width(d));
     w->v[W_DO] = arena_reals(a, N * heads_width(d));
+    w->v[W_SUM] = arena_reals(a, d->qkv_bias ? heads_width(d) : 0);
 }
 
 /* --- forward -------------------------------------------------------------------- */
 
+/* y (N,M) = h W' + b, W being one of q, k, v. */
+static void project(const struct layer_call *c, int k, real *y, const real *h, int M)
+{
+    linear_forward(c, k, y, reals(h), M, c->d->C);
+    if (c->d->qkv_bias) linear_bias(c, P_BIAS + k, y, M);
+}
+
 static void mix(const struct layer_call *c, const real *h, real *carry, struct tape *t)
 {
-    const struct dims *d = c->d;
     (void)carry;
-    linear_forward(c, P_Q, t->v[T_Q], reals(h), heads_width(d), d->C);
-    linear_forward(c, P_K, t->v[T_K], reals(h), kv_width(d), d->C);
-    linear_forward(c, P_V, t->v[T_V], reals(h), kv_width(d), d->C);
+    project(c, P_Q, t->v[T_Q], h, heads_width(c->d));
+    project(c, P_K, t->v[T_K], h, kv_width(c->d));
+    project(c, P_V, t->v[T_V], h, kv_width(c->d));
 }
 
 /* Keys turn where they are, so a second append() finds them turned. */
@@ -259,11 +272,17 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
                              struct tape *w)
 {
     const struct dims *d = c->d;
+    const struct { int k, M; const real *dy; } parts[] = {
+        { P_Q, heads_width(d), w->v[W_DQ] }, { P_K, kv_width(d), w->v[W_DK] },
+        { P_V, kv_width(d), w->v[W_DV] },
+    };
     (void)t;
     linear_share(c, reals(h));
-    linear_backward(c, P_Q, dh, reals(w->v[W_DQ]), reals(h), heads_width(d), d->C, 0);
-    linear_backward(c, P_K, dh, reals(w->v[W_DK]), reals(h), kv_width(d), d->C, 1);
-    linear_backward(c, P_V, dh, reals(w->v[W_DV]), reals(h), kv_width(d), d->C, 1);
+    for (int i = 0; i < 3; i++) {
+        linear_backward(c, parts[i].k, dh, reals(parts[i].dy), reals(h), parts[i].M, d->C, i > 0);
+        if (d->qkv_bias)
+            linear_bias_backward(c, P_BIAS + parts[i].k, w->v[W_SUM], parts[i].dy, parts[i].M);
+    }
 }
 
 static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,

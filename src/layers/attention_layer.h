@@ -1,9 +1,11 @@
 /* attention_layer.h -- causal self-attention with rotary positions: the sequence layer of the
  * Transformer, as Hugging Face's Llama has it.
  *
- *   q = Wq h, k = Wk h, v = Wv h;  q, k <- RoPE at the token's position [E60, E63]
+ *   q = Wq h + bq, k = Wk h + bk, v = Wv h + bv;  q, k <- RoPE at the token's position  [E60, E63]
  *   o_t = sum over u <= t of softmax_u(q_t . k_u / sqrt(F)) v_u, head by head   [E61]
  *   y = Wo o
+ *
+ * Biases are there with model.qkv_bias; weight decay leaves them alone.
  *
  * Heads come in model.kv_heads groups; the heads of a group have the same keys and values.
  *

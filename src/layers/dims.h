@@ -19,6 +19,8 @@ struct dims {
     char   layer[16];    /* sequence layer: "ttt_linear", ...              */
     int    V, L, C, H, E, K;
     int    Hkv;          /* groups of heads that share keys and values; 0: each has its own */
+    int    F;            /* head width of attention; 0: C / H              */
+    int    qkv_bias;     /* 0/1 attention: q, k and v have a bias          */
     int    conv_width;   /* taps of every causal convolution               */
     int    gate;         /* 0/1 output gate             (M) 1, (T) 0       */
     int    share_qk;     /* 0/1 Q and K from one projection + convolutions */
@@ -29,7 +31,6 @@ struct dims {
     double ln_eps;       /* inner LayerNorm and post_norm                  */
     double init_std;
     int    orthogonal;   /* 0/1 initial matrices; no matter behind that    */
-    int    F;            /* head width of attention; 0: C / H              */
     double inner_lr;     /* base inner learning rate                       */
     int    without;      /* parts a TTT layer lacks, a set of enum without */
     int    state;        /* Mamba: numbers of a channel's state            */

@@ -171,7 +171,7 @@ struct layer_split {
 enum { HAS_HEADS = 1,   /* H                                                        */
        HAS_INNER = 2,   /* an inner loop: K, inner_lr, inner losses, the backbones' switches  */
        HAS_STATE = 4,   /* state, expand, dt_rank                                    */
-       HAS_ATTENTION = 8 };  /* F, rope scaling                                      */
+       HAS_ATTENTION = 8 };  /* F, qkv_bias, rope scaling                            */
 
 struct layer {
     const char          *name;

@@ -2,6 +2,7 @@
 
 #include "src/base/poke.h"
 #include "src/base/status.h"
+#include "src/kernels/bias.h"
 #include "src/kernels/gemm_bf16.h"
 
 /* Operands of a parameter, of which M rows from `row` on are wanted; NULL: fp32. */
@@ -118,4 +119,17 @@ void linear_backward(const struct layer_call *c, int k, real *dx, struct operand
                      struct operand x, int M, int C, int add)
 {
     linear_part_backward(c, k, 0, dx, dy, x, M, C, add);
+}
+
+void linear_bias(const struct layer_call *c, int k, real *y, int M)
+{
+    bias_forward(y, call_w(c, k), c->B * c->T, M);
+}
+
+void linear_bias_backward(const struct layer_call *c, int k, real *sum, const real *dy, int M)
+{
+    for (int b = 0; b < c->B; b++) {
+        bias_backward(sum, dy + (int64_t)b * c->T * M, c->T, M);
+        grad_add(c->grad, call_at(c, k), sum, M);
+    }
 }

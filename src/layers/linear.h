@@ -55,6 +55,12 @@ void linear_part_forward(const struct layer_call *c, int k, int row, real *y, st
 void linear_part_backward(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
                           struct operand x, int M, int C, int add);
 
+/* y (N,M) += b, b (M) being parameter k of the call.  Always in fp32. */
+void linear_bias(const struct layer_call *c, int k, real *y, int M);
+
+/* db += the sum of rows of dy (N,M), one contribution for each unit.  sum: (M) reals to work in. */
+void linear_bias_backward(const struct layer_call *c, int k, real *sum, const real *dy, int M);
+
 /* Until the next linear_share() x does not change, so that calls with it may take what an earlier
  * one made of it, if no other x came between them. */
 void linear_share(const struct layer_call *c, struct operand x);

@@ -28,9 +28,9 @@ static int check_dims(const struct dims *d, const struct layer **layer)
         return fail(ERR_CONFIG, "a model of %d blocks of width %d and %d, %d tokens, mini-batches of "
                     "%d and convolutions of %d is too large", d->L, d->C, d->E, d->V, d->K,
                     d->conv_width);
-    if (!((*layer)->has & HAS_ATTENTION) && (d->F || d->rope_scaling))
-        return fail(ERR_CONFIG, "model.head_dim and model.rope_scaling are of attention, layer %s has "
-                    "none", d->layer);
+    if (!((*layer)->has & HAS_ATTENTION) && (d->F || d->qkv_bias || d->rope_scaling))
+        return fail(ERR_CONFIG, "model.head_dim, model.qkv_bias and model.rope_scaling are of "
+                    "attention; layer %s has none of them", d->layer);
     return (*layer)->fits(d);
 }
 

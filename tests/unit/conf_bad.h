@@ -70,6 +70,7 @@ static const struct { const char *text, *says; } bad[] = {
       "2:37: model.head_dim: expected an even number, found 33" },
     { "model: {layer: attention, heads: 32, kv_heads: 8, head_dim: 65536}\n",
       "2:61: model.head_dim: expected at most 1048576" },
+    { "model: {qkv_bias: true}\n", "2:19: model.qkv_bias: expected false for layer ttt_linear" },
     { "model: {rope_scaling: {type: linear, factor: 2}}\n",
       "2:30: model.rope_scaling.type: expected default for layer ttt_linear" },
     { "model: {layer: attention, rope_scaling: {factor: 2}}\n",

@@ -258,6 +258,7 @@ static void dump_reads_back(void **state)
             n++;
         }
         list[n++] = "optim.min_lr=0";
+        list[n++] = "model.qkv_bias=false";
         list[n++] = "model.rope_scaling.type=default";
         list[n++] = "model.rope_scaling.factor=1";
         list[n++] = round % 2 ? "optim.kind=adamw" : "optim.state=fp32";

@@ -72,6 +72,7 @@ static struct dims attention(int groups)
     d.Hkv = groups;
     d.K = 1;
     d.F = 40;
+    d.qkv_bias = 1;
     d.gate = d.share_qk = d.pre_conv = 0;
     return d;
 }
@@ -112,7 +113,8 @@ static void flops_count_the_heads(void **state)
     assert_int_equal(model_shape(&m, &d), OK);
     const double layer = 2 * (2 * C * H + 2 * C * KV + 3 * C * 160) + 4 * H * (context + 1) / 2;
     assert_near(model_flops(m, (int)context), 3 * (d.L * layer + 2 * C * d.V));
-    assert_int_equal(m->params.n, d.L * (2 * 96 * 160 + 2 * 96 * 80 + 3 * 96 * 160 + 2 * 96) +
+    assert_int_equal(m->params.n, d.L * (2 * 96 * 160 + 2 * 96 * 80 + 3 * 96 * 160 + 2 * 96 +
+                                         160 + 2 * 80) +
                                   96 + 96 * 1000);
     model_free(m);
 }

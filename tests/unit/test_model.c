@@ -44,6 +44,7 @@ static struct dims headed(int C, int H, int Hkv, int F)
 {
     struct dims d = attention(C, H, Hkv);
     d.F = F;
+    d.qkv_bias = 1;
     d.rope_scaling = ROPE_LLAMA3;  /* of 5 pairs: 2 stay, 1 is between, 2 are divided */
     d.rope_factor = 4;
     d.rope_low = 1;
@@ -361,6 +362,28 @@ static void parameter_counts(void **state)
         }
 }
 
+/* Qwen2-0.5B as published: 494,032,768 parameters; biases are vectors that do not decay. */
+static void biases_are_counted(void **state)
+{
+    (void)state;
+    struct dims d = attention(896, 14, 2);
+    struct param_table t;
+    int biases = 0;
+    d.V = 151936;
+    d.L = 24;
+    d.E = 4864;
+    d.qkv_bias = 1;
+    assert_int_equal(model_layout(&t, &d), 0);
+    assert_int_equal(t.n, 494032768);
+    for (int i = 0; i < t.count; i++) {
+        const char *dot = strrchr(t.p[i].name, '.');
+        assert_int_equal(t.p[i].no_decay, !strcmp(dot, ".bias"));
+        biases += t.p[i].no_decay;
+    }
+    assert_int_equal(biases, 3 * 24);
+    param_done(&t);
+}
+
 static void first_loss_is_ln_vocab(void **state)
 {
     (void)state;
@@ -401,6 +424,9 @@ static void impossible_shapes_are_refused(void **state)
     assert_int_equal(model_new(&m, &d), -78);
     d = tiny(1);
     d.F = 4;  /* only attention has heads of another width */
+    assert_int_equal(model_new(&m, &d), -78);
+    d = tiny(1);
+    d.qkv_bias = 1;
     assert_int_equal(model_new(&m, &d), -78);
     static const int widths[] = { 5, -2, 1 << 20 };
     for (int i = 0; i < 3; i++) {
@@ -453,6 +479,7 @@ int main(void)
         cmocka_unit_test(slices_are_the_whole_bitwise),
         cmocka_unit_test(cutting_the_batch_changes_no_bit),
         cmocka_unit_test(parameter_counts),
+        cmocka_unit_test(biases_are_counted),
         cmocka_unit_test(first_loss_is_ln_vocab),
         cmocka_unit_test(impossible_shapes_are_refused),
     };
