@@ -123,6 +123,7 @@ static int read_text(struct spectra *x, const struct model *m, const struct load
     TRY(text_file_read(&text, &size, q->text, TEXT_BYTES));
     TRY(load_tokenizer(&t, info, m, q->tokenizer));
     TRY(tokenizer_encode(t, text, (int64_t)size, &body, &n));
+    TRY(model_check_window(&m->dims, n + 1));
     ids = mem_new(n + 1, sizeof *ids, "tokens");
     ids[0] = tokenizer_bos(t);
     if (n) memcpy(ids + 1, body, (size_t)n * sizeof *ids);

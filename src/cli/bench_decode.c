@@ -12,6 +12,8 @@
 #include "src/model/cost.h"
 
 #define SLICE 1024
+#define FEW 20      /* tokens that are read both ways           */
+#define SINGLY 16   /* tokens one by one, at least, a repetition */
 
 struct reading {
     struct model  *m;
@@ -22,12 +24,14 @@ struct reading {
     real          *logits;   /* (V) of the last one */
 };
 
-static int reading_init(struct reading *r, const struct conf *c)
+/* repeat: how often tokens will be read one by one. */
+static int reading_init(struct reading *r, const struct conf *c, int repeat)
 {
     struct dims d;
     int rc;
 
     conf_dims(c, &d);
+    TRY(model_check_window(&d, FEW + (int64_t)repeat * (d.K < SINGLY ? SINGLY : d.K)));
     TRY(model_new(&r->m, &d));
     model_init(r->m, (uint64_t)c->run.seed);
     r->half = c->train.precision == PRECISION_BF16;
@@ -74,7 +78,7 @@ static void read_singly(struct reading *r, int n)
 static int verify(struct reading *r)
 {
     const struct dims *d = &r->m->dims;
-    const int few = r->T < 20 ? r->T : 20;
+    const int few = r->T < FEW ? r->T : FEW;
     real *want = mem_new(d->V, sizeof *want, "logits");
     double off = 0, scale = 0;
 
@@ -106,7 +110,7 @@ static double weight_bytes(const struct model *m)
 
 static void decode(struct reading *r, const struct bench_opts *o, double gbytes)
 {
-    const int n = r->m->dims.K < 16 ? 16 : r->m->dims.K;
+    const int n = r->m->dims.K < SINGLY ? SINGLY : r->m->dims.K;
     double *s = mem_new(o->repeat, sizeof *s, "times");
 
     for (int i = 0; i < o->repeat; i++) {
@@ -148,7 +152,7 @@ int bench_decode(const struct bench_opts *o, const char *file, const struct arg_
     int rc;
 
     TRY(bench_conf(c, file, sets, 0));
-    TRY(reading_init(&r, c));
+    TRY(reading_init(&r, c, o->repeat));
     TRY(verify(&r));
     if (prompt) {
         TRY(bench_gemm(o, 0, r.half, &limit));

@@ -56,7 +56,8 @@ static int add_system(struct latency *l, const struct conf *c, const char *name)
     struct dims d;
 
     conf_dims(c, &d);
-    const int rc = model_new(&s->m, &d);
+    int rc = model_check_window(&d, l->context[l->contexts - 1]);
+    if (rc == OK) rc = model_new(&s->m, &d);
     if (rc != OK) return rc;
     l->systems++;
     model_init(s->m, 1);

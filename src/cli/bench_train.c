@@ -62,6 +62,7 @@ static int job_init(struct job *j, const struct conf *c)
     conf_pass(c, &j->po, -1);
     conf_optim(c, &j->oo);
     j->oo.warmup_steps = 0;  /* all steps move the weights */
+    TRY(model_check_window(&d, j->po.context));
     TRY(model_new(&j->m, &d));
     model_init(j->m, (uint64_t)c->run.seed);
     if (j->po.bf16) model_use_bf16(j->m, 1);

@@ -36,6 +36,7 @@ struct conf {
         int vocab, layers, width, heads, kv_heads, ffn_width, mini_batch, conv_width;
         int head_dim;             /* -1: width / heads                        */
         int qkv_bias;
+        int sliding_window, full_layers;    /* 0: none                         */
         int gate, share_qk, pre_conv;   /* 0, 1, or -1: as the backbone has it */
         int tied;
         int inner_norm, inner_residual, inner_bias, inner_mean;    /* 0: enum without */

@@ -116,6 +116,14 @@ static void check_model(struct reader *r)
     must(r, KEYS("model.qkv_bias", "model.layer"),
          !layer || layer->has & HAS_ATTENTION || !c->model.qkv_bias,
          "expected false for layer %s, found true", c->model.layer);
+    must(r, KEYS("model.sliding_window", "model.layer"),
+         !layer || layer->has & HAS_ATTENTION || !c->model.sliding_window,
+         "expected 0 for layer %s, found %d", c->model.layer, c->model.sliding_window);
+    must(r, KEYS("train.context", "model.sliding_window"),
+         !c->model.sliding_window || c->model.full_layers >= c->model.layers ||
+             c->train.context <= c->model.sliding_window,
+         "expected at most model.sliding_window (%d), found %d", c->model.sliding_window,
+         c->train.context);
     if (layer) check_rope(r, layer);
     if (!layer || !(layer->has & HAS_HEADS)) return;
     must(r, KEYS("model.kv_heads", "model.heads"),

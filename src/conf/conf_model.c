@@ -15,7 +15,7 @@ enum form { NAME, COUNT, NUMBER, BIT };
 
 /* Of what kind of model a key says something; none of them: of all. */
 enum { HEADS = 1, INNER = 2, STATE = 4, FFN = 8, GROUPS = 16, CONV = 32, ATTENTION = 64,
-       SCALED = 128, LLAMA3 = 256 };
+       SCALED = 128, LLAMA3 = 256, WINDOW = 512 };
 
 /* SHAPE: another value needs other weights; PER_HEAD: where the layer has weights of each head,
  * PER_TOKEN: of each token of a mini-batch.  START: of initial weights only, so taken and never
@@ -38,6 +38,8 @@ static const struct row {
     { "model.kv_heads", COUNT, AT(Hkv), 0, GROUPS, SHAPE },
     { "model.head_dim", COUNT, AT(F), 0, ATTENTION, SHAPE },
     { "model.qkv_bias", COUNT, AT(qkv_bias), 0, ATTENTION, SHAPE },
+    { "model.sliding_window", COUNT, AT(window), 0, ATTENTION, FUNCTION },
+    { "model.full_layers", COUNT, AT(full_layers), 0, WINDOW, FUNCTION },
     { "model.ffn_width", COUNT, AT(E), 0, FFN, SHAPE },
     { "model.mini_batch", COUNT, AT(K), 0, INNER, PER_TOKEN },
     { "model.gate", COUNT, AT(gate), 0, INNER, SHAPE },
@@ -113,6 +115,7 @@ static int kinds_of(const struct dims *d)
     if (layer->has & HAS_ATTENTION) kinds |= ATTENTION;
     if (d->rope_scaling != ROPE_DEFAULT) kinds |= SCALED;
     if (d->rope_scaling == ROPE_LLAMA3) kinds |= LLAMA3;
+    if (d->window) kinds |= WINDOW;
     if (layer->family->ffn_norm) kinds |= FFN;
     if (d->pre_conv || d->share_qk) kinds |= CONV;
     return kinds;

@@ -44,6 +44,11 @@ const struct conf_key conf_keys[] = {
       "width of a head of attention, an even number; auto: width / heads", { 0 } },
     { KEY(model, qkv_bias), CONF_BOOL, "false", NO_RANGE,
       "queries, keys and values of attention have a bias, as Qwen2's", { 0 } },
+    { KEY(model, sliding_window), CONF_INT, "0", 0, 1 << 24, "tokens",
+      "that a query of attention sees, its own and those before, as Mistral's; 0: all. Longer "
+      "sequences are not supported yet: context must not be above it", { 0 } },
+    { KEY(model, full_layers), CONF_INT, "0", 0, 1024, "blocks",
+      "of a model with sliding_window, the first ones that see all tokens, as Qwen2's", { 0 } },
     { KEY(model, ffn_width), CONF_INT, "auto", 0, 1 << 20, "",
       "hidden width of the SwiGLU feed-forward; 0: none; auto: 0 for mamba, 2048 for the others",
       { 0 } },

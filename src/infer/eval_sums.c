@@ -20,6 +20,7 @@ int eval_targets(int64_t *n, const struct model *m, const struct dataset *d,
         return fail(ERR_CONFIG, "the data set has token ids below %d, the model knows %d",
                     dataset_vocab(d), m->dims.V);
     if (o->context < 1) return fail(ERR_CONFIG, "a context of %lld tokens", (long long)o->context);
+    if (model_check_window(&m->dims, *n < o->context ? *n : o->context) != OK) return ERR_CONFIG;
     if (*n < 1)
         return fail(ERR_CONFIG, "the data set has nothing to predict: %lld tokens",
                     (long long)(all + 1));

@@ -30,6 +30,7 @@ int generate_run(const struct model *m, const int32_t *prompt, int64_t n,
                  struct generate_stats *stats)
 {
     const int slice = n < o->slice ? (int)n : o->slice, V = m->dims.V;
+    const int64_t more = o->tokens > 0 ? o->tokens - 1 : 0;  /* the last one is not read */
     struct sampler *sampler = NULL;
     struct stream *s = NULL;
     real *x = NULL, *logits = NULL;
@@ -38,6 +39,7 @@ int generate_run(const struct model *m, const int32_t *prompt, int64_t n,
     check(n >= 1 && o->slice >= 1);
     *stats = (struct generate_stats){ .written = 0 };
     TRY(check_prompt(m, prompt, n));
+    TRY(model_check_window(&m->dims, more > INT64_MAX - n ? INT64_MAX : n + more));
     TRY(sampler_new(&sampler, &o->sampler, o->vocab > 0 && o->vocab < V ? o->vocab : V));
     s = stream_new(m, 1, slice);
     x = mem_new((int64_t)slice * m->dims.C, sizeof *x, "hidden states");

@@ -14,7 +14,7 @@ int probe_check(const struct probe_input *in)
             return fail(ERR_CONFIG, "token %lld of sequence %lld is %d, the model knows 0 to %d",
                         (long long)(i % in->L), (long long)(i / in->L), (int)in->tok[i],
                         in->m->dims.V - 1);
-    return OK;
+    return model_check_window(&in->m->dims, in->L);
 }
 
 real *probe_put(struct probe *p, int ndim, const int64_t *shape, const char *format, ...)

@@ -36,6 +36,8 @@ struct dims {
     int    state;        /* Mamba: numbers of a channel's state            */
     int    expand;       /* Mamba: channels are expand * C                 */
     int    dt_rank;      /* Mamba: width that step sizes are projected from */
+    int    window;       /* attention: last tokens that a query sees; 0: all of them */
+    int    full_layers;  /* of a model with a window, the first ones that have none  */
     int    rope_scaling; /* attention: enum rope_scaling, and what it takes (kernels/rope.h); 0 */
     int    rope_original;  /*   where it does not                          */
     double rope_factor, rope_low, rope_high;

@@ -171,7 +171,7 @@ struct layer_split {
 enum { HAS_HEADS = 1,   /* H                                                        */
        HAS_INNER = 2,   /* an inner loop: K, inner_lr, inner losses, the backbones' switches  */
        HAS_STATE = 4,   /* state, expand, dt_rank                                    */
-       HAS_ATTENTION = 8 };  /* F, qkv_bias, rope scaling                            */
+       HAS_ATTENTION = 8 };  /* F, qkv_bias, window, rope scaling                    */
 
 struct layer {
     const char          *name;
@@ -233,7 +233,8 @@ const struct layer *layers_row(int i);              /* NULL past the last    */
 
 /* Without heads H is 1, without an inner loop K is 1 and there is no gate, shared Q/K or
  * convolution in front, without a state its sizes are 0.  F is 0 where it says nothing (-1) or
- * what C / H does; what a kind of rope scaling does not take is 0. */
+ * what C / H does; what a kind of rope scaling does not take is 0; a window that no layer has is
+ * 0. */
 void layer_trim(const struct layer *layer, struct dims *d);
 
 /* Parameter k of this layer: its weights and its place in the gradient. */

@@ -24,7 +24,9 @@ void layer_trim(const struct layer *layer, struct dims *d)
         d->K = 1, d->gate = d->share_qk = d->pre_conv = d->without = 0;
     if (!(layer->has & HAS_STATE)) d->state = d->expand = d->dt_rank = 0;
     if (!(layer->has & HAS_ATTENTION) || d->F < 0 || (int64_t)d->F * d->H == d->C) d->F = 0;
-    if (!(layer->has & HAS_ATTENTION)) d->qkv_bias = 0, d->rope_scaling = ROPE_DEFAULT;
+    if (!(layer->has & HAS_ATTENTION)) d->qkv_bias = d->window = 0, d->rope_scaling = ROPE_DEFAULT;
+    if (d->full_layers >= d->L) d->window = 0;
+    if (!d->window) d->full_layers = 0;
     if (d->rope_scaling == ROPE_DEFAULT) d->rope_factor = 0;
     if (d->rope_scaling != ROPE_LLAMA3) d->rope_low = d->rope_high = d->rope_original = 0;
 }

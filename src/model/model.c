@@ -28,10 +28,22 @@ static int check_dims(const struct dims *d, const struct layer **layer)
         return fail(ERR_CONFIG, "a model of %d blocks of width %d and %d, %d tokens, mini-batches of "
                     "%d and convolutions of %d is too large", d->L, d->C, d->E, d->V, d->K,
                     d->conv_width);
-    if (!((*layer)->has & HAS_ATTENTION) && (d->F || d->qkv_bias || d->rope_scaling))
-        return fail(ERR_CONFIG, "model.head_dim, model.qkv_bias and model.rope_scaling are of "
+    if (!((*layer)->has & HAS_ATTENTION) && (d->F || d->qkv_bias || d->window || d->rope_scaling))
+        return fail(ERR_CONFIG, "model.head_dim, qkv_bias, sliding_window and rope_scaling are of "
                     "attention; layer %s has none of them", d->layer);
+    if (d->window < 0 || d->full_layers < 0)
+        return fail(ERR_CONFIG, "a sliding window of %d tokens in all layers but the first %d",
+                    d->window, d->full_layers);
     return (*layer)->fits(d);
+}
+
+int model_check_window(const struct dims *d, int64_t tokens)
+{
+    if (!d->window || tokens <= d->window) return OK;
+    return fail(ERR_CONFIG, "sequences of %lld tokens: the attention of this model sees the last %d "
+                "(model.sliding_window), and that is not supported yet for longer sequences; read at "
+                "most %d tokens at once (train.context, --context, --tokens)", (long long)tokens,
+                d->window, d->window);
 }
 
 /* Matrices of normal numbers, not vectors, start orthogonal instead. */

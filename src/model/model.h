@@ -46,6 +46,12 @@ int model_shape(struct model **out, const struct dims *dims);
  * Same checks as model_new(). */
 int model_layout(struct param_table *t, const struct dims *dims);
 
+/* May a sequence of so many tokens be read?  A model whose attention sees the last `window` tokens only
+ * is computed as one that sees all, which is the same for sequences that are not longer.  Everything
+ * that reads sequences asks here first.
+ * returns OK or ERR_CONFIG, said */
+int model_check_window(const struct dims *d, int64_t tokens);
+
 /* Model FLOPs of a token, forward and backward: 6 per parameter that enters a
  * matrix product (the head once, tied or not; no look-up), and three times the
  * products of the sequence layer.  A mean over sequences of `context` tokens, of which each sees

@@ -146,7 +146,7 @@ static int check_opts(const struct dims *d, const struct pass_opts *o)
     if (o->sequence_mode == SEQ_SCAN && layer && !(layer->split && layer->split->map))
         return fail(ERR_CONFIG, "train.sequence_mode scan: layer %s is not affine in its state",
                     d->layer);
-    return OK;
+    return model_check_window(d, o->context);
 }
 
 static struct stage *make(const struct model *m, const struct pass_opts *o,

@@ -148,6 +148,7 @@ static void pass_slice(struct stream *s, real *out, const int32_t *tok, int T, i
     real *x, *y, *r;
 
     check(T > 0 && T <= s->T_max);
+    check(!d->window || s->pos + T <= d->window);  /* model_check_window() */
     const int wanted = tap && tap->inner && model_has_inner(m);
     const int inner = wanted && s->pos % d->K == 0 ? T / d->K : 0;
     make_room(s, s->pos + T);

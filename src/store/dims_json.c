@@ -18,7 +18,8 @@ static const struct {
 #define NUM(name) { #name, offsetof(struct dims, name), 0, 0 }
     INT(V), INT(L), INT(C), INT(H), INT(E), INT(K), INT(conv_width), INT(gate), INT(share_qk),
     INT(pre_conv), INT(tied), NUM(rope_theta), NUM(rms_eps), NUM(ln_eps), NUM(init_std),
-    NUM(inner_lr), NEW(Hkv), NEW(F), NEW(qkv_bias), NEW(state), NEW(expand), NEW(dt_rank),
+    NUM(inner_lr), NEW(Hkv), NEW(F), NEW(qkv_bias), NEW(window), NEW(full_layers),
+    NEW(state), NEW(expand), NEW(dt_rank),
     NEW(without), NEW(rope_scaling), NEW(rope_original), NEW_NUM(rope_factor), NEW_NUM(rope_low),
     NEW_NUM(rope_high),
 #undef INT

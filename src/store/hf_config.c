@@ -285,8 +285,8 @@ int hf_config_can_say(const struct dims *d)
     if (kinds[kind].family == &family_llama && (d->pre_conv || !d->E))
         return fail(ERR_CONFIG, "a Llama has no convolution in front of attention and always a "
                     "feed-forward");
-    if (d->qkv_bias)
-        return fail(ERR_CONFIG, "model.qkv_bias: a Llama has no bias on queries, keys and values");
+    if (d->qkv_bias || d->window)
+        return fail(ERR_CONFIG, "model.qkv_bias, model.sliding_window: a Llama has neither");
     if (kinds[kind].family == &family_ttt && !d->E)
         return fail(ERR_CONFIG, "model.ffn_width is 0, but the public code always has a "
                     "feed-forward");

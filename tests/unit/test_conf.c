@@ -259,6 +259,7 @@ static void dump_reads_back(void **state)
         }
         list[n++] = "optim.min_lr=0";
         list[n++] = "model.qkv_bias=false";
+        list[n++] = "model.sliding_window=0";
         list[n++] = "model.rope_scaling.type=default";
         list[n++] = "model.rope_scaling.factor=1";
         list[n++] = round % 2 ? "optim.kind=adamw" : "optim.state=fp32";

@@ -17,7 +17,8 @@ static struct dims example(void)
     return (struct dims){ .layer = "ttt_linear", .V = 4097, .L = 3, .C = 96, .H = 2, .E = 352,
                           .K = 16, .conv_width = 4, .gate = 1, .share_qk = 0, .pre_conv = 1,
                           .tied = 1, .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1.0 / 3e6,
-                          .init_std = 0.02, .inner_lr = 0.1, .without = 5, .Hkv = 1, .F = 40, .qkv_bias = 1,
+                          .init_std = 0.02, .inner_lr = 0.1, .without = 5, .Hkv = 1, .F = 40, .qkv_bias = 1, .window = 512,
+                          .full_layers = 1,
                           .rope_scaling = 2, .rope_original = 8192, .rope_factor = 1.0 / 3,
                           .rope_low = 1.5, .rope_high = 4.5 };
 }
@@ -30,6 +31,7 @@ static int same(const struct dims *a, const struct dims *b)
            a->tied == b->tied && a->rope_theta == b->rope_theta && a->rms_eps == b->rms_eps &&
            a->ln_eps == b->ln_eps && a->init_std == b->init_std && a->inner_lr == b->inner_lr &&
            a->without == b->without && a->Hkv == b->Hkv && a->F == b->F && a->qkv_bias == b->qkv_bias &&
+           a->window == b->window && a->full_layers == b->full_layers &&
            a->rope_scaling == b->rope_scaling && a->rope_original == b->rope_original &&
            a->rope_factor == b->rope_factor && a->rope_low == b->rope_low &&
            a->rope_high == b->rope_high;

@@ -404,6 +404,33 @@ static void first_loss_is_ln_vocab(void **state)
     model_free(m);
 }
 
+/* A window is none for sequences that fit into it; longer ones are refused. */
+static void windows_are_kept(void **state)
+{
+    (void)state;
+    enum { T = 17 };
+    int32_t tok[T];
+    struct dims d = headed(24, 4, 2, 6);
+    struct pass_bytes bytes;
+    struct model *m[2];
+    real x[2][T * 24];
+    random_tokens(tok, T, d.V, 5);
+    for (int i = 0; i < 2; i++) {
+        d.window = i ? T : 0;
+        m[i] = rough_model(&d, 3);
+        read_all(m[i], x[i], tok, T, 16);
+        model_free(m[i]);
+    }
+    assert_memory_equal(x[0], x[1], sizeof x[0]);
+    assert_int_equal(model_check_window(&d, T), 0);
+    assert_int_equal(model_check_window(&d, T + 1), -78);
+    const struct pass_opts fits = opts(T, 8, 2, REMAT_NONE), longer = opts(T + 1, 8, 2, REMAT_NONE);
+    assert_int_equal(pass_plan(&bytes, &d, &fits), 0);
+    assert_int_equal(pass_plan(&bytes, &d, &longer), -78);
+    d.window = 0;
+    assert_int_equal(model_check_window(&d, INT64_MAX), 0);
+}
+
 static void impossible_shapes_are_refused(void **state)
 {
     (void)state;
@@ -424,6 +451,12 @@ static void impossible_shapes_are_refused(void **state)
     assert_int_equal(model_new(&m, &d), -78);
     d = tiny(1);
     d.F = 4;  /* only attention has heads of another width */
+    assert_int_equal(model_new(&m, &d), -78);
+    d = tiny(1);
+    d.window = 9;
+    assert_int_equal(model_new(&m, &d), -78);
+    d = headed(12, 2, 1, 4);
+    d.window = -9;
     assert_int_equal(model_new(&m, &d), -78);
     d = tiny(1);
     d.qkv_bias = 1;
@@ -481,6 +514,7 @@ int main(void)
         cmocka_unit_test(parameter_counts),
         cmocka_unit_test(biases_are_counted),
         cmocka_unit_test(first_loss_is_ln_vocab),
+        cmocka_unit_test(windows_are_kept),
         cmocka_unit_test(impossible_shapes_are_refused),
     };
     gemm_start();
