@@ -118,8 +118,8 @@ int cmd_import(int argc, char **argv)
     const int rc = args_parse(&rest, argc, argv, NULL, 0, usage,
                "Reads config.json and model.safetensors, or several files of weights with their\n"
                "index (float32, bfloat16, float16 and float64, converted exactly), of a Hugging\n"
-               "Face model of type ttt, llama or mamba, and writes a checkpoint of its weights\n"
-               "into DIR.\n"
+               "Face model of type ttt, llama, mistral, qwen2 or mamba, and writes a checkpoint of\n"
+               "its weights into DIR.\n"
                "train.init_from, ttt eval, generate, probe and export take DIR as a model.\n"
                "The tokenizer's files, generation_config.json, README.md and licences are kept in\n"
                "DIR/hf-..., for ttt export.");

@@ -6,19 +6,19 @@
     .gate = "mlp.gate_proj.weight", .up = "mlp.up_proj.weight", .down = "mlp.down_proj.weight"
 
 const struct family family_ttt = {
-    .type = "ttt", .embed = "model.embed_tokens.weight", .block = "model.layers.",
+    .embed = "model.embed_tokens.weight", .block = "model.layers.",
     .seq_norm = "seq_norm.weight", .ffn_norm = "ffn_norm.weight", FEED_FORWARD,
     .norm = "model.norm.weight", .head = "lm_head.weight", .rms_eps = 1e-6,
 };
 
 const struct family family_llama = {
-    .type = "llama", .embed = "model.embed_tokens.weight", .block = "model.layers.",
+    .embed = "model.embed_tokens.weight", .block = "model.layers.",
     .seq_norm = "input_layernorm.weight", .ffn_norm = "post_attention_layernorm.weight",
     FEED_FORWARD, .norm = "model.norm.weight", .head = "lm_head.weight", .rms_eps = 1e-6,
 };
 
 const struct family family_mamba = {
-    .type = "mamba", .embed = "backbone.embeddings.weight", .block = "backbone.layers.",
+    .embed = "backbone.embeddings.weight", .block = "backbone.layers.",
     .seq_norm = "norm.weight", .norm = "backbone.norm_f.weight", .head = "lm_head.weight",
     .rms_eps = 1e-5,
 };

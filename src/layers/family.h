@@ -7,7 +7,6 @@
 #define FAMILY_H
 
 struct family {
-    const char *type;         /* model_type of config.json                       */
     const char *embed;        /* embedding                                       */
     const char *block;        /* prefix of block l: this, l and a dot               */
     const char *seq_norm;     /* norm in front of the sequence layer             */

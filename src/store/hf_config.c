@@ -60,6 +60,38 @@ static const struct key llama_keys[] = {
     { NULL, COUNT, 0, 0 },
 };
 
+/* MistralConfig (configuration_mistral.py); groups and window are read in hf_llama.c. */
+static const struct key mistral_keys[] = {
+    { "vocab_size", COUNT, AT(V), 32000 },
+    { "hidden_size", COUNT, AT(C), 4096 },
+    { "intermediate_size", COUNT, AT(E), 14336 },
+    { "num_hidden_layers", COUNT, AT(L), 32 },
+    { "num_attention_heads", COUNT, AT(H), 32 },
+    { "num_key_value_heads", MAYBE, AT(Hkv), 0 },
+    { "head_dim", MAYBE, AT(F), 0 },
+    { "tie_word_embeddings", SWITCH, AT(tied), 0 },
+    { "rms_norm_eps", POSITIVE, AT(rms_eps), 1e-6 },
+    { "rope_theta", POSITIVE, AT(rope_theta), 10000 },
+    { "initializer_range", POSITIVE, AT(init_std), 0.02 },
+    { NULL, COUNT, 0, 0 },
+};
+
+/* Qwen2Config (configuration_qwen2.py); likewise. */
+static const struct key qwen2_keys[] = {
+    { "vocab_size", COUNT, AT(V), 151936 },
+    { "hidden_size", COUNT, AT(C), 4096 },
+    { "intermediate_size", COUNT, AT(E), 22016 },
+    { "num_hidden_layers", COUNT, AT(L), 32 },
+    { "num_attention_heads", COUNT, AT(H), 32 },
+    { "num_key_value_heads", MAYBE, AT(Hkv), 0 },
+    { "head_dim", MAYBE, AT(F), 0 },
+    { "tie_word_embeddings", SWITCH, AT(tied), 0 },
+    { "rms_norm_eps", POSITIVE, AT(rms_eps), 1e-6 },
+    { "rope_theta", POSITIVE, AT(rope_theta), 10000 },
+    { "initializer_range", POSITIVE, AT(init_std), 0.02 },
+    { NULL, COUNT, 0, 0 },
+};
+
 /* MambaConfig (transformers 4.57.6, configuration_mamba.py). */
 static const struct key mamba_keys[] = {
     { "vocab_size", COUNT, AT(V), 50280 },
@@ -154,27 +186,36 @@ static void mamba_make(json_t *config, const struct dims *d)
 /* --- families ------------------------------------------------------------------ */
 
 static const struct {
+    const char          *type;      /* model_type                                     */
     const struct family *family;
     const char          *architecture;
     const struct key    *keys;
     const char          *others;    /* what new files have beside: JSON               */
     int  (*read)(struct dims *d, const json_t *config, const char *path);
     void (*make)(json_t *config, const struct dims *d);
+    int  (*says)(const struct dims *d);  /* is it of this kind?  NULL: what has its family is */
 } kinds[] = {
-    { &family_ttt, "TTTForCausalLM", ttt_keys,
+    { "ttt", &family_ttt, "TTTForCausalLM", ttt_keys,
       "{\"bos_token_id\": 1, \"eos_token_id\": 2, \"hidden_act\": \"silu\", \"pretraining_tp\": 1,"
-      " \"scan_checkpoint_group_size\": 0, \"use_cache\": false}", ttt_read, ttt_make },
-    { &family_llama, "LlamaForCausalLM", llama_keys,
+      " \"scan_checkpoint_group_size\": 0, \"use_cache\": false}", ttt_read, ttt_make, NULL },
+    { "llama", &family_llama, "LlamaForCausalLM", llama_keys,
       "{\"attention_bias\": false, \"attention_dropout\": 0.0, \"bos_token_id\": 1,"
       " \"eos_token_id\": 2, \"hidden_act\": \"silu\", \"mlp_bias\": false, \"pretraining_tp\": 1,"
-      " \"rope_scaling\": null, \"use_cache\": true}", hf_llama_read, hf_llama_make },
-    { &family_mamba, "MambaForCausalLM", mamba_keys,
+      " \"rope_scaling\": null, \"use_cache\": true}", hf_llama_read, hf_llama_make,
+      hf_llama_says },
+    { "mistral", &family_llama, "MistralForCausalLM", mistral_keys,
+      "{\"attention_dropout\": 0.0, \"bos_token_id\": 1, \"eos_token_id\": 2, \"hidden_act\": \"silu\","
+      " \"use_cache\": true}", hf_mistral_read, hf_mistral_make, hf_mistral_says },
+    { "qwen2", &family_llama, "Qwen2ForCausalLM", qwen2_keys,
+      "{\"attention_dropout\": 0.0, \"hidden_act\": \"silu\", \"use_cache\": true}", hf_qwen2_read,
+      hf_qwen2_make, hf_qwen2_says },
+    { "mamba", &family_mamba, "MambaForCausalLM", mamba_keys,
       "{\"bos_token_id\": 0, \"eos_token_id\": 0, \"hidden_act\": \"silu\", \"pad_token_id\": 0,"
       " \"rescale_prenorm_residual\": false, \"residual_in_fp32\": true,"
       " \"time_step_floor\": 0.0001, \"time_step_init_scheme\": \"random\","
       " \"time_step_max\": 0.1, \"time_step_min\": 0.001, \"time_step_scale\": 1.0,"
       " \"use_bias\": false, \"use_cache\": true, \"use_conv_bias\": true,"
-      " \"use_mambapy\": false}", mamba_read, mamba_make },
+      " \"use_mambapy\": false}", mamba_read, mamba_make, NULL },
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
@@ -222,7 +263,7 @@ static int unknown_kind(const json_t *config, const char *path)
 
     for (size_t i = 0; i < KINDS; i++)
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s",
-                 i == 0 ? "" : i + 1 < KINDS ? ", " : " and ", kinds[i].family->type);
+                 i == 0 ? "" : i + 1 < KINDS ? ", " : " and ", kinds[i].type);
     if (name)
         return fail(ERR_DATA, "%s: model_type is %.40s%s; this program reads %s", path, name,
                     !strcmp(name, "mamba2") ? " (Mamba-2, which is not read yet)" : "", known);
@@ -237,10 +278,10 @@ static int unknown_kind(const json_t *config, const char *path)
 static int kind_of(size_t *kind, const json_t *config, const char *path)
 {
     const json_t *type = json_object_get(config, "model_type");
-    const char *name = type ? json_string_value(type) : is_old_ttt(config) ? family_ttt.type : NULL;
+    const char *name = type ? json_string_value(type) : is_old_ttt(config) ? kinds[0].type : NULL;
 
     for (*kind = 0; *kind < KINDS; ++*kind)
-        if (name && !strcmp(name, kinds[*kind].family->type)) return OK;
+        if (name && !strcmp(name, kinds[*kind].type)) return OK;
     return unknown_kind(config, path);
 }
 
@@ -265,18 +306,32 @@ out:
 
 /* --- writing --------------------------------------------------------------------- */
 
-static size_t kind_of_dims(const struct dims *d)
+static int is_kind(size_t i, const struct dims *d)
 {
     const struct layer *layer = layers_find(d->layer);
-    size_t i = 0;
-    while (i < KINDS && !(layer && layer->family == kinds[i].family)) i++;
+    return layer && layer->family == kinds[i].family && (!kinds[i].says || kinds[i].says(d));
+}
+
+/* The kind that base has, if it fits, or else the first that does; KINDS: none. */
+static size_t kind_of_dims(const struct dims *d, const json_t *base)
+{
+    const json_t *type = json_object_get(base, "model_type");
+    size_t i;
+
+    for (i = 0; i < KINDS; i++)
+        if (base && is_text(type, kinds[i].type) && is_kind(i, d)) return i;
+    for (i = 0; i < KINDS && !is_kind(i, d); i++) continue;
     return i;
 }
 
 int hf_config_can_say(const struct dims *d)
 {
-    const size_t kind = kind_of_dims(d);
+    const size_t kind = kind_of_dims(d, NULL);
 
+    if (kind == KINDS && d->window)
+        return fail(ERR_CONFIG, "no Hugging Face model has the sequence layer %s with a sliding window "
+                    "in some of its layers (model.full_layers %d) but no model.qkv_bias", d->layer,
+                    d->full_layers);
     if (kind == KINDS)
         return fail(ERR_CONFIG, "no Hugging Face model has the sequence layer %s", d->layer);
     if (d->without)
@@ -285,8 +340,6 @@ int hf_config_can_say(const struct dims *d)
     if (kinds[kind].family == &family_llama && (d->pre_conv || !d->E))
         return fail(ERR_CONFIG, "a Llama has no convolution in front of attention and always a "
                     "feed-forward");
-    if (d->qkv_bias || d->window)
-        return fail(ERR_CONFIG, "model.qkv_bias, model.sliding_window: a Llama has neither");
     if (kinds[kind].family == &family_ttt && !d->E)
         return fail(ERR_CONFIG, "model.ffn_width is 0, but the public code always has a "
                     "feed-forward");
@@ -296,19 +349,27 @@ int hf_config_can_say(const struct dims *d)
     return OK;
 }
 
+/* Where base is of another kind, its keys are another class's.  Those of TTT name none at times. */
+static int is_base(size_t kind, const json_t *base)
+{
+    const json_t *type = json_object_get(base, "model_type");
+    return type ? is_text(type, kinds[kind].type) : kind == 0;
+}
+
 json_t *hf_config_make(const struct dims *d, const json_t *base, int context)
 {
-    const size_t kind = kind_of_dims(d);
+    const size_t kind = kind_of_dims(d, base);
     json_t *config = json_loads(kinds[kind].others, 0, NULL);
 
     check(config);
     json_object_set_new(config, "architectures", json_pack("[s]", kinds[kind].architecture));
     json_object_set_new(config, "max_position_embeddings",
                         json_integer(context > 0 ? context : DEFAULT_CONTEXT));
-    if (base) json_object_update(config, (json_t *)base);
-    json_object_set_new(config, "model_type", json_string(kinds[kind].family->type));
+    if (base && is_base(kind, base)) json_object_update(config, (json_t *)base);
+    json_object_set_new(config, "model_type", json_string(kinds[kind].type));
     for (const struct key *k = kinds[kind].keys; k->key; k++) {
         const void *v = (const char *)d + k->at;
+        if (k->kind == MAYBE && *(const int *)v == 0) continue;  /* as base has it, or absent */
         json_object_set_new(config, k->key,
                             k->kind == SWITCH     ? json_boolean(*(const int *)v)
                             : k->kind == POSITIVE ? json_real(*(const double *)v)

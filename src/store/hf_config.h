@@ -1,6 +1,6 @@
 /* hf_config.h -- config.json of a Hugging Face folder and the dims of a model, by rows: one table of
- * keys for each family of models.  A new family is a table, a row of `kinds` in hf_config.c, and its
- * names in layers/family.c. */
+ * keys for each model_type.  A new one is a table and a row of `kinds` in hf_config.c, and the names
+ * of its tensors, if they are new, in layers/family.c. */
 #ifndef HF_CONFIG_H
 #define HF_CONFIG_H
 
@@ -11,9 +11,10 @@
 /* config -> dims; path: for messages.  Everything that is wrong is named; ERR_DATA */
 int hf_config_read(struct dims *d, const json_t *config, const char *path);
 
-/* As save_pretrained of the public code writes it: `base` (NULL: its usual values) with everything
- * that dims say on top.  context: max_position_embeddings where base has none, 0: not known.  The
- * caller's reference. */
+/* As save_pretrained of the public code writes it: `base` with everything that dims say on top; if
+ * base is NULL, or a model of another kind than dims are now, on top of the usual values of their
+ * kind.  context: max_position_embeddings where base has none, 0: not known.  The caller's
+ * reference. */
 json_t *hf_config_make(const struct dims *d, const json_t *base, int context);
 
 /* Is there a public model of these dims?  OK or ERR_CONFIG, said. */

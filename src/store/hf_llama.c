@@ -37,7 +37,6 @@ static const struct { const char *key; enum { OFF, ONE, SILU } must; } fixed[] =
     { "partial_rotary_factor", ONE },      { "rotary_pct", ONE },
     { "logit_scale", ONE },                { "logits_scaling", ONE },
     { "embedding_multiplier", ONE },       { "residual_multiplier", ONE },
-    { "quantization_config", OFF },
 };
 
 static int means_off(const json_t *v)
@@ -171,6 +170,7 @@ static void make_rope(json_t *config, const struct dims *d)
     json_t *rope = json_null();
 
     json_object_del(config, "rope_parameters");  /* older readers need rope_theta and this */
+    if (d->rope_scaling == ROPE_DEFAULT && !json_object_get(config, "rope_scaling")) return;
     if (d->rope_scaling != ROPE_DEFAULT)
         rope = json_pack("{s:s, s:f}", "rope_type", rope_types[d->rope_scaling], "factor",
                          d->rope_factor);
@@ -184,7 +184,62 @@ static void make_rope(json_t *config, const struct dims *d)
     json_object_set_new(config, "rope_scaling", rope);
 }
 
-/* --- Llama ------------------------------------------------------------------------ */
+/* --- windows ------------------------------------------------------------------------ */
+
+/* Tokens of sliding_window; null: 0, absent: what the class has. */
+static int read_window(int *window, const json_t *config, const char *path)
+{
+    enum { DEFAULT = 4096 };
+    const json_t *v = json_object_get(config, "sliding_window");
+    const json_int_t n = json_integer_value(v);
+
+    *window = v ? 0 : DEFAULT;
+    if (!v || json_is_null(v)) return OK;
+    if (!json_is_integer(v) || n < 1 || n > INT_MAX)
+        return fail(ERR_DATA, "%s: sliding_window must be null or a whole number >= 1", path);
+    *window = (int)n;
+    return OK;
+}
+
+/* layer_types, if it is there: first `full` layers with "full_attention", then the others with
+ * "sliding_attention"; full [out].  returns 1, 0: absent, -1, said: something else */
+static int layer_types(int *full, const json_t *config, int L, const char *path)
+{
+    const json_t *types = json_object_get(config, "layer_types");
+    int good = json_is_array(types) && json_array_size(types) == (size_t)L;
+
+    if (!types || json_is_null(types)) return 0;
+    for (*full = 0; good && *full < L; ++*full)
+        if (!is_text(json_array_get(types, (size_t)*full), "full_attention")) break;
+    for (int l = *full; good && l < L; l++)
+        good = is_text(json_array_get(types, (size_t)l), "sliding_attention");
+    if (good) return 1;
+    fail(ERR_DATA, "%s: layer_types must have num_hidden_layers (%d) entries, full_attention of the "
+         "first layers and sliding_attention of the others, for this program", path, L);
+    return -1;
+}
+
+/* Window and layers without it of a Qwen2. */
+static int qwen2_window(int *window, int *full, const json_t *config, int L, const char *path)
+{
+    const json_t *use = json_object_get(config, "use_sliding_window");
+    const json_t *first = json_object_get(config, "max_window_layers");
+    const json_int_t n = first ? json_integer_value(first) : 28;
+    int by_types = 0;
+
+    *window = *full = 0;
+    if (use && !json_is_boolean(use))
+        return fail(ERR_DATA, "%s: use_sliding_window must be true or false", path);
+    const int types = layer_types(&by_types, config, L, path);
+    if (types < 0) return ERR_DATA;
+    if (!json_is_true(use)) return OK;
+    if (first && (!json_is_integer(first) || n < 0 || n > INT_MAX))
+        return fail(ERR_DATA, "%s: max_window_layers must be a whole number", path);
+    *full = types ? by_types : (int)n;
+    return read_window(window, config, path);
+}
+
+/* --- reading ------------------------------------------------------------------------ */
 
 /* What all of the kinds have. */
 static int read_common(struct dims *d, const json_t *config, const char *path)
@@ -197,15 +252,96 @@ static int read_common(struct dims *d, const json_t *config, const char *path)
     return rc;
 }
 
+/* All layers have the same attention, with a window or without. */
+static int check_uniform(const struct dims *d, const json_t *config, const char *path)
+{
+    int full;
+    const int types = layer_types(&full, config, d->L, path);
+
+    if (types == 0 || (types > 0 && full == (d->window ? 0 : d->L))) return OK;
+    return fail(ERR_DATA, "%s: layer_types is not that of all layers %s a sliding window", path,
+                d->window ? "with" : "without");
+}
+
 int hf_llama_read(struct dims *d, const json_t *config, const char *path)
 {
+    static const char *const off[] = { "attention_bias", "sliding_window", "use_sliding_window" };
     int rc = read_common(d, config, path);
-    if (check_fixed(config, "attention_bias", OFF, path) != OK) rc = ERR_DATA;
+
+    for (int i = 0; i < 3; i++)
+        if (check_fixed(config, off[i], OFF, path) != OK) rc = ERR_DATA;
+    if (check_uniform(d, config, path) != OK) rc = ERR_DATA;
     return rc;
+}
+
+int hf_mistral_read(struct dims *d, const json_t *config, const char *path)
+{
+    enum { GROUPS = 8 };  /* where the key is absent */
+    int rc = OK;
+
+    if (!json_object_get(config, "num_key_value_heads")) d->Hkv = GROUPS;
+    rc = read_common(d, config, path);
+    if (check_fixed(config, "attention_bias", OFF, path) != OK) rc = ERR_DATA;
+    if (read_window(&d->window, config, path) != OK) return ERR_DATA;
+    if (check_uniform(d, config, path) != OK) rc = ERR_DATA;
+    return rc;
+}
+
+int hf_qwen2_read(struct dims *d, const json_t *config, const char *path)
+{
+    enum { GROUPS = 32 };
+    int rc = OK;
+
+    if (!json_object_get(config, "num_key_value_heads")) d->Hkv = GROUPS;
+    d->qkv_bias = 1;
+    rc = read_common(d, config, path);
+    if (qwen2_window(&d->window, &d->full_layers, config, d->L, path) != OK) rc = ERR_DATA;
+    return rc;
+}
+
+/* --- writing ------------------------------------------------------------------------ */
+
+/* An absent or empty head_dim says width / heads. */
+static void make_common(json_t *config, const struct dims *d)
+{
+    if (json_is_integer(json_object_get(config, "head_dim")))
+        json_object_set_new(config, "head_dim", json_integer(head_width(d)));
+    json_object_set_new(config, "num_key_value_heads", json_integer(head_groups(d)));
+    make_rope(config, d);
 }
 
 void hf_llama_make(json_t *config, const struct dims *d)
 {
     json_object_set_new(config, "head_dim", json_integer(head_width(d)));
-    make_rope(config, d);
+    make_common(config, d);
 }
+
+void hf_mistral_make(json_t *config, const struct dims *d)
+{
+    make_common(config, d);
+    json_object_set_new(config, "sliding_window",
+                        d->window ? json_integer(d->window) : json_null());
+}
+
+/* What is there already stays if it means the same: there are many ways to say "no window". */
+void hf_qwen2_make(json_t *config, const struct dims *d)
+{
+    int window, full;
+
+    make_common(config, d);
+    const int rc = qwen2_window(&window, &full, config, d->L, "config.json");
+    if (full >= d->L) window = 0;
+    if (rc == OK && window == d->window && (!window || full == d->full_layers)) return;
+    json_object_del(config, "layer_types");
+    json_object_set_new(config, "use_sliding_window", json_boolean(d->window));
+    json_object_set_new(config, "sliding_window",
+                        d->window ? json_integer(d->window) : json_null());
+    json_object_set_new(config, "max_window_layers",
+                        json_integer(d->window ? d->full_layers : d->L));
+}
+
+int hf_llama_says(const struct dims *d) { return !d->qkv_bias && !d->window; }
+
+int hf_mistral_says(const struct dims *d) { return !d->qkv_bias && !d->full_layers; }
+
+int hf_qwen2_says(const struct dims *d) { return d->qkv_bias; }

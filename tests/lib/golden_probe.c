@@ -23,6 +23,8 @@ const struct golden_case golden_cases[GOLDEN_CASES] = {
       2.4e-8, 2.0e-6, 3.1e-6, 3.5e-6, 1.1e-6, 1.1e-6, 42, 8, 0, 3 },
     { "Llama", "tests/golden/llama", "tests/golden/llama",
       1.2e-7, 4.8e-6, 8.0e-6, 1.0e-5, 3.0e-6, 3.0e-6, 20, 0, 0, 0 },
+    { "Qwen2", "tests/golden/qwen2_llama3", "tests/golden/qwen2_llama3",
+      2.3e-7, 1.7e-6, 3.1e-6, 2.6e-6, 8.6e-7, 8.6e-7, 27, 0, 0, 0 },
     { "Mamba", "tests/golden/mamba", "tests/golden/mamba",
       3.7e-8, 1.2e-6, 1.6e-6, 2.7e-6, 1.2e-6, 1.2e-6, 22, 2, 2, 0 },
 };

@@ -16,7 +16,7 @@ struct golden_case {
 };
 
 enum { GOLDEN_M, GOLDEN_T, GOLDEN_RAGGED, GOLDEN_MLP_M, GOLDEN_MLP_T, GOLDEN_LLAMA,
-       GOLDEN_MAMBA,       GOLDEN_CASES };
+       GOLDEN_QWEN2, GOLDEN_MAMBA, GOLDEN_CASES };
 extern const struct golden_case golden_cases[GOLDEN_CASES];
 
 /* The tokens of a case, (B,L); mem_free(). */

@@ -24,6 +24,7 @@ static const struct { const char *folder; int prompts[3]; double tol; } cases[] 
     { "tests/golden/ttt_mlp_m", { 32, 41, 0 }, 5 * 2.9e-6 },
     { "tests/golden/ttt_mlp_t", { 32, 41, 0 }, 5 * 3.1e-6 },
     { "tests/golden/llama", { 32, 41, 0 }, 5 * 8.0e-6 },
+    { "tests/golden/qwen2_llama3", { 32, 41, 0 }, 5 * 3.1e-6 },
     { "tests/golden/mamba", { 32, 41, 0 }, 5 * 1.6e-6 },
 };
 #define CASES (int)(sizeof cases / sizeof *cases)

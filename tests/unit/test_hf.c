@@ -363,6 +363,115 @@ static void rope_scalings(void **state)
     }
 }
 
+/* A model of that type with these keys. */
+static int typed_rc(const char *type, const char *keys, struct dims *d)
+{
+    char json[512];
+    snprintf(json, sizeof json, "{\"model_type\":\"%s\"%s%s}", type, *keys ? "," : "", keys);
+    return config_rc(json, d);
+}
+
+/* Defaults of the classes (transformers 4.57.6), ways to say a window, and what of it comes out. */
+static void mistral_and_qwen2(void **state)
+{
+    (void)state;
+    static const struct { const char *type, *keys; int Hkv, F, bias, window, full; } cases[] = {
+        { "mistral", "", 8, 0, 0, 4096, 0 },
+        { "mistral", "\"num_key_value_heads\":null,\"sliding_window\":null", 32, 0, 0, 0, 0 },
+        { "mistral", "\"head_dim\":160,\"sliding_window\":512", 8, 160, 0, 512, 0 },
+        { "mistral", "\"head_dim\":null", 8, 0, 0, 4096, 0 },
+        { "qwen2", "", 32, 0, 1, 0, 0 },
+        { "qwen2", "\"sliding_window\":512,\"head_dim\":64", 32, 64, 1, 0, 0 },
+        { "qwen2", "\"use_sliding_window\":true", 32, 0, 1, 4096, 28 },
+        { "qwen2", "\"use_sliding_window\":true,\"max_window_layers\":32", 32, 0, 1, 0, 0 },
+        { "qwen2", "\"use_sliding_window\":true,\"max_window_layers\":0,\"sliding_window\":77",
+          32, 0, 1, 77, 0 },
+        { "qwen2", "\"use_sliding_window\":true,\"num_hidden_layers\":2,\"layer_types\":"
+          "[\"full_attention\",\"sliding_attention\"]", 32, 0, 1, 4096, 1 },
+        { "qwen2", "\"use_sliding_window\":true,\"num_hidden_layers\":1,\"layer_types\":"
+          "[\"full_attention\"]", 32, 0, 1, 0, 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct dims d, back;
+        assert_int_equal(typed_rc(cases[i].type, cases[i].keys, &d), OK);
+        assert_string_equal(d.layer, "attention");
+        assert_true(d.Hkv == cases[i].Hkv && d.F == cases[i].F && d.qkv_bias == cases[i].bias &&
+                    d.window == cases[i].window && d.full_layers == cases[i].full && !d.tied);
+        assert_true(d.V == (d.qkv_bias ? 151936 : 32000) && d.E == (d.qkv_bias ? 22016 : 14336) &&
+                    d.C == 4096 && d.H == 32 && d.rms_eps == 1e-6 && d.rope_theta == 1e4);
+        json_t *base = NULL;
+        assert_int_equal(hf_read_json(&base, work), OK);
+        for (int alone = 0; alone < 2; alone++) {  /* from the file that came, and from dims */
+            json_t *made = hf_config_make(&d, alone ? NULL : base, 0);
+            char *text = json_dumps(made, 0);
+            assert_int_equal(config_rc(text, &back), OK);
+            assert_memory_equal(&back, &d, sizeof d);
+            free(text);
+            json_decref(made);
+        }
+        json_decref(base);
+    }
+}
+
+static void mistral_and_qwen2_refused(void **state)
+{
+    (void)state;
+    static const struct { const char *type, *keys, *named; } bad[] = {
+        { "mistral", "\"sliding_window\":0", "sliding_window" },
+        { "mistral", "\"sliding_window\":\"4096\"", "sliding_window" },
+        { "mistral", "\"attention_bias\":true", "attention_bias" },
+        { "mistral", "\"hidden_act\":\"gelu\"", "hidden_act" },
+        { "mistral", "\"num_hidden_layers\":2,\"layer_types\":[\"full_attention\",\"sliding_attention\"]",
+          "layer_types" },
+        { "llama", "\"sliding_window\":4096", "sliding_window" },
+        { "llama", "\"num_hidden_layers\":1,\"layer_types\":[\"sliding_attention\"]", "layer_types" },
+        { "qwen2", "\"use_sliding_window\":1", "use_sliding_window" },
+        { "qwen2", "\"use_sliding_window\":true,\"max_window_layers\":-1", "max_window_layers" },
+        { "qwen2", "\"use_sliding_window\":true,\"sliding_window\":1.5", "sliding_window" },
+        { "qwen2", "\"num_hidden_layers\":2,\"layer_types\":[\"sliding_attention\",\"full_attention\"]",
+          "layer_types" },
+        { "qwen2", "\"num_hidden_layers\":2,\"layer_types\":[\"full_attention\"]", "layer_types" },
+        { "qwen2", "\"mlp_bias\":true", "mlp_bias" },
+        { "qwen2", "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4}", "yarn" },
+        { "qwen2", "\"rope_scaling\":{\"type\":\"mrope\",\"mrope_section\":[16,24,24]}", "mrope" },
+        { "qwen3", "", "qwen3" },
+    };
+    struct dims d;
+    quiet(1);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(typed_rc(bad[i].type, bad[i].keys, &d), ERR_DATA);
+        assert_non_null(strstr(log_last_error(), bad[i].named));
+    }
+    quiet(0);
+    /* A window in some layers and no bias: nobody's model. */
+    assert_int_equal(typed_rc("mistral", "", &d), OK);
+    d.full_layers = 3;
+    quiet(1);
+    assert_int_equal(hf_config_can_say(&d), ERR_CONFIG);
+    quiet(0);
+}
+
+/* A base of another kind than the model is now has nothing to say. */
+static void another_kind_of_base(void **state)
+{
+    (void)state;
+    struct dims d;
+    json_t *base = NULL;
+    assert_int_equal(typed_rc("llama", "\"attention_dropout\":0.5", &d), OK);
+    assert_int_equal(hf_read_json(&base, work), OK);
+    d.qkv_bias = 1;
+    json_t *made = hf_config_make(&d, base, 0);
+    assert_string_equal(json_string_value(json_object_get(made, "model_type")), "qwen2");
+    assert_true(json_real_value(json_object_get(made, "attention_dropout")) == 0);
+    json_decref(made);
+    d.qkv_bias = 0;
+    made = hf_config_make(&d, base, 0);
+    assert_string_equal(json_string_value(json_object_get(made, "model_type")), "llama");
+    assert_true(json_real_value(json_object_get(made, "attention_dropout")) == 0.5);
+    json_decref(made);
+    json_decref(base);
+}
+
 /* A Llama: what its class has as defaults, what this program can't do, in and out. */
 static void llamas(void **state)
 {
@@ -444,6 +553,8 @@ int main(void)
         cmocka_unit_test(llamas), cmocka_unit_test(rope_scalings),
         cmocka_unit_test(other_models_are_named),
         cmocka_unit_test(what_means_nothing_is_ignored),
+        cmocka_unit_test(mistral_and_qwen2),     cmocka_unit_test(mistral_and_qwen2_refused),
+        cmocka_unit_test(another_kind_of_base),
         cmocka_unit_test(config_of_the_authors), cmocka_unit_test(wrong_configs),
         cmocka_unit_test(in_and_out),            cmocka_unit_test(wrong_weights),
         cmocka_unit_test(half_precision_weights), cmocka_unit_test(untied_and_unsayable),
