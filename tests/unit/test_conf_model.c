@@ -25,6 +25,11 @@ static const struct dims models[] = {
     { .layer = "mamba", .V = 303, .L = 2, .C = 32, .H = 1, .K = 1, .conv_width = 3, .tied = 1,
       .rope_theta = 1e4, .rms_eps = 2e-5, .ln_eps = 1e-6, .init_std = 0.1, .inner_lr = 1,
       .state = 5, .expand = 3, .dt_rank = 7 },
+    { .layer = "attention", .V = 302, .L = 3, .C = 60, .H = 4, .E = 72, .K = 1, .Hkv = 2, .F = 22,
+      .qkv_bias = 1, .conv_width = 4, .rope_theta = 5e5, .rms_eps = 1e-5, .ln_eps = 1e-6,
+      .init_std = 0.02, .inner_lr = 1, .window = 4096, .full_layers = 1,
+      .rope_scaling = ROPE_LLAMA3, .rope_original = 512, .rope_factor = 8.5, .rope_low = 1.25,
+      .rope_high = 3.5 },
 };
 #define MODELS (int)(sizeof models / sizeof *models)
 
@@ -45,7 +50,7 @@ static void make_model(const char *dir, const struct dims *d)
 
 static const char *name_of(int i)
 {
-    static const char *const names[] = { "m0", "m1", "m2", "m3" };
+    static const char *const names[] = { "m0", "m1", "m2", "m3", "m4" };
     return at(names[i]);
 }
 
@@ -128,6 +133,10 @@ static void what_is_not_given_is_the_models(void **state)
         assert_true(d.rope_theta == want.rope_theta && d.rms_eps == want.rms_eps &&
                     d.ln_eps == want.ln_eps && d.init_std == want.init_std &&
                     d.inner_lr == want.inner_lr && d.conv_width == want.conv_width);
+        assert_true(d.F == want.F && d.qkv_bias == want.qkv_bias && d.window == want.window &&
+                    d.full_layers == want.full_layers && d.rope_scaling == want.rope_scaling &&
+                    d.rope_original == want.rope_original && d.rope_factor == want.rope_factor &&
+                    d.rope_low == want.rope_low && d.rope_high == want.rope_high);
         assert_int_equal(conf_is_model(&c, &models[i], "m"), OK);
         assert_non_null(strstr(c.start.taken, "rms_eps"));
 
@@ -170,6 +179,21 @@ static void what_differs_is_named(void **state)
         { 3, "model.state=16", "model.state: expected 5", NULL },
         { 3, "model.dt_rank=2", "model.dt_rank: expected 7", NULL },
         { 3, "model.width=64", "model.width: expected 32", NULL },
+        { 2, "model.head_dim=8", "model.head_dim: expected 16", NULL },
+        { 2, "model.qkv_bias=true", "model.qkv_bias: expected false", NULL },
+        { 2, "model.sliding_window=2048", "model.sliding_window: expected 0", "model.sliding_window" },
+        { 2, "model.rope_scaling.type=linear", "model.rope_scaling.type: expected default",
+          "model.rope_scaling.type" },
+        { 4, "model.head_dim=16", "model.head_dim: expected 22", NULL },
+        { 4, "model.qkv_bias=false", "model.qkv_bias: expected true", NULL },
+        { 4, "model.sliding_window=0", "model.sliding_window: expected 4096", "model.sliding_window" },
+        { 4, "model.full_layers=2", "model.full_layers: expected 1", "model.full_layers" },
+        { 4, "model.rope_scaling.factor=8", "model.rope_scaling.factor: expected 8.5",
+          "model.rope_scaling.factor" },
+        { 4, "model.rope_scaling.type=linear", "model.rope_scaling.type: expected llama3",
+          "model.rope_scaling.type" },
+        { 4, "model.rope_scaling.original_context=64",
+          "model.rope_scaling.original_context: expected 512", "model.rope_scaling.original_context" },
     };
     static struct conf c;
     char change[100];
@@ -208,7 +232,10 @@ static void what_does_not_matter_is_free(void **state)
         { 2, "model.inner_lr=0.5" }, { 2, "model.mini_batch=4" }, { 2, "model.state=4" },
         { 2, "model.conv_width=9" }, { 2, "model.init_std=0.5" }, { 0, "model.init=orthogonal" },
         { 0, "model.rms_eps=0.00003" }, { 0, "model.backbone=mamba" }, { 2, "model.rms_eps=auto" },
-        { 2, "model.kv_heads=auto" }, { 1, "model.gate=false" },
+        { 2, "model.kv_heads=auto" },
+        { 2, "model.head_dim=16" }, { 4, "model.head_dim=auto" }, { 4, "model.head_dim=22" },
+        { 4, "model.rope_scaling.type=llama3" }, { 2, "model.full_layers=7" },
+        { 2, "model.rope_scaling.low_freq_factor=2" }, { 1, "model.gate=false" },
     };
     static struct conf c;
     (void)state;
