@@ -126,8 +126,8 @@ static int says(const struct row *row, const struct dims *d)
     return row->use != OURS && (!row->of || row->of & kinds_of(d));
 }
 
-/* A whole number of the model; where 0 stands for what follows from others, that.  Nobody has checked
- * the dims of a file yet. */
+/* A whole number of the model; where 0 stands for what follows from others, that.  Nobody has
+ * checked the dims of a file yet. */
 static int whole(const struct row *row, const struct dims *d)
 {
     if (row->at == offsetof(struct dims, Hkv)) return head_groups(d);

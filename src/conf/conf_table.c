@@ -288,8 +288,8 @@ const int conf_key_count = sizeof conf_keys / sizeof *conf_keys;
 
 const struct conf_schema conf_run = {
     .keys = conf_keys, .count = sizeof conf_keys / sizeof *conf_keys,
-    .sections = { "run", "model", "model.rope_scaling", "data", "train", "optim", "eval", "checkpoint", "log",
-                  "launch", "launch.slurm", "watchdog" },
+    .sections = { "run", "model", "model.rope_scaling", "data", "train", "optim", "eval",
+                  "checkpoint", "log", "launch", "launch.slurm", "watchdog" },
     .size = sizeof(struct conf), .lists = "ttt config reference", .between = conf_check,
 };
 

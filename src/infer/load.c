@@ -15,6 +15,7 @@
 #include "src/data/token_hf.h"
 #include "src/store/dims_json.h"
 #include "src/store/hf.h"
+#include "src/store/hf_config.h"
 #include "src/store/hf_files.h"
 #include "src/store/model_at.h"
 
@@ -66,12 +67,15 @@ static int load_hf(struct model **out, struct load_info *info, const struct mode
 {
     struct param_table table = { 0 };
     struct model *m = NULL;
+    char unknown[HF_UNKNOWN];
     int rc = OK;
 
     TRY(model_layout(&table, &at->dims));
     TRY(hf_read_weights(NULL, &table, path));  /* before memory is asked for */
     TRY(model_new(&m, &at->dims));
     TRY(hf_read_weights(m->w, &m->params, path));
+    if (*hf_config_unknown(unknown, at->config))
+        log_warn("%s/config.json: not known here, so without effect: %s", path, unknown);
     info->source = mem_string(path);
     info->kind = "huggingface";
     info->context = context_of(at->config, "max_position_embeddings");

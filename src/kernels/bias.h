@@ -1,4 +1,4 @@
-/* bias.h -- a bias behind a product. */
+/* bias.h -- a bias, added to the rows of a product. */
 #ifndef BIAS_H
 #define BIAS_H
 

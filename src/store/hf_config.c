@@ -285,6 +285,54 @@ static int kind_of(size_t *kind, const json_t *config, const char *path)
     return unknown_kind(config, path);
 }
 
+/* Keys of every kind, or of several, that no row has: read elsewhere, or without a meaning for what is
+ * computed. */
+static int is_common(const char *key)
+{
+    static const char *const common[] = {
+        "_name_or_path", "architectures", "attention_dropout", "auto_map", "bos_token_id", "dtype",
+        "eos_token_id", "hidden_act", "max_position_embeddings", "model_type", "pad_token_id",
+        "pretraining_tp", "tokenizer_class", "torch_dtype", "transformers_version", "use_cache",
+    };
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        if (!strcmp(key, common[i])) return 1;
+    return 0;
+}
+
+static int is_known(size_t kind, const json_t *others, const char *key)
+{
+    for (const struct key *k = kinds[kind].keys; k->key; k++)
+        if (!strcmp(key, k->key)) return 1;
+    if (is_common(key) || json_object_get(others, key)) return 1;
+    if (kinds[kind].read == ttt_read) return !strcmp(key, "ttt_layer_type");
+    if (kinds[kind].read == mamba_read) return !strcmp(key, "intermediate_size");
+    return hf_llama_knows(key);
+}
+
+static int says_nothing(const json_t *v)
+{
+    return json_is_null(v) || json_is_false(v) || (json_is_array(v) && !json_array_size(v)) ||
+           (json_is_object(v) && !json_object_size(v));
+}
+
+const char *hf_config_unknown(char text[HF_UNKNOWN], const json_t *config)
+{
+    json_t *others = NULL, *v;
+    const char *key;
+    size_t kind;
+
+    text[0] = '\0';
+    if (kind_of(&kind, config, "config.json") != OK) return text;
+    others = json_loads(kinds[kind].others, 0, NULL);
+    json_object_foreach((json_t *)config, key, v) {
+        const size_t n = strlen(text);
+        if (is_known(kind, others, key) || says_nothing(v)) continue;
+        snprintf(text + n, HF_UNKNOWN - n, "%s%.60s", n ? ", " : "", key);
+    }
+    json_decref(others);
+    return text;
+}
+
 int hf_config_read(struct dims *d, const json_t *config, const char *path)
 {
     size_t kind;

@@ -11,6 +11,11 @@
 /* config -> dims; path: for messages.  Everything that is wrong is named; ERR_DATA */
 int hf_config_read(struct dims *d, const json_t *config, const char *path);
 
+/* Keys of a config that was read which nobody here knows, so they have no effect: "a, b", "" if there
+ * are none.  What is null, false or empty says nothing anyway.  Returns text. */
+#define HF_UNKNOWN 256
+const char *hf_config_unknown(char text[HF_UNKNOWN], const json_t *config);
+
 /* As save_pretrained of the public code writes it: `base` with everything that dims say on top; if
  * base is NULL, or a model of another kind than dims are now, on top of the usual values of their
  * kind.  context: max_position_embeddings where base has none, 0: not known.  The caller's

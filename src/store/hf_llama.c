@@ -24,8 +24,8 @@ static int is_text(const json_t *v, const char *text)
 
 /* --- what is not supported ------------------------------------------------------ */
 
-/* Keys of this family and of its relatives that change what is computed, and the one value, beside
- * null, that means "not". */
+/* Keys of this family and of its relatives that change what is computed, and the one value, apart
+ * from null, that means "not". */
 static const struct { const char *key; enum { OFF, ONE, SILU } must; } fixed[] = {
     { "hidden_act", SILU },                { "hidden_activation", SILU },
     { "mlp_bias", OFF },                   { "attention_out_bias", OFF },
@@ -297,6 +297,19 @@ int hf_qwen2_read(struct dims *d, const json_t *config, const char *path)
     rc = read_common(d, config, path);
     if (qwen2_window(&d->window, &d->full_layers, config, d->L, path) != OK) rc = ERR_DATA;
     return rc;
+}
+
+int hf_llama_knows(const char *key)
+{
+    static const char *const read[] = { "attention_bias", "rope_scaling", "rope_parameters",
+                                        "sliding_window", "use_sliding_window",
+                                        "max_window_layers", "layer_types" };
+
+    for (size_t i = 0; i < sizeof read / sizeof *read; i++)
+        if (!strcmp(key, read[i])) return 1;
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (!strcmp(key, fixed[i].key)) return 1;
+    return 0;
 }
 
 /* --- writing ------------------------------------------------------------------------ */

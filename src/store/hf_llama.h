@@ -24,6 +24,9 @@ void hf_llama_make(json_t *config, const struct dims *d);
 void hf_mistral_make(json_t *config, const struct dims *d);
 void hf_qwen2_make(json_t *config, const struct dims *d);
 
+/* Is it a key that the functions above read, or refuse where it says something? */
+int hf_llama_knows(const char *key);
+
 /* Is a model of these dims one of that kind? */
 int hf_llama_says(const struct dims *d);
 int hf_mistral_says(const struct dims *d);

@@ -451,6 +451,34 @@ static void mistral_and_qwen2_refused(void **state)
     quiet(0);
 }
 
+/* What nobody knows is named, so that nobody takes a model for another; what says nothing is not. */
+static void unknown_keys_are_named(void **state)
+{
+    (void)state;
+    static const char *const folders[] = { GOLDEN, LLAMA, "tests/golden/mamba", "tests/golden/ttt_mlp_t",
+                                           "tests/golden/qwen2_llama3", "tests/golden/qwen2",
+                                           "tests/golden/mistral_full", "tests/golden/llama3_scaling" };
+    char text[HF_UNKNOWN];
+    json_t *config = NULL;
+    struct dims d;
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        assert_int_equal(hf_read_json(&config, folders[i]), OK);
+        assert_string_equal(hf_config_unknown(text, config), "");
+        json_decref(config);
+    }
+    assert_int_equal(typed_rc("qwen2", "\"use_mrope\":false,\"logit_scale\":1.0,\"pixels\":[],"
+                              "\"router_bias\":null,\"value_scale\":2", &d), OK);
+    assert_int_equal(hf_read_json(&config, work), OK);
+    assert_string_equal(hf_config_unknown(text, config), "value_scale");
+    for (int i = 0; i < 40; i++) {  /* many and long: cut, not written past the end */
+        char key[200];
+        snprintf(key, sizeof key, "%0150d", i);
+        json_object_set_new(config, key, json_true());
+    }
+    assert_true(strlen(hf_config_unknown(text, config)) == HF_UNKNOWN - 1);
+    json_decref(config);
+}
+
 /* A base of another kind than the model is now has nothing to say. */
 static void another_kind_of_base(void **state)
 {
@@ -554,7 +582,7 @@ int main(void)
         cmocka_unit_test(other_models_are_named),
         cmocka_unit_test(what_means_nothing_is_ignored),
         cmocka_unit_test(mistral_and_qwen2),     cmocka_unit_test(mistral_and_qwen2_refused),
-        cmocka_unit_test(another_kind_of_base),
+        cmocka_unit_test(another_kind_of_base),  cmocka_unit_test(unknown_keys_are_named),
         cmocka_unit_test(config_of_the_authors), cmocka_unit_test(wrong_configs),
         cmocka_unit_test(in_and_out),            cmocka_unit_test(wrong_weights),
         cmocka_unit_test(half_precision_weights), cmocka_unit_test(untied_and_unsayable),
