@@ -303,6 +303,15 @@ static void models_that_can_not_be_read(void **state)
     snprintf(set, sizeof set, "train.init_from=%s", at("odd"));
     assert_int_equal(start_from(&c, 0, set, NULL), ERR_CONFIG);
     assert_non_null(strstr(said, "model.rope_theta"));
+
+    d = models[4];
+    d.H = d.F = 0;  /* nobody divides by it */
+    d.rope_scaling = 77;
+    make_model(at("forged"), &d);
+    snprintf(set, sizeof set, "train.init_from=%s", at("forged"));
+    assert_int_equal(start_from(&c, 0, set, NULL), ERR_CONFIG);
+    assert_non_null(strstr(said, "model.rope_scaling.type: expected a value of this key"));
+    assert_non_null(strstr(said, "has 77"));
 }
 
 int main(void)
