@@ -186,7 +186,7 @@ const struct conf_key conf_keys[] = {
     { KEY(optim, eps), CONF_DOUBLE, "1e-8", 1e-30, 1, "", "added to the root of the second "
       "moment", { 0 } },
     { KEY(optim, weight_decay), CONF_DOUBLE, "0.1", 0, 1e3, "",
-      "decoupled, on every parameter but Mamba's A_log and D", { 0 } },
+      "decoupled, on every parameter except Mamba's A_log and D and the biases of q, k and v", { 0 } },
     { KEY(optim, clip_norm), CONF_DOUBLE, "1", 0, 1e9, "",
       "largest norm of the gradient; 0: no clipping", { 0 } },
     { KEY(optim, inner_start), CONF_DOUBLE, "1", 0, 1, "",
