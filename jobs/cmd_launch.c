@@ -30,8 +30,10 @@ out:
     return rc;
 }
 
-static void print(const struct launch *l)
+/* What would be started, but with nobody who watches it: that takes a launcher. */
+static void print(struct launch *l)
 {
+    l->token[0] = '\0';
     char **words = launch_command(l);
     for (int i = 0; words[i]; i++) printf("%s%s", i ? " " : "", words[i]);
     printf("\n");

@@ -15,6 +15,7 @@
 
 #include "jobs/machine.h"
 #include "jobs/words.h"
+#include "src/base/launch_token.h"
 #include "src/cli/args.h"
 #include "src/conf/conf.h"
 #include "src/plan/share.h"
@@ -48,7 +49,7 @@ struct launch {
     int               bound;            /* to cores                                         */
     int               oversubscribed;   /* more processes than cores                        */
     int               starts;           /* of mpirun so far                                 */
-    char              token[33];        /* names this launcher: its restarts may follow it  */
+    char              token[LAUNCH_TOKEN]; /* of this launcher; "": nobody is started       */
     char              job[32];          /* of SLURM that we are in, or ""                   */
 };
 

@@ -1,7 +1,6 @@
 /* What is asked for, and is it all there? */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "jobs/launch.h"
 #include "src/base/hash.h"
@@ -65,19 +64,12 @@ static int read_hosts(struct launch *l)
     return list[0] ? hosts_parse(&l->hosts, &l->n_hosts, list) : OK;
 }
 
-static void make_token(char token[33])
-{
-    unsigned char bytes[16];
-    if (getentropy(bytes, sizeof bytes) != 0) die("the system has no random numbers");
-    for (int i = 0; i < 16; i++) sprintf(token + 2 * i, "%02x", bytes[i]);
-}
-
 int launch_open(struct launch *l, const struct launch_opts *o)
 {
     int rc = OK;
 
     *l = (struct launch){ .o = o };
-    make_token(l->token);
+    launch_token_make(l->token);
     l->conf = mem_new(1, sizeof *l->conf, "configuration");
     TRY(conf_read(l->conf, o->file, o->sets.v, o->sets.n));
     if (l->conf->start.missing)

@@ -8,6 +8,7 @@
 #include <glob.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -74,7 +75,8 @@ static int start(struct job *j, const struct launch *l)
     if (rc != OK) return rc;
     char **words = launch_command(l);
     j->mpirun = fork();
-    if (j->mpirun == 0) child(words, output);
+    if (j->mpirun == 0 && setenv(LAUNCH_VARIABLE, l->token, 1) == 0) child(words, output);
+    if (j->mpirun == 0) _exit(-ERR_MEMORY);
     const int e = errno;
     mem_free(words);
     close(output[0]);
@@ -193,10 +195,11 @@ static int pause_for(struct job *j, double seconds)
 /* Pages that killed processes left behind. */
 static void remove_pages(const char *token)
 {
-    char prefix[BEACON_PREFIX];
+    char prefix[BEACON_PREFIX], name[LAUNCH_NAME];
     glob_t g;
 
-    char *pattern = mem_format("%s*", beacon_prefix(prefix, token));
+    launch_token_name(name, token);
+    char *pattern = mem_format("%s*", beacon_prefix(prefix, name));
     if (glob(pattern, 0, NULL, &g) == 0) {
         for (size_t i = 0; i < g.gl_pathc; i++) unlink(g.gl_pathv[i]);
         globfree(&g);

@@ -68,8 +68,7 @@ static void variables(struct words *w, const struct launch *l)
         word(w, "-x");
         formatted(w, "OMP_NUM_THREADS=%d", l->threads);
     }
-    word(w, "-x");
-    formatted(w, "TTT_LAUNCH=%s", l->token);
+    if (l->token[0]) pair(w, "-x", LAUNCH_VARIABLE);  /* without its value: all can read this */
     for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
         if (getenv(passed[i])) pair(w, "-x", passed[i]);
 }

@@ -37,7 +37,8 @@ void launch_srun(struct words *w, const struct launch *l)
     formatted(w, "--cpus-per-task=%d", c->launch.slurm.cpus_per_task);
     pair(w, "--distribution=block", "--wait=20");
     word(w, l->bound ? "--cpu-bind=cores" : "--cpu-bind=none");
-    if (c->run.threads) formatted(w, "--export=ALL,TTT_LAUNCH=%s", l->token);
-    else formatted(w, "--export=ALL,TTT_LAUNCH=%s,OMP_NUM_THREADS=%d", l->token, l->threads);
+    /* TTT_LAUNCH is in our environment, and not here, where all can read it. */
+    if (c->run.threads) word(w, "--export=ALL");
+    else formatted(w, "--export=ALL,OMP_NUM_THREADS=%d", l->threads);
     launch_program(w, l);
 }

@@ -14,8 +14,10 @@
 
 #include "src/base/clock.h"
 #include "src/base/file.h"
+#include "src/base/launch_token.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/process.h"
 #include "src/base/status.h"
 #include "src/base/verdict.h"
 #include "src/store/run_note.h"
@@ -27,32 +29,19 @@
 #define LET_S 60.0       /* for mpirun to end a job one process of which is dead  */
 
 struct monitor {
-    const char         *job, *run;
+    const char         *run;         /* its folder                                */
+    char                job[LAUNCH_NAME], proof[LAUNCH_ASSIGNMENT];
     struct watch_limits limits;
+    int                 ranks;       /* of the job, on all machines               */
     char                host[64];
     pid_t               parent;
-    int                 alone;       /* all processes are on this machine */
+    int                 alone;       /* all processes are on this machine         */
     struct watched     *w;
     int                 n;
     double              last_s;
 };
 
 /* --- looking ---------------------------------------------------------------------- */
-
-/* The letter that the system has for a process, 0 if it is gone. */
-static char state_of(int pid)
-{
-    char path[64], line[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return 0;
-    const size_t n = fread(line, 1, sizeof line - 1, f);
-    fclose(f);
-    line[n] = '\0';
-    const char *end = strrchr(line, ')');
-    const char state = end && end[1] ? end[2] : 0;
-    return state == 'Z' || state == 'X' ? 0 : state;
-}
 
 /* Main thread's progress; what it waits for in a save is done by another thread. */
 static int64_t progress(const struct beacon *b)
@@ -61,12 +50,17 @@ static int64_t progress(const struct beacon *b)
            (b->phase == BEACON_SAVE ? b->lane[BEACON_SAVER].calls : 0);
 }
 
+static int is_same(const struct beacon *a, const struct beacon *b)
+{
+    return a->pid == b->pid && a->born == b->born;
+}
+
 static void update(struct watched *w, const struct beacon *b, double dt)
 {
     const struct beacon_lane *was = &w->now.lane[BEACON_SAVER], *is = &b->lane[BEACON_SAVER];
 
-    w->state = state_of(b->pid);
-    const int other = w->now.pid != b->pid;
+    w->state = process_state(b->pid, b->born);
+    const int other = !is_same(&w->now, b);
     w->quiet_s = other || progress(b) != progress(&w->now) ? 0 : w->quiet_s + dt;
     w->beat_quiet_s = other || b->beat != w->now.beat ? 0 : w->beat_quiet_s + dt;
     w->saver_quiet_s = other || is->kind == BEACON_OUTSIDE || is->calls != was->calls
@@ -74,22 +68,28 @@ static void update(struct watched *w, const struct beacon *b, double dt)
     w->now = *b;
 }
 
-static struct watched *of_rank(struct monitor *m, int rank)
+/* The process that a page speaks of; NULL: it is none of our job. */
+static struct watched *known(struct monitor *m, const struct beacon *b)
 {
-    for (int i = 0; i < m->n; i++)
-        if (m->w[i].now.rank == rank) return &m->w[i];
+    int i = 0;
+
+    while (i < m->n && m->w[i].now.rank != b->rank) i++;
+    if (i < m->n && is_same(&m->w[i].now, b)) return &m->w[i];
+    if (!process_is_ours(b->pid, b->born, m->proof)) return NULL;
+    if (i < m->n) return &m->w[i];
     m->w = mem_resize(m->w, m->n + 1, sizeof *m->w, "watched processes");
-    m->w[m->n] = (struct watched){ .now.rank = rank };
+    m->w[m->n] = (struct watched){ .now.rank = b->rank };
     return &m->w[m->n++];
 }
 
-static int read_page(struct beacon *b, const char *path)
+/* The rank that a page is called by; -1: it is none of the job. */
+static int rank_of(const struct monitor *m, const char *text)
 {
-    const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    const ssize_t n = fd >= 0 ? read(fd, b, sizeof *b) : -1;
+    char is[16];
+    const int rank = strlen(text) < sizeof is ? atoi(text) : -1;
 
-    if (fd >= 0) close(fd);
-    return n == (ssize_t)sizeof *b && !memcmp(b->magic, "ttt-bcn", 8);
+    snprintf(is, sizeof is, "%d", rank);
+    return rank < m->ranks && !strcmp(is, text) ? rank : -1;
 }
 
 /* All pages of our job and machine.  Time that we were kept from running is nobody's fault. */
@@ -97,6 +97,7 @@ static void look(struct monitor *m)
 {
     char prefix[BEACON_PREFIX];
     const char *name = strrchr(beacon_prefix(prefix, m->job), '/') + 1;
+    const size_t length = strlen(name);
     const double now = clock_s(), gone = now - m->last_s;
     const double dt = gone < 2 * POLL_S ? gone : 2 * POLL_S;
     DIR *d = opendir("/dev/shm");
@@ -104,10 +105,10 @@ static void look(struct monitor *m)
 
     m->last_s = now;
     for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
-        if (strncmp(e->d_name, name, strlen(name)) != 0) continue;
-        char *path = mem_format("/dev/shm/%s", e->d_name);
-        if (read_page(&b, path) && !strcmp(b.host, m->host)) update(of_rank(m, b.rank), &b, dt);
-        mem_free(path);
+        const int rank = strncmp(e->d_name, name, length) ? -1 : rank_of(m, e->d_name + length);
+        if (rank < 0 || !beacon_read(&b, m->job, rank) || strcmp(b.host, m->host) != 0) continue;
+        struct watched *w = known(m, &b);
+        if (w) update(w, &b, dt);
     }
     if (d) closedir(d);
 }
@@ -135,7 +136,7 @@ static char *suspect_path(const struct monitor *m, const char *host)
 static void tell_suspect(const struct monitor *m, const struct verdict *v)
 {
     char *dir = mem_format("%s/watch", m->run), *path = suspect_path(m, m->host);
-    char *text = mem_format("%.32s %d %" PRId64 "\n", m->job, (int)v->rank,
+    char *text = mem_format("%s %d %" PRId64 "\n", m->job, (int)v->rank,
                             m->w[v->culprit].now.step);
 
     if (dir_make(dir) == OK) (void)file_replace(path, text, strlen(text));
@@ -166,7 +167,7 @@ static int somebody_worse(const struct monitor *m, const struct verdict *v)
             char *path = suspect_path(m, names[i]);
             FILE *f = strcmp(names[i], m->host) ? fopen(path, "re") : NULL;
             if (f && fscanf(f, "%39s %d %" SCNd64, job, &rank, &step) == 3 &&
-                !strncmp(job, m->job, 32) && is_worse(m, names[i], rank, step, v))
+                !strcmp(job, m->job) && is_worse(m, names[i], rank, step, v))
                 worse = 1;
             if (f) fclose(f);
             mem_free(path);
@@ -195,26 +196,25 @@ static void report(const struct monitor *m, const struct verdict *v)
     mem_free(text);
 }
 
-static void kill_all(const struct monitor *m)
+/* Whatever was found out before: only a process that is of our job now. */
+static void send(const struct monitor *m, int i, int sig)
 {
-    for (int i = 0; i < m->n; i++)
-        if (m->w[i].state) kill(m->w[i].now.pid, SIGKILL);
+    const struct beacon *b = &m->w[i].now;
+    if (m->w[i].state) (void)process_signal(b->pid, b->born, m->proof, sig);
 }
 
 /* End the job by the death of its culprit.  Does not return before it has ended. */
 static void act(struct monitor *m, const struct verdict *v)
 {
-    const pid_t pid = m->w[v->culprit].now.pid;
-
     report(m, v);
-    kill(pid, SIGABRT);
+    send(m, v->culprit, SIGABRT);
     if (!nap(m, ABORT_S)) return;
-    kill(pid, SIGKILL);
+    send(m, v->culprit, SIGKILL);
     const double until = clock_s() + LET_S;
     while (clock_s() < until)
         if (!nap(m, POLL_S)) return;
     look(m);
-    kill_all(m);
+    for (int i = 0; i < m->n; i++) send(m, i, SIGKILL);
 }
 
 static void watch(struct monitor *m)
@@ -249,7 +249,8 @@ static void clean(struct monitor *m)
         alive = 0;
         for (int k = 0; k < m->n; k++) {
             char *path = mem_format("%s%d", beacon_prefix(prefix, m->job), m->w[k].now.rank);
-            m->w[k].state = state_of(m->w[k].now.pid);  /* its page may be gone already */
+            /* Its page may be gone already. */
+            m->w[k].state = process_state(m->w[k].now.pid, m->w[k].now.born);
             if (m->w[k].state) alive = 1;
             else unlink(path);
             mem_free(path);
@@ -264,6 +265,10 @@ static void clean(struct monitor *m)
 
 /* --- starting ---------------------------------------------------------------------- */
 
+/* This process has no page that a watchdog could read, and why. */
+static int blind;
+static char why[BEACON_WHY];
+
 static int number(const char *a, const char *b)
 {
     const char *text = getenv(a);
@@ -272,12 +277,16 @@ static int number(const char *a, const char *b)
 }
 
 /* In the new process. */
-static void run(const struct conf *c, const char *job, pid_t parent)
+static void run(const struct conf *c, const char *token, pid_t parent)
 {
     sigset_t all;
-    struct monitor m = { .job = job, .run = c->run.dir, .parent = parent, .limits = {
+    struct monitor m = { .run = c->run.dir, .parent = parent, .limits = {
         c->watchdog.setup_s, c->watchdog.data_s, c->watchdog.step_s, c->watchdog.save_s } };
 
+    launch_token_name(m.job, token);
+    launch_token_assignment(m.proof, token);
+    m.ranks = number("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS");
+    if (m.ranks < 1) m.ranks = 1;
     m.alone = number("OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS") ==
               number("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS");
     setpgid(0, 0);   /* mpirun kills groups */
@@ -303,18 +312,31 @@ static void run(const struct conf *c, const char *job, pid_t parent)
 
 void watchdog_start(const struct conf *c)
 {
-    const char *job = getenv("TTT_LAUNCH");
+    const char *token = launch_token();
     const pid_t parent = getpid();
+    char job[LAUNCH_NAME];
 
-    if (!job || !*job) return;
+    if (!token) return;
     if (!c->watchdog.enabled) return;
     if (number("OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0) {
         fflush(NULL);
         const pid_t pid = fork();
-        if (pid == 0) run(c, job, parent);
+        if (pid == 0) run(c, token, parent);
         if (pid < 0) log_warn("no watchdog: %s", strerror(errno));
     }
-    (void)beacon_open(job, number("PMIX_RANK", "SLURM_PROCID"));
+    launch_token_name(job, token);
+    blind = beacon_open(job, number("PMIX_RANK", "SLURM_PROCID"), why) != OK;
+}
+
+void watchdog_agree(const struct axis *world)
+{
+    int first = blind ? world->rank : world->size;
+
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT, MPI_MIN, world->comm));
+    if (first == world->size) return;
+    beacon_close();
+    mpi_do(MPI_Bcast(why, sizeof why, MPI_CHAR, first, world->comm));
+    log_warn("rank %d: %s: training goes on without a watchdog", first, why);
 }
 
 void watchdog_stop(void) { beacon_close(); }

@@ -72,6 +72,7 @@ int cmd_train(int argc, char **argv)
     if (rc != OK && !comm_several()) goto out;
     if (rc == OK) watchdog_start(&conf);
     comm_start(&world);
+    watchdog_agree(&world);
     if (rc == OK && opts.profile) rc = measure(&opts, &conf);
     rc = axis_agree(&world, rc);  /* it may be wrong for one rank only */
     if (rc == OK) conf_say_model(&conf);

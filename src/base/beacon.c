@@ -7,10 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "src/base/launch_token.h"
 #include "src/base/mem.h"
+#include "src/base/process.h"
 #include "src/base/status.h"
 
 _Static_assert(sizeof(struct beacon) <= BEACON_BYTES, "a beacon is one page");
@@ -57,37 +60,48 @@ static void start_beat(void)
 
 char *beacon_prefix(char text[BEACON_PREFIX], const char *job)
 {
-    snprintf(text, BEACON_PREFIX, "/dev/shm/ttt-%.32s-", job);
+    snprintf(text, BEACON_PREFIX, "/dev/shm/ttt-%.*s-", LAUNCH_NAME - 1, job);
     return text;
 }
 
-static int map(void)
+static int create(void)
 {
-    const int fd = open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    void *p = MAP_FAILED;
-
-    if (fd >= 0 && ftruncate(fd, 0) == 0 && ftruncate(fd, BEACON_BYTES) == 0)
-        p = mmap(NULL, BEACON_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    const int e = errno;
-    if (fd >= 0) close(fd);
-    if (p == MAP_FAILED) return fail(ERR_IO, "%s: %s: no watchdog", file, strerror(e));
-    page = p;
-    return OK;
+    return open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-int beacon_open(const char *job, int rank)
+/* Its memory is reserved here: storing to a page of a full file system would be SIGBUS.
+ * returns 0 or an errno */
+static int map(void)
+{
+    int fd = create();
+    void *p = MAP_FAILED;
+
+    if (fd < 0 && errno == EEXIST && unlink(file) == 0) fd = create();
+    if (fd < 0) return errno;
+    int err = posix_fallocate(fd, 0, BEACON_BYTES);
+    if (!err) p = mmap(NULL, BEACON_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (!err && p == MAP_FAILED) err = errno;
+    close(fd);
+    if (err) unlink(file);
+    else page = p;
+    return err;
+}
+
+int beacon_open(const char *job, int rank, char why[BEACON_WHY])
 {
     char prefix[BEACON_PREFIX];
 
-    lane = BEACON_MAIN;
     file = mem_format("%s%d", beacon_prefix(prefix, job), rank);
-    const int rc = map();
-    if (rc != OK) {
+    const int err = map();
+    if (err) {
+        snprintf(why, BEACON_WHY, "%s: %s", file, strerror(err));
         mem_free(file);
         file = NULL;
-        return rc;
+        return ERR_IO;
     }
+    lane = BEACON_MAIN;
     page->pid = (int32_t)getpid();
+    page->born = process_born(getpid());
     page->rank = rank;
     page->layer = page->unit = page->peer = -1;
     gethostname(page->host, sizeof page->host - 1);
@@ -110,6 +124,28 @@ void beacon_close(void)
     page = &own;
     mem_free(file);
     file = NULL;
+}
+
+int beacon_read(struct beacon *out, const char *job, int rank)
+{
+    char path[BEACON_PREFIX + 16];
+    struct stat st;
+    int good = 0;
+
+    beacon_prefix(path, job);
+    snprintf(path + strlen(path), 16, "%d", rank);
+    /* Opening a pipe that somebody put there would wait for its writer. */
+    const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) return 0;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+        !(st.st_mode & (S_IWGRP | S_IWOTH)) && st.st_size == BEACON_BYTES)
+        good = read(fd, out, sizeof *out) == (ssize_t)sizeof *out &&
+               !memcmp(out->magic, "ttt-bcn", 8) && out->rank == rank;
+    close(fd);
+    if (!good) return 0;
+    out->host[sizeof out->host - 1] = '\0';
+    for (int i = 0; i < BEACON_LANES; i++) out->lane[i].path[BEACON_PATH - 1] = '\0';
+    return 1;
 }
 
 void beacon_use(int l) { lane = page == &own ? -1 : l; }

@@ -6,6 +6,9 @@
  * A page has two lanes: the main thread, and the thread that writes a checkpoint.  Other threads,
  * and processes that opened no page, pay one branch.  Texts are passed as distances from a place in
  * the program, so that another process of the same program finds them at its own address.
+ *
+ * All users of a machine share /dev/shm.  So a page is made new and belongs to its user alone, and
+ * beacon_read() takes no other; what is in a page is a claim all the same, process.h proves it.
  */
 #ifndef BEACON_H
 #define BEACON_H
@@ -29,6 +32,7 @@ struct beacon_lane {
 struct beacon {
     char    magic[8];
     int32_t pid, rank;
+    int64_t born;                 /* process_born(): the number alone may mean another one */
     char    host[64];
     int64_t beat;                 /* counts on as long as any thread of it runs      */
     int64_t progress;             /* counts operations, phases, steps                */
@@ -40,10 +44,17 @@ struct beacon {
     struct beacon_lane lane[BEACON_LANES];
 };
 
-/* Share a page as process `rank` of job `job`, written from now on by this thread, with a thread
- * for the beat.  returns OK; else there is none, which is said and no reason to end */
-int beacon_open(const char *job, int rank);
+/* Share a page as process `rank` of the job called `job`, written from now on by this thread, with a
+ * thread for the beat.  What a process before us left under that name is removed.
+ * why      [out] if there is none: what is in the way.  That is no reason to end
+ * returns  OK or ERR_IO, not reported */
+#define BEACON_WHY 160
+int beacon_open(const char *job, int rank, char why[BEACON_WHY]);
 void beacon_close(void);
+
+/* The page of process `rank`: a regular file of one page that is ours and that nobody else can write.
+ * returns 1, or 0 if there is no such page */
+int beacon_read(struct beacon *out, const char *job, int rank);
 
 /* Which lane does this thread write?  -1: none. */
 void beacon_use(int lane);
@@ -60,7 +71,7 @@ void beacon_leave(void);
 /* The text behind a number on a page, "" if there is none. */
 const char *beacon_text(int64_t number);
 
-/* Files of a job's pages are PREFIX and the rank. */
+/* Files of a job's pages are PREFIX and the rank.  job: at most LAUNCH_NAME bytes count. */
 #define BEACON_PREFIX 64
 char *beacon_prefix(char text[BEACON_PREFIX], const char *job);
 

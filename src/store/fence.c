@@ -10,8 +10,10 @@
 #include <unistd.h>
 
 #include "src/base/file.h"
+#include "src/base/launch_token.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/process.h"
 #include "src/base/status.h"
 
 enum { NAME = 24, KEPT = 4, TRIES = 100, WAIT_MS = 50, WAITS = 40 };
@@ -30,27 +32,6 @@ static void system_line(char text[128], const char *path)
     fclose(f);
 }
 
-/* When a process began, in ticks of the machine; -1: there is none, or only its remains. */
-static long long born(long pid)
-{
-    char path[64], line[1024];
-    long long start = -1;
-    char state = 'Z';
-
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    FILE *f = fopen(path, "re");
-    if (!f) return -1;
-    const size_t n = fread(line, 1, sizeof line - 1, f);
-    fclose(f);
-    line[n] = '\0';
-    const char *name_end = strrchr(line, ')');  /* the name may hold anything */
-    if (!name_end ||
-        sscanf(name_end + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
-                             "%*d %*d %lld", &state, &start) != 2 || state == 'Z')
-        return -1;
-    return start;
-}
-
 static const char *variable(const char *name)
 {
     const char *text = getenv(name);
@@ -59,15 +40,16 @@ static const char *variable(const char *name)
 
 static json_t *ourselves(void)
 {
-    char host[256] = "", boot[128], space[128] = "";
+    char host[256] = "", boot[128], space[128] = "", launch[LAUNCH_NAME];
     const char *restarts = variable("SLURM_RESTART_COUNT");
 
     gethostname(host, sizeof host - 1);
     system_line(boot, "/proc/sys/kernel/random/boot_id");
     if (readlink("/proc/self/ns/pid", space, sizeof space - 1) < 0) space[0] = '\0';
+    launch_token_name(launch, variable(LAUNCH_VARIABLE));
     json_t *o = json_pack("{s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:i,s:f}", "pid", (json_int_t)getpid(),
-                          "born", (json_int_t)born(getpid()), "host", host, "boot", boot, "space",
-                          space, "launch", variable("TTT_LAUNCH"), "job",
+                          "born", (json_int_t)process_born(getpid()), "host", host, "boot", boot, "space",
+                          space, "launch", launch, "job",
                           variable("SLURM_JOB_ID"), "job_restarts", atoi(restarts), "seen",
                           (double)time(NULL));
     check(o);
@@ -99,9 +81,9 @@ static enum fence_life life_of(const json_t *o, const json_t *us)
     if (!same(o, us, "host")) return FENCE_ELSEWHERE;
     if (!same(o, us, "boot")) return FENCE_DEAD;
     if (!same(o, us, "space")) return FENCE_ELSEWHERE;
-    const long long then = json_integer_value(json_object_get(o, "born"));
-    return born((long)json_integer_value(json_object_get(o, "pid"))) == then ? FENCE_ALIVE
-                                                                             : FENCE_DEAD;
+    const int64_t then = json_integer_value(json_object_get(o, "born"));
+    return process_born(json_integer_value(json_object_get(o, "pid"))) == then ? FENCE_ALIVE
+                                                                               : FENCE_DEAD;
 }
 
 /* --- the folder ------------------------------------------------------------------ */

@@ -9,6 +9,7 @@
 
 #include "src/base/build_info.h"
 #include "src/base/file.h"
+#include "src/base/launch_token.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -47,7 +48,7 @@ int run_open(struct run_folder *r, const char *dir, int takeover)
     run_follow(r, dir);
     rc = fence_take(&r->fence, dir, takeover);
     if (rc != OK) run_close(r, rc);
-    else if (!getenv("TTT_LAUNCH")) unask(r);  /* else the launcher looks after it */
+    else if (!getenv(LAUNCH_VARIABLE)) unask(r);  /* else the launcher looks after it */
     return rc;
 }
 

@@ -5,11 +5,13 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/process.h"
 #include "src/base/status.h"
 #include "src/base/verdict.h"
 
@@ -121,14 +123,14 @@ static void pages(void **state)
     char prefix[BEACON_PREFIX], *text;
     struct watched w = { .state = 'S', .quiet_s = 70 };
     int tell[2], done[2];
-    size_t n;
     char c;
 
     assert_int_equal(pipe(tell) | pipe(done), 0);
     char *job = mem_format("test%ld", (long)getpid());
     const pid_t pid = fork();
     if (pid == 0) {
-        assert_int_equal(beacon_open(job, 3), OK);
+        char why[BEACON_WHY];
+        assert_int_equal(beacon_open(job, 3, why), OK);
         beacon_step(41, 0.5);
         beacon_phase(BEACON_DATA);
         beacon_enter(BEACON_FILE, "pread(...)", "/somewhere/shard.tts");
@@ -138,9 +140,8 @@ static void pages(void **state)
     }
     assert_int_equal(read(tell[0], &c, 1), 1);
     char *path = mem_format("%s3", beacon_prefix(prefix, job));
-    assert_int_equal(file_slurp(&text, &n, path, BEACON_BYTES), OK);
-    memcpy(&w.now, text, sizeof w.now);
-    mem_free(text);
+    assert_true(beacon_read(&w.now, job, 3));
+    assert_true(w.now.pid == pid && w.now.born == process_born(pid));
     struct verdict v;
     verdict_of(&v, &w, 1, &limits);
     text = verdict_text(&v, &w);
@@ -149,16 +150,14 @@ static void pages(void **state)
     assert_non_null(strstr(text, "step 41, phase data, in pread(...) of /somewhere/shard.tts"));
     const int64_t beat = w.now.beat;
     for (int i = 0; i < 500 && w.now.beat == beat; i++) {
-        char *again;
         usleep(20000);
-        assert_int_equal(file_slurp(&again, &n, path, BEACON_BYTES), OK);
-        memcpy(&w.now, again, sizeof w.now);
-        mem_free(again);
+        assert_true(beacon_read(&w.now, job, 3));
     }
     assert_true(w.now.beat > beat);
     assert_int_equal(write(done[1], "x", 1), 1);
     waitpid(pid, NULL, 0);
     assert_false(path_exists(path));
+    assert_false(beacon_read(&w.now, job, 3));
     assert_string_equal(beacon_text(-5), "");
     assert_string_equal(beacon_text(INT64_MAX), "");
     mem_free(want);
@@ -167,11 +166,88 @@ static void pages(void **state)
     mem_free(job);
 }
 
+/* Put n bytes of a page at `path`. */
+static void plant(const char *path, const struct beacon *b, size_t n, mode_t mode)
+{
+    static char bytes[2 * BEACON_BYTES];
+    memcpy(bytes, b, sizeof *b);
+    unlink(path);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes, 1, n, f), n);
+    assert_int_equal(fclose(f) | chmod(path, mode), 0);
+}
+
+/* Anybody can put anything there. */
+static void planted_pages(void **state)
+{
+    (void)state;
+    char prefix[BEACON_PREFIX], why[BEACON_WHY];
+    struct beacon b = { .magic = "ttt-bcn", .rank = 3 }, got;
+    char *job = mem_format("test%ld", (long)getpid());
+    char *path = mem_format("%s3", beacon_prefix(prefix, job)), *other = mem_format("%s-other", path);
+
+    memset(b.host, 'h', sizeof b.host);
+    memset(b.lane[1].path, 'p', sizeof b.lane[1].path);
+    plant(path, &b, BEACON_BYTES, 0600);
+    assert_true(beacon_read(&got, job, 3));
+    assert_true(strlen(got.host) < sizeof got.host && strlen(got.lane[1].path) < BEACON_PATH);
+    assert_false(beacon_read(&got, job, 2));
+    plant(path, &b, BEACON_BYTES, 0620);
+    assert_false(beacon_read(&got, job, 3));
+    plant(path, &b, BEACON_BYTES, 0602);
+    assert_false(beacon_read(&got, job, 3));
+    plant(path, &b, BEACON_BYTES - 1, 0600);
+    assert_false(beacon_read(&got, job, 3));
+    plant(path, &b, BEACON_BYTES + 1, 0600);
+    assert_false(beacon_read(&got, job, 3));
+    b.rank = 4;
+    plant(path, &b, BEACON_BYTES, 0600);
+    assert_false(beacon_read(&got, job, 3));
+    b.rank = 3;
+    plant(other, &b, BEACON_BYTES, 0600);
+    assert_int_equal(unlink(path) | symlink(other, path), 0);
+    assert_false(beacon_read(&got, job, 3));
+    assert_int_equal(unlink(path) | mkfifo(path, 0600), 0);
+    assert_false(beacon_read(&got, job, 3));
+    if (geteuid() == 0) {
+        plant(path, &b, BEACON_BYTES, 0600);
+        assert_int_equal(chown(path, 65534, 65534), 0);
+        assert_false(beacon_read(&got, job, 3));
+    } else print_message("not root: no page of another user\n");
+
+    /* A process of ours takes what lies there for remains, and never writes into it. */
+    assert_int_equal(unlink(path) | symlink(other, path), 0);
+    b.step = 77;
+    plant(other, &b, BEACON_BYTES, 0600);
+    assert_int_equal(beacon_open(job, 3, why), OK);
+    assert_true(beacon_read(&got, job, 3) && got.step == 0 && got.pid == getpid());
+    struct stat st;
+    assert_true(lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0777) == 0600);
+    beacon_close();
+    assert_false(path_exists(path));
+    FILE *f = fopen(other, "r");
+    assert_true(f && fread(&got, sizeof got, 1, f) == 1 && got.step == 77);
+    fclose(f);
+    unlink(other);
+
+    /* What can't be removed is said, and is no page. */
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(beacon_open(job, 3, why), ERR_IO);
+    assert_non_null(strstr(why, path));
+    beacon_step(1, 1);
+    beacon_close();
+    assert_int_equal(rmdir(path), 0);
+    mem_free(job);
+    mem_free(path);
+    mem_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nobody), cmocka_unit_test(culprits), cmocka_unit_test(starved),
-        cmocka_unit_test(pages),
+        cmocka_unit_test(pages), cmocka_unit_test(planted_pages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,25 @@
+/* launch_token.h -- what the processes of one launcher know, and nobody else.
+ *
+ *     TTT_LAUNCH=0123456789abcdef0123456789abcdef    in their environment
+ *                `-- its name --'
+ *
+ * The name may be seen: files are called by it (beacon.h, fence.h).  The whole proves that a process
+ * was started by this launcher: it is in no file and on no command line.
+ */
+#ifndef LAUNCH_TOKEN_H
+#define LAUNCH_TOKEN_H
+
+#define LAUNCH_VARIABLE "TTT_LAUNCH"
+enum { LAUNCH_TOKEN = 33, LAUNCH_NAME = 17, LAUNCH_ASSIGNMENT = 64 };
+
+void launch_token_make(char token[LAUNCH_TOKEN]);
+
+/* The token of the launcher that started this process; NULL: there is none, or it is no token. */
+const char *launch_token(void);
+
+void launch_token_name(char name[LAUNCH_NAME], const char *token);
+
+/* "TTT_LAUNCH=...", as it stands in an environment. */
+void launch_token_assignment(char text[LAUNCH_ASSIGNMENT], const char *token);
+
+#endif
