@@ -34,9 +34,9 @@ out:
 static void print(struct launch *l)
 {
     l->token[0] = '\0';
-    char **words = launch_command(l);
-    for (int i = 0; words[i]; i++) printf("%s%s", i ? " " : "", words[i]);
-    printf("\n");
+    char **words = launch_command(l), *line = shell_line(words);
+    printf("%s\n", line);
+    mem_free(line);
     mem_free(words);
 }
 

@@ -80,7 +80,9 @@ void launch_program(struct words *w, const struct launch *l)
 
     if (readlink("/proc/self/exe", path, sizeof path - 1) < 0) die("/proc is not there");
     pair(w, path, "train");
-    word(w, o->file);
+    char *file = word_path(o->file);
+    word(w, file);
+    mem_free(file);
     for (int i = 0; i < o->sets.n; i++) pair(w, "--set", o->sets.v[i]);
     word(w, "--grid");
     formatted(w, "%dx%dx%d", l->grid.D, l->grid.P, l->grid.S);

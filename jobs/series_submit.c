@@ -60,14 +60,16 @@ static char *group_script(const struct array *a, int group)
     for (int i = 0; i < s->n; i++) {
         if (a->group[i] != group) continue;
         if (!first) first = &s->m[i];
-        char *longer = mem_format("%s%s%s", names, n++ ? " " : "", s->m[i].name);
+        char *word = shell_word(s->m[i].name);
+        char *longer = mem_format("%s%s%s", names, n++ ? " " : "", word);
+        mem_free(word);
         mem_free(names);
         names = longer;
     }
     const struct launch_opts o = { 0 };
     const struct launch l = { .o = &o };
     char *before = mem_format("%s)", names), *root = slurm_absolute(s->conf.series.dir);
-    char *word = slurm_quote(root);
+    char *word = shell_word(root);
     char *file = mem_format("%s/\"${runs[$SLURM_ARRAY_TASK_ID]}\"/slurm/run.yaml", word);
     char *command = slurm_command(&l, file), *range;
     if (s->conf.series.at_once) range = mem_format("0-%d%%%d", n - 1, s->conf.series.at_once);

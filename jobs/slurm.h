@@ -22,16 +22,13 @@ struct slurm_job {
     const char *dir;        /* of the job's files, absolute                           */
     const char *log;        /* name of the log in it: sbatch's %j, %A, %a             */
     const char *array;      /* "0-7%2", or NULL                                       */
-    const char *before;     /* a line in front of the command, or NULL                */
-    const char *command;    /* shell words                                            */
+    const char *before;     /* a line before the command, of shell words, or NULL     */
+    const char *command;    /* of shell words                                         */
     int         signal_s;
 };
 
 /* The batch script, a counted string; NULL if a path can't stand in it (said: ERR_CONFIG). */
 char *slurm_script(const struct slurm_job *j);
-
-/* A shell word that is the text; a counted string. */
-char *slurm_quote(const char *text);
 
 /* Seconds before the end of the time that a run has to be asked to save: launch.slurm.signal_s, or
  * from what its metrics say of steps and saves, or 300; at most half of the time limit. */

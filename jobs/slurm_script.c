@@ -1,5 +1,5 @@
-/* jobs/slurm.sh, filled in.  What comes from the user is a word without marks, a quoted word, or
- * stands in a line that only sbatch reads. */
+/* jobs/slurm.sh, filled in.  What comes from the user is a shell word (words.h), or stands in a line
+ * that only sbatch reads. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,25 +16,15 @@ __asm__(".section .rodata\n"
         ".byte 0\n"
         ".previous\n");
 
-char *slurm_quote(const char *text)
-{
-    char *word = mem_new((int64_t)(4 * strlen(text) + 3), 1, "shell word"), *p = word;
-
-    *p++ = '\'';
-    for (; *text; text++) {
-        if (*text == '\'') p = stpcpy(p, "'\\''");
-        else *p++ = *text;
-    }
-    *p = '\'';
-    return word;
-}
-
 /* May a path stand between the quotes of a line for sbatch, where % begins a pattern? */
 static int plain_path(const char *what, const char *path)
 {
-    if (path[strcspn(path, "\"\\%\n")] == '\0') return 1;
-    fail(ERR_CONFIG, "%s: '%s' has one of the characters \" \\ %%, which sbatch reads in its own "
-         "way", what, path);
+    const char *p = path;
+
+    while (*p && !strchr("\"\\%\x7f", *p) && (unsigned char)*p >= ' ') p++;
+    if (!*p) return 1;
+    fail(ERR_CONFIG, "%s: '%s' has one of the characters \" \\ %%, or a control character, which "
+         "sbatch reads in its own way", what, path);
     return 0;
 }
 
@@ -69,7 +59,9 @@ static void options(FILE *out, const struct slurm_job *j)
             fprintf(out, "#SBATCH --%s=%s\n", optional[i].name, optional[i].value);
     for (const char *p = c->launch.slurm.options; *p; p += p[0] == '\n') {
         const int n = (int)strcspn(p, "\n");
-        fprintf(out, "#SBATCH %.*s\n", n, p);
+        /* The rules of sbatch: blanks in double quotes; conf_launch.c lets no quotes pass. */
+        const char *quote = memchr(p, ' ', (size_t)n) ? "\"" : "";
+        fprintf(out, "#SBATCH %s%.*s%s\n", quote, n, p, quote);
         p += n;
     }
 }
@@ -82,9 +74,10 @@ static void lines(FILE *out, const char *before, const char *list, const char *a
     for (size_t n; *list; list += n + (list[n] != '\0')) {
         n = strcspn(list, "\n");
         snprintf(item, sizeof item, "%.*s", (int)n, list);
-        char *word = slurm_quote(item);
+        char *path = word_path(item), *word = shell_word(path);
         fprintf(out, "%s%s%s\n", before, word, after);
         mem_free(word);
+        mem_free(path);
     }
 }
 

@@ -19,7 +19,7 @@
 
 int slurm_submit(char id[SLURM_ID], const char *script, const char *after)
 {
-    char out[256], first[300];
+    char out[256], first[300], *path = word_path(script);
     char *words[5] = { "sbatch", "--parsable" };
     int n = 2;
 
@@ -27,9 +27,10 @@ int slurm_submit(char id[SLURM_ID], const char *script, const char *after)
         snprintf(first, sizeof first, "--dependency=afterany:%s", after);
         words[n++] = first;
     }
-    words[n] = (char *)script;
+    words[n] = path;
     strcpy(id, SLURM_UNSURE);
     const int code = tool_run(out, sizeof out, 0, words);
+    mem_free(path);
     if (code == TOOL_LATE)
         return fail(ERR_IO, "sbatch %s: no answer in %d s; look with squeue whether there is a job",
                     script, TOOL_CHANGES * tool_wait_s());
@@ -180,7 +181,7 @@ static char *ourselves(void)
 
 char *slurm_command(const struct launch *l, const char *file)
 {
-    char *program = ourselves(), *word = slurm_quote(program);
+    char *program = ourselves(), *word = shell_word(program);
     char *line = mem_format("%s launch %s --inside-slurm%s%s%s", word, file,
                             l->o->takeover ? " --takeover" : "",
                             l->o->allow_config_change ? " --allow-config-change" : "",
@@ -202,7 +203,7 @@ char *slurm_absolute(const char *path)
 char *slurm_run_script(const struct launch *l)
 {
     char *dir = slurm_absolute(l->conf->run.dir), *files = mem_format("%s/slurm", dir);
-    char *run = mem_format("%s/run.yaml", files), *word = slurm_quote(run);
+    char *run = mem_format("%s/run.yaml", files), *word = shell_word(run);
     char *command = slurm_command(l, word);
     const struct slurm_job j = {
         .conf = l->conf, .name = l->conf->run.name, .dir = files, .log = "%j.log",

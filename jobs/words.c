@@ -39,6 +39,51 @@ void word_each(struct words *w, const char *text)
     mem_free(copy);
 }
 
+char *word_path(const char *path)
+{
+    return mem_format("%s%s", path[0] == '-' ? "./" : "", path);
+}
+
+/* Has the word nothing that a shell gives a meaning to?  NAME=VALUE would be an assignment. */
+static int is_plain(const char *text)
+{
+    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    static const char more[] = "@%+:,./-";
+    const size_t n = strspn(text, name);
+
+    if (!text[0] || (n && text[n] == '=')) return 0;
+    for (; *text; text++)
+        if (!strchr(name, *text) && !strchr(more, *text) && *text != '=') return 0;
+    return 1;
+}
+
+char *shell_word(const char *text)
+{
+    char *quoted = mem_new((int64_t)(4 * strlen(text) + 3), 1, "shell word"), *p = quoted;
+
+    if (is_plain(text)) return strcpy(quoted, text);
+    *p++ = '\'';
+    for (; *text; text++) {
+        if (*text == '\'') p = stpcpy(p, "'\\''");
+        else *p++ = *text;
+    }
+    *p = '\'';
+    return quoted;
+}
+
+char *shell_line(char *const words[])
+{
+    char *line = mem_string("");
+
+    for (int i = 0; words[i]; i++) {
+        char *next = shell_word(words[i]), *longer = mem_format("%s%s%s", line, i ? " " : "", next);
+        mem_free(next);
+        mem_free(line);
+        line = longer;
+    }
+    return line;
+}
+
 char **words_made(void (*all)(struct words *w, const struct launch *l), const struct launch *l)
 {
     struct words w = { .n = 0 };

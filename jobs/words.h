@@ -18,6 +18,17 @@ void formatted(struct words *w, const char *format, ...) __attribute__((format(p
 /* Words separated by blanks. */
 void word_each(struct words *w, const char *text);
 
+/* A path that no program takes for an option: "./-r" for "-r"; a counted string. */
+char *word_path(const char *path);
+
+/* --- words for a shell: whatever stands in a script or is shown as a command goes through here --- */
+
+/* The word that a shell reads as `text`, in quotes where it has to be; a counted string. */
+char *shell_word(const char *text);
+
+/* Such words, separated by blanks; `words` is ended by NULL.  A counted string. */
+char *shell_line(char *const words[]);
+
 /* The words of all(), ended by NULL; a counted block. */
 char **words_made(void (*all)(struct words *w, const struct launch *l), const struct launch *l);
 

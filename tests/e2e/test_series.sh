@@ -74,6 +74,42 @@ expect_text "and says why" "second: train.init_from: there is no model at $WORK/
 series 0 "a chain"
 expect_text "the second is the first one's model" "^  rope_theta: 55$" "$WORK/chain/second/config.yaml"
 
+# --- as a job array: every run once, whatever it is called ------------------------------------------------
+mkdir "$WORK/bin" "$WORK/odd" && cp "$TTT" "$WORK/odd/ttt"
+for tool in squeue scontrol; do printf '#!/bin/sh\nexit 1\n' >"$WORK/bin/$tool"; done
+printf '#!/bin/sh\necho "$2" >>"%s/submitted"; echo 77\n' "$WORK" >"$WORK/bin/sbatch"
+printf '#!/bin/sh\nprintf "<%%s>" "$@"; echo\n' >"$WORK/recorder"
+chmod +x "$WORK/bin"/* "$WORK/recorder"
+cat >"$WORK/names" <<'END'
+my run
+a$(touch hurt)b
+`touch hurt`
+it's
+glob*?[a]
+semi;touch hurt&
+-r
+#comment
+~x
+häß
+plain
+END
+while read -r name; do cp "$WORK/tiny.yaml" "$WORK/$name.yaml"; done <"$WORK/names"
+sed "s/'/''/g; s/.*/  - '&.yaml'/" "$WORK/names" >"$WORK/list"
+{ echo "series:"; echo "  dir: -odd dir"; echo "  runs:"; sed 's/^/  /' "$WORK/list"; } >"$WORK/series.yaml"
+name="array: submitted" expect_exit 0 env PATH="$WORK/bin:$PATH" "$WORK/odd/ttt" series "$WORK/series.yaml" --slurm
+equal "array: one job" "$(cat "$WORK/submitted")" "$WORK/-odd dir/slurm/job-0.sh"
+cp "$WORK/recorder" "$WORK/odd/ttt.new" && mv "$WORK/odd/ttt.new" "$WORK/odd/ttt"
+expect_text "array: its numbers" '^#SBATCH --array=0-10$' "$WORK/-odd dir/slurm/job-0.sh"
+i=0
+while read -r name; do
+    equal "array: run $i" "$(SLURM_ARRAY_TASK_ID=$i bash "$WORK/-odd dir/slurm/job-0.sh" 2>&1)" \
+        "<launch><$WORK/-odd dir/$name/slurm/run.yaml><--inside-slurm>"
+    check "array: its file" test -s "$WORK/-odd dir/$name/slurm/run.yaml"
+    i=$((i + 1))
+done <"$WORK/names"
+check "array: nothing in a name was executed" test ! -e "$WORK/hurt"
+rm -rf "$WORK/-odd dir"
+
 # wrong CODE NAME TEXT PATTERN: a series that must be refused.
 wrong() {
     printf '%s\n' "$3" >"$WORK/series.yaml"
@@ -92,6 +128,7 @@ wrong 78 "not a value" "$head, grid: ['train.steps=4,x']}" "train.steps: expecte
 wrong 78 "two of one name" "series: {dir: x, runs: [tiny.yaml, ./tiny.yaml]}" "two runs are tiny"
 wrong 78 "twice the same value" "$head, grid: ['run.seed=1,1']}" "two runs are tiny-seed1"
 wrong 78 "too many" "$head, grid: ['run.seed=$(seq -s, 1 40)', 'optim.lr=$(seq -s, 1 40)']}" "expected at most 1000 runs"
+wrong 78 "a name of two lines" "series: {dir: x, runs: [\"a\\nb.yaml\"]}" "series.runs: expected a list of printable texts"
 wrong 66 "no such run" "series: {dir: x, runs: nobody.yaml}" "nobody.yaml"
 check "refused: nothing is made" test ! -e "$WORK/all"
 

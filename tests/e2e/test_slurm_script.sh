@@ -51,7 +51,7 @@ cat >"$WORK/golden" <<END
 # shell, which the launcher replaces: it lets the run save, puts the job into the queue again, and
 # ends.
 trap "" USR1
-exec '$PROGRAM' launch '$WORK/run/slurm/run.yaml' --inside-slurm
+exec $PROGRAM launch $WORK/run/slurm/run.yaml --inside-slurm
 END
 same "defaults: the script"
 equal "dry run: nothing is submitted" "x$(grep -c sbatch "$WORK/calls")" x0
@@ -73,9 +73,9 @@ launch:
     signal_s: 600
     chain: true
     modules: [gcc/12.2, openmpi/4.1]
-    source: [/opt/it's here/env.sh]
+    source: [/opt/it's here/env.sh, -x.sh]
     environment: ["A=$(reboot) `id` \"x\"", "OMPI_MCA_btl=self,tcp"]
-    options: [--mail-type=END, --exclusive]
+    options: [--mail-type=END, --exclusive, --comment=two words]
 END
 submit 0 "dry run, everything" --dry-run --set "run.name=my run; reboot" --set "run.dir=it's 5" \
     --allow-config-change
@@ -99,17 +99,19 @@ cat >"$WORK/golden" <<END
 #SBATCH --mem=0
 #SBATCH --mail-type=END
 #SBATCH --exclusive
+#SBATCH "--comment=two words"
 # Written by ttt launch --slurm; jobs/README.md tells what happens here. The signal is for this
 # shell, which the launcher replaces: it lets the run save, puts the job into the queue again, and
 # ends.
 trap "" USR1
 command -v module >/dev/null || . /etc/profile
-module load 'gcc/12.2' || exit 78
-module load 'openmpi/4.1' || exit 78
+module load gcc/12.2 || exit 78
+module load openmpi/4.1 || exit 78
 . '/opt/it'\\''s here/env.sh' || exit 66
+. ./-x.sh || exit 66
 export 'A=\$(reboot) \`id\` "x"'
 export 'OMPI_MCA_btl=self,tcp'
-exec '$PROGRAM' launch '$WORK/here/it'\\''s 5/slurm/run.yaml' --inside-slurm --allow-config-change
+exec $PROGRAM launch '$WORK/here/it'\\''s 5/slurm/run.yaml' --inside-slurm --allow-config-change
 END
 same "everything: the script"
 check "everything: bash takes it" bash -n "$WORK/golden"
@@ -117,6 +119,52 @@ sed -n 's/^export/echo/p' "$WORK/golden" >"$WORK/echo.sh"
 equal "everything: quotes keep what they hold" "$(bash "$WORK/echo.sh" | head -n 1)" \
     'A=$(reboot) `id` "x"'
 make_config "$WORK/run.yaml"
+
+# --- names that a shell or a program would read in its own way -------------------------------------
+# A program of ours at a path of that kind; then one that writes down what it is called with.
+mkdir "$WORK/it's a \$(touch hurt) path" && cp "$TTT" "$WORK/it's a \$(touch hurt) path/ttt"
+odd="$WORK/it's a \$(touch hurt) path/ttt"
+cat >"$WORK/recorder" <<'END'
+#!/bin/sh
+for word in "$@"; do printf '<%s>' "$word"; done
+echo
+END
+chmod +x "$WORK/recorder"
+n=0
+for dir in "blanks  in it" '$(touch hurt)' '`touch hurt`' "it's" 'glob*?[a]' 'semi;touch hurt&' '-r' \
+    '#comment' '~x' '!x' 'a=b' 'häß' '$HOME' '{a,b}' '<x'; do
+    n=$((n + 1))
+    : >"$WORK/calls"
+    name="odd name $n: submitted" expect_exit 0 env PATH="$WORK/bin:$PATH" "$odd" launch "$WORK/run.yaml" \
+        --slurm --set "run.dir=$dir"
+    case $dir in
+    -*) expect_text "odd name $n: no option" "^sbatch --parsable ./-r/slurm/job.sh$" "$WORK/calls" ;;
+    *) equal "odd name $n: one file" "$(grep '^sbatch' "$WORK/calls")" "sbatch --parsable $dir/slurm/job.sh" ;;
+    esac
+    cp "$odd" "$WORK/ours" && cp "$WORK/recorder" "$odd.new" && mv "$odd.new" "$odd"
+    equal "odd name $n: what bash makes of it" "$(bash "./$dir/slurm/job.sh" 2>&1)" \
+        "<launch><$WORK/here/$dir/slurm/run.yaml><--inside-slurm>"
+    mv "$WORK/ours" "$odd"
+    check "odd name $n: the file is there" test -s "$WORK/here/$dir/slurm/run.yaml"
+    name="odd name $n: dry run" expect_exit 0 env PATH="$WORK/bin:$PATH" MPIRUN="$WORK/recorder" "$odd" \
+        launch "$WORK/run.yaml" --dry-run --set "run.dir=$dir"
+    bash "$WORK/out" >"$WORK/words"
+    equal "odd name $n: the command that is shown" "$(grep -cF "<$odd><train><$WORK/run.yaml><--set><run.dir=$dir><--grid>" "$WORK/words")" 1
+done
+check "odd names: nothing in them was executed" test ! -e "$WORK/here/hurt"
+cp "$WORK/run.yaml" "$WORK/here/-r.yaml"
+name="a file that looks like an option" expect_exit 0 "$TTT" launch --dry-run -- -r.yaml
+expect_text "a file that looks like an option: no option" " train ./-r.yaml " "$WORK/out"
+line_end='a
+b'
+for dir in "$line_end" 'quo"te' 'back\slash' '50%'; do
+    name="refused in a script: $(echo "$dir" | tr '\n' ' ')" expect_exit 78 env PATH="$WORK/bin:$PATH" "$TTT" launch "$WORK/run.yaml" \
+        --slurm --set "run.dir=$dir"
+    check "refused: nothing is made" test ! -e "$WORK/here/$dir"
+done
+mkdir "$line_end" && cd "$line_end" || exit 1
+name="a working folder of two lines" expect_exit 78 env PATH="$WORK/bin:$PATH" "$TTT" launch "$WORK/run.yaml" --slurm
+cd "$WORK/here" || exit 1
 
 # --- when is it told to save ---------------------------------------------------------
 mkdir -p "$WORK/measured"
