@@ -210,7 +210,7 @@ char *origin_difference(const struct origin *o, const char *dir)
     now.v = mem_new(now.n, sizeof *now.v, "inputs");
     for (int64_t i = 0; i < now.n; i++) {
         now.v[i] = o->in.v[i];
-        now.v[i].path = text_visible(o->in.v[i].path);  /* as in the memo */
+        now.v[i].path = text_visible_copy(o->in.v[i].path);  /* as in the memo */
     }
     origin_memo_read(&then, dir);
     for (int i = 0; i < then.options && i < o->options && !found; i++) {

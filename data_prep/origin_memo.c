@@ -26,7 +26,7 @@ static void put(FILE *f, json_t *line)
 
 static json_t *shown(const char *path)
 {
-    char *text = text_visible(path);
+    char *text = text_visible_copy(path);
     json_t *j = json_string(text);
     mem_free(text);
     return j;

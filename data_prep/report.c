@@ -120,10 +120,8 @@ void report_inputs(const struct inputs *in, const char *dir)
     for (int64_t i = 0; i < in->left_n; i++) count_left(&t, in->left + i);
     log_phase("%-42s %8s %10s  %s", "input", "files", "bytes", "such as");
     for (const struct row *r = t.v; r < t.v + t.n; r++) {
-        char *name = text_visible(r->example);
         log_phase("%-42s %8lld %10s  %s", r->kind, (long long)r->what.files,
-                  human_bytes(size, r->what.bytes), name);
-        mem_free(name);
+                  human_bytes(size, r->what.bytes), r->example);
     }
     if (in->left_n) log_phase("all of them by name: %s/" ORIGIN_FILE, dir);
 }

@@ -33,7 +33,7 @@ static enum standing standing_of(const struct run_state *s)
 
 static void show(const struct run_state *s, const char *name)
 {
-    char *note = text_visible(s->note);
+    char *note = text_visible_copy(s->note);
     printf("%-48s %s%s%s\n", name, run_phase_name(s->phase), note[0] ? ": " : "", note);
     mem_free(note);
 }

@@ -25,6 +25,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/stop.h"
+#include "src/base/text.h"
 #include "src/store/run_note.h"
 
 enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run */
@@ -62,7 +63,7 @@ static void child(char **words, const int output[2])
     signal(SIGUSR1, SIG_IGN);
     sigprocmask(SIG_SETMASK, &usual, NULL);
     execvp(words[0], words);
-    dprintf(STDERR_FILENO, "ttt: error: %s: %s\n", words[0], strerror(errno));
+    dprintf(STDERR_FILENO, "ttt: error: %s: %s\n", text_visible(words[0]), strerror(errno));
     _exit(-ERR_MISSING);
 }
 

@@ -187,8 +187,8 @@ static void print_one(const struct run_state *s, const char *name, int width)
     char step[48] = "-", loss[24] = "-", rate[24] = "-", left[HUMAN_TEXT] = "-", saved[48] = "-";
     char ago[HUMAN_TEXT];
     const struct slurm_fact *j = job_of(s);
-    char *job = text_visible(j->id[0] ? j->id : s->job_text[0] ? s->job_text : "-");
-    char *note = text_visible(s->note);
+    char *job = text_visible_copy(j->id[0] ? j->id : s->job_text[0] ? s->job_text : "-");
+    char *note = text_visible_copy(s->note);
 
     if (s->step >= 0 && s->steps >= 0)
         snprintf(step, sizeof step, "%lld/%lld", (long long)s->step, (long long)s->steps);
@@ -212,7 +212,7 @@ void run_state_print(const struct run_state *s, int n)
     int width = 4;
 
     for (int i = 0; i < n; i++) {
-        name[i] = text_visible(s[i].name);
+        name[i] = text_visible_copy(s[i].name);
         if ((int)strlen(name[i]) > width) width = (int)strlen(name[i]);
     }
     printf("%-*s  %-10s  %13s  %8s  %8s  %7s  %-18s  %8s  %-8s  %s\n", width, "run", "state", "step",

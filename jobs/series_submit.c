@@ -8,6 +8,7 @@
 #include "src/base/mem.h"
 #include "src/base/file.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/store/run_note.h"
 
 struct array {
@@ -121,7 +122,8 @@ static int submit_group(const struct array *a, int group, const char *script)
         mem_free(own);
     }
     if (sent != OK) TRY(sent);
-    printf("submitted job %s, an array of %d; its messages: %s/%s_*.log\n", id, n, a->dir, id);
+    printf("submitted job %s, an array of %d; its messages: %s/%s_*.log\n", id, n,
+           text_visible(a->dir), id);
 out:
     mem_free(path);
     return rc;

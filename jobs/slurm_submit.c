@@ -13,6 +13,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/store/run_note.h"
 
 #define ID_CAP 64
@@ -256,7 +257,7 @@ int slurm_launch(struct launch *l, int dry, int anyway)
     TRY(launch_unask(dir));
     TRY(slurm_submit_run(id, job, NULL, dir));
     run_note(dir, "submit", json_pack("{s:s}", "id", id));
-    printf("submitted job %s; its messages: %s/slurm/%s.log\n", id, dir, id);
+    printf("submitted job %s; its messages: %s/slurm/%s.log\n", id, text_visible(dir), id);
 out:
     mem_free(script);
     mem_free(job);

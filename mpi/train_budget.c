@@ -1,5 +1,7 @@
 #include "mpi/train_budget.h"
 
+#include <string.h>
+
 #include <omp.h>
 
 #include "mpi/reduce.h"
@@ -109,7 +111,9 @@ int train_budget(struct budget *budget, enum save_from *from, const struct conf 
             continue;
         }
         char *text = budget_text(budget);
-        log_phase("memory, predicted\n%s", text);
+        log_phase("memory, predicted");
+        for (char *line, *rest = text; (line = strsep(&rest, "\n")) != NULL;)
+            if (line[0]) log_phase("%s", line);
         mem_free(text);
         if (want <= have && want > budget_room(have))
             log_warn("of the machine's %s little is left for MPI and the system: %s",

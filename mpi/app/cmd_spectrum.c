@@ -11,6 +11,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/base/text_file.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
@@ -150,7 +151,7 @@ static void print_table(const struct spectra *x)
         char head[16] = "", shape[32];
         if (s->head >= 0) snprintf(head, sizeof head, "%d", s->head);
         snprintf(shape, sizeof shape, "%dx%d", s->rows, s->cols);
-        printf("%-60s %5s %13s ", s->name, head, shape);
+        printf("%-60s %5s %13s ", text_visible(s->name), head, shape);
         if (s->info)
             printf("%s\n", s->info > 0 ? "its decomposition failed" : "holds NaN or Inf");
         else

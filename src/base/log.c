@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "src/base/utf8.h"
+
 static enum log_level limit = LOG_STEP;
 static int speaker = 1;
 static char last_error[1024];
@@ -13,12 +15,21 @@ void log_level(enum log_level level) { limit = level; }
 void log_speaker(int speaks) { speaker = speaks; }
 const char *log_last_error(void) { return last_error; }
 
+/* Names and words from outside come to people only through here.  One write per line, so that
+ * processes do not mix theirs. */
+static void print(const char *line)
+{
+    char shown[4 * 4096];
+    utf8_visible(shown, sizeof shown, line);
+    fprintf(stderr, "%s\n", shown);
+}
+
 static void say(const char *prefix, const char *format, va_list ap)
 {
-    char line[4096];  /* one write per line, so that processes do not mix theirs */
+    char line[4096];
     int n = snprintf(line, sizeof line, "%s", prefix);
     vsnprintf(line + n, sizeof line - (size_t)n, format, ap);
-    fprintf(stderr, "%s\n", line);
+    print(line);
 }
 
 #define LEVEL(name, level)                                    \
@@ -60,7 +71,11 @@ void log_verror(const char *format, va_list ap)
 void log_tell_error(int rank)
 {
     pthread_mutex_lock(&lock);
-    if (held) fprintf(stderr, "ttt: error: rank %d: %s\n", rank, last_error);
+    if (held) {
+        char line[sizeof last_error + 64];
+        snprintf(line, sizeof line, "ttt: error: rank %d: %s", rank, last_error);
+        print(line);
+    }
     held = 0;
     pthread_mutex_unlock(&lock);
 }

@@ -2,7 +2,8 @@
  *
  * Levels are frequencies: how often an event of this kind happens in a run.
  * Numbers for plots do not go here but to metrics.jsonl.  Messages go to
- * stderr; results that a command was asked for go to stdout by printf.
+ * stderr, one line each, in which control characters are made visible
+ * (utf8_visible()); results that a command was asked for go to stdout by printf.
  */
 #ifndef LOG_H
 #define LOG_H

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "src/base/log.h"
+#include "src/base/text.h"
 
 static const struct { int rc; const char *text; } rows[] = {
     { OK, "done" },
@@ -48,12 +49,12 @@ void leave(int rc)
 
 void die_at(const char *file, int line, const char *format, ...)
 {
+    char what[1024];
     va_list ap;
-    fprintf(stderr, "ttt: %s:%d: ", file, line);
     va_start(ap, format);
-    vfprintf(stderr, format, ap);
+    vsnprintf(what, sizeof what, format, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    fprintf(stderr, "ttt: %s:%d: %s\n", file, line, text_visible(what));
     fflush(NULL);
     if (end_hook) end_hook(70);
     abort();

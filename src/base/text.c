@@ -56,27 +56,6 @@ int text_double(double *out, const char *text)
     return 1;
 }
 
-char *text_visible(const char *text)
-{
-    int64_t left = (int64_t)strlen(text);
-    char *out = mem_new(4 * left + 1, 1, "visible text"), *to = out;
-
-    while (left > 0) {
-        const int64_t valid = utf8_valid(text, left < 4 ? left : 4);  /* at least a character */
-        int n = 1;
-        const uint32_t c = valid > 0 ? utf8_char(text, &n) : 0;
-        if (c < ' ' || (c >= 0x7f && c < 0xa0)) {
-            for (int i = 0; i < n; i++) to += sprintf(to, "\\x%02x", (unsigned char)text[i]);
-        } else {
-            memcpy(to, text, (size_t)n);
-            to += n;
-        }
-        text += n;
-        left -= n;
-    }
-    return out;
-}
-
 void text_of_double(char out[TEXT_DOUBLE], double x)
 {
     if (fabs(x) < 1e15 && x == floor(x)) {  /* 10000, not 1e+04 */
@@ -87,6 +66,25 @@ void text_of_double(char out[TEXT_DOUBLE], double x)
         snprintf(out, TEXT_DOUBLE, "%.*g", precision, x);
         if (strtod(out, NULL) == x) return;
     }
+}
+
+const char *text_visible(const char *text)
+{
+    enum { TEXTS = 8, ROOM = 2048 };
+    static _Thread_local char shown[TEXTS][ROOM];
+    static _Thread_local int last;
+
+    last = (last + 1) % TEXTS;
+    return utf8_visible(shown[last], ROOM, text) == strlen(text) ? text : shown[last];
+}
+
+char *text_visible_copy(const char *text)
+{
+    char few[8];
+    const size_t room = utf8_visible(few, sizeof few, text) + sizeof few;
+    char *copy = mem_new((int64_t)room, 1, "visible text");
+    (void)utf8_visible(copy, room, text);
+    return copy;
 }
 
 static int min2(int a, int b) { return a < b ? a : b; }

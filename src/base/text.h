@@ -19,9 +19,15 @@ int text_double(double *out, const char *text);
 #define TEXT_DOUBLE 32
 void text_of_double(char out[TEXT_DOUBLE], double x);
 
-/* A text that somebody else chose, such as the name of a file, for a terminal or a record: control
- * characters and what is not UTF-8 as \xNN.  A counted string.  Local. */
-char *text_visible(const char *text);
+/* A text from outside, a name of a file or what stands in one, as a terminal may get it
+ * (utf8_visible()): for results that are printed for people; messages of log.h do it by themselves.
+ * Local.
+ * returns  `text` itself where it may stay as it is, else a text that is good until this thread has
+ *          asked for eight more */
+const char *text_visible(const char *text);
+
+/* The same for keeping: whole, however long.  A counted string.  Local. */
+char *text_visible_copy(const char *text);
 
 /* Insertions, deletions, replacements and swaps of neighbours that turn a into
  * b; INT_MAX if one is longer than 128 bytes.  Local. */

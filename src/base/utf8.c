@@ -1,5 +1,6 @@
 #include "src/base/utf8.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "src/base/mem.h"
@@ -69,4 +70,49 @@ uint32_t utf8_char(const char *text, int *length)
         return *length = 3, (p[0] & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu);
     return *length = 4, (p[0] & 0x07u) << 18 | (p[1] & 0x3fu) << 12 | (p[2] & 0x3fu) << 6 |
                         (p[3] & 0x3fu);
+}
+
+static int is_control(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+/* What stands for the first character of a text; its own length [out]. */
+static size_t spell(char out[16], const char *text, int *length)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    if (!valid_char(p, (int64_t)strnlen(text, 4))) {
+        *length = 1;
+        return (size_t)snprintf(out, 16, "\\x%02x", *p);
+    }
+    const uint32_t c = utf8_char(text, length);
+    if (!is_control(c)) {
+        memcpy(out, text, (size_t)*length);
+        return (size_t)*length;
+    }
+    const char *letter = c < 0x20 ? strchr("\nn\rr\tt", (int)c) : NULL;
+    if (letter) return (size_t)snprintf(out, 16, "\\%c", letter[1]);
+    return (size_t)snprintf(out, 16, c < 0x80 ? "\\x%02x" : "\\u%04x", (unsigned)c);
+}
+
+size_t utf8_visible(char *out, size_t room, const char *text)
+{
+    size_t whole = 0, used = 0, cut = 0;   /* cut: where "..." has room */
+    int length = 0;
+
+    for (; *text; text += length) {
+        char spelt[16];
+        const size_t n = spell(spelt, text, &length);
+        if (whole == used && used + n < room) {
+            memcpy(out + used, spelt, n);
+            used += n;
+            if (used + sizeof "..." <= room) cut = used;
+        }
+        whole += n;
+    }
+    out[used] = '\0';
+    if (whole > used) strcpy(out + cut, "...");
+    return whole;
 }

@@ -7,6 +7,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/ckpt_cmd.h"
 #include "src/store/ckpt.h"
 #include "src/store/dims_json.h"
@@ -20,7 +21,7 @@ static void note(struct report *r, const char *name, const char *what)
     r->tensors++;
     if (r->list)
         json_array_append_new(r->list, json_pack("{s:s, s:s}", "name", name, "difference", what));
-    else printf("%-58s %s\n", name, what);
+    else printf("%-58s %s\n", text_visible(name), text_visible(what));
 }
 
 static void note_values(struct report *r, const struct tensor *t, const struct tensor_diff *d)
@@ -36,7 +37,7 @@ static void note_values(struct report *r, const struct tensor *t, const struct t
                                where));
     else
         printf("%-58s %" PRId64 " of %" PRId64 " differ, max %.4g, rms %.4g, first at %s\n",
-               t->name, d->differ, tensor_n(t), d->max_abs, d->rms, where);
+               text_visible(t->name), d->differ, tensor_n(t), d->max_abs, d->rms, where);
 }
 
 /* Tensor i of a against tensor k of b. */
@@ -93,7 +94,9 @@ static void note_scalar(struct report *r, json_t *scalars, const char *key, cons
     r->scalars++;
     if (scalars)
         json_object_set_new(scalars, key, json_pack("[s?, s?]", p, q));
-    else printf("%-58s %s and %s\n", key, p ? p : "absent", q ? q : "absent");
+    else
+        printf("%-58s %s and %s\n", text_visible(key), text_visible(p ? p : "absent"),
+               text_visible(q ? q : "absent"));
     free(p);
     free(q);
 }

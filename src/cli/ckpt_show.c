@@ -9,6 +9,7 @@
 #include "src/base/human.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/ckpt_cmd.h"
 #include "src/model/model.h"
 #include "src/store/ckpt.h"
@@ -45,7 +46,8 @@ static json_t *stats_json(const struct tensor *t, const struct tensor_stats *s, 
 static void stats_line(const struct tensor *t, const struct tensor_stats *s, int untrained)
 {
     char shape[TENSOR_SHAPE_TEXT];
-    printf("%-58s %-5s %-16s %11.4g %11.4g %11.4g %11.4g %11.4g%s", t->name, dtype_name(t->dtype),
+    printf("%-58s %-5s %-16s %11.4g %11.4g %11.4g %11.4g %11.4g%s", text_visible(t->name),
+           dtype_name(t->dtype),
            tensor_shape_text(shape, t->ndim, t->shape), s->mean, s->std, s->min, s->max, s->norm,
            untrained ? "  looks untrained" : "");
     if (s->bad) printf("  %" PRId64 " NOT FINITE", s->bad);
@@ -137,8 +139,10 @@ static void print_object(const char *title, const json_t *object)
     json_t *v;
     json_object_foreach((json_t *)object, key, v) {
         char *text = json_dumps(v, JSON_ENCODE_ANY | JSON_COMPACT);
-        if (text && strlen(text) <= 400) printf("%s.%s: %s\n", title, key, text);
-        else printf("%s.%s: (%zu characters, see --json)\n", title, key, text ? strlen(text) : 0);
+        if (text && strlen(text) <= 400)
+            printf("%s.%s: %s\n", title, text_visible(key), text_visible(text));
+        else printf("%s.%s: (%zu characters, see --json)\n", title, text_visible(key),
+                    text ? strlen(text) : 0);
         free(text);
     }
 }
@@ -149,8 +153,8 @@ static int show_text(struct ckpt *c, const char *root, int all)
     char size[HUMAN_TEXT], when[CKPT_TIME];
 
     printf("%s\nstep %" PRId64 ", attempt %" PRId64 ", %s, saved %s UTC\nstate root %s\n",
-           ckpt_path(c), ckpt_step(c), ckpt_attempt(c), human_bytes(size, ckpt_bytes(c)),
-           ckpt_time(when, c), root);
+           text_visible(ckpt_path(c)), ckpt_step(c), ckpt_attempt(c),
+           human_bytes(size, ckpt_bytes(c)), ckpt_time(when, c), root);
     print_object("scalars", ckpt_scalars(c));
     print_object("info", ckpt_info(c));
     printf("\n%-58s %-5s %-16s %11s %11s %11s %11s %11s\n", "tensor", "dtype", "shape", "mean",

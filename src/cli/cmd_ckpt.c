@@ -9,6 +9,7 @@
 #include "src/base/human.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/ckpt_cmd.h"
 #include "src/cli/cmd.h"
@@ -102,7 +103,8 @@ static int verify(const char *path)
         if (rc == OK) rc = ckpt_verify(c);
         if (rc == OK) {
             hash_hex(root, ckpt_root(c));
-            printf("%s: valid, step %" PRId64 ", root %s\n", path, ckpt_step(c), root);
+            printf("%s: valid, step %" PRId64 ", root %s\n", text_visible(path),
+                   ckpt_step(c), root);
         }
     }
     ckpt_close(c);

@@ -98,7 +98,7 @@ int cmd_config(int argc, char **argv)
     conf_say_model(&c);
     TRY(plan(&b, &flops, &c));
     if (verb == 0) show(&c, &b, flops);
-    else printf("%s: no mistakes\n", rest.v[1]);
+    else printf("%s: no mistakes\n", text_visible(rest.v[1]));
 out:
     return rc;
 }

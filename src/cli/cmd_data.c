@@ -8,6 +8,7 @@
 #include "src/base/human.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/data/data_index.h"
@@ -132,7 +133,7 @@ static int verify(struct dataset *d, const char *dir)
     int rc = OK;
 
     TRY(dataset_verify(d, show_progress, d));
-    printf("%s: intact: %lld tokens, %lld documents, %d shards (%s)\n", dir,
+    printf("%s: intact: %lld tokens, %lld documents, %d shards (%s)\n", text_visible(dir),
            (long long)dataset_tokens(d), (long long)dataset_documents(d),
            dataset_index(d)->shard_count, human_duration(took, clock_s() - start));
 out:

@@ -191,7 +191,8 @@ static int export(const char *source, const char *folder, const struct export_op
     TRY(find_tokenizer(&e));
     TRY(new_folder_begin(&f, folder));
     TRY(new_folder_end(&f, write_all(&e, f.dir)));
-    printf("%s: %lld parameters of %s\n", folder, (long long)e.m->params.n, e.from.source);
+    printf("%s: %lld parameters of %s\n", text_visible(folder), (long long)e.m->params.n,
+           text_visible(e.from.source));
 out:
     tokenizer_close(e.t);
     load_files_done(&e.kept);

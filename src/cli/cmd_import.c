@@ -11,6 +11,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/data/token.h"
@@ -101,7 +102,8 @@ static int import(const char *folder, const char *dir)
     param_tensors(list, &m->params, "", m->w);
     TRY(ckpt_save(dir, list, m->params.count, &meta, &opts, &root));
     hash_hex(hex, root);
-    printf("%s: %lld parameters of %s, state root %s\n", dir, (long long)m->params.n, folder, hex);
+    printf("%s: %lld parameters of %s, state root %s\n", text_visible(dir), (long long)m->params.n,
+           text_visible(folder), hex);
 out:
     if (lock >= 0) close(lock);
     json_decref(meta.info);

@@ -5,6 +5,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/cli/forecast.h"
@@ -129,7 +130,8 @@ static int table(const struct plan *p, char **files, int n)
     }
     printf("| ranks | nodes |");
     for (int i = 0; i < n; i++) {
-        const char *slash = strrchr(files[i], '/'), *name = slash ? slash + 1 : files[i];
+        const char *slash = strrchr(files[i], '/');
+        const char *name = text_visible(slash ? slash + 1 : files[i]);
         const char *end = strstr(name, ".yaml");
         printf(" %.*s |", (int)(end ? end - name : (ptrdiff_t)strlen(name)), name);
     }

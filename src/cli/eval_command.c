@@ -9,6 +9,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/team.h"
 #include "src/data/data_index.h"

@@ -6,6 +6,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/team.h"
 #include "src/infer/load.h"
@@ -65,8 +66,8 @@ int probe_command_run(const struct probe_command *c, const struct team *team)
         for (int i = 0; i < count; i++)
             if (!strcmp(t[i].name, "loss")) loss = (double)*(const real *)t[i].data;
         if (rc == OK)
-            printf("%s: %d sequences of %d tokens, loss %.10g, %d tensors in %s\n", info.source,
-                   B, L, loss, count, c->out);
+            printf("%s: %d sequences of %d tokens, loss %.10g, %d tensors in %s\n",
+                   text_visible(info.source), B, L, loss, count, text_visible(c->out));
     }
     if (team) rc = team->agree(team->ctx, rc);
     mem_free(tok);

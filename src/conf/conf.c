@@ -42,12 +42,11 @@ void conf_unknown(struct reader *r, struct place at, const char *path)
                   n.best ? "?)" : " lists them");
 }
 
-/* The value as it can be shown: short, and without control characters. */
+/* The value as it can be shown: short. */
 static void presentable(char out[64], const char *text)
 {
     int n = 0;
-    for (; *text && n < 50; text++)
-        out[n++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
+    for (; *text && n < 50; text++) out[n++] = *text;
     while (n > 0 && *text && (*text & 0xc0) == 0x80) n--, text--;  /* no half character */
     strcpy(out + n, *text ? "..." : "");
 }

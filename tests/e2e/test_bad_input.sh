@@ -70,6 +70,51 @@ described "ckpt show" path ckpt show "$WORK/$odd.run"
 described "ckpt spectrum" model ckpt spectrum "$WORK/$odd.run"
 described "eval" data eval "$WORK/$odd.run" "$WORK/$odd"
 
+# --- names and texts that would steer a terminal ----------------------------------------------
+# What comes from outside is spelt out, in messages and in tables; texts of models and data are not.
+esc=$(printf '\033')
+steers="b${esc}[31m$(printf '\a\r\b\177\302\233\233é\nx')"
+shown='b\\x1b\[31m\\x07\\r\\x08\\x7f\\u009b\\x9bé\\nx'
+# steered NAME CODE COMMAND ...: its exit code, and that nothing that it prints is a control byte, no
+# UTF-8, or a control character of Unicode.
+steered() {
+    steered_name=$1; shift
+    name="$steered_name: exit code" expect_exit "$@"
+    cat "$WORK/out" "$WORK/err" >"$WORK/both"
+    expect_text "$steered_name: the name, spelt out" "$shown" "$WORK/both"
+    LC_ALL=C tr -d '\n\040-\176\200-\377' <"$WORK/both" >"$WORK/left"
+    equal "$steered_name: no control bytes" "$(wc -c <"$WORK/left")" 0
+    equal "$steered_name: UTF-8" "$(LC_ALL=C grep -c "$(printf '\302\233')" "$WORK/both") $(iconv -f UTF-8 -t UTF-8 "$WORK/both" >/dev/null 2>&1; echo $?)" "0 0"
+}
+steered "no such command" 64 "$TTT" "$steers"
+steered "no such option" 64 "$TTT" train "--$steers"
+steered "no such file" 66 "$TTT" train "$WORK/$steers"
+steered "a key" 78 "$TTT" config check "$WORK/run.yaml" --set "$steers=1"
+cp "$WORK/run.yaml" "$WORK/$steers"
+steered "a configuration" 0 "$TTT" config check "$WORK/$steers"
+steered "a value" 78 "$TTT" config check "$WORK/run.yaml" --set "model.layer=$steers"
+steered "a table of configurations" 0 "$TTT" plan --table "$WORK/$steers"
+steered "no such data" 66 "$TTT" data info "$WORK/no$steers"
+mv "$WORK/val" "$WORK/data$steers"
+steered "data" 0 "$TTT" data verify "$WORK/data$steers"
+mv "$WORK/whole" "$WORK/whole$steers"
+newest=$(ls "$WORK/whole$steers/ckpt" | grep '^step' | tail -n 1)
+steered "a checkpoint: verify" 0 "$TTT" ckpt verify "$WORK/whole$steers/ckpt/$newest"
+steered "a checkpoint: show" 0 "$TTT" ckpt show "$WORK/whole$steers/ckpt/$newest"
+steered "export" 0 "$TTT" export "$WORK/whole$steers/ckpt/$newest" "$WORK/hf$steers"
+printf '{"text": "one"}\n{"text": \n' >"$WORK/bad$steers.jsonl"
+steered "a line of data" 65 "$TTT" prep --tokenizer bytes --out "$WORK/o" "$WORK/bad$steers.jsonl"
+# A name and the number of a job in a run's folder, as anybody who may write there leaves them.
+mkdir -p "$WORK/runs/$steers/ckpt"
+printf '{"kind":"submit","id":"b\\u001b[31m\\u0007\\r\\b\\u007f\\u009b"}\n' >"$WORK/runs/$steers/launch.jsonl"
+steered "the table of runs" 0 "$TTT" status "$WORK/runs"
+expect_text "the table of runs: the job" '  b\\x1b\[31m\\x07\\r\\x08\\x7f\\u009b' "$WORK/out"
+steered "no such run" 66 "$TTT" stop "$WORK/no$steers"
+printf '{"text": "%s"}\n' "a\\u001b[31mb" >"$WORK/esc.jsonl"
+"$TTT" prep --tokenizer bytes --out "$WORK/esc" "$WORK/esc.jsonl" >/dev/null 2>&1
+name="the text of data" expect_exit 0 "$TTT" data cat --text "$WORK/esc"
+expect_text "the text of data stays what it is" "a${esc}\[31mb" "$WORK/out"
+
 # A place where no folder can be.
 name="run.dir under a file" expect_exit 74 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/run.yaml/run"
 

@@ -186,7 +186,7 @@ static const struct { const char *text, *says; } bad[] = {
     { "train: {init_change: {model: rope_theta}}\n", "2:22: train.init_change: expected a list" },
     { "train: {init_from: }\n", "2:20: train.init_from: expected printable text of at most 1023 bytes, found nothing" },
     { "train: {init_from: null}\n", "2:20: train.init_from: expected printable text" },
-    { "train: {init_from: \"a\\tb\"}\n", "2:20: train.init_from: expected printable text of at most 1023 bytes, found \"a?b\"" },
+    { "train: {init_from: \"a\\tb\"}\n", "2:20: train.init_from: expected printable text of at most 1023 bytes, found \"a\\tb\"" },
     { "train: {init_from: \"a\\0b\"}\n", "2:20: expected text, found a zero byte" },
     { "train: {init_from: \"a\\Lb\"}\n", "2:20: train.init_from: expected printable text" },
     { "train: {init_from: \"a\\u0085b\"}\n", "2:20: train.init_from: expected printable text" },

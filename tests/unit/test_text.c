@@ -118,21 +118,72 @@ static void nearest_word(void **state)
     assert_null(n.best);
 }
 
-static void what_others_chose_is_visible(void **state)
+static void visible(void **state)
 {
     (void)state;
-    static const char *const cases[][2] = {
-        { "plain name.txt", "plain name.txt" }, { "", "" },
-        { "red \033[31m", "red \\x1b[31m" }, { "two\nlines\177", "two\\x0alines\\x7f" },
-        { "gr\xc3\xbc\xc3\x9f \xf0\x9f\x99\x82", "gr\xc3\xbc\xc3\x9f \xf0\x9f\x99\x82" },
-        { "c1 \xc2\x9b", "c1 \\xc2\\x9b" },                /* as ESC [ in one character */
-        { "cut \xc3", "cut \\xc3" }, { "\xff\xe2\x82x", "\\xff\\xe2\\x82x" },
+    static const struct { const char *text, *shown; } rows[] = {
+        { "", "" }, { "plain text, \"quotes\" and \\", "plain text, \"quotes\" and \\" },
+        { "h\xc3\xa4\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x98\x80",
+          "h\xc3\xa4\xc3\x9f \xe6\x97\xa5 \xf0\x9f\x98\x80" },
+        { "a\nb\rc\td", "a\\nb\\rc\\td" }, { "\033[31mred\a\b\x7f", "\\x1b[31mred\\x07\\x08\\x7f" },
+        { "\xc2\x9b" "2J\xc2\x85\xc2\xa0", "\\u009b2J\\u0085\xc2\xa0" },   /* C1, and a blank */
+        { "\xe2\x80\xae" "lmay.x \xe2\x81\xa9 \xe2\x80\xa8 \xef\xbb\xbf",
+          "\\u202elmay.x \\u2069 \\u2028 \\ufeff" },
+        { "\xe2\x80\x90", "\xe2\x80\x90" },
+        /* not UTF-8: a C1 byte alone, overlong, surrogate, cut in the middle and at the end */
+        { "\x9b" "2J", "\\x9b2J" }, { "\xc0\x9b", "\\xc0\\x9b" },
+        { "\xed\xa0\x80", "\\xed\\xa0\\x80" }, { "\xe6\x97!", "\\xe6\\x97!" },
+        { "x\xf0\x9f\x98", "x\\xf0\\x9f\\x98" },
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char *shown = text_visible(cases[i][0]);
-        assert_string_equal(shown, cases[i][1]);
-        mem_free(shown);
+    char out[128];
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(utf8_visible(out, sizeof out, rows[i].text), strlen(rows[i].shown));
+        assert_string_equal(out, rows[i].shown);
+        assert_string_equal(text_visible(rows[i].text), rows[i].shown);
     }
+    assert_ptr_equal(text_visible(rows[2].text), rows[2].text);
+    static char escapes[5000];
+    memset(escapes, '\033', sizeof escapes - 1);
+    char *copy = text_visible_copy(escapes);
+    assert_int_equal(strlen(copy), 4 * (sizeof escapes - 1));
+    assert_string_equal(copy + 4 * (sizeof escapes - 3), "\\x1b\\x1b");
+    mem_free(copy);
+    copy = text_visible_copy(rows[2].text);
+    assert_string_equal(copy, rows[2].text);
+    mem_free(copy);
+
+    /* Eight at once, as the words of one line. */
+    const char *eight[8];
+    for (int i = 0; i < 8; i++) {
+        const char text[] = { '\033', (char)('a' + i), '\0' };
+        eight[i] = text_visible(text);
+    }
+    for (int i = 0; i < 8; i++) assert_true(eight[i][4] == 'a' + i && !eight[i][5]);
+
+    /* Whatever it is, and however little room: no control byte, UTF-8, a string that fits. */
+    uint32_t x = 1;
+    for (int trial = 0; trial < 20000; trial++) {
+        char text[24];
+        for (size_t i = 0; i < sizeof text; i++) {
+            x = x * 1664525 + 1013904223;
+            text[i] = (char)(x >> 24);
+        }
+        text[sizeof text - 1] = '\0';
+        const size_t room = 4 + (size_t)trial % 100, whole = utf8_visible(out, room, text);
+        const size_t n = strlen(out);
+        assert_true(whole < room ? n == whole : n < room && !strcmp(out + n - 3, "..."));
+        assert_int_equal(utf8_valid(out, (int64_t)n), n);
+        for (size_t i = 0; i < n; i++) assert_true((unsigned char)out[i] >= ' ' && out[i] != 0x7f);
+    }
+    assert_int_equal(utf8_visible(out, 8, "1234567"), 7);
+    assert_string_equal(out, "1234567");
+    assert_int_equal(utf8_visible(out, 8, "12345678"), 8);
+    assert_string_equal(out, "1234...");
+    assert_int_equal(utf8_visible(out, 8, "123\n\n"), 7);
+    assert_string_equal(out, "123\\n\\n");
+    assert_int_equal(utf8_visible(out, 8, "123\n\n\n"), 9);
+    assert_string_equal(out, "123...");
 }
 
 /* What is valid stays, and every byte that is not becomes one character. */
@@ -159,8 +210,8 @@ int main(void)
         cmocka_unit_test(decimal_numbers),
         cmocka_unit_test(shortest_text_reads_back),
         cmocka_unit_test(utf8),
-        cmocka_unit_test(what_others_chose_is_visible),
         cmocka_unit_test(repaired),
+        cmocka_unit_test(visible),
         cmocka_unit_test(distances),
         cmocka_unit_test(nearest_word),
     };
