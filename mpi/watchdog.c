@@ -285,10 +285,12 @@ static void run(const struct conf *c, const char *token, pid_t parent)
 
     launch_token_name(m.job, token);
     launch_token_assignment(m.proof, token);
-    m.ranks = number("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS");
+    m.ranks = number("OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS");
     if (m.ranks < 1) m.ranks = 1;
-    m.alone = number("OMPI_COMM_WORLD_LOCAL_SIZE", "SLURM_NTASKS") ==
-              number("OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS");
+    /* Before MPI starts, srun tells how many machines there are, mpirun how many of us are here. */
+    m.alone = getenv("OMPI_COMM_WORLD_SIZE")
+                  ? number("OMPI_COMM_WORLD_LOCAL_SIZE", "") == m.ranks
+                  : number("SLURM_STEP_NUM_NODES", "SLURM_NNODES") <= 1;
     setpgid(0, 0);   /* mpirun kills groups */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
