@@ -41,7 +41,7 @@ void word_each(struct words *w, const char *text)
 
 char *word_path(const char *path)
 {
-    return mem_format("%s%s", path[0] == '-' ? "./" : "", path);
+    return mem_format("%s%s", path[0] == '-' || !strcmp(path, ":") ? "./" : "", path);
 }
 
 /* Has the word nothing that a shell gives a meaning to?  NAME=VALUE would be an assignment. */

@@ -18,10 +18,11 @@ void formatted(struct words *w, const char *format, ...) __attribute__((format(p
 /* Words separated by blanks. */
 void word_each(struct words *w, const char *text);
 
-/* A path that no program takes for an option: "./-r" for "-r"; a counted string. */
+/* A path that no program takes for an option, nor mpirun and srun for what separates two programs:
+ * "./-r" for "-r", "./:" for ":"; a counted string. */
 char *word_path(const char *path);
 
-/* --- words for a shell: whatever stands in a script or is shown as a command goes through here --- */
+/* --- words for a shell: scripts and commands that are shown are made of these ------------------ */
 
 /* The word that a shell reads as `text`, in quotes where it has to be; a counted string. */
 char *shell_word(const char *text);

@@ -125,8 +125,8 @@ int process_signal(int64_t pid, int64_t born, const char *assignment, int sig)
 
     if (is_ours(folder, born, assignment)) {
         sent = syscall(SYS_pidfd_send_signal, folder, sig, NULL, 0) == 0;
-        /* Before Linux 5.1 there is only the number. */
-        if (!sent && errno == ENOSYS) sent = kill((pid_t)pid, sig) == 0;
+        /* Before Linux 5.1 there is only the number; old containers forbid what is new. */
+        if (!sent && (errno == ENOSYS || errno == EPERM)) sent = kill((pid_t)pid, sig) == 0;
     }
     if (folder >= 0) close(folder);
     return sent;

@@ -95,7 +95,7 @@ static void for_people(void **state)
 static void paths(void **state)
 {
     (void)state;
-    static const char *const rows[][2] = { { "-r", "./-r" }, { "--", "./--" }, { "a-r", "a-r" },
+    static const char *const rows[][2] = { { "-r", "./-r" }, { ":", "./:" }, { "a-r", "a-r" },
                                            { "/-r", "/-r" }, { "./-r", "./-r" }, { "", "" } };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char *path = word_path(rows[i][0]);
