@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/base/launch_token.h"
 #include "src/base/log.h"
 #include "src/base/status.h"
 
@@ -30,7 +31,7 @@ int comm_several(void)
 
 int comm_started(void)
 {
-    return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || getenv("TTT_LAUNCH");
+    return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || launch_token();
 }
 
 /* Processes that srun started and MPI does not connect would each train alone, into one folder.

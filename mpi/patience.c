@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "src/base/launch_token.h"
 #include "src/base/log.h"
 
 int patience_warn(double need_s)
@@ -10,7 +11,7 @@ int patience_warn(double need_s)
     const char *given = getenv("OMPI_MCA_odls_base_sigkill_timeout");   /* also of mpirun --mca */
     const double patience_s = given ? atof(given) : 1;
 
-    if (!getenv("OMPI_COMM_WORLD_SIZE") || getenv("TTT_LAUNCH") || need_s < patience_s) return 0;
+    if (!getenv("OMPI_COMM_WORLD_SIZE") || launch_token() || need_s < patience_s) return 0;
     log_warn("a step and a checkpoint take %.1f s, and mpirun kills its processes %.0f s after they "
              "got SIGTERM: ending mpirun by SIGTERM, SIGINT or Ctrl-C would lose the steps since the "
              "last checkpoint. To save and end, send SIGUSR1 to mpirun; or set the environment "
