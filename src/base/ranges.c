@@ -2,19 +2,18 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define LARGEST ((int64_t)1 << 60)
+#include "src/base/text.h"
 
 /* A number at *s, which moves behind it; -1: there is none. */
 static int64_t number(const char **s)
 {
-    char *end;
-    if (**s < '0' || **s > '9') return -1;
-    const int64_t x = strtoll(*s, &end, 10);
+    int64_t x;
+    const char *end = **s >= '0' && **s <= '9' ? text_whole(&x, *s) : NULL;
+    if (!end) return -1;
     *s = end;
-    return x < LARGEST ? x : -1;
+    return x < RANGES_LARGEST ? x : -1;
 }
 
 int ranges_parse(struct ranges *r, const char *text)

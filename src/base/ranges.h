@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define RANGES_MAX 64
+#define RANGES_LARGEST ((int64_t)1 << 60)  /* numbers are smaller: sums of two do not overflow */
 #define RANGES_TEXT (RANGES_MAX * 40 + 1)
 
 /* Sorted, apart from one another, none empty. */

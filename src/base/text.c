@@ -20,13 +20,25 @@ static const char *digits(const char *p)
 
 static const char *sign(const char *p) { return *p == '+' || *p == '-' ? p + 1 : p; }
 
-int text_int(int64_t *out, const char *text)
+/* Digits that somebody may have meant as octal: 010. */
+static int octal(const char *start, const char *end) { return *start == '0' && end - start > 1; }
+
+const char *text_whole(int64_t *out, const char *text)
 {
     const char *start = sign(text), *end = digits(start);
-    if (end == start || *end || (*start == '0' && end - start > 1)) return 0;
+    if (end == start || octal(start, end)) return NULL;
     errno = 0;
     const long long x = strtoll(text, NULL, 10);
-    if (errno) return 0;
+    if (errno) return NULL;
+    *out = x;
+    return end;
+}
+
+int text_int(int64_t *out, const char *text)
+{
+    int64_t x;
+    const char *end = text_whole(&x, text);
+    if (!end || *end) return 0;
     *out = x;
     return 1;
 }
@@ -36,6 +48,7 @@ int text_double(double *out, const char *text)
     const char *start = sign(text), *p = digits(start);
     int mantissa = p > start;
 
+    if (octal(start, p)) return 0;
     if (*p == '.') {
         const char *fraction = ++p;
         p = digits(p);

@@ -9,10 +9,14 @@
 
 #include <stdint.h>
 
-/* A whole number.  Local.  returns 1, or 0 if `text` is not one */
+/* A whole number ("3", "-3", "+3").  Local.  returns 1, or 0 if `text` is not one */
 int text_int(int64_t *out, const char *text);
 
-/* A decimal number ("3", "-0.5", "1e-3", ".5").  Local.  returns 1 or 0 */
+/* The same at the start of a text, for lists of numbers.  Local.  returns what is behind it, or
+ * NULL if there is none */
+const char *text_whole(int64_t *out, const char *text);
+
+/* A decimal number ("3", "-0.5", "1e-3", ".5", "5.").  Local.  returns 1 or 0 */
 int text_double(double *out, const char *text);
 
 /* The shortest decimal text that reads back to the same double, in `out`. */

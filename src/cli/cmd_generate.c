@@ -3,12 +3,12 @@
 #include <limits.h>
 #include <omp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/base/text_file.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
@@ -61,10 +61,9 @@ static int parse_ids(const char *text, int32_t **ids, int64_t *count)
     *ids = mem_new((int64_t)strlen(text) / 2 + 1, sizeof **ids, "prompt");
     *count = 0;
     for (const char *p = text; *(p += strspn(p, " \t\r\n,")); ) {
-        char *end;
-        errno = 0;
-        const long v = strtol(p, &end, 10);
-        if (end == p || errno || v < 0 || v > INT_MAX || (*end && !strchr(" \t\r\n,", *end)))
+        int64_t v;
+        const char *end = text_whole(&v, p);
+        if (!end || v < 0 || v > INT_MAX || (*end && !strchr(" \t\r\n,", *end)))
             return fail(ERR_USAGE, "the prompt is not a list of token ids at '%.20s'", p);
         (*ids)[(*count)++] = (int32_t)v;
         p = end;

@@ -101,7 +101,9 @@ static void override(struct reader *r, const char *set, int i)
     /* Nothing behind the sign is the empty text, not YAML's null. */
     const int plain = equals[1] != '\0' || !conf_is_text(&r->schema->keys[key]);
     conf_forget(r, key);
-    conf_give(r, key, equals + 1, plain, at);
+    if (r->schema->keys[key].type == CONF_LIST && equals[1] == '[')
+        conf_yaml_list(r, key, equals + 1, at);
+    else conf_give(r, key, equals + 1, plain, at);
 }
 
 /* Text must be UTF-8 without control characters: libyaml would guess UTF-16,

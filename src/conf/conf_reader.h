@@ -54,6 +54,9 @@ void conf_give(struct reader *r, int i, const char *text, int plain, struct plac
 /* The YAML part (conf_yaml.c) of file `name`: text is valid UTF-8 without zero bytes. */
 void conf_yaml(struct reader *r, const char *name, const char *text, size_t n);
 
+/* Give list number i the texts of a YAML list in brackets, "[a, b]". */
+void conf_yaml_list(struct reader *r, int i, const char *text, struct place at);
+
 /* Is the text UTF-8 without control characters?  Else it is said.
  * text, n  [in,out] a byte order mark at the beginning is left out */
 int conf_readable(struct reader *r, const char *name, const char **text, size_t *n);

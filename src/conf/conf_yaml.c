@@ -16,6 +16,7 @@ struct yaml {
     yaml_parser_t  parser;
     struct reader *r;
     const char    *name, *text;  /* of the file */
+    struct place   at;           /* line 0: it is a file; else the place of all that is read */
     int            depth, events;
     int            documents, base;
     size_t         sections[CONF_MAX_SECTIONS];  /* line of each; 0: not seen */
@@ -23,6 +24,7 @@ struct yaml {
 
 static struct place place_of(const struct yaml *y, yaml_mark_t mark)
 {
+    if (y->at.line) return y->at;
     return (struct place){ y->name, mark.line + 1, mark.column + 1 };
 }
 
@@ -42,7 +44,7 @@ static void syntax(struct yaml *y)
     struct place at = place_of(y, p->problem_mark);
 
     y->r->stopped = 1;  /* and said, however much was said before */
-    if (p->error == YAML_READER_ERROR) {  /* it gives an offset only */
+    if (p->error == YAML_READER_ERROR && !y->at.line) {  /* it gives an offset only */
         at.line = at.column = 1;
         for (size_t i = 0; i < p->problem_offset; i++) {
             if (y->text[i] == '\n') at.line++, at.column = 1;
@@ -69,6 +71,13 @@ static const yaml_char_t *anchor_of(const yaml_event_t *e, const yaml_char_t **t
         *tag = NULL;
         return NULL;
     }
+}
+
+static void start(struct yaml *y, const char *text, size_t n)
+{
+    if (!yaml_parser_initialize(&y->parser)) leave(fail(ERR_MEMORY, "out of memory: YAML parser"));
+    yaml_parser_set_encoding(&y->parser, YAML_UTF8_ENCODING);
+    yaml_parser_set_input_string(&y->parser, (const unsigned char *)text, n);
 }
 
 /* The next event, or 0 when reading has ended. */
@@ -279,14 +288,31 @@ static void read_keys(struct yaml *y, const char *section)
     yaml_event_delete(&e);
 }
 
+void conf_yaml_list(struct reader *r, int i, const char *text, struct place at)
+{
+    struct yaml y = { .r = r, .name = at.file, .text = text, .at = at };
+    const int stopped = r->stopped;  /* of the file */
+    yaml_event_t e;
+    int lists = 0;
+
+    r->stopped = 0;
+    start(&y, text, strlen(text));
+    while (next(&y, &e) && e.type != YAML_STREAM_END_EVENT) {
+        if (e.type == YAML_SEQUENCE_START_EVENT && !lists++) read_list(&y, i, &e);
+        else yaml_event_delete(&e);
+    }
+    yaml_event_delete(&e);
+    yaml_parser_delete(&y.parser);
+    r->bad[i] |= r->stopped;
+    r->stopped = stopped;
+}
+
 void conf_yaml(struct reader *r, const char *name, const char *text, size_t n)
 {
     struct yaml y = { .r = r, .name = name, .text = text };
     yaml_event_t e;
 
-    if (!yaml_parser_initialize(&y.parser)) leave(fail(ERR_MEMORY, "out of memory: YAML parser"));
-    yaml_parser_set_encoding(&y.parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&y.parser, (const unsigned char *)text, n);
+    start(&y, text, n);
     while (next(&y, &e) && e.type != YAML_STREAM_END_EVENT) {
         const struct place at = place_of(&y, e.start_mark);
         if (e.type == YAML_DOCUMENT_START_EVENT && y.documents++)

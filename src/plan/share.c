@@ -1,19 +1,20 @@
 #include "src/plan/share.h"
 
-#include <stdlib.h>
+#include <stddef.h>
 
 #include "src/base/part.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 
 int grid_parse(struct grid_shape *g, const char *text)
 {
-    long n[3];
-    char *end = (char *)text;
+    int64_t n[3];
+    const char *end = text;
 
     for (int i = 0; i < 3; i++) {
         const char *from = end + (i > 0);
-        n[i] = *from >= '1' && *from <= '9' ? strtol(from, &end, 10) : 0;
-        if (n[i] < 1 || *end != (i < 2 ? 'x' : '\0'))
+        end = *from >= '1' && *from <= '9' ? text_whole(&n[i], from) : NULL;
+        if (!end || *end != (i < 2 ? 'x' : '\0'))
             return fail(ERR_CONFIG, "grid '%.40s': expected DxPxS, for example 2x1x4", text);
     }
     if (n[0] > GRID_RANKS || n[1] > GRID_RANKS / n[0] || n[2] > GRID_RANKS / n[0] / n[1])

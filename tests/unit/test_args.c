@@ -98,6 +98,7 @@ static void refused(void **state)
         { "x --count 1e3", "found '1e3'" },
         { "x --count 0x10", "found '0x10'" },
         { "x --count 010", "found '010'" },
+        { "x --temperature 010", "found '010'" },
         { "x --count 9223372036854775808", "found '9223372036854775808'" },
         { "x --count 12abc", "found '12abc'" },
         { "x --temperature nan", "expected a number, found 'nan'" },

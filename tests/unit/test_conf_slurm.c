@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "src/base/status.h"
@@ -40,6 +41,30 @@ static void words_and_lists(void **state)
     assert_string_equal(c.launch.slurm.account, "");
 }
 
+/* An override of a list is one text, or a list as YAML writes it. */
+static void lists_by_override(void **state)
+{
+    static const struct { const char *text, *want; } rows[] = {
+        { "a", "a" }, { "[a]", "a" }, { "[a,b]", "a\nb" }, { "[a, 'b, c' , \"d\"]", "a\nb, c\nd" },
+        { "[]", "" }, { "", "" }, { "a,b", "a,b" },
+    };
+    static const char *const bad[] = { "[a", "[a]b", "[a] [b]", "[[a]]", "[a: b]", "[a,'']", "[*a]",
+                                       "[\xff]", "[&a b]" };
+    struct conf c;
+    char set[128], *const sets[] = { set };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(set, sizeof set, "launch.slurm.source=%s", rows[i].text);
+        read_text(&c, HEAD "launch: {slurm: {source: [x, y]}}\n", sets, 1);
+        assert_string_equal(c.launch.slurm.source, rows[i].want);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        snprintf(set, sizeof set, "launch.slurm.source=%s", bad[i]);
+        assert_int_equal(conf_parse(&c, HEAD, strlen(HEAD), "t.yaml", sets, 1), ERR_CONFIG);
+    }
+}
+
 static void times(void **state)
 {
     static const struct { const char *text; int64_t seconds; } list[] = {
@@ -55,6 +80,8 @@ static void times(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(words_and_lists), cmocka_unit_test(times) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(words_and_lists),
+                                         cmocka_unit_test(lists_by_override),
+                                         cmocka_unit_test(times) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

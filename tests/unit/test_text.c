@@ -31,7 +31,7 @@ static void whole_numbers(void **state)
 
 static void decimal_numbers(void **state)
 {
-    static const char *bad[] = { "", ".", "e5", "1e", "1e+", "nan", "NaN", ".nan", "inf", ".inf",
+    static const char *bad[] = { "", ".", "e5", "1e", "1e+", "010", "00", "-01", "01.5", "00e1", "nan", "NaN", ".nan", "inf", ".inf",
                                  "-inf", "0x1p3", "1_0", "1,5", " 1", "1 ", "1e309", "-1e309",
                                  "1e-400", "1f", "1.2.3" };
     double x = 0;
@@ -40,12 +40,40 @@ static void decimal_numbers(void **state)
     assert_true(text_double(&x, "1e-3") && x == 0.001);
     assert_true(text_double(&x, ".5") && x == 0.5);
     assert_true(text_double(&x, "5.") && x == 5);
+    assert_true(text_double(&x, "0.5") && x == 0.5);
+    assert_true(text_double(&x, "-0") && x == 0);
+    assert_true(text_double(&x, "1e-05") && x == 1e-5);  /* as printf writes it */
     assert_true(text_double(&x, "-2.5E+1") && x == -25);
     assert_true(text_double(&x, "5e-324") && x > 0);  /* the smallest there is */
     assert_true(text_double(&x, "0e-400") && x == 0);
     x = 3;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(text_double(&x, bad[i]));
     assert_true(x == 3);
+}
+
+/* What is a whole number is one to both readers, and what is none is none to either, so that no key
+ * and no option takes a text that another one reads as something else. */
+static void one_rule(void **state)
+{
+    static const char marks[] = "0179+-_x. ";
+    char text[5] = "";
+    (void)state;
+
+    for (int code = 0; code < 10000; code++) {
+        const int digit[] = { code / 1000, code / 100 % 10, code / 10 % 10, code % 10 };
+        int n = 0, point = 0;
+        for (int i = 0; i < 4; i++) {
+            text[n++] = marks[digit[i]];
+            point |= marks[digit[i]] == '.';
+        }
+        int64_t whole = 0;
+        double x = 0;
+        const int is_whole = text_int(&whole, text), is_number = text_double(&x, text);
+        if (!point) assert_int_equal(is_whole, is_number);
+        if (is_whole) assert_true(x == (double)whole);
+    }
+    assert_string_equal(text_whole(&(int64_t){ 0 }, "17,4"), ",4");
+    assert_null(text_whole(&(int64_t){ 0 }, "017"));
 }
 
 static void shortest_text_reads_back(void **state)
@@ -208,6 +236,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_numbers),
         cmocka_unit_test(decimal_numbers),
+        cmocka_unit_test(one_rule),
         cmocka_unit_test(shortest_text_reads_back),
         cmocka_unit_test(utf8),
         cmocka_unit_test(repaired),
