@@ -8,6 +8,7 @@
 #include "mpi/trace.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
+#include "src/base/openmp.h"
 #include "src/base/rng.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
@@ -332,7 +333,7 @@ int cmd_bench_grid(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
     if (rest.n < 0) return OK;
     if (rest.n > 1 || !q.grid) return fail(ERR_USAGE, "usage: %s", USAGE);
-    if (q.threads < 0 || q.threads > 4096 || q.steps < 1 || q.steps > 1000000)
+    if (q.threads < 0 || q.threads > OPENMP_THREADS || q.steps < 1 || q.steps > 1000000)
         return fail(ERR_USAGE, "ttt bench grid: --threads or --steps is out of range");
     if (rest.n) q.run = rest.v[0];
     TRY(grid_parse(&shape, q.grid));

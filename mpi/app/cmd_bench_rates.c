@@ -8,6 +8,7 @@
 #include "src/base/file.h"
 #include "src/base/limit.h"
 #include "src/base/mem.h"
+#include "src/base/openmp.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
 #include "src/cli/bench.h"
@@ -174,7 +175,7 @@ int cmd_bench_rates(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
     if (rest.n < 0) return OK;
     if (rest.n > 1) return fail(ERR_USAGE, "usage: %s", USAGE);
-    if (q.threads < 0 || q.threads > 4096 || q.repeat < 1 || q.repeat > 1000)
+    if (q.threads < 0 || q.threads > OPENMP_THREADS || q.repeat < 1 || q.repeat > 1000)
         return fail(ERR_USAGE, "ttt bench rates: --threads or --repeat is out of range");
     if (rest.n) q.run = rest.v[0];
     if (q.threads) omp_set_num_threads((int)q.threads);

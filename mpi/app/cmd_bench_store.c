@@ -9,6 +9,7 @@
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/openmp.h"
 #include "src/base/status.h"
 #include "src/cli/cmd.h"
 #include "src/kernels/gemm.h"
@@ -258,7 +259,7 @@ int cmd_bench_store(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
     if (rest.n < 0) return OK;
     if (rest.n > 1) return fail(ERR_USAGE, "usage: %s", USAGE);
-    if (q.threads < 0 || q.threads > 4096 || q.repeat < 1 || q.repeat > 1000 || q.steps < 1 ||
+    if (q.threads < 0 || q.threads > OPENMP_THREADS || q.repeat < 1 || q.repeat > 1000 || q.steps < 1 ||
         q.steps > 1000 || q.beside < 1 || q.beside > 1000 || q.tokens < 1 ||
         q.tokens > 1 << 24 || q.data_tokens <= q.tokens || q.data_tokens > (int64_t)1 << 32)
         return fail(ERR_USAGE, "ttt bench store: --threads, --repeat, --steps, --beside, --tokens "

@@ -10,6 +10,7 @@
 #include "mpi/grid.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/openmp.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/base/text_file.h"
@@ -238,7 +239,7 @@ int cmd_ckpt_spectrum(int argc, char **argv)
                         "ttt ckpt spectrum MODEL [--text FILE]", about);
     if (rc != OK || rest.n < 0) return rc;
     if (rest.n != 1) return fail(ERR_USAGE, "ttt ckpt spectrum takes one MODEL; found %d", rest.n);
-    if (q.slice < 1 || q.slice > INT_MAX || q.spread < 1 || threads < 0 || threads > 4096)
+    if (q.slice < 1 || q.slice > INT_MAX || q.spread < 1 || threads < 0 || threads > OPENMP_THREADS)
         return fail(ERR_USAGE, "--slice, --spread or --threads is out of range");
     q.model = rest.v[0];
     if (threads) omp_set_num_threads((int)threads);

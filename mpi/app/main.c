@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "src/base/build_info.h"
+#include "src/base/openmp.h"
 #include "src/base/output.h"
 #include "src/base/status.h"
 #include "src/cli/cmd.h"
@@ -108,6 +109,7 @@ int main(int argc, char **argv)
         puts(build_text());
         return ended(OK);
     }
+    if (openmp_check() != OK) return -ERR_USAGE;
     wait_briefly(argv);
     if (isa_check() != OK) return -ERR_USAGE;
     for (int i = 0; commands[i].name; i++) {

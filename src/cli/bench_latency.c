@@ -14,6 +14,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/mem.h"
+#include "src/base/openmp.h"
 #include "src/base/rng.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
@@ -351,7 +352,7 @@ int cmd_bench_latency(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
     if (rest.n < 0) goto out;
     if (rest.n > MOST_SYSTEMS || tokens < 1 || tokens > 4096 || repeat < 1 || repeat > 1000 ||
-        from < 2 * tokens || to < from || to > 1 << 24 || threads < 0 || threads > 4096)
+        from < 2 * tokens || to < from || to > 1 << 24 || threads < 0 || threads > OPENMP_THREADS)
         TRY(fail(ERR_USAGE, "%s: at most %d files; --from must be twice --tokens or more, --to at "
                  "least --from", usage, MOST_SYSTEMS));
     if (threads) omp_set_num_threads((int)threads);

@@ -5,6 +5,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/mem.h"
+#include "src/base/openmp.h"
 #include "src/base/rng.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
@@ -107,7 +108,7 @@ int cmd_bench(int argc, char **argv)
     if (rest.n < 1 || rest.n > 2 || (file && !of_run))
         return fail(ERR_USAGE, "ttt bench wants one of gemm, stream, kernels, or one of train, "
                                "layer, decode, prefill with a RUN.yaml or none");
-    if (threads < 0 || threads > 4096 || repeat < 1 || repeat > 10000 || steps < 1 ||
+    if (threads < 0 || threads > OPENMP_THREADS || repeat < 1 || repeat > 10000 || steps < 1 ||
         steps > 1000000 || tokens < 0 || tokens > 1 << 24)
         return fail(ERR_USAGE, "ttt bench: --threads, --repeat, --tokens or --steps is out of "
                                "range");

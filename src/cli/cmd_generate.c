@@ -7,6 +7,7 @@
 
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/openmp.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/base/text_file.h"
@@ -189,7 +190,7 @@ int cmd_generate(int argc, char **argv)
     if (rest.n != 1) return fail(ERR_USAGE, "ttt generate takes one MODEL; found %d", rest.n);
     if (o.prompt && o.prompt_file)
         return fail(ERR_USAGE, "--prompt and --prompt-file exclude each other");
-    if (o.g.tokens < 0 || slice < 1 || slice > INT_MAX || threads < 0 || threads > 4096)
+    if (o.g.tokens < 0 || slice < 1 || slice > INT_MAX || threads < 0 || threads > OPENMP_THREADS)
         return fail(ERR_USAGE, "--tokens, --slice or --threads is out of range");
     o.g.slice = (int)slice;
     o.g.sampler.seed = (uint64_t)seed;

@@ -8,6 +8,7 @@
 #include "src/base/hash.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/openmp.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/cli/args.h"
@@ -165,7 +166,7 @@ int eval_command_parse(struct eval_command *c, int argc, char **argv)
                     "ttt eval MODEL DATA", about);
     if (rc != OK || rest.n < 0) return rc;
     if (rest.n != 2) return fail(ERR_USAGE, "ttt eval takes MODEL and DATA; found %d", rest.n);
-    if (c->context < 0 || c->max_tokens < 0 || c->threads < 0 || c->threads > 4096)
+    if (c->context < 0 || c->max_tokens < 0 || c->threads < 0 || c->threads > OPENMP_THREADS)
         return fail(ERR_USAGE, "--context, --max-tokens or --threads is out of range");
     c->model = rest.v[0];
     c->data = rest.v[1];

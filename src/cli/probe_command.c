@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/base/openmp.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/cli/args.h"
@@ -104,7 +105,7 @@ int probe_command_parse(struct probe_command *c, int argc, char **argv)
     if (rc != OK || rest.n < 0) return rc;
     if (rest.n != 1 || !c->tokens || !c->out)
         return fail(ERR_USAGE, "ttt probe takes MODEL, --tokens FILE and --out FILE");
-    if (slice < 0 || slice > INT_MAX || c->threads < 0 || c->threads > 4096)
+    if (slice < 0 || slice > INT_MAX || c->threads < 0 || c->threads > OPENMP_THREADS)
         return fail(ERR_USAGE, "--slice or --threads is out of range");
     c->opts.slice = (int)slice;
     c->model = rest.v[0];

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/base/openmp.h"
 #include "src/layers/layer.h"
 #include "src/layers/ttt_heads.h"
 
@@ -18,7 +19,7 @@ const struct conf_key conf_keys[] = {
       "folder for metrics and checkpoints; empty: logs/NAME", { 0 } },
     { KEY(run, seed), CONF_INT, "1", 0, BIG_INT, "",
       "of initial weights and of the order of samples", { 0 } },
-    { KEY(run, threads), CONF_INT, "0", 0, 4096, "",
+    { KEY(run, threads), CONF_INT, "0", 0, OPENMP_THREADS, "",
       "threads of the process; 0: OMP_NUM_THREADS or all cores", { 0 } },
     { KEY(run, grid), CONF_TEXT, "auto", NO_RANGE,
       "processes as DxPxS: sequences x layers x units of a sequence; auto: sequences first. "

@@ -1,5 +1,6 @@
 #include "src/conf/rates.h"
 
+#include "src/base/openmp.h"
 #include "src/conf/conf_table.h"
 
 #define KEY(section, field)                                      \
@@ -12,7 +13,7 @@ static const struct conf_key keys[] = {
       "that run on one node; ranks fill nodes in order", { 0 } },
     { KEY(node, memory_gib), CONF_DOUBLE, "23.54", 1e-3, 1e9, "GiB", "of a node", { 0 } },
 
-    { KEY(rank, threads), CONF_INT, "2", 1, 4096, "threads", "of a rank", { 0 } },
+    { KEY(rank, threads), CONF_INT, "2", 1, OPENMP_THREADS, "threads", "of a rank", { 0 } },
     { KEY(rank, fp32_gflops), CONF_DOUBLE, "362.1", 1e-6, 1e9, "GFLOP/s",
       "dense matrix products of one rank while all ranks of its node work", { 0 } },
     { KEY(rank, memory_gbytes), CONF_DOUBLE, "37.23", 1e-6, 1e9, "GB/s",

@@ -55,6 +55,22 @@ if "$TTT" prep --train-tokenizer 300 --out "$WORK/pieces" "$WORK/train.jsonl" >"
     refused "a tokenizer file that is not the data's" 65 "tokenizer" data.train="$WORK/pieces" model.vocab=300
 else failed "prep --train-tokenizer" "$(tail -n 1 "$WORK/out")"; fi
 
+# What the environment tells OpenMP is looked at before a thread is started.
+# environment NAME PATTERN VARIABLE=VALUE
+environment() {
+    name="$1: exit code" expect_exit 64 env -u OMP_NUM_THREADS "$3" "$TTT" train "$WORK/run.yaml"
+    expect_text "$1: said" "$2"
+}
+environment "too many threads" "OMP_NUM_THREADS is '99999999999'; .* from 1 to 4096" OMP_NUM_THREADS=99999999999
+environment "threads that are no number" "OMP_NUM_THREADS is '2x'" OMP_NUM_THREADS=2x
+environment "a small stack" "OMP_STACKSIZE is '512K'; .* 1M" OMP_STACKSIZE=512K
+environment "a stack in KiB" "OMP_STACKSIZE is '1023'" OMP_STACKSIZE=1023
+environment "a stack that nobody has" "no thread can have such a stack" OMP_STACKSIZE=99999G
+(ulimit -s 512; exec "$TTT" train "$WORK/run.yaml") >"$WORK/out" 2>"$WORK/err"
+equal "a small limit of the stack: exit code" "$?" 64
+expect_text "a small limit of the stack: said" "the limit of a stack is 512 KiB"
+check "threads and stack as they may be" env OMP_NUM_THREADS=2,1 OMP_STACKSIZE=1m "$TTT" train "$WORK/run.yaml"
+
 # Names of files are any bytes, JSON is not.
 odd=$(printf 'no\377text')
 ln -s "$WORK/train" "$WORK/$odd"
