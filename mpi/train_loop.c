@@ -395,6 +395,19 @@ static void leave_behind(struct train_loop *l, int rc)
     } else if (rc == ERR_DATA || rc == ERR_IO) (void)save_last(l, "error");  /* of reading */
 }
 
+/* All steps are done.  If the last ones changed nothing, the run does not end as one that learned:
+ * it is not saved, so that the next start computes them again. */
+static int ends_well(const struct train_loop *l)
+{
+    const int64_t row = l->state->bad_run;
+
+    if (row == 0) return OK;
+    return fail(ERR_DIVERGED, "the last %lld of %lld steps were not finite and changed nothing; %s%s",
+                (long long)row, (long long)l->state->step, newest(l),
+                l->saved_step == l->state->step
+                    ? "" : ": the same command computes them again, data.skip leaves samples out");
+}
+
 int train_loop_run(struct train_loop *l)
 {
     const int64_t steps = l->conf->train.steps;
@@ -409,6 +422,7 @@ int train_loop_run(struct train_loop *l)
         l->fenced |= stop == STOP_FENCED;
         if (l->fenced) break;
         save_go_on(l, now.waits);
+        if (l->state->step >= steps) TRY(ends_well(l));
         if (l->state->step >= steps || stop) TRY(save_last(l, stop ? "signal" : "end"));
         if (stop && (l->state->step < steps || cut)) break;
         if (eval_due(l)) {

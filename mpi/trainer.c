@@ -1,6 +1,7 @@
 #include "mpi/trainer.h"
 
 #include <omp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -288,7 +289,7 @@ static void write_start(struct trainer *t)
 /* Memory is that of the rank with the most.  Collective. */
 static void write_end(struct trainer *t, int rc, double seconds)
 {
-    char peak[HUMAN_TEXT], ours[HUMAN_TEXT], want[HUMAN_TEXT], time[HUMAN_TEXT];
+    char peak[HUMAN_TEXT], ours[HUMAN_TEXT], want[HUMAN_TEXT], time[HUMAN_TEXT], skipped[64] = "";
     const char *status = rc == OK ? "done" : rc == ERR_SAVED ? "stopped"
                        : rc == ERR_DIVERGED ? "diverged" : "failed";
     struct rusage u;
@@ -297,11 +298,14 @@ static void write_end(struct trainer *t, int rc, double seconds)
     int64_t v[3] = { t->budget.total, mem_peak_bytes(), (int64_t)u.ru_maxrss * 1024 };
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_MAX, t->grid.world.comm));
     metrics_write(t->metrics,
-                  json_pack("{s:s,s:I,s:s,s:f,s:I,s:I,s:I}", "kind", "end", "step", t->state.step,
-                            "status", status, "train_s", seconds, "peak_bytes", v[2],
-                            "counted_bytes", v[1], "predicted_bytes", v[0]));
-    log_run("%s at step %lld after %s; memory: predicted %s, most allocated %s, process %s", status,
-            (long long)t->state.step, human_duration(time, seconds),
+                  json_pack("{s:s,s:I,s:s,s:I,s:f,s:I,s:I,s:I}", "kind", "end", "step",
+                            t->state.step, "status", status, "skipped", t->state.skipped, "train_s",
+                            seconds, "peak_bytes", v[2], "counted_bytes", v[1], "predicted_bytes",
+                            v[0]));
+    if (t->state.skipped)
+        snprintf(skipped, sizeof skipped, ", %lld steps skipped", (long long)t->state.skipped);
+    log_run("%s at step %lld after %s%s; memory: predicted %s, most allocated %s, process %s", status,
+            (long long)t->state.step, human_duration(time, seconds), skipped,
             human_bytes(want, v[0]), human_bytes(ours, v[1]), human_bytes(peak, v[2]));
 }
 

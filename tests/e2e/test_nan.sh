@@ -44,6 +44,19 @@ trained "started again without the cause" many train.max_bad_steps=3 &&
     equal "ends like the clean run" "$(root_of many)" "$root"
 (TTT_FAIL="nan-grad:$tensor#6=err,nan-grad:$tensor#8=err,nan-grad:$tensor#10=err"; export TTT_FAIL; train apart train.max_bad_steps=2)
 equal "3, but not in a row: exit code" "$?" 0
+expect_text "3, but not in a row: said at the end" "done at step 12 after .*, 3 steps skipped" "$WORK/apart.err"
+
+
+# Few, but the last ones: the run does not end as one that learned, and computes them again.
+(TTT_FAIL="nan-grad:$tensor#11=err,nan-grad:$tensor#12=err"; export TTT_FAIL; train last)
+equal "the last 2 steps: exit code" "$?" 87
+expect_text "the last 2 steps: said" "the last 2 of 12 steps were not finite and changed nothing; the newest checkpoint is of step 8" "$WORK/last.err"
+expect_text "the last 2 steps: in metrics.jsonl" '"kind":"end","step":12,"status":"diverged","skipped":2' "$WORK/last/metrics.jsonl"
+trained "the last 2 steps: started again" last &&
+    equal "the last 2 steps: ends like the clean run" "$(root_of last)" "$root"
+(TTT_FAIL="nan-grad:$tensor#*=err"; export TTT_FAIL; train never train.steps=3)
+equal "no step that learned: exit code" "$?" 87
+expect_text "no step that learned: said" "the last 3 of 3 steps .*; there is no checkpoint" "$WORK/never.err"
 
 # No fault but a rate beyond reason: the weights explode, and nothing is hidden.
 train blown optim.lr=1000 optim.warmup_steps=0 optim.clip_norm=0 train.max_bad_steps=2
