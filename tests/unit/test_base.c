@@ -40,6 +40,25 @@ static void fixed_sums_have_no_order(void **state)
     assert_true(fabs(fixed_value(forth) - (double)want) <= 1e-15 * fabs((double)want) + 1e-15);
 }
 
+/* More terms than any carry-less pair of 64-bit integers holds: 2^21 of almost 2^-20. */
+static void fixed_sums_of_many_terms(void **state)
+{
+    const double x = 0x1p-20 - 0x1p-60;
+    struct fixed s = { 0, 0 }, all = { 0, 0 };
+    (void)state;
+
+    for (int i = 0; i < 1 << 21; i++) {
+        fixed_add(&s, x);
+        assert_true(s.lo >= 0 && s.lo < (int64_t)1 << 44);
+    }
+    assert_true(fixed_value(s) == 0x1p21 * x);
+    for (int rank = 0; rank < 5; rank++) {  /* as a reduction adds them */
+        all.hi += s.hi;
+        all.lo += s.lo;
+    }
+    assert_true(fixed_value(all) == 5 * 0x1p21 * x);
+}
+
 static void fixed_sums_are_exact(void **state)
 {
     (void)state;
@@ -199,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fixed_sums_have_no_order),
         cmocka_unit_test(fixed_sums_are_exact),
+        cmocka_unit_test(fixed_sums_of_many_terms),
         cmocka_unit_test(hash_of_parts_is_hash_of_whole),
         cmocka_unit_test(memory_is_counted),
         cmocka_unit_test(out_of_memory_is_exit_71),
