@@ -222,6 +222,7 @@ int set_end_document(struct set *s, int64_t text_bytes, struct data_place next)
     s->text_bytes += text_bytes;
     shard_end_document(s->shard, text_bytes);
     if (shard_written(s->shard) < s->cut.shard_tokens &&
+        shard_written(s->shard) < SHARD_MAX_BLOCKS / 2 * s->cut.block_tokens &&
         shard_written_documents(s->shard) < SHARD_MAX_DOCUMENTS)
         return OK;
     TRY(close_shard(s));

@@ -9,7 +9,8 @@
 #include "src/base/status.h"
 
 #define MAX_BYTES ((size_t)16 << 20)
-#define MAX_NUMBER ((int64_t)1 << 60)
+#define MAX_DIGITS 18
+#define MAX_NUMBER ((int64_t)999999999999999999)
 #define TAIL 39  /* "hash: ", 32 digits, newline */
 
 /* Reading: one place in the text, and the first thing that was wrong. */
@@ -42,9 +43,9 @@ static int64_t number(struct reader *r, int64_t max)
     int digits = 0;
 
     if (r->rc != OK) return 0;
-    for (; digits < 19 && r->p[digits] >= '0' && r->p[digits] <= '9'; digits++)
-        x = x > max ? x : 10 * x + (r->p[digits] - '0');
-    if (digits == 0 || digits == 19 || x > max || (digits > 1 && r->p[0] == '0')) {
+    for (; digits <= MAX_DIGITS && r->p[digits] >= '0' && r->p[digits] <= '9'; digits++)
+        if (digits < MAX_DIGITS) x = 10 * x + (r->p[digits] - '0');
+    if (digits == 0 || digits > MAX_DIGITS || x > max || (digits > 1 && r->p[0] == '0')) {
         wrong(r, "a whole number in range");
         return 0;
     }

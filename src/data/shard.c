@@ -7,8 +7,6 @@
 #include "src/base/status.h"
 #include "src/data/shard_format.h"
 
-#define MAX_RAW ((uint32_t)1 << 30)  /* of any record; a block is 64 MiB at most */
-
 struct entry { uint64_t at; uint32_t stored, raw; struct hash payload; };
 
 struct shard {

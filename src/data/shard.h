@@ -31,6 +31,7 @@
 #define SHARD_MAX_BLOCK_TOKENS ((int64_t)1 << 24)
 #define SHARD_MAX_TOKENS ((int64_t)1 << 36)
 #define SHARD_MAX_DOCUMENTS ((int64_t)1 << 24)
+#define SHARD_MAX_BLOCKS (((int64_t)1 << 25) - 1)  /* with the documents' entry, an index of 1 GiB */
 
 /* What is decided before the first token. */
 struct shard_spec {

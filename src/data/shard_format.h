@@ -14,6 +14,10 @@
 #define HEAD_BYTES 64
 #define ENTRY_BYTES 32
 #define FOOT_BYTES 112
+#define MAX_RAW ((uint32_t)1 << 30)  /* of any record; a block is 64 MiB at most */
+_Static_assert((SHARD_MAX_BLOCKS + 1) * ENTRY_BYTES <= MAX_RAW, "an index is a record");
+_Static_assert(SHARD_MAX_DOCUMENTS * 10 <= MAX_RAW, "a list of documents is a record");
+_Static_assert(SHARD_MAX_BLOCK_TOKENS * 4 <= MAX_RAW, "a block is a record");
 
 #define SUPER_MAGIC 0x4452414853545454ULL  /* "TTTSHARD" */
 #define FOOT_MAGIC  0x544f4f4653545454ULL  /* "TTTSFOOT" */

@@ -107,9 +107,15 @@ static int put_block(struct shard_writer *w)
 int shard_add(struct shard_writer *w, const int32_t *ids, int64_t n)
 {
     const int wide = token_width(w->spec.vocab) == 4;
+    const int64_t blocks = SHARD_MAX_BLOCKS * w->spec.block_tokens;
+    const int64_t most = blocks < SHARD_MAX_TOKENS ? blocks : SHARD_MAX_TOKENS;
     int rc = OK;
 
-    check(n >= 0 && (int64_t)w->foot.tokens + n <= SHARD_MAX_TOKENS);
+    check(n >= 0);
+    if (n > most - (int64_t)w->foot.tokens)
+        return fail(ERR_CONFIG, "%s: a document goes beyond %lld tokens, which is what a shard with "
+                    "blocks of %lld holds; larger blocks or smaller shards hold it", w->path,
+                    (long long)most, (long long)w->spec.block_tokens);
     for (int64_t i = 0; i < n; i++) {
         check(ids[i] >= 0 && ids[i] < w->spec.vocab);
         if (wide) put_u32(w->block + 4 * w->held, (uint32_t)ids[i]);

@@ -286,6 +286,57 @@ static void hostile_sizes_are_refused(void **state)
 }
 
 /* Names that would leave the folder, with a right hash. */
+/* No shard is written that its reader would refuse. */
+static void what_a_shard_cannot_hold(void **state)
+{
+    static const struct { int64_t block, n; } rows[] = {
+        { 1, SHARD_MAX_BLOCKS + 1 }, { 2000, 2000 * SHARD_MAX_BLOCKS + 1 },
+        { 65536, SHARD_MAX_TOKENS + 1 }, { 65536, INT64_MAX },
+    };
+    const int32_t ids[3] = { 1, 2, 3 };
+    const char *path = at("shard-000000.tts");
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct shard_spec spec = { 300, rows[i].block, 99, { 1, 2 } };
+        struct shard_writer *w = NULL;
+        unlink(path);
+        assert_int_equal(shard_create(&w, path, &spec, 3), OK);
+        assert_int_equal(shard_add(w, ids, 3), OK);
+        assert_int_equal(shard_add(w, ids, rows[i].n - 3), ERR_CONFIG);
+        assert_non_null(strstr(log_last_error(), "tokens, which is what a shard with blocks of"));
+        shard_abandon(w);
+    }
+}
+
+/* Numbers of 18 digits are read, longer ones refused; neither overflows. */
+static void long_numbers_of_an_index(void **state)
+{
+    static const char *const texts[] = { "1152921504606846976", "9223372036854775808",
+                                         "99999999999999999999", "18446744073709551617" };
+    char *text = NULL;
+    size_t n = 0;
+    (void)state;
+
+    write_set(3, 300, 100, 1000000);
+    assert_int_equal(file_slurp(&text, &n, at("INDEX"), 1 << 20), OK);
+    for (size_t i = 0; i < 4; i++) {
+        char other[4096], hex[HASH_HEX];
+        const char *from = strstr(text, "\ntokens: ") + 9, *rest = strchr(from, '\n');
+        const char *tail = strstr(text, "\nhash: ") + 1;
+        const int k = snprintf(other, sizeof other, "%.*s%s%.*s", (int)(from - text), text, texts[i],
+                               (int)(tail - rest), rest);
+        hash_hex(hex, hash_bytes(other, (size_t)k));
+        snprintf(other + k, sizeof other - (size_t)k, "hash: %s\n", hex);
+        assert_int_equal(file_replace(at("INDEX"), other, strlen(other)), OK);
+        struct data_index x;
+        assert_int_equal(data_index_read(&x, at("INDEX"), 0), ERR_DATA);
+        assert_non_null(strstr(log_last_error(), "expected a whole number in range"));
+        data_index_done(&x);
+    }
+    mem_free(text);
+}
+
 static void index_with_foreign_paths_is_refused(void **state)
 {
     (void)state;
@@ -368,6 +419,8 @@ int main(void)
         cmocka_unit_test(swapped_shards_are_found),
         cmocka_unit_test(damage_has_an_address),
         cmocka_unit_test(hostile_sizes_are_refused),
+        cmocka_unit_test(what_a_shard_cannot_hold),
+        cmocka_unit_test(long_numbers_of_an_index),
         cmocka_unit_test(index_with_foreign_paths_is_refused),
         cmocka_unit_test(older_and_newer_formats),
         cmocka_unit_test(every_damage_of_an_index_is_found),
