@@ -1,6 +1,5 @@
 #include "mpi/grid_soap.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "mpi/soap_parts.h"
@@ -230,30 +229,7 @@ int64_t *soap_updates(struct soap *s) { return &s->updates; }
 
 /* --- what checkpoints hold ------------------------------------------------------- */
 
-int soap_tensors(const struct soap *s, struct tensor *list)
-{
-    static const char *const names[2][2] = { { "soap.left", "soap.left_basis" },
-                                             { "soap.right", "soap.right_basis" } };
-    int n = 0;
-
-    for (int i = 0; i < s->m->params.count; i++) {
-        const struct param *p = &s->m->params.p[i];
-        struct matrix a;
-        if (!factored_of(&a.f, p, s->o.max_dim)) continue;
-        for (int k = 0; k < 4; k++) {
-            const int d = factor_dim(&a.f, k / 2);
-            if (!d) continue;
-            if (list) {
-                struct tensor *x = &list[n];
-                snprintf(x->name, sizeof x->name, "%s/%s", names[k / 2][k % 2], p->name);
-                x->dtype = DT_REAL;
-                x->ndim = shape_of(&a, d, d, x->shape);
-            }
-            n++;
-        }
-    }
-    return n;
-}
+int soap_max_dim(const struct soap *s) { return s->o.max_dim; }
 
 static int64_t array_places(struct place *places, const struct matrix *a, int rows, int cols,
                             int tensor, real *base)

@@ -37,12 +37,11 @@ int64_t *soap_updates(struct soap *s);
  * scaled with, t the schedule's clock.  Collective on the grid. */
 void soap_step(struct soap *s, const struct grad *g, real *w, int64_t t, double factor);
 
-/* Names and shapes of what is not adam.m and adam.v, appended to list, which may be NULL.
- * returns how many */
-int soap_tensors(const struct soap *s, struct tensor *list);
+/* The largest side that has a factor, for state_tensors(). */
+int soap_max_dim(const struct soap *s);
 
 /* Own tiles, appended to places, which may be NULL: of adam.m, adam.v (tensors count + i,
- * 2 count + i, where count is that of parameters), and of soap_tensors() from 3 count on.
+ * 2 count + i, where count is that of parameters), and of factors from 3 count on.
  * returns how many */
 int64_t soap_places(const struct soap *s, struct place *places);
 

@@ -13,7 +13,7 @@ struct matrix {
     struct factored    f;
     const struct axis *axis;     /* who holds it                                    */
     int                owner;    /* on axis, or SOAP_SPREAD                         */
-    int                tensor;   /* its first one in soap_tensors()                 */
+    int                tensor;   /* its first one among the factors                 */
     struct soap_state  s;
     real              *g;        /* gradient, then direction                        */
     const struct blacs *rest, *grid;   /* of one that is spread                     */

@@ -1,10 +1,11 @@
 #include "mpi/train_state.h"
 
-#include <stdio.h>
+#include <math.h>
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/tiling.h"
+#include "src/store/state_tensors.h"
 
 static size_t moment_bytes(const struct train_state *s)
 {
@@ -82,21 +83,9 @@ void train_state_done(struct train_state *s)
 
 struct tensor *train_state_tensors(const struct train_state *s, int *count)
 {
-    static const char *const prefix[] = { "", "adam.m/", "adam.v/" };
-    const struct param_table *t = &s->model->params;
-    const int more = s->soap ? soap_tensors(s->soap, NULL) : 0;
-    struct tensor *list = mem_new(3 * (int64_t)t->count + more, sizeof *list, "list of tensors");
-
-    *count = 3 * t->count + more;
-    if (more) soap_tensors(s->soap, list + 3 * t->count);
-    for (int k = 0; k < 3 * t->count; k++) {
-        const struct param *p = &t->p[k % t->count];
-        struct tensor *x = &list[k];
-        snprintf(x->name, sizeof x->name, "%s%s", prefix[k / t->count], p->name);
-        x->dtype = s->half && k >= t->count ? DT_BF16 : DT_REAL;
-        x->ndim = p->ndim;
-        for (int j = 0; j < p->ndim; j++) x->shape[j] = p->shape[j];
-    }
+    struct tensor *list = state_tensors(count, &s->model->params, s->half,
+                                        s->soap ? soap_max_dim(s->soap) : 0);
+    check(list);  /* conf_limits.c has refused more */
     return list;
 }
 

@@ -1,7 +1,6 @@
 /* train_state.h -- everything that determines the rest of a run.
  *
- *   tensors   NAME, adam.m/NAME, adam.v/NAME     for every parameter
- *             soap.left/NAME ...                    of SOAP, mpi/grid_soap.h
+ *   tensors   weights, moments, factors           src/store/state_tensors.h
  *   scalars   step, sample, tokens, skipped, bad_run, seed; skip, spike, soap_updates
  *
  * Two runs whose checkpoints have the same root go on in the same way, given
@@ -71,8 +70,8 @@ json_t *train_state_scalars(const struct train_state *s);
 
 /* Become what a checkpoint holds: counters, and the tiles that are this rank's, proved.  Local;
  * all ranks together read everything.
- * returns OK; ERR_CONFIG if its tensors are not those of this model; ERR_DATA,
- * ERR_IO from reading */
+ * returns OK; ERR_CONFIG if its tensors are not those of this model; ERR_DATA, ERR_IO from reading;
+ * ERR_DATA if no run could have its counters */
 int train_state_load(struct train_state *s, struct ckpt *c);
 
 #endif

@@ -155,7 +155,8 @@ static int check_args(const struct plan *p, int files)
 
     if (ways > 1 || files < 1 || (files > 1 && !p->table))
         return fail(ERR_USAGE, "usage: %s", USAGE);
-    if (p->ranks < 0 || p->ranks > GRID_RANKS || p->best < 1 || p->show < -1)
+    if (p->ranks < 0 || p->ranks > GRID_RANKS || p->best < 1 ||
+        p->best > GRID_RANKS || p->show < -1)
         return fail(ERR_USAGE, "ttt plan: --ranks, --best or --show is out of range");
     if ((p->ranks || p->table) && (p->show >= 0 || p->trace))
         return fail(ERR_USAGE, "ttt plan: --show and --trace tell of one grid");

@@ -13,18 +13,39 @@
 
 #define MAX_ERRORS 50  /* said; the rest is counted */
 
-void conf_complain(struct reader *r, struct place at, const char *key, const char *format, ...)
+__attribute__((format(printf, 4, 0)))
+static void complain(struct reader *r, struct place at, const char *key, const char *format,
+                     va_list ap)
 {
     char what[1024];
-    va_list ap;
 
     if (r->errors++ >= MAX_ERRORS && !r->stopped) return;
     r->said++;
-    va_start(ap, format);
     vsnprintf(what, sizeof what, format, ap);
-    va_end(ap);
     fail(ERR_CONFIG, "%s:%zu:%zu: %s%s%s", at.file, at.line, at.column, key ? key : "",
          key ? ": " : "", what);
+}
+
+void conf_complain(struct reader *r, struct place at, const char *key, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    complain(r, at, key, format, ap);
+    va_end(ap);
+}
+
+void conf_refuse(struct reader *r, const char *path, const char *format, ...)
+{
+    const int i = conf_find(r->schema, path);
+    const struct place top = { r->name, 1, 1 };
+    va_list ap;
+
+    check(i >= 0);
+    if (r->bad[i]) return;
+    va_start(ap, format);
+    complain(r, r->where[i].line ? r->where[i] : top, path, format, ap);
+    va_end(ap);
+    r->bad[i] = 1;
 }
 
 void conf_unknown(struct reader *r, struct place at, const char *path)

@@ -8,6 +8,7 @@
 #include "src/conf/conf_model.h"
 #include "src/conf/conf_reader.h"
 #include "src/layers/layer.h"
+#include "src/plan/share.h"
 
 /* A pebibyte: beyond it nothing is meant, and below it no product overflows. */
 #define MOST_BYTES 0x1p50
@@ -201,8 +202,9 @@ static void check_optim(struct reader *r)
          "expected at most optim.lr (%g), found %g", o->lr, o->min_lr);
 }
 
-/* The file's name without folders and .yaml, made of harmless characters. */
-static void name_from_file(char *name, size_t room, const char *file)
+/* The file's name without folders and .yaml, made of harmless characters.  returns 0 if it is cut:
+ * two files might have one folder. */
+static int name_from_file(char *name, size_t room, const char *file)
 {
     const char *slash = strrchr(file, '/'), *base = slash ? slash + 1 : file;
     size_t n = strlen(base);
@@ -214,29 +216,23 @@ static void name_from_file(char *name, size_t room, const char *file)
         if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.", *p))
             *p = '-';
     if (name[0] == '.' || !name[0]) snprintf(name, room, "run");
-}
-
-/* Three numbers of at most six digits, not 0, with x between them. */
-static int is_grid(const char *text)
-{
-    for (int i = 0; i < 3; i++) {
-        const size_t n = strspn(text, "0123456789");
-        if (n < 1 || n > 6 || text[0] == '0') return 0;
-        text += n;
-        if (*text++ != (i < 2 ? 'x' : '\0')) return 0;
-    }
-    return 1;
+    return n < room;
 }
 
 static void check_run(struct reader *r)
 {
     struct conf *c = r->values;
+    struct grid_shape grid;
 
-    if (!c->run.name[0]) name_from_file(c->run.name, sizeof c->run.name, r->name);
+    if (!c->run.name[0])
+        must(r, KEYS("run.name"), name_from_file(c->run.name, sizeof c->run.name, r->name),
+             "expected at most %zu bytes, found the name of a longer file; give the run one",
+             sizeof c->run.name - 1);
     must(r, KEYS("run.name"), c->run.name[0] != '.' && !strchr(c->run.name, '/'),
          "expected a name without '/' that does not begin with '.', found '%s'", c->run.name);
-    must(r, KEYS("run.grid"), !strcmp(c->run.grid, "auto") || is_grid(c->run.grid),
-         "expected auto or DxPxS such as 2x1x4, found '%s'", c->run.grid);
+    must(r, KEYS("run.grid"), !strcmp(c->run.grid, "auto") || grid_is(&grid, c->run.grid),
+         "expected auto or DxPxS such as 2x1x4, at most %d ranks, found '%s'", GRID_RANKS,
+         c->run.grid);
     if (!c->run.dir[0]) snprintf(c->run.dir, sizeof c->run.dir, "logs/%s", c->run.name);
 }
 
@@ -275,4 +271,5 @@ void conf_check(struct reader *r)
     check_optim(r);
     conf_check_launch(r);
     if (!r->errors) resolve(r->values);
+    if (!r->errors) conf_check_limits(r);
 }

@@ -63,19 +63,6 @@ static int is_option(const char *item)
     return strcspn(item, "\"'\\#`$") == strlen(item);
 }
 
-/* Say that a key can't be used; once, and not where it is no value at all. */
-static void refuse(struct reader *r, const char *path, const char *expected, const char *found)
-{
-    const int i = conf_find(r->schema, path);
-    const struct place top = { r->name, 1, 1 };
-
-    check(i >= 0);
-    if (r->bad[i]) return;
-    conf_complain(r, r->where[i].line ? r->where[i] : top, path, "expected %s, found '%.100s'",
-                  expected, found);
-    r->bad[i] = 1;
-}
-
 /* Every text of a list must be good. */
 static void each(struct reader *r, const char *path, const char *list, int (*good)(const char *),
                  const char *expected)
@@ -85,7 +72,7 @@ static void each(struct reader *r, const char *path, const char *list, int (*goo
     for (size_t n; *list; list += n + (list[n] != '\0')) {
         n = strcspn(list, "\n");
         snprintf(item, sizeof item, "%.*s", (int)n, list);
-        if (!good(item)) refuse(r, path, expected, item);
+        if (!good(item)) conf_refuse(r, path, "expected %s, found '%.100s'", expected, item);
     }
 }
 
@@ -93,17 +80,17 @@ void conf_check_launch(struct reader *r)
 {
     const struct conf *c = r->values;
     const int64_t time_s = conf_slurm_time(c->launch.slurm.time);
-    char number[32];
 
     if (time_s < 60)
-        refuse(r, "launch.slurm.time", "MINUTES, MINUTES:SECONDS, HOURS:MINUTES:SECONDS or "
-               "DAYS-HOURS[:MINUTES[:SECONDS]], at least a minute", c->launch.slurm.time);
-    snprintf(number, sizeof number, "%d", c->launch.slurm.signal_s);
+        conf_refuse(r, "launch.slurm.time", "expected MINUTES, MINUTES:SECONDS, "
+                    "HOURS:MINUTES:SECONDS or DAYS-HOURS[:MINUTES[:SECONDS]], at least a minute, "
+                    "found '%s'", c->launch.slurm.time);
     if (time_s >= 60 && c->launch.slurm.signal_s >= time_s)
-        refuse(r, "launch.slurm.signal_s", "less than launch.slurm.time", number);
-    snprintf(number, sizeof number, "%d", c->launch.slurm.min_nodes);
+        conf_refuse(r, "launch.slurm.signal_s", "expected less than launch.slurm.time, found '%d'",
+                    c->launch.slurm.signal_s);
     if (c->launch.slurm.min_nodes > c->launch.slurm.nodes)
-        refuse(r, "launch.slurm.min_nodes", "at most launch.slurm.nodes", number);
+        conf_refuse(r, "launch.slurm.min_nodes", "expected at most launch.slurm.nodes, found '%d'",
+                    c->launch.slurm.min_nodes);
     each(r, "launch.slurm.modules", c->launch.slurm.modules, is_module,
          "names of modules, of letters, digits and ._+/:@=-");
     each(r, "launch.slurm.environment", c->launch.slurm.environment, is_variable, "NAME=VALUE");

@@ -40,6 +40,10 @@ struct reader {
 void conf_complain(struct reader *r, struct place at, const char *key, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* The value of a key can't be used: said where it was given, once. */
+void conf_refuse(struct reader *r, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* A key that is in no row. */
 void conf_unknown(struct reader *r, struct place at, const char *path);
 
@@ -67,6 +71,10 @@ void conf_bases_done(struct reader *r);
 
 /* Checks between keys of a run, and values for "auto" (conf_check.c). */
 void conf_check(struct reader *r);
+
+/* Whatever files, counters and sums of the program cannot hold (conf_limits.c), of a configuration
+ * without other mistakes. */
+void conf_check_limits(struct reader *r);
 
 /* Its part about SLURM (conf_launch.c): nothing may be in a script that is not what it says. */
 void conf_check_launch(struct reader *r);

@@ -5,6 +5,7 @@
 #include "src/base/openmp.h"
 #include "src/layers/layer.h"
 #include "src/layers/ttt_heads.h"
+#include "src/plan/share.h"
 
 #define KEY(section, field)                                     \
     #section "." #field, offsetof(struct conf, section.field),  \
@@ -217,7 +218,7 @@ const struct conf_key conf_keys[] = {
     { KEY(checkpoint, keep_every), CONF_INT, "0", 0, 1e12, "steps",
       "checkpoints of its multiples stay for good; 0: none", { 0 } },
     { KEY(checkpoint, level), CONF_INT, "1", 1, 19, "", "zstd compression", { 0 } },
-    { KEY(checkpoint, writers), CONF_INT, "8", 1, 1000, "files",
+    { KEY(checkpoint, writers), CONF_INT, "8", 1, WRITER_FILES, "files",
       "at most, of a checkpoint; with more ranks a writer holds the state of its group of ranks "
       "until it is written", { 0 } },
     { KEY(checkpoint, background), CONF_BOOL, "true", NO_RANGE,
@@ -226,7 +227,7 @@ const struct conf_key conf_keys[] = {
 
     { KEY(log, every_steps), CONF_INT, "1", 1, 1e9, "steps", "between progress lines", { 0 } },
 
-    { KEY(launch, ranks), CONF_INT, "0", 0, 1 << 20, "processes",
+    { KEY(launch, ranks), CONF_INT, "0", 0, GRID_RANKS, "processes",
       "that ttt launch starts; 0: those of the grid, else all slots of the hosts, else one for each "
       "NUMA node", { 0 } },
     { KEY(launch, hosts), CONF_TEXT, "", NO_RANGE,

@@ -7,7 +7,6 @@
 #include "src/model/head.h"
 
 #define REAL ((double)sizeof(real))
-#define MOST_OPERATIONS 1e7  /* forward, of all ranks: some 100 bytes each while simulated */
 
 static double sum_bytes(enum reduction mode)
 {
@@ -125,7 +124,7 @@ int cost_init(struct cost *c, const struct dims *d, const struct pass_opts *o,
     *c = (struct cost){ .o = *o, .mode = mode, .flops = 1e9 * r->rank.fp32_gflops,
                         .threads = r->rank.threads };
     TRY(model_shape(&c->shape, d));
-    if ((double)sequences / o->micro_batch * d->L * pass_units(o) > MOST_OPERATIONS)
+    if ((double)sequences / o->micro_batch * d->L * pass_units(o) > STEP_OPERATIONS)
         TRY(fail(ERR_CONFIG, "a step of %lld sequences, each of %d units in %d layers, has more "
                              "operations than can be planned", (long long)sequences,
                  pass_units(o), d->L));

@@ -6,7 +6,7 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 
-int grid_parse(struct grid_shape *g, const char *text)
+int grid_is(struct grid_shape *g, const char *text)
 {
     int64_t n[3];
     const char *end = text;
@@ -14,13 +14,18 @@ int grid_parse(struct grid_shape *g, const char *text)
     for (int i = 0; i < 3; i++) {
         const char *from = end + (i > 0);
         end = *from >= '1' && *from <= '9' ? text_whole(&n[i], from) : NULL;
-        if (!end || *end != (i < 2 ? 'x' : '\0'))
-            return fail(ERR_CONFIG, "grid '%.40s': expected DxPxS, for example 2x1x4", text);
+        if (!end || *end != (i < 2 ? 'x' : '\0')) return 0;
     }
-    if (n[0] > GRID_RANKS || n[1] > GRID_RANKS / n[0] || n[2] > GRID_RANKS / n[0] / n[1])
-        return fail(ERR_CONFIG, "grid '%.40s': expected at most %d ranks", text, GRID_RANKS);
+    if (n[0] > GRID_RANKS || n[1] > GRID_RANKS / n[0] || n[2] > GRID_RANKS / n[0] / n[1]) return 0;
     *g = (struct grid_shape){ (int)n[0], (int)n[1], (int)n[2] };
-    return OK;
+    return 1;
+}
+
+int grid_parse(struct grid_shape *g, const char *text)
+{
+    if (grid_is(g, text)) return OK;
+    return fail(ERR_CONFIG, "grid '%.40s': expected DxPxS, for example 2x1x4, and at most %d ranks",
+                text, GRID_RANKS);
 }
 
 /* The largest divisor of n that is at most `most`. */

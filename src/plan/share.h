@@ -33,9 +33,10 @@ struct share {
     int M;             /* micro-batches: ceil((q1-q0) / micro_batch) */
 };
 
-/* "2x1x4" -> shape.  returns OK or ERR_CONFIG, said: three numbers from 1, at most GRID_RANKS
- * ranks. */
+/* "2x1x4" -> shape: three numbers from 1, at most GRID_RANKS ranks.  grid_is() returns 1 or 0,
+ * silently; grid_parse() OK or ERR_CONFIG, said. */
 #define GRID_RANKS (1 << 20)
+int grid_is(struct grid_shape *g, const char *text);
 int grid_parse(struct grid_shape *g, const char *text);
 
 /* A grid for n ranks when the user does not care: as many ranks as divide n go to sequences,

@@ -64,6 +64,8 @@ struct op {
     int   peer;   /* rank on the other side; -1: none  */
 };
 
+#define STEP_OPERATIONS 1e7  /* forward, of all ranks, at most: some 100 bytes each */
+
 struct step_plan {
     struct share share;
     int          slots;   /* micro-batches in flight, at least 1 */

@@ -10,7 +10,6 @@
 
 #define FORMAT "ttt checkpoint"
 #define VERSION 1
-#define CAP ((size_t)16 << 20)
 #define TRAILER "XXH3-128 "
 #define TRAILER_BYTES (sizeof TRAILER - 1 + HASH_HEX)  /* digits, and a newline for the zero */
 #define CANONICAL (JSON_SORT_KEYS | JSON_COMPACT)
@@ -100,8 +99,9 @@ char *manifest_text(size_t *bytes, const struct manifest *m)
     char *text = json_dumps(root, CANONICAL);
     check(text);
     const size_t n = strlen(text) + 1;
-    if (n + TRAILER_BYTES > CAP) {
-        fail(ERR_CONFIG, "checkpoint: a MANIFEST of %zu bytes, at most %zu are allowed", n, CAP);
+    if (n + TRAILER_BYTES > MANIFEST_BYTES) {
+        fail(ERR_CONFIG, "checkpoint: a MANIFEST of %zu bytes, at most %zu are allowed", n,
+             MANIFEST_BYTES);
     } else {
         text[n - 1] = '\n';
         hash_hex(hex, hash_bytes(text, n));
@@ -211,7 +211,7 @@ int manifest_read(struct manifest *m, const char *path)
     int rc = OK;
 
     *m = (struct manifest){ 0 };
-    TRY(file_slurp(&text, &bytes, path, CAP));
+    TRY(file_slurp(&text, &bytes, path, MANIFEST_BYTES));
     TRY(manifest_parse(m, text, bytes, path));
 out:
     mem_free(text);

@@ -16,6 +16,8 @@
 
 #include "src/store/writer.h"
 
+#define MANIFEST_BYTES ((size_t)16 << 20)  /* at most */
+
 struct manifest {
     int64_t             step, attempt;
     int64_t             created;    /* seconds since 1970                     */

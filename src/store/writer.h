@@ -13,11 +13,11 @@
 #include <stdint.h>
 
 #include "src/base/hash.h"
+#include "src/store/ckpt.h"
 #include "src/store/tensor.h"
 
 #define WRITER_NAME 24
 #define WRITER_ENTRY 48     /* bytes of an index entry */
-#define WRITER_FILES 1000  /* at most */
 
 /* Where a tile is. */
 struct place {

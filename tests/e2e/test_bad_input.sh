@@ -19,8 +19,13 @@ refused "a vocabulary that is too small" 78 "model.vocab is 200, the data's toke
 refused "a context longer than the data" 78 "a sample takes train.context + 1" train.context=262144 train.batch_tokens=262144 train.slice_tokens=1024
 refused "an unknown key" 78 "train.stepz" train.stepz=3
 refused "a value of the wrong type" 78 "train.steps" train.steps=many
+refused "more tensors than a checkpoint holds" 78 "model.layers: .* at most 65536 tensors" model.layers=880
 refused "a batch that is no multiple" 78 "train.batch_tokens" train.batch_tokens=100
 refused "more memory than there is" 71 "wants .* of memory on a machine of" model.width=8192 model.heads=128 model.layers=400 model.ffn_width=22016
+for command in "config check" plan launch; do
+    name="more tensors than a checkpoint holds: ttt $command" expect_exit 78 "$TTT" $command "$WORK/run.yaml" --set model.layers=880 --set run.dir="$WORK/bad"
+done
+equal "nothing is made" "$(ls -d "$WORK/bad" 2>/dev/null || echo none)" none
 name="no such configuration" expect_exit 66 "$TTT" train "$WORK/none.yaml"
 name="no configuration at all" expect_exit 64 "$TTT" train
 name="two of them" expect_exit 64 "$TTT" train "$WORK/run.yaml" "$WORK/run.yaml"

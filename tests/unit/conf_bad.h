@@ -194,7 +194,8 @@ static const struct { const char *text, *says; } bad[] = {
     { "run: {name: ..}\n", "2:13: run.name: expected a name without '/'" },
     { "run: {name: [a]}\n", "2:13: run.name: expected printable text of at most 63 bytes, found a list" },
     { "run: {name: a234567890123456789012345678901234567890123456789012345678901234}\n", "2:13: run.name: expected printable text of at most 63 bytes" },
-    { "run: {grid: 2x2}\n", "2:13: run.grid: expected auto or DxPxS such as 2x1x4, found '2x2'" },
+    { "run: {grid: 2x2}\n", "2:13: run.grid: expected auto or DxPxS such as 2x1x4, at most 1048576 ranks, found '2x2'" },
+    { "run: {grid: 1025x32x32}\n", "2:13: run.grid: expected auto or DxPxS" },
     { "run: {grid: 0x1x1}\n", "2:13: run.grid: expected auto or DxPxS" },
     { "run: {grid: 1x-1x1}\n", "2:13: run.grid: expected auto or DxPxS" },
     { "run: {grid: 1x1x1x1}\n", "2:13: run.grid: expected auto or DxPxS" },
@@ -279,6 +280,14 @@ static const struct { const char *text, *says; } bad[] = {
     { "launch: {slurm: {options: ['--clusters=b']}}\n", "2:27: launch.slurm.options: expected --NAME" },
     { "launch: {slurm: {options: ['--wrap=id']}}\n", "2:27: launch.slurm.options: expected --NAME" },
     { "launch: {slurm: {options: ['--comment=\"x']}}\n", "2:27: launch.slurm.options: expected --NAME" },
+
+    /* what a checkpoint, a counter or a list of operations cannot hold */
+    { "model: {layers: 880}\n", "2:17: model.layers: expected a model whose state has at most 65536 tensors, which is what a checkpoint holds; found 880 blocks and 66006 tensors" },
+    { "model: {layers: 800, heads: 12}\noptim: {kind: soap}\n", "2:17: model.layers: expected a model whose state has at most 65536 tensors" },
+    { "checkpoint: {writers: 1001}\n", "2:23: checkpoint.writers: expected a whole number from 1 to 1000" },
+    { "train: {steps: 1000000000000, batch_tokens: 1153433600}\n", "2:45: train.batch_tokens: expected less than 1152921504606846976 tokens in the run" },
+    { "train: {context: 16, batch_tokens: 1000000000000}\n", "2:36: train.batch_tokens: expected a step of at most 10000000 operations" },
+    { "train: {context: 16, batch_tokens: 1000000000000, micro_batch: 65536}\n", "2:36: train.batch_tokens: expected a step of at most 10000000 operations" },
 
     /* bytes that are not text */
     { "model: {width: \xff}\n", "2:16: expected UTF-8, found the byte 0xff; perhaps Latin-1 text" },
