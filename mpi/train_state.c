@@ -167,7 +167,7 @@ json_t *train_state_scalars(const struct train_state *s)
 static int scalar(int64_t *x, const struct ckpt *c, const char *name)
 {
     const json_t *v = json_object_get(ckpt_scalars(c), name);
-    if (!json_is_integer(v) || json_integer_value(v) < 0)
+    if (!json_is_integer(v))
         return fail(ERR_CONFIG, "%s is not the state of a training run: no counter '%s'",
                     ckpt_path(c), name);
     *x = json_integer_value(v);
@@ -188,6 +188,43 @@ static int optional_scalars(struct train_state *s, const struct ckpt *c)
         return OK;
     return fail(ERR_CONFIG, "%s is not the state of a training run: its list of samples to leave "
                 "out can't be read", ckpt_path(c));
+}
+
+/* Samples that are left out before the next one. */
+static int64_t left_out(const struct train_state *s)
+{
+    int64_t n = 0;
+    for (int i = 0; i < s->skip.n && s->skip.r[i].lo < s->sample; i++)
+        n += (s->skip.r[i].hi < s->sample ? s->skip.r[i].hi : s->sample) - s->skip.r[i].lo;
+    return n;
+}
+
+static int outside(int64_t x, int64_t lo, int64_t hi) { return x < lo || x > hi; }
+
+/* Could a run have come to these counters?  Every step reads a sample or more, a sample has a token
+ * or more.  Whoever counts on from here must not overflow. */
+static int check_scalars(const struct train_state *s, const struct ckpt *c)
+{
+    const int64_t updates = s->soap ? *soap_updates(s->soap) : 0;
+    const struct spike *p = &s->spike;
+    const char *wrong = NULL;
+
+    if (s->step != ckpt_step(c)) wrong = "step";
+    else if (outside(s->tokens, s->step, CKPT_COUNTER - 1)) wrong = "tokens";
+    else if (outside(s->sample, s->step, CKPT_COUNTER - 1) || s->sample - left_out(s) > s->tokens)
+        wrong = "sample";
+    else if (outside(s->skipped, 0, s->step)) wrong = "skipped";
+    else if (outside(s->bad_run, 0, s->skipped)) wrong = "bad_run";
+    else if (s->seed < 0) wrong = "seed";
+    else if (outside(updates, 0, s->step)) wrong = "soap_updates";
+    else if (outside(p->n, 0, CKPT_COUNTER - 1) || !isfinite(p->mean) || !(p->dev >= 0) ||
+             !isfinite(p->dev))
+        wrong = "spike";
+    if (!wrong) return OK;
+    return fail(ERR_DATA, "%s: its counters don't fit each other: no run has this '%s' (step %lld, "
+                "sample %lld, tokens %lld, skipped %lld, bad_run %lld)", ckpt_path(c), wrong,
+                (long long)s->step, (long long)s->sample, (long long)s->tokens,
+                (long long)s->skipped, (long long)s->bad_run);
 }
 
 /* Number of a tensor in the checkpoint, or ERR_CONFIG. */
@@ -221,6 +258,7 @@ int train_state_load(struct train_state *s, struct ckpt *c)
     TRY(scalar(&s->seed, c, "seed"));
     if (s->soap) TRY(scalar(soap_updates(s->soap), c, "soap_updates"));
     TRY(optional_scalars(s, c));
+    TRY(check_scalars(s, c));
     for (int i = 0; i < count; i++) {
         number[i] = number_in(&list[i], c);
         if (number[i] < 0) TRY(number[i]);

@@ -53,7 +53,8 @@ static int next_field(struct message *m, struct field *f)
 
 static struct message inside(const struct field *f)
 {
-    return (struct message){ f->bytes, f->bytes + f->n, f->wire != 2 };
+    if (f->wire != 2) return (struct message){ .broken = 1 };
+    return (struct message){ f->bytes, f->bytes + f->n, 0 };
 }
 
 static int hex_digit(char c)

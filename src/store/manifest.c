@@ -136,6 +136,8 @@ static const char *parse_tensors(struct manifest *m, const json_t *list)
 
 static const char *parse_files(struct manifest *m, json_t *list)
 {
+    int64_t all = 0;
+
     if (json_array_size(list) > WRITER_FILES) return "too many writer files";
     m->n_files = (int)json_array_size(list);
     m->files = mem_new(m->n_files, sizeof *m->files, "checkpoint files");
@@ -148,7 +150,7 @@ static const char *parse_files(struct manifest *m, json_t *list)
         if (json_unpack(json_array_get(list, (size_t)i), "{s:s, s:I, s:I, s:s !}", "name", &name,
                         "bytes", &bytes, "tiles", &tiles, "index", &index) != 0 ||
             strcmp(name, f->name) != 0 || hash_parse(&f->index, index) != OK || bytes < 0 ||
-            tiles < 0 || tiles > bytes / WRITER_ENTRY)
+            tiles < 0 || tiles > bytes / WRITER_ENTRY || __builtin_add_overflow(all, bytes, &all))
             return "the description of a writer file is not valid";
         f->bytes = bytes;
         f->tiles = tiles;

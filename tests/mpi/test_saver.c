@@ -358,6 +358,54 @@ static void any_grid_reads_it(void **state)
 }
 
 /* One bit anywhere: whichever rank meets it, all take the one before. */
+/* Right hashes, and counters that no run has: nobody counts on from there. */
+static void counters_that_no_run_has(void **state)
+{
+    static const struct { int64_t step, sample, tokens, skipped, bad_run; int good; } rows[] = {
+        { 7, 35, 35 * 44, 3, 2, 1 },            { 7, INT64_MAX, 35 * 44, 0, 0, 0 },
+        { 7, INT64_MAX, INT64_MAX, 0, 0, 0 },   { 7, 35, INT64_MAX, 0, 0, 0 },
+        { 7, CKPT_COUNTER, CKPT_COUNTER, 0, 0, 0 },  { 7, -1, 35, 0, 0, 0 },
+        { 7, 35, -1, 0, 0, 0 },                 { 7, 6, 35, 0, 0, 0 },
+        { 7, 36, 35, 0, 0, 0 },                 { 7, 35, 35, 8, 0, 0 },
+        { 7, 35, 35, 3, 4, 0 },                 { 7, 35, 35, INT64_MAX, INT64_MAX, 0 },
+        { 7, 35, 35, -1, -1, 0 },               { 7, 35, 35, 0, 0, 1 },
+        { 7, 40, 35, 0, 0, 0 },
+    };
+    const struct saver_opts o = { { .level = 1, .keep = 1 }, 2, SAVE_AT_ONCE, NULL };
+    const struct grid_shape shape = { world.size, 1, 1 };
+    struct train_state st;
+    struct ckpt *c;
+    struct grid g;
+    (void)state;
+
+    all_true(&world, grid_init(&g, &world, &shape) == OK);
+    all_true(&world, train_state_new(&st, &dims, 1, &g) == OK);
+    struct saver *s = saver_new(&st, folder("absurd"), &o);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        st.step = rows[i].step;
+        st.sample = rows[i].sample;
+        st.tokens = rows[i].tokens;
+        st.skipped = rows[i].skipped;
+        st.bad_run = rows[i].bad_run;
+        all_true(&world, save(s) == OK);
+        const int rc = ckpt_search(&c, &g.world, folder("absurd"), folder("q2"), load, &st);
+        all_true(&world, rc == (rows[i].good ? OK : ERR_DATA));
+        ckpt_close(c);
+    }
+    /* What is left out was not read: 40 samples of which 5 were skipped. */
+    st.step = 7;
+    st.sample = 40;
+    st.tokens = 35;
+    st.skipped = st.bad_run = 0;
+    train_state_leave_out(&st, "10-14,90-99");
+    all_true(&world, save(s) == OK);
+    all_true(&world, ckpt_search(&c, &g.world, folder("absurd"), folder("q2"), load, &st) == OK);
+    ckpt_close(c);
+    saver_free(s);
+    train_state_done(&st);
+    grid_done(&g);
+}
+
 static void damage_is_found_by_whoever_reads_it(void **state)
 {
     (void)state;
@@ -444,6 +492,7 @@ static const struct CMUnitTest tests[] = {
     mpi_test(writers_share_the_files),
     mpi_test(the_background_gives_way),
     mpi_test(any_grid_reads_it),
+    mpi_test(counters_that_no_run_has),
     mpi_test(damage_is_found_by_whoever_reads_it),
     mpi_test(one_rank_fails),
     mpi_test(remove_folders),

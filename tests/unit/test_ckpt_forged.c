@@ -6,6 +6,7 @@
 
 #include "src/base/bytes.h"
 #include "src/base/hash.h"
+#include "src/base/log.h"
 #include "src/base/rng.h"
 #include "src/store/ckpt.h"
 #include "src/store/tile.h"
@@ -115,6 +116,20 @@ static void forged_manifests(void **state)
         if (whole() != ERR_DATA) fail_msg("accepted: %s -> %s", edits[i][0], edits[i][1]);
     }
     quiet(0);
+}
+
+/* Sizes whose sum is more than a number holds are refused before they are added up. */
+static void sums_that_overflow(void **state)
+{
+#define LARGE(name) ",{\"bytes\":9223372036854775807,\"index\":\"0123456789abcdef0123456789abcdef\","  \
+                    "\"name\":\"" name "\",\"tiles\":192153584101141162}"
+    (void)state;
+    make();
+    edit("\"tiles\":3}", "\"tiles\":3}" LARGE("w001.ttc") LARGE("w002.ttc"));
+    quiet(1);
+    assert_int_equal(whole(), ERR_DATA);
+    quiet(0);
+    assert_non_null(strstr(log_last_error(), "the description of a writer file is not valid"));
 }
 
 /* Index entries changed, all hashes up to the root's right. */
@@ -255,7 +270,7 @@ static void forged_records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(forged_manifests), cmocka_unit_test(forged_indexes),
+        cmocka_unit_test(forged_manifests), cmocka_unit_test(sums_that_overflow), cmocka_unit_test(forged_indexes),
         cmocka_unit_test(no_tiles_at_all),  cmocka_unit_test(forged_records),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);
