@@ -47,6 +47,7 @@ static int drop(const char *dir, const char *name)
     int rc = OK;
     if (unlink(path) != 0 && errno != ENOENT)
         rc = fail(ERR_IO, "%s: can't remove: %s", path, strerror(errno));
+    file_sweep(path);
     mem_free(path);
     return rc;
 }
@@ -68,6 +69,9 @@ int set_remove(const char *dir)
 {
     int rc = OK;
     if (!path_is_dir(dir)) return OK;
+    if (path_is_link(dir) && set_look(dir) != SET_NONE)
+        return fail(ERR_CONFIG, "%s: is a symbolic link, and nothing is removed through one: name "
+                    "the folder behind it, or remove the link", dir);
     TRY(drop(dir, "INDEX"));  /* first: without it there is no data set */
     TRY(drop(dir, "INDEX.part"));
     TRY(drop_shards(dir, 0));
@@ -127,6 +131,17 @@ out:
     return rc;
 }
 
+/* What a ttt prep was writing here when it was killed. */
+static void sweep(const char *dir)
+{
+    static const char *const names[] = { "INDEX", "INDEX.part", SET_MODEL };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = in_dir(dir, names[i]);
+        file_sweep(path);
+        mem_free(path);
+    }
+}
+
 int set_open(struct set **out, const char *dir, const struct tokenizer *t, const char *model,
              size_t model_n, const struct data_index *from, struct set_cut cut)
 {
@@ -135,6 +150,7 @@ int set_open(struct set **out, const char *dir, const struct tokenizer *t, const
 
     *s = (struct set){ .dir = mem_string(dir), .cut = cut, .skipped = from->skipped };
     TRY(dir_make(dir));
+    sweep(dir);
     TRY(has(dir, "INDEX.part") ? go_on(s, from) : begin(s, t, model, model_n, from));
 out:
     if (rc != OK) {

@@ -38,10 +38,11 @@ int file_create(int *fd, const char *path)
     return *fd < 0 ? io_error("can't create", path) : OK;
 }
 
-int file_open(int *fd, int64_t *size, const char *path)
+static int open_it(int *fd, int64_t *size, const char *path, int quiet)
 {
     struct stat st;
     WATCHED(*fd, open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), path);
+    if (*fd < 0 && errno == ENOENT && quiet) return ERR_MISSING;
     if (*fd < 0) return io_error("can't open", path);
     if (fstat(*fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         file_close(*fd);
@@ -50,6 +51,13 @@ int file_open(int *fd, int64_t *size, const char *path)
     }
     if (size) *size = st.st_size;
     return OK;
+}
+
+int file_open(int *fd, int64_t *size, const char *path) { return open_it(fd, size, path, 0); }
+
+int file_open_there(int *fd, int64_t *size, const char *path)
+{
+    return open_it(fd, size, path, 1);
 }
 
 int file_write(int fd, const void *data, size_t n, const char *path)
@@ -157,6 +165,16 @@ static char *parent(const char *path)
     return mem_format("%.*s", (int)(slash - path), path);
 }
 
+char *file_tmp(const char *path) { return mem_format("%s" FILE_TMP, path); }
+
+void file_sweep(const char *path)
+{
+    char *tmp = file_tmp(path);
+    struct stat st;
+    if (lstat(tmp, &st) == 0 && S_ISREG(st.st_mode)) unlink(tmp);
+    mem_free(tmp);
+}
+
 int file_temporary(int *fd, const char *tmp)
 {
     unlink(tmp);
@@ -195,7 +213,7 @@ int file_commit(int fd, int rc, const char *tmp, const char *path)
 
 int file_replace(const char *path, const void *data, size_t n)
 {
-    char *tmp = mem_format("%s.tmp", path);
+    char *tmp = file_tmp(path);
     int fd = -1, rc = OK;
 
     TRY(file_temporary(&fd, tmp));
@@ -313,4 +331,10 @@ int path_is_dir(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int path_is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }

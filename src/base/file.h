@@ -15,9 +15,11 @@
 /* A new file for writing; it must not exist.  fd [out]. */
 int file_create(int *fd, const char *path);
 
-/* An existing regular file for reading.
+/* An existing regular file for reading; file_open_there(): one that is not there is ERR_MISSING
+ * without a word.
  * size [out] bytes, may be NULL. */
 int file_open(int *fd, int64_t *size, const char *path);
+int file_open_there(int *fd, int64_t *size, const char *path);
 
 /* Wait until a file or folder that another process made, and told us of, can be opened here: a
  * client of a network file system remembers for up to a minute what was not there (ENOENT), or
@@ -29,6 +31,14 @@ int file_write(int fd, const void *data, size_t n, const char *path);
 
 /* Exactly n bytes from `offset`; a shorter file is ERR_DATA. */
 int file_read_at(int fd, void *data, size_t n, int64_t offset, const char *path);
+
+/* What will replace `path` is written under this name beside it; a counted string. */
+#define FILE_TMP ".tmp"
+char *file_tmp(const char *path);
+
+/* Remove what a writer of `path` left that was killed.  Only for whoever alone may write it now:
+ * nobody else's file, that he may be writing, is touched. */
+void file_sweep(const char *path);
 
 /* A new file next to the one that it will replace; one that a crash left there is
  * removed first.  fd [out]. */
@@ -65,5 +75,8 @@ int dir_remove(const char *path);
 
 int path_exists(const char *path);
 int path_is_dir(const char *path);
+
+/* Is it a symbolic link?  What lies behind one is somebody else's: nothing is removed through it. */
+int path_is_link(const char *path);
 
 #endif

@@ -49,19 +49,23 @@ static int list_one(const char *dir, const struct ckpt_entry *e, int prove)
     char *path = mem_format("%s/%s", dir, e->name);
     char size[HUMAN_TEXT] = "-", when[CKPT_TIME] = "-", root[HASH_HEX] = "-";
     struct ckpt *c = NULL;
-    int rc = OK;
+    int rc = OK, gone = 0;
 
     if (e->committed) {
-        rc = ckpt_open(&c, path);
-        if (rc == OK) {
+        gone = ckpt_is_gone(path);
+        if (!gone) rc = ckpt_open(&c, path);
+        if (c) {
             human_bytes(size, ckpt_bytes(c));
             ckpt_time(when, c);
             hash_hex(root, ckpt_root(c));
             if (prove) rc = ckpt_verify(c);
         }
+        /* A run that goes on lets old ones go while they are read here. */
+        if (rc != OK) gone = ckpt_is_gone(path);
+        if (gone) rc = OK;
     }
     printf("%12" PRId64 "  %7" PRId64 "  %10s  %-32s  %-13s  %s\n", e->step, e->attempt, size, root,
-           !e->committed ? "not committed" : rc != OK ? "DAMAGED" : prove ? "valid" : "opens",
+           !e->committed ? "not committed" : gone ? "removed" : rc != OK ? "DAMAGED" : prove ? "valid" : "opens",
            when);
     ckpt_close(c);
     mem_free(path);
@@ -101,6 +105,8 @@ static int verify(const char *path)
     } else {
         rc = ckpt_open(&c, path);
         if (rc == OK) rc = ckpt_verify(c);
+        if (rc != OK && ckpt_is_gone(path))
+            rc = fail(ERR_MISSING, "%s: was removed while it was being read", path);
         if (rc == OK) {
             hash_hex(root, ckpt_root(c));
             printf("%s: valid, step %" PRId64 ", root %s\n", text_visible(path),

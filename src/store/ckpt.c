@@ -1,10 +1,12 @@
 /* Opening and reading: MANIFEST, then writer files and their indexes, then tiles. */
 #include "src/store/ckpt.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/failpoint.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
@@ -45,6 +47,22 @@ static int count_tiles(struct ckpt *c)
     return OK;
 }
 
+int ckpt_is_gone(const char *path)
+{
+    char *manifest = mem_format("%s/MANIFEST", path);
+    const int gone = !path_exists(manifest) && errno == ENOENT;
+    mem_free(manifest);
+    return gone;
+}
+
+/* Its run let it go while we looked: first the MANIFEST goes, then the rest. */
+static int vanished(const struct ckpt *c)
+{
+    if (!ckpt_is_gone(c->path)) return OK;
+    log_warn("%s: was removed while it was being opened", c->path);
+    return ERR_MISSING;
+}
+
 static int open_files(struct ckpt *c)
 {
     int rc = OK;
@@ -56,8 +74,10 @@ static int open_files(struct ckpt *c)
         const struct writer_file *f = &c->m.files[i];
         int64_t size = 0;
         c->file[i] = mem_format("%s/%s", c->path, f->name);
-        rc = file_open(&c->fd[i], &size, c->file[i]);
-        if (rc == ERR_MISSING) rc = ERR_DATA;  /* the checkpoint is there, and not whole */
+        rc = file_open_there(&c->fd[i], &size, c->file[i]);
+        if (rc == ERR_MISSING) rc = vanished(c);
+        if (rc == OK && c->fd[i] < 0)
+            rc = fail(ERR_DATA, "%s: is missing, and its MANIFEST names it", c->file[i]);
         if (rc == OK && size != f->bytes)
             rc = fail(ERR_DATA, "%s: %lld bytes, its MANIFEST says %lld", c->file[i],
                       (long long)size, (long long)f->bytes);
@@ -134,6 +154,7 @@ int ckpt_open(struct ckpt **out, const char *path)
     c->path = mem_string(path);
     c->names = json_object();
     TRY(manifest_read(&c->m, manifest));
+    TRY(FAILPOINT("ckpt.opening"));
     TRY(count_tiles(c));
     TRY(open_files(c));
     TRY(read_indexes(c));

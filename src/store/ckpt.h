@@ -44,6 +44,10 @@ struct ckpt;
 int ckpt_open(struct ckpt **out, const char *path);
 void ckpt_close(struct ckpt *c);
 
+/* There is no MANIFEST in a folder: it was never committed, or its run let it go, even while it is
+ * being read. */
+int ckpt_is_gone(const char *path);
+
 const char *ckpt_path(const struct ckpt *c);
 struct hash ckpt_root(const struct ckpt *c);
 int64_t ckpt_step(const struct ckpt *c);
@@ -66,8 +70,9 @@ int ckpt_verify(struct ckpt *c);
  * again is about the disk.  Advice, never an error. */
 void ckpt_uncache(const struct ckpt *c);
 
-/* Newest checkpoint under `dir` that opens and verifies.  Damaged ones are named and
- * moved to `quarantine` (a folder; NULL: left where they are).
+/* Newest checkpoint under `dir` that opens and verifies; looks again when one goes away meanwhile.
+ * Damaged ones are named and moved to `quarantine` (a folder; NULL: left where they are; so are
+ * those behind a symbolic link).
  * returns OK; ERR_MISSING if there is no checkpoint at all (silent); ERR_DATA
  * if there are some and none is valid, with the list */
 int ckpt_newest(struct ckpt **out, const char *dir, const char *quarantine);

@@ -1,6 +1,7 @@
 #include "src/store/ckpt_dir.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,11 +65,56 @@ out:
     return rc;
 }
 
-/* Unlink; what is not there is gone already. */
-static int remove_file(const char *path)
+/* --- whose it is ------------------------------------------------------------------ */
+
+/* Folders that this process made last, as hashes of their paths. */
+enum { MADE = 4096 };
+static struct hash made[MADE];
+static int64_t n_made;
+
+static struct hash path_hash(const char *dir, const char *name)
 {
-    if (unlink(path) == 0 || errno == ENOENT) return OK;
-    return fail(ERR_IO, "%s: can't remove: %s", path, strerror(errno));
+    char *path = mem_format("%s/%s", dir, name);
+    const struct hash h = hash_bytes(path, strlen(path));
+    mem_free(path);
+    return h;
+}
+
+void ckpt_made(const char *dir, const char *name) { made[n_made++ % MADE] = path_hash(dir, name); }
+
+static int is_made(const char *dir, const char *name)
+{
+    const struct hash h = path_hash(dir, name);
+    for (int64_t i = 0; i < MADE && i < n_made; i++)
+        if (hash_equal(made[i], h)) return 1;
+    return 0;
+}
+
+/* What lies behind a symbolic link may be an archive, or another run's: of that only what this
+ * process made goes away or is moved. */
+static int may_go(const char *dir, const char *name)
+{
+    char *path = mem_format("%s/%s", dir, name);
+    const int link = path_is_link(path);
+    mem_free(path);
+    return !link && (!path_is_link(dir) || is_made(dir, name));
+}
+
+static void say_link(const char *dir)
+{
+    static int said;
+    if (path_is_link(dir) && !said++)
+        log_warn("%s is a symbolic link: through it only checkpoints of this process are removed, "
+                 "others stay", dir);
+}
+
+/* --- removal ---------------------------------------------------------------------- */
+
+/* Unlink in an open folder; what is not there is gone already. */
+static int remove_file(int folder, const char *name, const char *path)
+{
+    if (unlinkat(folder, name, 0) == 0 || errno == ENOENT) return OK;
+    return fail(ERR_IO, "%s/%s: can't remove: %s", path, name, strerror(errno));
 }
 
 /* MANIFEST, MANIFEST.tmp, w000.ttc ... */
@@ -84,25 +130,24 @@ static int is_ours(const char *name)
 
 int ckpt_remove(const char *dir, const char *name)
 {
-    char *path = mem_format("%s/%s", dir, name), *manifest = mem_format("%s/MANIFEST", path);
-    char **files = NULL;
+    char *path = mem_format("%s/%s", dir, name), **files = NULL;
+    const int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     int count = 0, rc = OK;
 
-    TRY(remove_file(manifest));
+    if (folder < 0)
+        TRY(fail(ERR_IO, "%s: not a folder of this run: %s", path, strerror(errno)));
+    TRY(remove_file(folder, "MANIFEST", path));
     TRY(dir_sync(path));
     TRY(FAILPOINT("ckpt.headless"));
     TRY(dir_list(&files, &count, path));
-    for (int i = 0; i < count; i++) {
-        char *p = mem_format("%s/%s", path, files[i]);
-        if (is_ours(files[i]) && remove_file(p) != OK) rc = ERR_IO;
-        mem_free(p);
-    }
+    for (int i = 0; i < count; i++)
+        if (is_ours(files[i]) && remove_file(folder, files[i], path) != OK) rc = ERR_IO;
     if (rc == OK && rmdir(path) != 0)
         rc = fail(ERR_IO, "%s: can't remove folder: %s", path, strerror(errno));
 out:
+    file_close(folder);
     mem_free(files);
     mem_free(path);
-    mem_free(manifest);
     return rc;
 }
 
@@ -127,7 +172,8 @@ void ckpt_retain(const char *dir, const struct ckpt_opts *opts, const char *own)
         const struct ckpt_entry *e = &list[i];
         if (!e->committed || !strcmp(e->name, own)) continue;
         if (opts->keep_every > 0 && e->step % opts->keep_every == 0) continue;
-        if (kept < opts->keep) kept += opens(dir, e->name);
+        if (!may_go(dir, e->name)) say_link(dir);
+        else if (kept < opts->keep) kept += opens(dir, e->name);
         else if (ckpt_remove(dir, e->name) != OK)
             log_warn("%s/%s: an old checkpoint could not be removed", dir, e->name);
     }
@@ -142,7 +188,7 @@ int ckpt_clean(const char *dir)
 
     if (rc == ERR_MISSING) return OK;
     for (int i = 0; i < count; i++) {
-        if (list[i].committed) continue;
+        if (list[i].committed || !may_go(dir, list[i].name)) continue;
         log_phase("%s/%s: left by a crash, never committed: removed", dir, list[i].name);
         const int now = ckpt_remove(dir, list[i].name);
         if (rc == OK) rc = now;
@@ -157,6 +203,10 @@ static void move_away(const char *dir, const char *name, const char *quarantine)
     char *from = mem_format("%s/%s", dir, name), *to = mem_format("%s/%s", quarantine, name);
     int moved = 0;
 
+    if (!may_go(dir, name)) {
+        log_warn("%s: damaged, and behind a symbolic link: it stays where it is", from);
+        goto out;
+    }
     if (dir_make(quarantine) == OK) {
         for (int i = 1; i < 1000 && path_exists(to); i++) {
             mem_free(to);
@@ -167,6 +217,7 @@ static void move_away(const char *dir, const char *name, const char *quarantine)
     }
     if (moved) log_warn("%s: damaged, moved to %s", from, to);
     else log_warn("%s: damaged, and can't be moved to %s: %s", from, to, strerror(errno));
+out:
     mem_free(from);
     mem_free(to);
 }
@@ -184,8 +235,10 @@ static int open_entry(struct ckpt **out, const char *dir, const struct ckpt_entr
     return rc;
 }
 
-int ckpt_pick(struct ckpt **out, const char *dir, const char *quarantine,
-              int (*prove)(struct ckpt *c, void *arg), void *arg)
+/* One pass over a folder: the newest that is valid, or why there is none.  *vanished: one was
+ * removed meanwhile, by a run that has newer ones. */
+static int pick(struct ckpt **out, int *vanished, const char *dir, const char *quarantine,
+                int (*prove)(struct ckpt *c, void *arg), void *arg)
 {
     struct ckpt_entry *list = NULL;
     char *bad = mem_string("");
@@ -193,6 +246,7 @@ int ckpt_pick(struct ckpt **out, const char *dir, const char *quarantine,
     int rc = ckpt_list(&list, &count, dir);
 
     *out = NULL;
+    *vanished = 0;
     for (int i = 0; i < count && rc == OK; i++) {
         if (!list[i].committed) continue;
         int now = open_entry(out, dir, &list[i]);
@@ -200,6 +254,10 @@ int ckpt_pick(struct ckpt **out, const char *dir, const char *quarantine,
         if (now == OK) break;
         ckpt_close(*out);
         *out = NULL;
+        char *path = mem_format("%s/%s", dir, list[i].name);
+        *vanished = ckpt_is_gone(path);
+        mem_free(path);
+        if (*vanished) break;
         /* What could not be read may be whole: it stays where it is. */
         if (now == ERR_IO) io = 1;
         else if (now != ERR_DATA && now != ERR_MISSING) rc = now;
@@ -208,13 +266,25 @@ int ckpt_pick(struct ckpt **out, const char *dir, const char *quarantine,
         mem_free(bad);
         bad = longer;
     }
-    if (rc == OK && !*out) {
+    if (rc == OK && !*out && !*vanished) {
         rc = n_bad ? io ? ERR_IO : ERR_DATA : ERR_MISSING;
         if (n_bad) fail(rc, "%s: %d checkpoints, none is valid: %s", dir, n_bad, bad);
     }
     mem_free(list);
     mem_free(bad);
     return rc;
+}
+
+int ckpt_pick(struct ckpt **out, const char *dir, const char *quarantine,
+              int (*prove)(struct ckpt *c, void *arg), void *arg)
+{
+    enum { TRIES = 20 };
+    int rc, vanished, tries = 0;
+
+    do rc = pick(out, &vanished, dir, quarantine, prove, arg);
+    while (vanished && ++tries < TRIES);
+    return vanished ? fail(ERR_IO, "%s: its checkpoints come and go faster than they can be read",
+                           dir) : rc;
 }
 
 static int read_everything(struct ckpt *c, void *arg)

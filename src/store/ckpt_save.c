@@ -55,8 +55,9 @@ int save_folder(char name[64], int64_t *attempt, const char *dir, int64_t step, 
             rc = fail(ERR_IO, "%s: can't make folder: %s", path, strerror(errno));
         mem_free(path);
     }
+    if (made) ckpt_made(dir, name);
+    else name[0] = '\0';
     if (rc == OK) rc = FAILPOINT("ckpt.after_mkdir");
-    if (!made) name[0] = '\0';
 out:
     mem_free(list);
     return rc;

@@ -119,13 +119,13 @@ static int highest(int64_t *number, const char *dir)
 
 /* What stands in a file: NULL if that is nothing, or it is gone.  A file that was just created is
  * empty for a moment: its maker is given time. */
-static json_t *read_owner(const char *dir, int64_t number)
+static json_t *read_owner(const char *dir, int64_t number, int waits)
 {
     char *path = path_of(dir, number), *text = NULL;
     json_t *o = NULL;
     size_t n = 0;
 
-    for (int i = 0; i < WAITS && !o && path_exists(path); i++) {
+    for (int i = 0; i < waits && !o && path_exists(path); i++) {
         if (i) nanosleep(&(struct timespec){ 0, WAIT_MS * 1000000L }, NULL);
         if (file_slurp(&text, &n, path, CAP) != OK) break;
         o = n ? json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL) : NULL;
@@ -151,7 +151,7 @@ static int look(struct fence_owner *o, const char *dir)
     *o = (struct fence_owner){ .life = FENCE_NONE };
     const int rc = highest(&o->number, dir);
     if (rc != OK || !o->number) return rc;
-    json_t *us = ourselves(), *them = read_owner(dir, o->number);
+    json_t *us = ourselves(), *them = read_owner(dir, o->number, WAITS);
     describe(o, them, us);
     json_decref(us);
     json_decref(them);
@@ -215,6 +215,30 @@ static int claim(struct fence *f)
     return rc == OK ? 1 : rc;
 }
 
+/* Whatever a start before us was writing when it was killed: not if it may live. */
+static void sweep(const struct fence *f)
+{
+    json_t *us = ourselves();
+    char **names = NULL;
+    int count = 0;
+
+    if (dir_list(&names, &count, f->dir) != OK) count = 0;
+    for (int i = 0; i < count; i++) {
+        char *tmp = strstr(names[i], FILE_TMP);
+        if (!tmp || strcmp(tmp, FILE_TMP) != 0) continue;
+        *tmp = '\0';
+        const int64_t n = number_of(names[i]);
+        if (n == 0 || n >= f->number) continue;
+        char *path = path_of(f->dir, n);
+        json_t *them = read_owner(f->dir, n, 1);
+        if (!them || life_of(them, us) < FENCE_ALIVE) file_sweep(path);
+        json_decref(them);
+        mem_free(path);
+    }
+    mem_free(names);
+    json_decref(us);
+}
+
 static void forget_old(const struct fence *f)
 {
     for (int64_t n = f->number - KEPT; n > 0; n--) {
@@ -250,6 +274,8 @@ int fence_take(struct fence *f, const char *run, int takeover)
     }
     if (!ours) TRY(fail(ERR_OWNER, "%s: other processes take this run again and again", run));
     TRY(fence_check(f));
+    if (path_is_link(f->dir)) goto out;  /* nothing is removed through it */
+    sweep(f);
     forget_old(f);
 out:
     if (rc != OK) release(f);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "src/base/beacon.h"
+#include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -69,7 +70,7 @@ static int clean(const char *path, int64_t step, int64_t *last_eval)
     FILE *in = fopen(path, "re");
     if (!in) return errno == ENOENT ? OK : fail(ERR_IO, "%s: %s", path, strerror(errno));
 
-    char *tmp = mem_format("%s.tmp", path);
+    char *tmp = file_tmp(path);
     FILE *out = fopen(tmp, "we");
     int64_t dropped = out ? filter(out, in, step, last_eval) : -1;
     if (out && dropped > 0 && (fflush(out) || fsync(fileno(out)))) dropped = -1;

@@ -40,6 +40,18 @@ static void unask(const struct run_folder *r)
     mem_free(path);
 }
 
+/* What starts before us were writing when they were killed. */
+static void sweep(const struct run_folder *r)
+{
+    static const char *const names[] = { "config.yaml", "build.txt", "tokenizer.model",
+                                         "metrics.jsonl" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *path = mem_format("%s/%s", r->dir, names[i]);
+        file_sweep(path);
+        mem_free(path);
+    }
+}
+
 int run_open(struct run_folder *r, const char *dir, int takeover)
 {
     *r = (struct run_folder){ .dir = NULL };
@@ -47,6 +59,7 @@ int run_open(struct run_folder *r, const char *dir, int takeover)
     if (rc != OK) return rc == ERR_MISSING ? ERR_IO : rc;
     run_follow(r, dir);
     rc = fence_take(&r->fence, dir, takeover);
+    if (rc == OK) sweep(r);
     if (rc != OK) run_close(r, rc);
     else if (!getenv(LAUNCH_VARIABLE)) unask(r);  /* else the launcher looks after it */
     return rc;

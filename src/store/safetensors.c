@@ -256,7 +256,7 @@ static int write_as(int fd, const struct tensor *t, enum dtype dtype, void *buff
 /* dtype DT_COUNT: as the tensors are. */
 static int save(const char *path, const struct tensor *tensors, int count, enum dtype dtype)
 {
-    char *tmp = mem_format("%s.tmp", path);
+    char *tmp = file_tmp(path);
     void *buffer = mem_new(CHUNK, sizeof(double), "safetensors buffer");
     size_t n = 0;
     char *header = make_header(&n, tensors, count, dtype);

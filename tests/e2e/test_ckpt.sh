@@ -62,6 +62,22 @@ expect_text 'show counts parameters' '^457124 parameters in 52 tensors, 0 of whi
 name='show --json' expect_exit 0 "$TTT" ckpt show model --json
 expect_text 'show --json gives the verdict' '"verdict": "looks trained"' "$WORK/out"
 
+# One goes away while all are read, as on a run that goes on: that is no damage.
+cp -r model live
+env TTT_FAIL="ckpt.opening#2=stop" "$TTT" ckpt verify live >"$WORK/out" 2>"$WORK/err" &
+reader=$!
+tries=0
+while [ "$(ps -o stat= -p $reader | cut -c1)" != T ] && [ $tries -lt 200 ]; do
+    sleep 0.05; tries=$((tries + 1))
+done
+rm live/$first/MANIFEST && rm -r live/$first
+kill -CONT $reader
+wait $reader
+equal 'verify while one is removed: exit code' "$?" 0
+expect_text 'verify while one is removed: said' ' 1  .*removed' "$WORK/out"
+expect_text 'verify while one is removed: the other one' ' 2  .*valid' "$WORK/out"
+name='verify one that is not there' expect_exit 66 "$TTT" ckpt verify live/$first
+
 # Damage.
 flip model/$second/w000.ttc 5000
 name='verify a damaged one' expect_exit 65 "$TTT" ckpt verify model/$second

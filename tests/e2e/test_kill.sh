@@ -57,6 +57,7 @@ trained "the last run goes on to its end" r$runs $sets && ok "the last run goes 
 compare r$runs $here
 equal "kills" "$kills" "$KILLS"
 equal "all runs end with the same root and the same losses, each once" "$wrong" 0
+equal "nothing half written is left" "$(find "$WORK"/r[0-9]*/ -name '*.tmp' | wc -l)" 0
 equal "only two checkpoints are left" "$(find "$WORK/r$runs/ckpt" -mindepth 1 -maxdepth 1 | wc -l)" 2
 equal "nothing that was called committed was lost" "$lost" 0
 echo "# $kills kills in $runs runs, $in_save of them in a save"

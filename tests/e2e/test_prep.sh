@@ -60,6 +60,18 @@ equal "standard input, lines" "$("$TTT" data info lines | sed -n 's/^documents *
 "$TTT" prep - --out frames < in/frames.txt.zst 2>/dev/null
 equal "standard input, compressed" "$(text frames | wc -l | tr -d ' ')" 2
 
+# --- what a killed ttt prep was writing is removed by the next one
+mkdir -p swept; echo x >swept/INDEX.part.tmp; echo x >swept/notes.tmp
+"$TTT" prep in --out swept 2>/dev/null
+equal "half-written files are removed, others stay" "$(cd swept && echo *.tmp)" notes.tmp
+
+# --- an archive behind a link is not removed
+mkdir -p archive linked; "$TTT" prep in --out archive 2>/dev/null; archived=$(all_bytes archive)
+ln -s ../archive linked/train
+name="--restart through a link" expect_exit 78 "$TTT" prep in --out linked --val-fraction 0.2 --restart
+expect_text "--restart through a link: said" "linked/train: is a symbolic link" "$WORK/err"
+equal "--restart through a link: nothing is touched" "$(all_bytes archive)" "$archived"
+
 # --- the same bytes for every number of threads, the same content for every cut
 split="--val-fraction 0.2 --block-tokens 1000 --shard-tokens 3000"
 for j in 1 2 3; do

@@ -2,6 +2,7 @@
  * retention keeps; what is taken when the newest is damaged. */
 #include "tests/unit/store_test.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -281,6 +282,149 @@ static void fallback_and_quarantine(void **state)
     mem_free(eight);
 }
 
+/* --- what is not ours ---------------------------------------------------------------- */
+
+/* Another process saves steps [from, to) into a folder. */
+static void others(const char *dir, int from, int to)
+{
+    char *command = mem_format("'%s' others '%s' %d %d", self, dir, from, to);
+    assert_int_equal(system(command), 0);
+    mem_free(command);
+}
+
+static int save_several(char **arg)
+{
+    struct hash root;
+    int rc = OK;
+    for (int k = atoi(arg[1]); k < atoi(arg[2]) && rc == OK; k++) rc = save(arg[0], k, 0, 0, &root);
+    return -rc;
+}
+
+static int is_whole(const char *dir, int64_t step)
+{
+    char *path = mem_format("%s/step-%012lld.a0001", dir, (long long)step);
+    struct ckpt *c = NULL;
+    int rc = ckpt_open(&c, path);
+    if (rc == OK) rc = ckpt_verify(c);
+    ckpt_close(c);
+    mem_free(path);
+    return rc == OK;
+}
+
+/* A checkpoint that is a link to an archive stays, and so does the archive. */
+static void a_linked_checkpoint(void **state)
+{
+    (void)state;
+    char *dir = mem_string(at("linked")), *archive = mem_string(at("linked-archive"));
+    char *link = mem_format("%s/step-%012d.a0001", dir, 1);
+    char *target = mem_format("%s/step-%012d.a0001", archive, 1);
+    struct hash root;
+
+    others(archive, 1, 2);
+    assert_int_equal(mkdir(dir, 0777), 0);
+    assert_int_equal(symlink(target, link), 0);
+    assert_int_equal(newest(dir, NULL), 1);           /* it is read */
+    for (int64_t k = 2; k < 6; k++) assert_int_equal(save(dir, k, 1, 0, &root), OK);
+    assert_int_equal(count_of(dir), 2);               /* the link, and the one that is kept */
+    assert_true(is_whole(archive, 1) && is_whole(dir, 1) && is_whole(dir, 5));
+    assert_int_equal(ckpt_clean(dir), OK);
+
+    /* Without a MANIFEST it looks like what a crash left. */
+    char *manifest = mem_format("%s/MANIFEST", target), *data = mem_format("%s/w000.ttc", target);
+    assert_int_equal(unlink(manifest), 0);
+    assert_int_equal(ckpt_clean(dir), OK);
+    assert_true(path_exists(data) && path_is_link(link));
+    mem_free(data);
+    mem_free(manifest);
+    mem_free(dir);
+    mem_free(archive);
+    mem_free(link);
+    mem_free(target);
+}
+
+/* The folder of checkpoints is a link: of what lies there only our own goes. */
+static void a_linked_folder(void **state)
+{
+    (void)state;
+    char *run = mem_string(at("linked-run")), *archive = mem_string(at("whole-archive"));
+    char *dir = mem_format("%s/ckpt", run), *quarantine = mem_format("%s/quarantine", run);
+    char *started = mem_format("%s/step-%012d.a0001", archive, 9);
+    struct hash root;
+
+    others(archive, 1, 4);
+    assert_int_equal(mkdir(started, 0777), 0);        /* somebody's save that goes on */
+    assert_int_equal(mkdir(run, 0777), 0);
+    assert_int_equal(symlink(archive, dir), 0);
+    for (int64_t k = 4; k < 8; k++) assert_int_equal(save(dir, k, 1, 0, &root), OK);
+    for (int64_t k = 1; k < 4; k++) assert_true(is_whole(archive, k));
+    assert_true(is_whole(archive, 7));
+    assert_int_equal(count_of(archive), 5);           /* 1, 2, 3, 7, and the one that goes on */
+    assert_int_equal(ckpt_clean(dir), OK);
+    assert_true(path_is_dir(started));
+
+    char *bad = mem_format("%s/step-%012d.a0001/w000.ttc", archive, 3);
+    quiet(1);
+    others(archive, 8, 9);
+    char *newer = mem_format("%s/step-%012d.a0001/w000.ttc", archive, 8);
+    put_file(newer, "x", 1);
+    assert_int_equal(newest(dir, quarantine), 7);     /* the damaged one is left where it is */
+    quiet(0);
+    assert_true(path_exists(newer) && !path_exists(quarantine) && path_exists(bad));
+    mem_free(newer);
+    mem_free(bad);
+    mem_free(started);
+    mem_free(run);
+    mem_free(archive);
+    mem_free(dir);
+    mem_free(quarantine);
+}
+
+/* --- what goes away while it is read --------------------------------------------------- */
+
+struct removal { const char *dir; int64_t step; };
+
+/* Lets a checkpoint go, as retention does, as soon as somebody is opening one. */
+static void *let_go(void *arg)
+{
+    const struct removal *r = arg;
+    char *command = mem_format("cd '%s'/step-%012lld.a0001 && rm MANIFEST && rm w000.ttc && rmdir "
+                               "\"$PWD\"", r->dir, (long long)r->step);
+    while (!failpoint_acted()) usleep(1000);
+    if (system(command) != 0) abort();
+    mem_free(command);
+    return NULL;
+}
+
+static void removed_meanwhile(void **state)
+{
+    (void)state;
+    char *dir = mem_string(at("live")), *path = mem_format("%s/step-%012d.a0001", dir, 2);
+    struct removal r = { dir, 2 };
+    struct hash root;
+    struct ckpt *c;
+    pthread_t t;
+
+    assert_int_equal(save(dir, 1, 0, 0, &root), OK);
+    assert_int_equal(save(dir, 2, 0, 0, &root), OK);
+    quiet(1);
+    failpoint_set("ckpt.opening=sleep:1000");
+    assert_int_equal(pthread_create(&t, NULL, let_go, &r), 0);
+    assert_int_equal(ckpt_open(&c, path), ERR_MISSING);
+    pthread_join(t, NULL);
+    assert_true(ckpt_is_gone(path));
+
+    /* Who wants the newest looks again: here at the one that came meanwhile. */
+    assert_int_equal(save(dir, 2, 0, 0, &root), OK);
+    failpoint_set("ckpt.opening=sleep:1000");
+    assert_int_equal(pthread_create(&t, NULL, let_go, &r), 0);
+    assert_int_equal(newest(dir, NULL), 1);
+    pthread_join(t, NULL);
+    failpoint_set(NULL);
+    quiet(0);
+    mem_free(path);
+    mem_free(dir);
+}
+
 static void what_a_user_names(void **state)
 {
     (void)state;
@@ -313,9 +457,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(errors_harm_nothing),     cmocka_unit_test(kills_lose_nothing),
         cmocka_unit_test(no_room),                 cmocka_unit_test(retention),
         cmocka_unit_test(fallback_and_quarantine), cmocka_unit_test(what_a_user_names),
+        cmocka_unit_test(a_linked_checkpoint),     cmocka_unit_test(a_linked_folder),
+        cmocka_unit_test(removed_meanwhile),
     };
 
     if (argc == 3 && !strcmp(argv[1], "save")) return -save(argv[2], 2, 1, 0, &root);
+    if (argc == 5 && !strcmp(argv[1], "others")) return save_several(argv + 2);
     if (!realpath(argv[0], path)) return 1;
     self = path;
     return cmocka_run_group_tests(tests, work_make, work_remove);

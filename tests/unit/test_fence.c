@@ -1,5 +1,6 @@
 /* One owner of a run: starts that race, owners that died, owners on other machines. */
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "src/base/log.h"
@@ -60,6 +61,70 @@ static void alive_dead_ended(void **state)
     fence_end(&f, 85);
     assert_int_equal(fence_look(&o, dir), OK);
     assert_true(o.life == FENCE_ENDED && o.status == 85);
+    mem_free(dir);
+}
+
+/* A file in fence/ that a process was writing. */
+static void half_written(const char *dir, const char *name)
+{
+    char *path = mem_format("%s/fence/%s", dir, name);
+    put_file(path, "{\"pid\"", 6);
+    mem_free(path);
+}
+
+static int there(const char *dir, const char *name)
+{
+    char *path = mem_format("%s/fence/%s", dir, name);
+    const int yes = path_exists(path);
+    mem_free(path);
+    return yes;
+}
+
+/* What killed processes were writing goes with the next start; what a living one may be writing,
+ * and what is none of ours, stays. */
+static void left_behind(void **state)
+{
+    (void)state;
+    char *dir = run_dir("left");
+    struct fence f;
+    int rc;
+
+    const pid_t dead = owner(dir, 0, &rc);
+    end(dead);
+    const pid_t alive = owner(dir, 0, &rc);
+    assert_int_equal(rc, OK);
+    half_written(dir, "000001.tmp");    /* of the dead one                     */
+    half_written(dir, "000002.tmp");    /* of the living one                   */
+    half_written(dir, "000004.tmp");    /* somebody who starts right now       */
+    half_written(dir, "notes.tmp");
+    half_written(dir, "000001.tmp.tmp");
+    half_written(dir, "1.tmp");
+    assert_int_equal(fence_take(&f, dir, 1), OK);
+    assert_int_equal(f.number, 3);
+    assert_false(there(dir, "000001.tmp"));
+    assert_true(there(dir, "000002.tmp"));
+    assert_true(there(dir, "000004.tmp"));
+    assert_true(there(dir, "notes.tmp"));
+    assert_true(there(dir, "000001.tmp.tmp"));
+    assert_true(there(dir, "1.tmp"));
+    end(alive);
+    fence_end(&f, 0);
+    assert_int_equal(fence_take(&f, dir, 0), OK);
+    assert_false(there(dir, "000002.tmp"));
+    fence_end(&f, 0);
+
+    /* Through a link nothing is removed. */
+    char *fence = mem_format("%s/fence", dir), *other = run_dir("left-other");
+    char *link = mem_format("%s/fence", other);
+    half_written(dir, "000003.tmp");
+    assert_int_equal(mkdir(other, 0777), 0);
+    assert_int_equal(symlink(fence, link), 0);
+    assert_int_equal(fence_take(&f, other, 0), OK);
+    assert_true(there(dir, "000003.tmp") && there(dir, "000001"));
+    fence_end(&f, 0);
+    mem_free(fence);
+    mem_free(other);
+    mem_free(link);
     mem_free(dir);
 }
 
@@ -165,7 +230,7 @@ static void race(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(alive_dead_ended), cmocka_unit_test(taken_over),
+        cmocka_unit_test(alive_dead_ended), cmocka_unit_test(left_behind), cmocka_unit_test(taken_over),
         cmocka_unit_test(elsewhere), cmocka_unit_test(race),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);

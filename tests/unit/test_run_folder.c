@@ -44,6 +44,33 @@ static void one_owner(void **state)
     mem_free(dir);
 }
 
+/* What a killed start was writing is removed by the next one; other files are nobody's business. */
+static void half_written(void **state)
+{
+    static const struct { const char *name; int stays; } files[] = {
+        { "config.yaml.tmp", 0 }, { "build.txt.tmp", 0 }, { "tokenizer.model.tmp", 0 },
+        { "metrics.jsonl.tmp", 0 }, { "STOP.tmp", 1 }, { "notes.tmp", 1 }, { "config.yaml", 1 },
+    };
+    (void)state;
+    struct run_folder r;
+    char *dir = deep("half");
+
+    assert_int_equal(other_process(dir, 1), 1);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *path = mem_format("%s/%s", dir, files[i].name);
+        put_file(path, "x", 1);
+        mem_free(path);
+    }
+    assert_int_equal(run_open(&r, dir, 0), OK);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char *path = mem_format("%s/%s", dir, files[i].name);
+        assert_int_equal(path_exists(path), files[i].stays);
+        mem_free(path);
+    }
+    run_close(&r, OK);
+    mem_free(dir);
+}
+
 static ino_t inode(const char *path)
 {
     struct stat st;
@@ -116,7 +143,7 @@ static void signals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_owner), cmocka_unit_test(texts), cmocka_unit_test(no_folder),
+        cmocka_unit_test(one_owner), cmocka_unit_test(half_written), cmocka_unit_test(texts), cmocka_unit_test(no_folder),
         cmocka_unit_test(build_text), cmocka_unit_test(signals),
     };
     return cmocka_run_group_tests(tests, work_make, work_remove);
