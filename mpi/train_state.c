@@ -59,6 +59,25 @@ void train_state_optim(struct train_state *s, const struct optim_opts *o)
     new_moments(s, n);
 }
 
+void train_state_update(struct train_state *s, const struct optim_opts *o, const struct grad *g,
+                        double factor)
+{
+    const struct span *adam;
+    const int n = train_state_adam(s, &adam);
+    int64_t at = 0;
+
+    for (int i = 0; i < n; i++) {
+        if (s->half)
+            adamw_update_bf16(o, s->step, factor, g, s->model->w, (bf16 *)s->m + at,
+                              (bf16 *)s->v + at, (uint64_t)s->seed, adam[i].begin, adam[i].end);
+        else
+            adamw_update(o, s->step, factor, g, s->model->w, (real *)s->m + at, (real *)s->v + at,
+                         adam[i].begin, adam[i].end);
+        at += adam[i].end - adam[i].begin;
+    }
+    if (s->soap) soap_step(s->soap, g, s->model->w, s->step, factor);
+}
+
 void train_state_init(struct train_state *s, int64_t seed)
 {
     const struct param_table *t = &s->model->params;

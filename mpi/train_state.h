@@ -50,6 +50,12 @@ void train_state_optim(struct train_state *s, const struct optim_opts *o);
 /* Own spans that AdamW updates. */
 int train_state_adam(const struct train_state *s, const struct span **spans);
 
+/* The update that o asks for (train_state_optim()), of our own tiles: g has their sums, `factor` is
+ * what these are scaled with, step the schedule's clock.  Others' weights come by reducer_gather().
+ * Collective where SOAP is used. */
+void train_state_update(struct train_state *s, const struct optim_opts *o, const struct grad *g,
+                        double factor);
+
 /* Initial weights of what we hold. */
 void train_state_init(struct train_state *s, int64_t seed);
 void train_state_done(struct train_state *s);

@@ -278,21 +278,7 @@ static double settle(struct saver *saver)
 /* Our own tiles, then everybody's weights. */
 static void update(struct stepper *s, struct train_state *st, double factor)
 {
-    const struct span *adam;
-    const int n = train_state_adam(st, &adam);
-    int64_t at = 0;
-
-    for (int i = 0; i < n; i++) {
-        if (st->half)
-            adamw_update_bf16(&s->o.optim, st->step, factor, &s->grad, st->model->w,
-                              (bf16 *)st->m + at, (bf16 *)st->v + at, (uint64_t)st->seed,
-                              adam[i].begin, adam[i].end);
-        else
-            adamw_update(&s->o.optim, st->step, factor, &s->grad, st->model->w,
-                         (real *)st->m + at, (real *)st->v + at, adam[i].begin, adam[i].end);
-        at += adam[i].end - adam[i].begin;
-    }
-    if (st->soap) soap_step(st->soap, &s->grad, st->model->w, st->step, factor);
+    train_state_update(st, &s->o.optim, &s->grad, factor);
     reducer_gather(s->reducer, st->model->w);
     train_state_changed(st);
 }

@@ -6,6 +6,7 @@
 #include "mpi/reduce.h"
 #include "mpi/step_exec.h"
 #include "mpi/trace.h"
+#include "mpi/train_state.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/base/openmp.h"
@@ -39,15 +40,14 @@ struct request {
 /* Everything a step works on. */
 struct job {
     struct grid       grid;
-    struct model     *m;
+    struct train_state st;       /* as the trainer has it                              */
+    struct model     *m;         /* its model and reducer                              */
+    struct reducer   *reducer;
     struct pass_opts  po;
     struct optim_opts oo;
-    enum reduction    mode;
-    int64_t           sequences, stride, t;
-    struct reducer   *reducer;
+    int64_t           sequences, stride;
     struct step_exec *exec;
     struct grad       grad;
-    real             *mom1, *mom2;
     int32_t          *windows;   /* (q1 - q0, stride) tokens of our units and one more */
     int64_t          *valid;
     double            loss;      /* of the last step, nats                             */
@@ -83,20 +83,19 @@ static int job_init(struct job *j, const struct conf *c)
     conf_pass(c, &j->po, -1);
     conf_optim(c, &j->oo);
     j->oo.warmup_steps = 0;  /* all steps move the weights */
-    j->mode = (enum reduction)c->train.reduction;
     j->sequences = c->train.batch_tokens / c->train.context;
-    TRY(model_new(&j->m, &d));
+    TRY(train_state_new(&j->st, &d, c->run.seed, &j->grid));
+    j->m = j->st.model;
+    j->reducer = j->st.reducer;
+    train_state_optim(&j->st, &j->oo);
     model_init(j->m, (uint64_t)c->run.seed);
     if (j->po.bf16) model_use_bf16(j->m, 1);
-    j->reducer = reducer_new(&j->grid, j->m);
-    grad_init(&j->grad, &j->m->params, j->mode);
+    grad_init(&j->grad, &j->m->params, (enum reduction)c->train.reduction);
     const int n = reducer_holds(j->reducer, &held);
     grad_hold(&j->grad, held, n);
-    model_weights_changed(j->m, held, n);
+    train_state_changed(&j->st);
     reducer_attach(j->reducer, &j->grad);
     j->exec = step_exec_new(&j->grid, j->m, &j->po, j->sequences);
-    j->mom1 = mem_new(reducer_own(j->reducer), sizeof(real), "first moments");
-    j->mom2 = mem_new(reducer_own(j->reducer), sizeof(real), "second moments");
     fill_windows(j, (uint64_t)c->run.seed);
 out:
     return rc;
@@ -106,10 +105,7 @@ static void job_done(struct job *j)
 {
     step_exec_free(j->exec);
     if (j->m) grad_done(&j->grad);
-    reducer_free(j->reducer);
-    model_free(j->m);
-    mem_free(j->mom1);
-    mem_free(j->mom2);
+    train_state_done(&j->st);
     mem_free(j->windows);
     mem_free(j->valid);
 }
@@ -136,10 +132,6 @@ static double agree(struct job *j, const struct pass_sums *sums)
 static double step(struct job *j, struct trace *trace)
 {
     struct pass_sums sums = { 0 };
-    const struct span *own;
-    const struct span *held;
-    const int n = reducer_spans(j->reducer, &own), n_held = reducer_holds(j->reducer, &held);
-    int64_t at = 0;
 
     mpi_do(MPI_Barrier(j->grid.world.comm));
     const double start = clock_s();
@@ -149,16 +141,12 @@ static double step(struct job *j, struct trace *trace)
     reducer_end(j->reducer);
     j->sums_s += clock_s() - begin;
     const double factor = clip_factor(&j->oo, agree(j, &sums));
-    for (int i = 0; i < n; i++) {
-        adamw_update(&j->oo, j->t, factor, &j->grad, j->m->w, j->mom1 + at, j->mom2 + at,
-                     own[i].begin, own[i].end);
-        at += own[i].end - own[i].begin;
-    }
-    j->t++;
+    train_state_update(&j->st, &j->oo, &j->grad, factor);
+    j->st.step++;
     begin = clock_s();
     reducer_gather(j->reducer, j->m->w);
     j->weights_s += clock_s() - begin;
-    model_weights_changed(j->m, held, n_held);
+    train_state_changed(&j->st);
     double s = clock_s() - start;
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, &s, 1, MPI_DOUBLE, MPI_MAX, j->grid.world.comm));
     return s;
@@ -221,41 +209,44 @@ static void print(const struct job *j, const struct request *q, double s, double
                                 sent[SIM_GRADIENTS] };
 
     if (q->json) {
-        printf("{\"bench\": \"grid\", \"grid\": \"%dx%dx%d\", \"threads\": %d, \"step_s\": %.6g, "
-               "\"tok_per_s\": %.6g, \"planned_s\": %.6g, \"planned_bubble\": %.6g, "
-               "\"carry_bytes\": %lld, \"head_bytes\": %lld, \"activation_bytes\": %lld, "
-               "\"sum_bytes\": %lld, \"receives\": %.0f, \"there\": %.0f, \"wait_carries\": %.4g, "
-               "\"wait_sums\": %.4g, \"wait_weights\": %.4g}\n", g->D, g->P, g->S, threads, s, tokens / s, f->sim.step_s,
+        printf("{\"bench\": \"grid\", \"grid\": \"%dx%dx%d\", \"optimizer\": \"%s\", "
+               "\"threads\": %d, \"step_s\": %.6g, \"tok_per_s\": %.6g, \"planned_s\": %.6g, "
+               "\"planned_bubble\": %.6g, \"carry_bytes\": %lld, \"head_bytes\": %lld, "
+               "\"activation_bytes\": %lld, \"sum_bytes\": %lld, \"receives\": %.0f, "
+               "\"there\": %.0f, \"wait_carries\": %.4g, \"wait_sums\": %.4g, "
+               "\"wait_weights\": %.4g, \"loss\": %.9g}\n",
+               g->D, g->P, g->S, bench_optim_name(&j->oo), threads, s, tokens / s, f->sim.step_s,
                f->sim.bubble, bytes[0], bytes[1], bytes[2], bytes[3], w->receives, w->there,
-               w->carries_s / all_s, w->sums_s / all_s, w->weights_s / all_s);
+               w->carries_s / all_s, w->sums_s / all_s, w->weights_s / all_s, j->loss);
         return;
     }
-    printf("grid %dx%dx%d  %d thread%s  step %.4f s  %.1f tokens/s  planned %.4f s  measured / "
+    printf("grid %dx%dx%d  %s  %d thread%s  step %.4f s  %.1f tokens/s  planned %.4f s  measured / "
            "planned %.3f\n  sent, as planned: %lld bytes of carries, %lld of heads, %lld of "
-           "activations, %lld of gradients and weights\n", g->D, g->P, g->S, threads,
-           threads > 1 ? "s" : "", s, tokens / s, f->sim.step_s, s / f->sim.step_s, bytes[0],
-           bytes[1], bytes[2], bytes[3]);
+           "activations, %lld of gradients and weights\n", g->D, g->P, g->S,
+           bench_optim_name(&j->oo), threads, threads > 1 ? "s" : "", s, tokens / s,
+           f->sim.step_s, s / f->sim.step_s, bytes[0], bytes[1], bytes[2], bytes[3]);
     printf("  of the time, ranks waited %.1f %% for carries and activations (%.0f of %.0f were there "
            "before they were needed), %.1f %% for sums, %.1f %% for weights\n",
            100 * w->carries_s / all_s, w->there, w->receives, 100 * w->sums_s / all_s,
            100 * w->weights_s / all_s);
 }
 
-static int plan(struct forecast *f, const struct job *j, const struct request *q)
+static int plan(struct forecast *f, const struct job *j, const struct conf *conf,
+                const struct request *q)
 {
     struct cost c = { 0 };
     struct rates r;
     int rc;
 
     TRY(rates_read(&r, q->rates));
-    TRY(cost_init(&c, &j->m->dims, &j->po, j->mode, j->sequences, &r));
+    TRY(forecast_cost(&c, conf, &r));
     TRY(forecast_init(f, &c, &j->grid.shape, &r, 0));
 out:
     cost_done(&c);
     return rc;
 }
 
-static int measure(struct job *j, const struct request *q)
+static int measure(struct job *j, const struct conf *c, const struct request *q)
 {
     struct forecast f = { .nodes = 0 };
     struct trace *trace = NULL;
@@ -264,7 +255,7 @@ static int measure(struct job *j, const struct request *q)
     double all_s = 0;
     int rc;
 
-    TRY(axis_agree(&j->grid.world, plan(&f, j, q)));
+    TRY(axis_agree(&j->grid.world, plan(&f, j, c, q)));
     step(j, NULL);  /* touches all memory */
     sent_so_far(j, sent);
     TRY(verify(j, sent, &f));
@@ -304,7 +295,7 @@ static int run(const struct request *q, const struct grid_shape *shape, const st
                                                          c->train.context) };
     rc = share_check(shape, &w);
     if (rc == OK) rc = axis_agree(world, job_init(&j, c));
-    if (rc == OK) rc = measure(&j, q);
+    if (rc == OK) rc = measure(&j, c, q);
     job_done(&j);
     grid_done(&j.grid);
 out:

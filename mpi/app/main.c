@@ -30,6 +30,7 @@ static const struct {
     { "plan", cmd_plan, "predict step time, bubble, traffic and memory of process grids" },
     { "bench rates", cmd_bench_rates, "measure what ttt plan has to know of a machine" },
     { "bench eigen", cmd_bench_eigen, "measure decompositions on several processes" },
+    { "bench train", cmd_bench_train, "measure training steps of one process" },
     { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },
     { "bench latency", cmd_bench_latency, "measure reading and generating behind long contexts" },
     { "bench comm", cmd_bench_comm, "measure messages between processes" },

@@ -12,6 +12,7 @@
 
 struct arg_list;
 struct conf;
+struct optim_opts;
 struct rates;
 
 struct bench_opts {
@@ -46,11 +47,6 @@ int bench_kernels(const struct bench_opts *o);
  * rate of dense products there. */
 int bench_inner(const struct bench_opts *o);
 
-/* Optimizer steps on random tokens.  file: a run's YAML or NULL (the 125m model);
- * tokens: context, 0: the file's; sets: overrides as for ttt train. */
-int bench_train(const struct bench_opts *o, const char *file, const struct arg_list *sets,
-                int64_t tokens, int64_t steps);
-
 /* One sequence: a prompt at once (`prompt`), beside the rate of products; or token by token,
  * beside the rate of reading memory. */
 int bench_decode(const struct bench_opts *o, const char *file, const struct arg_list *sets,
@@ -64,7 +60,11 @@ int bench_data_make(const char *dir, int vocab, int64_t tokens);
 struct bench_reading { double tokens, bytes, tok_per_s, file_tok_per_s; };
 int bench_data_read(struct bench_reading *r, const char *dir, int context, int repeat);
 
-/* The run that is measured: as bench_train() reads it.  returns OK or conf_read()'s errors */
+/* What updates the weights, for people. */
+const char *bench_optim_name(const struct optim_opts *o);
+
+/* The run that is measured.  file: its YAML or NULL (the 125m model); tokens: context, 0: the
+ * file's; sets: overrides as for ttt train.  returns OK or conf_read()'s errors */
 int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, int64_t tokens);
 
 /* Seconds a token, [0] forward and [1] backward, head both, in the same pass, and forward FLOPs. */

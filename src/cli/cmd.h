@@ -30,6 +30,7 @@ int cmd_bench_comm(int argc, char **argv);   /* mpi/app/cmd_bench_comm.c  */
 int cmd_bench_eigen(int argc, char **argv);  /* mpi/app/cmd_bench_eigen.c */
 int cmd_bench_grid(int argc, char **argv);   /* mpi/app/cmd_bench_grid.c  */
 int cmd_bench_rates(int argc, char **argv);  /* mpi/app/cmd_bench_rates.c */
+int cmd_bench_train(int argc, char **argv);  /* mpi/app/cmd_bench_train.c */
 int cmd_bench_store(int argc, char **argv);  /* mpi/app/cmd_bench_store.c */
 
 #endif

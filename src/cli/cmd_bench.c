@@ -11,6 +11,7 @@
 #include "src/cli/args.h"
 #include "src/cli/bench.h"
 #include "src/cli/cmd.h"
+#include "src/conf/conf_model.h"
 #include "src/kernels/gemm.h"
 
 static int ascending(const void *a, const void *b)
@@ -60,19 +61,42 @@ int bench_folder(char **path, const char *dir)
     return rc;
 }
 
+int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, int64_t tokens)
+{
+    static const char defaults[] = "data:\n  train: none\n";
+    char *all[sizeof sets->v / sizeof *sets->v + 3], *own[2] = { NULL };
+    int n = 0, rc;
+
+    if (tokens) {
+        all[n++] = own[0] = mem_format("train.context=%lld", (long long)tokens);
+        all[n++] = own[1] = mem_format("train.batch_tokens=%lld", (long long)tokens);
+    }
+    for (int i = 0; i < sets->n; i++) all[n++] = sets->v[i];
+    rc = file ? conf_read(c, file, all, n)
+              : conf_parse(c, defaults, strlen(defaults), "defaults", all, n);
+    if (rc == OK) conf_say_model(c);
+    mem_free(own[0]);
+    mem_free(own[1]);
+    return rc;
+}
+
+const char *bench_optim_name(const struct optim_opts *o)
+{
+    return o->kind == OPTIM_SOAP ? "SOAP" : o->state == MOMENTS_BF16 ? "AdamW, bf16" : "AdamW";
+}
+
 static const char about[] =
     "Measure this machine.\n\n"
     "  gemm     rate of dense matrix products: the limit for training\n"
     "  stream   memory bandwidth\n"
     "  kernels  every elementwise kernel beside the memory bandwidth, and the inner\n"
     "           loop on one core beside dense products\n"
-    "  train    training steps on random tokens: tokens/s, memory, share of the\n"
-    "           gemm rate measured in the same run; RUN.yaml says which model,\n"
+    "  layer    a layer by part: where its time goes; RUN.yaml says of which model,\n"
     "           without it TTT-Linear 125m\n"
-    "  layer    a layer of the same model by part: where its time goes\n"
     "  decode   one sequence, token by token, beside the rate of reading memory\n"
     "  prefill  a prompt of a slice, beside the rate of products\n"
     "  rates    what ttt plan needs; also under mpirun (ttt bench rates --help)\n"
+    "  train    training steps of one process (ttt bench train --help)\n"
     "  grid     training steps on a process grid (ttt bench grid --help)\n"
     "  comm     messages between processes (ttt bench comm --help)\n"
     "  eigen    decompositions on several processes (ttt bench eigen --help)\n"
@@ -85,35 +109,29 @@ int cmd_bench(int argc, char **argv)
 {
     struct arg_rest rest;
     struct arg_list sets = { 0 };
-    int64_t threads = 0, repeat = 5, tokens = 0, steps = 3;
+    int64_t threads = 0, repeat = 5;
     struct bench_opts o = { 0 };
     int rc = OK;
     double best;
     struct arg args[] = {
         { "threads", ARG_INT, &threads, "N", "threads; 0: OMP_NUM_THREADS or all cores" },
         { "repeat", ARG_INT, &repeat, "N", "timed repetitions (5)" },
-        { "tokens", ARG_INT, &tokens, "N", "train: tokens of a sequence (2048, or RUN.yaml's)" },
-        { "steps", ARG_INT, &steps, "N", "train: timed steps (3)" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of RUN.yaml" },
         { "json", ARG_FLAG, &o.json, NULL, "one JSON object a line" },
     };
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
-                   "ttt bench gemm|stream|kernels|train|layer|decode|prefill [RUN.yaml]", about));
+                   "ttt bench gemm|stream|kernels|layer|decode|prefill [RUN.yaml]", about));
     if (rest.n < 0) return OK;
     const char *file = rest.n == 2 ? rest.v[1] : NULL;
     const char *what = rest.n > 0 ? rest.v[0] : "";
-    const int of_run = !strcmp(what, "train") || !strcmp(what, "layer") ||
-                       !strcmp(what, "decode") || !strcmp(what, "prefill");
+    const int of_run = !strcmp(what, "layer") || !strcmp(what, "decode") ||
+                       !strcmp(what, "prefill");
     if (rest.n < 1 || rest.n > 2 || (file && !of_run))
-        return fail(ERR_USAGE, "ttt bench wants one of gemm, stream, kernels, or one of train, "
+        return fail(ERR_USAGE, "ttt bench wants one of gemm, stream, kernels, or one of "
                                "layer, decode, prefill with a RUN.yaml or none");
-    if (threads < 0 || threads > OPENMP_THREADS || repeat < 1 || repeat > 10000 || steps < 1 ||
-        steps > 1000000 || tokens < 0 || tokens > 1 << 24)
-        return fail(ERR_USAGE, "ttt bench: --threads, --repeat, --tokens or --steps is out of "
-                               "range");
-    if (tokens && strcmp(what, "train"))
-        return fail(ERR_USAGE, "--tokens is for ttt bench train; others take --set train.context=N");
+    if (threads < 0 || threads > OPENMP_THREADS || repeat < 1 || repeat > 10000)
+        return fail(ERR_USAGE, "ttt bench: --threads or --repeat is out of range");
     if (threads) omp_set_num_threads((int)threads);
     o.threads = omp_get_max_threads();
     o.repeat = (int)repeat;
@@ -126,9 +144,7 @@ int cmd_bench(int argc, char **argv)
     else if (!strcmp(what, "kernels")) {
         rc = bench_kernels(&o);
         if (rc == OK) rc = bench_inner(&o);
-    } else if (!strcmp(what, "train"))
-        rc = bench_train(&o, file, &sets, tokens, steps);
-    else if (!strcmp(what, "layer")) rc = bench_layer(&o, file, &sets);
+    } else if (!strcmp(what, "layer")) rc = bench_layer(&o, file, &sets);
     else if (!strcmp(what, "decode")) rc = bench_decode(&o, file, &sets, 0);
     else if (!strcmp(what, "prefill")) rc = bench_decode(&o, file, &sets, 1);
     else rc = fail(ERR_USAGE, "'%s' is no benchmark; ttt bench --help lists them", what);

@@ -43,6 +43,28 @@ expect_exit 0 "$TTT" bench train "$WORK/small.yaml" --steps 1 --json --tokens 96
 equal "context given" "$(number context)" 96
 equal "FLOPs of two layers" "$(number flops_per_token)" 615936
 
+# The update that the configuration asks for, the trainer's: on any grid the losses of the other
+# benchmark, to the bit.
+mpi() {
+    n=$1; shift
+    env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 timeout 300 \
+        mpirun -n "$n" --oversubscribe --bind-to none "$@"
+}
+losses=
+for set in optim.kind=adamw optim.kind=soap optim.state=bf16; do
+    name="$set: train" expect_exit 0 "$TTT" bench train "$WORK/small.yaml" --steps 4 --threads 1 --json \
+        --set model.layers=2 --set train.slice_tokens=32 --set $set
+    loss=$(number loss_last); losses="$losses $loss"
+    for g in 1x2x1 1x1x2; do
+        name="$set: grid $g" expect_exit 0 mpi 2 "$TTT" bench grid "$WORK/small.yaml" --steps 5 --threads 1 \
+            --json --grid $g --set model.layers=2 --set train.slice_tokens=32 --set $set
+        equal "$set: grid $g: loss" "$(number loss)" "$loss"
+    done
+done
+equal "three optimizers are three" "$(printf '%s\n' $losses | sort -u | wc -l | tr -d ' ')" 3
+expect_text "the optimizer is said" '"optimizer": "AdamW, bf16"' "$WORK/out"
+name="train on two ranks is 64"; expect_exit 64 mpi 2 "$TTT" bench train "$WORK/small.yaml"
+
 # Each is compared with sums in double before it is timed.
 name="kernels are right"; expect_exit 0 "$TTT" bench kernels --repeat 1 --json
 equal "two memory rates, 22 kernels in two sizes, eight small products, eight mini-batches" \
