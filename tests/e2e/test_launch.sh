@@ -27,7 +27,7 @@ refused 66 "data" "nowhere: no such data set" data.train="$WORK/nowhere"
 refused 78 "vocabulary" "model.vocab is 99" model.vocab=99
 refused 78 "grid" "grid 2x2x1 has 4 processes, 3 were asked for" -n 3 --grid 2x2x1
 refused 78 "grid and layers" "layers" --grid 1x3x1
-refused 71 "memory" "wants .* of memory on a machine of" model.layers=1000 model.width=16384 \
+refused 71 "memory" "wants .* of memory on a machine of" model.layers=800 model.width=16384 \
     model.ffn_width=65536 --grid 2x1x1
 refused 74 "disk" "are free, .* checkpoints to come may need" checkpoint.keep=1000000 model.width=1024
 refused 78 "hosts" "'no host' is not the name of a host" "launch.hosts=a:2,no host"
