@@ -179,7 +179,7 @@ static int mamba_read(struct dims *d, const json_t *config, const char *path)
 
 static void mamba_make(json_t *config, const struct dims *d)
 {
-    json_object_set_new(config, "intermediate_size", json_integer(d->expand * d->C));
+    json_object_set_new(config, "intermediate_size", json_integer((json_int_t)d->expand * d->C));
     json_object_del(config, "max_position_embeddings");  /* there is no limit */
 }
 
