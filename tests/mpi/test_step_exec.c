@@ -84,7 +84,13 @@ static struct fixed sum_of(struct fixed x)
     return (struct fixed){ part[0], part[1] };
 }
 
-static int same_fixed(struct fixed a, struct fixed b) { return a.hi == b.hi && a.lo == b.lo; }
+/* A sum over ranks has not carried yet. */
+static int same_fixed(struct fixed a, struct fixed b)
+{
+    a = fixed_carry(a);
+    b = fixed_carry(b);
+    return a.hi == b.hi && a.lo == b.lo;
+}
 
 /* Are our own runs of the sum the bits of the whole? */
 static int own_equal(const struct reducer *red, const struct grad *a, const struct grad *b)
