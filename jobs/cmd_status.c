@@ -29,6 +29,7 @@ static void add_all(struct runs *r, const char *dir)
 {
     char **names = NULL;
     int count = 0;
+    const int before = r->n;
 
     log_speaker(0);
     const int rc = dir_list(&names, &count, dir);
@@ -46,6 +47,7 @@ static void add_all(struct runs *r, const char *dir)
         if (run_is_there(run)) add(r, run);
         mem_free(run);
     }
+    if (r->n == before) log_warn("%s: there is no run in this folder", dir);
     mem_free(names);
 }
 

@@ -51,8 +51,9 @@ static struct run_verdict end_of(const struct run_facts *f, int status)
         return is(RUN_FAILED, ABOUT_CODE | ABOUT_LOG, "");
     if (f->steps >= 0 && f->committed >= f->steps) return is(RUN_FINISHED, ABOUT_NOTHING, "");
     if (status == 0 && f->committed < 0)
-        return is(RUN_FINISHED, ABOUT_NOTHING, "no checkpoint is left");
-    if (f->committed < 0) return is(RUN_STOPPED, ABOUT_NOTHING, "there is no checkpoint");
+        return is(RUN_FINISHED, ABOUT_NOTHING, f->ckpt_unreadable ? "" : "no checkpoint is left");
+    if (f->committed < 0)
+        return is(RUN_STOPPED, ABOUT_NOTHING, f->ckpt_unreadable ? "" : "there is no checkpoint");
     if (status == 0 && f->steps < 0 && f->step <= f->committed)
         return is(RUN_FINISHED, ABOUT_NOTHING, "");
     if (status == 0 || f->step > f->committed)
@@ -102,8 +103,11 @@ static struct run_verdict between(const struct run_facts *f)
     if (f->launcher == 1 ||
         (f->launcher < 0 && !is_over(f->job) && f->silence_s < SILENT_S))
         return is(RUN_WAITING, ABOUT_NOTHING, "between two starts");
-    /* The launcher was killed, and what it had started has ended well. */
-    if (f->life == FENCE_ENDED && f->seen >= f->word_time) return ended(f);
+    /* The launcher was killed, or its last word is lost, and what it had started has ended well. */
+    const int well = f->fence_status == 0 || f->fence_status == -ERR_SAVED;
+    if (f->life == FENCE_ENDED &&
+        (f->seen >= f->word_time || (f->word == WORD_EXIT && well && f->word_status == f->fence_status)))
+        return ended(f);
     if (is_over(f->job)) return gone(f, f->job, ABOUT_JOB);
     return is(RUN_CRASHED, f->job == SLURM_UNKNOWN ? ABOUT_JOB : ABOUT_NOTHING, "");
 }

@@ -1,6 +1,7 @@
 #include "jobs/run_state.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@ static int each_line(const char *dir, const char *name, int64_t most,
     int64_t size = 0;
     int fd = -1, rc = OK;
 
-    if (!path_exists(path)) goto out;
+    if (path_is_absent(path)) goto out;
     TRY(file_open(&fd, &size, path));
     const int64_t n = size < most ? size : most;
     text = mem_new(n + 1, 1, path);
@@ -68,6 +69,13 @@ static int64_t whole(const json_t *o, const char *key, int64_t none)
 {
     const double x = number(o, key, -1);
     return x >= 0 && x <= 1e15 ? (int64_t)x : none;
+}
+
+/* The same, where no number beyond `most` can be meant. */
+static int small(const json_t *o, const char *key, int most, int none)
+{
+    const int64_t x = whole(o, key, none);
+    return x <= most ? (int)x : most;
 }
 
 static int is(const json_t *o, const char *kind)
@@ -125,7 +133,7 @@ static void tell_launch(const json_t *o, void *arg)
         if (words[i].word == WORD_CANCEL && f->word > WORD_CANCEL) continue;
         f->word = words[i].word;
         f->word_time = number(o, "time", 0);
-        f->word_status = number(o, "status", -1) >= 0 ? (int)whole(o, "status", 255) & 255 : -1;
+        f->word_status = number(o, "status", -1) >= 0 ? small(o, "status", 255, 255) : -1;
     }
     if (is(o, "submit")) keep(l->s->job.id, o, "id");
     if (is(o, "job")) {
@@ -133,7 +141,7 @@ static void tell_launch(const json_t *o, void *arg)
         keep(l->id, o, "id");
     }
     if (!is(o, "start")) return;
-    l->s->restarts = (int)(whole(o, "restarts", 0) & 0x7fffffff);
+    l->s->restarts = small(o, "restarts", INT_MAX, 0);
     l->pid = (long)whole(o, "pid", 0);
     const char *host = json_string_value(json_object_get(o, "launcher"));
     snprintf(l->host, sizeof l->host, "%s", host ? host : "");
@@ -187,7 +195,7 @@ static int read_config(struct run_state *s)
     struct conf *c = mem_new(1, sizeof *c, "configuration");
     int rc = OK;
 
-    if (path_exists(path)) {
+    if (!path_is_absent(path)) {
         TRY(conf_read_stored(c, path));
         s->steps = c->train.steps;
     }
@@ -204,7 +212,8 @@ static int read_commit(struct run_state *s)
     struct stat st;
     int count = 0, rc = OK;
 
-    if (!path_exists(ckpt)) goto out;
+    if (path_is_absent(ckpt)) goto out;
+    if (!path_is_dir(ckpt)) TRY(fail(ERR_DATA, "%s: not a folder, or it can't be looked at", ckpt));
     TRY(ckpt_list(&list, &count, ckpt));
     for (int i = 0; i < count && s->committed < 0; i++) {
         char *path = mem_format("%s/%s/MANIFEST", ckpt, list[i].name);
@@ -215,6 +224,7 @@ static int read_commit(struct run_state *s)
         mem_free(path);
     }
 out:
+    s->facts.ckpt_unreadable = rc != OK;
     mem_free(list);
     mem_free(ckpt);
     return rc;
@@ -302,7 +312,7 @@ int run_is_there(const char *dir)
     int yes = 0;
     for (size_t i = 0; i < sizeof marks / sizeof *marks && !yes; i++) {
         char *path = mem_format("%s/%s", dir, marks[i]);
-        yes = path_exists(path);
+        yes = !path_is_absent(path);
         mem_free(path);
     }
     return yes;

@@ -37,7 +37,7 @@ void run_state_done(struct run_state *s);
 /* Ask SLURM about the jobs of all, and decide. */
 void run_states_judge(struct run_state *s, int n);
 
-/* Is the folder that of a run? */
+/* Is the folder that of a run?  One that can't be looked into may be: it counts. */
 int run_is_there(const char *dir);
 
 /* A new reference: an object whose texts are valid UTF-8 whatever the folder holds. */

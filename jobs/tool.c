@@ -85,8 +85,12 @@ static void take(struct stream *s)
     if (n <= 0) {
         close(s->fd);
         s->fd = -1;
-    } else if (fits) s->used += (size_t)n;
-    else s->cut = 1;
+    } else if (fits) {
+        /* No text ends early: an answer that begins with a zero is not an empty one. */
+        for (char *p = s->text + s->used, *end = p + n; p < end; p++)
+            if (!*p) *p = '?';
+        s->used += (size_t)n;
+    } else s->cut = 1;
 }
 
 /* To the end of both, or of the time. */

@@ -74,6 +74,9 @@ int dir_list(char ***names, int *count, const char *path);
 int dir_remove(const char *path);
 
 int path_exists(const char *path);
+
+/* There is nothing with this name.  What can't be looked at (no permission) is not absent. */
+int path_is_absent(const char *path);
 int path_is_dir(const char *path);
 
 /* Is it a symbolic link?  What lies behind one is somebody else's: nothing is removed through it. */

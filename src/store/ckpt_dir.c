@@ -55,7 +55,7 @@ int ckpt_list(struct ckpt_entry **out, int *count, const char *dir)
         struct ckpt_entry e = { 0 };
         if (!parse_name(&e, names[i])) continue;
         char *manifest = mem_format("%s/%s/MANIFEST", dir, names[i]);
-        e.committed = path_exists(manifest) || errno != ENOENT;  /* unreadable is not absent */
+        e.committed = !path_is_absent(manifest);
         mem_free(manifest);
         (*out)[(*count)++] = e;
     }

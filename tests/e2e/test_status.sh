@@ -110,7 +110,7 @@ done
 
 # --- no answer ----------------------------------------------------------------------------------
 TTT_SLURM_WAIT_S=1; export TTT_SLURM_WAIT_S
-for answer in 'sleep 1000' 'exit 1' 'echo "squeue: command not supported"' 'echo PENDING'; do
+for answer in 'sleep 1000' 'exit 1' 'echo "squeue: command not supported"' 'echo PENDING' 'head -c 99 /dev/zero'; do
     fake squeue "$answer"; fake sacct "$answer"
     name="no answer ($answer)" expect_exit 0 timeout 60 "$TTT" status logs
     expect_text "no answer ($answer): not known" '^new  *unknown .*job 77: its state is not known (squeue: ' out
@@ -146,6 +146,23 @@ expect_text "one bad run: the error" '"error": "mixed/b/config.yaml:3' out
 equal "the others have none" "$(grep -c '"error": null' out)" 2
 name="one that is not there" expect_exit 66 "$TTT" status mixed/a nothing
 expect_text "not there: the other is shown" '^a  *finished ' out
+
+# What can't be looked at is not absent, and what is wrong with one run is no other's.
+mkdir hidden
+trained hidden/a 0 60 60
+mkdir hidden/b && ln -s launch.jsonl hidden/b/launch.jsonl
+trained hidden/c 0 60 60
+rm hidden/c/metrics.jsonl && mkdir hidden/c/metrics.jsonl
+trained hidden/d 0 60 60
+rm -r hidden/d/ckpt && : >hidden/d/ckpt
+name="hidden: exit code of the first" expect_exit 74 "$TTT" status hidden
+expect_text "hidden: a folder that can't be looked into" '^b  *unreadable .*hidden/b/launch.jsonl: ' out
+expect_text "hidden: no folder of checkpoints" '^d  *finished .* 77  *hidden/d/ckpt: not a folder, or it can.t be looked at$' out
+trained hidden/e 1000000000000000 40 40
+shows "a code that is none" hidden/e failed 'exit code 255'
+mkdir no-runs
+name="no runs" expect_exit 0 "$TTT" status no-runs
+expect_text "no runs: said" 'no-runs: there is no run in this folder'
 
 odd=$(printf 'odd/\377\303name-of-more-than-sixty-four-bytes-\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251')
 mkdir odd

@@ -46,6 +46,7 @@ static const struct { const char *what; struct run_facts f; enum run_phase phase
     { "and it never came", { FACTS, ENDED(1), .word = WORD_EXIT, LONG_AGO }, RUN_CRASHED },
     { "the launcher was killed", { FACTS, ENDED(1), .word = WORD_EXIT, .launcher = 0 }, RUN_CRASHED },
     { "the launcher was killed, its processes saved", { FACTS, ENDED(85), .seen = LATE, .word = WORD_START, .launcher = 0 }, RUN_SAVED },
+    { "all is done, and its last word is lost", { FACTS, ENDED(0), .step = 60, .committed = 60, .word = WORD_EXIT, .word_status = 0, .launcher = 0 }, RUN_FINISHED },
     { "a hang, and nobody started it again", { FACTS, ENDED(1), .word = WORD_HANG }, RUN_HUNG },
     { "not to be read", { FACTS, .unreadable = 1, .job = SLURM_RUNNING }, RUN_UNREADABLE },
 
