@@ -120,19 +120,62 @@ static int check_rope_keys(const json_t *rope, const char *name, const char *pat
     return rc;
 }
 
+static const json_t *type_of(const json_t *rope)
+{
+    const json_t *type = json_object_get(rope, "rope_type");
+    return type ? type : json_object_get(rope, "type");
+}
+
 /* rope_type of the object, once "type" -> enum rope_scaling; -1, said, if it is none of ours. */
 static int rope_type(const json_t *rope, const char *name, const char *path)
 {
-    const json_t *type = json_object_get(rope, "rope_type");
+    const json_t *type = type_of(rope);
     char found[SHOWN];
 
-    if (!type) type = json_object_get(rope, "type");
     if (!type && !strcmp(name, "rope_parameters")) return ROPE_DEFAULT;
     for (int i = ROPE_DEFAULT; i <= ROPE_LLAMA3; i++)
         if (is_text(type, rope_types[i])) return i;
     fail(ERR_DATA, "%s: %s.rope_type is %s; of the kinds of rotary positions default, linear and "
          "llama3 are supported", path, name, type ? show(found, type) : "missing");
     return -1;
+}
+
+/* 1 and 1.0 are the same, null and nothing, too. */
+static int is_same(const json_t *a, const json_t *b)
+{
+    if (json_is_number(a) && json_is_number(b)) return json_number_value(a) == json_number_value(b);
+    return (!a || json_is_null(a)) ? !b || json_is_null(b) : json_equal(a, b);
+}
+
+/* Does the other object, if there are two, say the same but for the base, which one of them may have? */
+static int is_same_rope(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = { "factor", "low_freq_factor", "high_freq_factor",
+                                        "original_max_position_embeddings" };
+    const json_t *x = json_object_get(a, "rope_theta"), *y = json_object_get(b, "rope_theta");
+    int same = is_same(type_of(a), type_of(b)) && (!x || !y || is_same(x, y));
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        same &= is_same(json_object_get(a, keys[i]), json_object_get(b, keys[i]));
+    return same;
+}
+
+/* Of what is written twice, readers take the one or the other. */
+static int check_rope_twice(const json_t *config, const json_t *rope, const char *name, const char *path)
+{
+    const json_t *type = json_object_get(rope, "type"), *theta = json_object_get(config, "rope_theta");
+    const json_t *base = json_object_get(rope, "rope_theta"), *other = json_object_get(config, "rope_scaling");
+    char one[SHOWN], two[SHOWN];
+
+    if (type && !is_same(type, type_of(rope)))
+        return fail(ERR_DATA, "%s: %s.rope_type is %s and %s.type is %s; expected the same, or one of them",
+                    path, name, show(one, type_of(rope)), name, show(two, type));
+    if (theta && base && !is_same(theta, base))
+        return fail(ERR_DATA, "%s: %s.rope_theta is %s and rope_theta is %s; expected the same, or one of them",
+                    path, name, show(one, base), show(two, theta));
+    if (json_is_object(other) && !is_same_rope(other, rope))
+        return fail(ERR_DATA, "%s: rope_parameters is %s and rope_scaling is %s; expected the same, or "
+                    "one of them", path, show(one, rope), show(two, other));
+    return OK;
 }
 
 static int read_rope(struct dims *d, const json_t *config, const char *path)
@@ -145,6 +188,7 @@ static int read_rope(struct dims *d, const json_t *config, const char *path)
     if (!rope) return OK;
     if (!json_is_object(rope))
         return fail(ERR_DATA, "%s: %s must be an object or null", path, name);
+    TRY(check_rope_twice(config, rope, name, path));
     TRY(rope_number(&d->rope_theta, rope, name, "rope_theta", 1, 1, path));
     const int type = rope_type(rope, name, path);
     if (type < 0) return ERR_DATA;

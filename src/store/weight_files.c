@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/base/file.h"
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/text_file.h"
@@ -118,15 +119,35 @@ out:
     return rc;
 }
 
+/* One file and an index of others: which are the model?  As other programs do, the one is read. */
+static int tell_both(const char *folder, const char *path)
+{
+    static char told[256];  /* a command opens a model more than once */
+    json_t *index = NULL, *v;
+    const char *name;
+    int others = 0, rc = OK;
+
+    TRY(read_index(&index, path));
+    json_object_foreach(json_object_get(index, "weight_map"), name, v)
+        if (!json_is_string(v) || strcmp(json_string_value(v), SINGLE) != 0) others = 1;
+    if (others && strncmp(told, folder, sizeof told - 1) != 0)
+        log_warn("%s: " SINGLE " is read; the files that " INDEX " names are not", folder);
+    snprintf(told, sizeof told, "%s", folder);
+out:
+    json_decref(index);
+    return rc;
+}
+
 int weight_files_open(struct weight_files **out, const char *folder)
 {
     char *single = mem_format("%s/" SINGLE, folder), *index = mem_format("%s/" INDEX, folder);
     struct weight_files *w = mem_new(1, sizeof *w, "weight files");
-    int rc;
+    int rc = OK;
 
     w->file = mem_new(MOST_FILES, sizeof(struct safetensors *), "weight files");
     w->first = mem_new(MOST_FILES + 1, sizeof *w->first, "weight files");
-    rc = path_exists(single) || path_exists(index) ? OK : weight_kind_folder(folder);
+    if (path_exists(single) && path_exists(index)) rc = tell_both(folder, index);
+    else if (!path_exists(single) && !path_exists(index)) rc = weight_kind_folder(folder);
     if (rc == OK)
         rc = path_exists(single) || !path_exists(index) ? open_file(w, folder, SINGLE)
                                                         : open_several(w, folder, index);

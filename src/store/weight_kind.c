@@ -31,6 +31,8 @@ static const struct { const char *begin, *end, *what; } names[] = {
     { "", ".h5", "an HDF5 file of TensorFlow" CONVERT },
     { "", ".msgpack", "a file of Flax" CONVERT },
     { "adapter_model", ".safetensors", "an adapter (LoRA), not a model; merge it into its model first" },
+    { "model-0", ".safetensors", "one of several files, and model.safetensors.index.json, which says what "
+      "is in which, is missing; fetch it, too" },
     { "", ".safetensors", "of another name; if it is the whole model, call it model.safetensors" },
 };
 #define NAMES (int)(sizeof names / sizeof *names)

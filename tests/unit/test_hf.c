@@ -340,6 +340,9 @@ static void rope_scalings(void **state)
         { "\"rope_scaling\":{\"rope_type\":\"default\"}", ROPE_DEFAULT, 0, 0, 0, 0 },
         { "\"rope_parameters\":{\"rope_theta\":10000}", ROPE_DEFAULT, 0, 0, 0, 0 },
         { "\"rope_scaling\":{\"type\":\"linear\",\"factor\":4}", ROPE_LINEAR, 0, 4, 0, 0 },
+        { "\"rope_theta\":10000,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4,\"rope_type\":\"linear\"},"
+          "\"rope_parameters\":{\"type\":\"linear\",\"factor\":4,\"rope_type\":\"linear\",\"rope_theta\":1e4}",
+          ROPE_LINEAR, 0, 4, 0, 0 },
         { "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":2.5}", ROPE_LINEAR, 0, 2.5, 0, 0 },
         { "\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8.0,\"low_freq_factor\":1.0,"
           "\"high_freq_factor\":4.0,\"original_max_position_embeddings\":8192}",
@@ -435,6 +438,13 @@ static void mistral_and_qwen2_refused(void **state)
         { "qwen2", "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4}", "yarn" },
         { "qwen2", "\"rope_scaling\":{\"type\":\"mrope\",\"mrope_section\":[16,24,24]}", "mrope" },
         { "qwen3", "", "qwen3" },
+        /* written twice: which counts depends on the reader */
+        { "llama", "\"rope_scaling\":{\"rope_type\":\"linear\",\"type\":\"dynamic\",\"factor\":2}",
+          "rope_scaling.rope_type is \"linear\" and rope_scaling.type is \"dynamic\"" },
+        { "llama", "\"rope_theta\":10000.0,\"rope_parameters\":{\"rope_theta\":5e5}",
+          "rope_parameters.rope_theta is 500000.0 and rope_theta is 10000.0" },
+        { "llama", "\"rope_parameters\":{\"rope_type\":\"default\"},\"rope_scaling\":{\"rope_type\":"
+          "\"linear\",\"factor\":2}", "rope_scaling is" },
     };
     struct dims d;
     quiet(1);

@@ -276,6 +276,11 @@ static void other_files_are_named(void **state)
         unlink(path);
         mem_free(path);
     }
+    /* Files of an index that is not there, and of one that is not meant. */
+    put_file(at("other/model-00002-of-00003.safetensors"), "x", 1);
+    assert_int_equal(weight_files_open(&w, at("other")), ERR_DATA);
+    assert_non_null(strstr(log_last_error(), "model.safetensors.index.json, which says"));
+    unlink(at("other/model-00002-of-00003.safetensors"));
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) {
         char *path = mem_format("%s/%s", at("other"), none[i]);
         put_file(path, "x", 1);
