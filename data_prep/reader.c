@@ -4,6 +4,7 @@
 
 #include "data_prep/source.h"
 #include "src/base/encoding.h"
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/utf8.h"
@@ -19,6 +20,7 @@ struct reader {
     int                  eof;
     int64_t              records; /* of this file so far                       */
     int64_t              taken;   /* bytes of the files before                 */
+    int                  told;    /* that a text looks like JSON lines          */
 };
 
 struct reader *reader_new(const struct inputs *in, struct data_place from)
@@ -136,6 +138,28 @@ static int read_line(struct reader *r, struct record *out)
     return OK;
 }
 
+/* Is the first line a whole JSON object, as it seems? */
+static int is_json_line(const char *p, int64_t n)
+{
+    const char *newline = memchr(p, '\n', (size_t)n);
+    int64_t at = 0;
+
+    if (newline) n = newline - p;
+    while (n > 0 && (p[n - 1] == ' ' || p[n - 1] == '\r')) n--;
+    if (n < 2 || p[at++] != '{' || p[n - 1] != '}') return 0;
+    while (p[at] == ' ') at++;
+    return p[at] == '"';
+}
+
+/* What was meant as many documents must not become one with all its quotes and braces unnoticed. */
+static void tell_json(struct reader *r, const struct record *rec)
+{
+    if (r->told || !is_json_line(rec->raw, rec->n)) return;
+    r->told = 1;
+    log_warn("%s: looks like JSON lines, and is read as one plain text; %s makes documents of the lines",
+             rec->input->path, rec->input->size < 0 ? "--stdin jsonl" : "a name with .jsonl");
+}
+
 /* The whole file. */
 static int read_text(struct reader *r, struct record *out)
 {
@@ -155,6 +179,7 @@ static int read_text(struct reader *r, struct record *out)
                               (long long)MAX_DOCUMENT);
     else if (r->end - r->at > utf8_mark(r->buffer + r->at, r->end - r->at))
         give(r, out, r->end - r->at);
+    if (out->raw) tell_json(r, out);
     out->bytes = lost + r->end - r->at;
     r->records += out->raw || out->bad;
     pass(r, r->end - r->at);
