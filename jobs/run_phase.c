@@ -123,6 +123,14 @@ static struct run_verdict not_begun(const struct run_facts *f)
     return is(RUN_UNKNOWN, ABOUT_JOB, "");
 }
 
+/* No process has left its name. */
+static struct run_verdict nameless(const struct run_facts *f)
+{
+    if (f->step < 0 && f->committed < 0) return is(RUN_NEW, ABOUT_NOTHING, "");
+    if (f->steps >= 0 && f->committed >= f->steps) return is(RUN_FINISHED, ABOUT_NOTHING, "");
+    return is(RUN_CRASHED, ABOUT_NOTHING, "nothing in fence/ tells who trained");
+}
+
 static struct run_verdict idle(const struct run_facts *f)
 {
     if (is_before_start(f)) return not_begun(f);
@@ -130,7 +138,7 @@ static struct run_verdict idle(const struct run_facts *f)
     if (has_ended(f)) return ended(f);
     if (f->life == FENCE_DEAD)
         return is_over(f->own) ? gone(f, f->own, ABOUT_OWN) : is(RUN_CRASHED, ABOUT_NOTHING, "");
-    return f->job == SLURM_NONE ? is(RUN_NEW, ABOUT_NOTHING, "") : not_begun(f);
+    return f->job == SLURM_NONE ? nameless(f) : not_begun(f);
 }
 
 /* The last job has its nodes. */
