@@ -150,6 +150,7 @@ static void doubt_is_said(void **state)
         { { "model_type", "char", IDENTITY, NULL }, NULL, 1 },
         { { "model_type", "bpe", NULL }, "normal form", 1 },
         { { "model_type", "unigram", IDENTITY, NULL }, "up to rounding", 1 },
+        { { "model_type", "unigram", IDENTITY, NULL }, "the name of a special token", 1 },
         { { "model_type", "bpe", IDENTITY, "user_defined_symbols", "e", NULL }, NULL, 1 },
         { { "model_type", "bpe", IDENTITY, "user_defined_symbols", "<tag>", NULL },
           "user-defined", 1 },
