@@ -19,6 +19,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/data/spm_model.h"
 
 struct prep {
     const struct prep_options *o;
@@ -148,6 +149,17 @@ static int begun_tokenizer(struct prep *p, char **path)
     return OK;
 }
 
+/* Text that is changed before it is split is another text, and nothing else shows it. */
+static void tell_changes(const char *path, const struct spm_model *m)
+{
+    if (!m->trims && !m->charsmap_n) return;
+    log_warn("%s: the tokenizer changes text before it splits it: %s%s%s; ttt data cat shows what is "
+             "left, and bits per byte count the bytes that were there", path,
+             m->trims ? "leading, trailing and repeated spaces go away" : "",
+             m->trims && m->charsmap_n ? ", and " : "",
+             m->charsmap_n ? "a table replaces characters (newlines by spaces in most)" : "");
+}
+
 static int get_tokenizer(struct prep *p, int resuming)
 {
     char *path = NULL;
@@ -165,6 +177,7 @@ static int get_tokenizer(struct prep *p, int resuming)
     }
     if (path && !p->model) TRY(file_slurp(&p->model, &p->model_n, path, TOKENIZER_MAX_BYTES));
     TRY(tokenizer_open(&p->tokenizer, path ? "sentencepiece" : "bytes", path));
+    if (path) tell_changes(path, tokenizer_model(p->tokenizer));
 out:
     mem_free(path);
     return rc;

@@ -398,6 +398,13 @@ name="no <unk>: prep" expect_exit 0 "$TTT" prep spelled.txt --tokenizer "$unk" -
 equal "no <unk>: no warning" "$(grep -c "spell " err) in $(grep -c done err) line" "0 in 1 line"
 "$TTT" data info spelled > out
 expect_text "no <unk>: data info" "^<unk>  *none" out
+# A tokenizer that changes text first: this one trims spaces.
+printf 'in  the' > wide.txt
+check "changes: prep" "$TTT" prep wide.txt --tokenizer "$unk" --out trimmed
+expect_text "changes: are named" 'unk.model: the tokenizer changes text .*: leading, trailing and repeated spaces go away;'
+equal "changes: they are that" "$("$TTT" data cat trimmed)" "in the"
+check "no changes: prep" "$TTT" prep wide.txt --tokenizer model/tokenizer.model --out untrimmed
+equal "no changes: no warning" "$(grep -c "changes text" err)" 0
 # Counts of finished shards survive an interruption.
 yes "$(printf 'in \316\251 the')" | head -n 30 | awk '{ print "{\"text\": \"" $0 "\"}" }' > unk.jsonl
 TTT_FAIL="prep.document#20=kill" "$TTT" prep unk.jsonl --tokenizer "$unk" --out unks --shard-tokens 50 2>err
