@@ -126,6 +126,7 @@ static struct run_verdict not_begun(const struct run_facts *f)
 /* No process has left its name. */
 static struct run_verdict nameless(const struct run_facts *f)
 {
+    if (f->job_unreadable) return is(RUN_UNKNOWN, ABOUT_NOTHING, "");
     if (f->step < 0 && f->committed < 0) return is(RUN_NEW, ABOUT_NOTHING, "");
     if (f->steps >= 0 && f->committed >= f->steps) return is(RUN_FINISHED, ABOUT_NOTHING, "");
     return is(RUN_CRASHED, ABOUT_NOTHING, "nothing in fence/ tells who trained");

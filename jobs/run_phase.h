@@ -52,6 +52,7 @@ struct run_facts {
     double           job_began;       /* its newest start, seconds since 1970; NAN: not known       */
     enum slurm_state own;             /* the job of the process that trained last                   */
     int64_t          step, steps, committed;   /* done, to do, of the newest checkpoint; -1         */
+    int              job_unreadable;  /* it was submitted, maybe, and the number of its job is lost */
     int              ckpt_unreadable; /* which checkpoints there are can't be read                  */
 };
 

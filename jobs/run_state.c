@@ -267,7 +267,9 @@ static int read_all(struct run_state *s)
 
     if (!path_is_dir(s->dir)) TRY(fail(ERR_MISSING, "%s: there is no such run", s->dir));
     TRY(read_words(s, &l));
-    wrong(s, slurm_known(id, s->dir));
+    const int known = slurm_known(id, s->dir);
+    s->facts.job_unreadable = known != OK;
+    wrong(s, known);
     if (id[0]) memcpy(s->job.id, id, sizeof id);
     s->facts.launcher = launcher_lives(&l);
     s->facts.silence_s = silence(s->dir);

@@ -24,6 +24,7 @@ enum { EARLY = 100, WORD = 200, LATE = 300 };   /* when the process last said th
 static const struct { const char *what; struct run_facts f; enum run_phase phase; } rows[] = {
     /* without SLURM */
     { "an empty folder", { FACTS, NOBODY, .step = -1, .committed = -1 }, RUN_NEW },
+    { "sbatch said nothing", { FACTS, NOBODY, .step = -1, .committed = -1, .job_unreadable = 1 }, RUN_UNKNOWN },
     { "trained, and fence/ is lost", { FACTS, NOBODY }, RUN_CRASHED },
     { "all trained, and fence/ is lost", { FACTS, NOBODY, .step = 60, .committed = 60 }, RUN_FINISHED },
     { "it trains here", { FACTS, .life = FENCE_ALIVE }, RUN_RUNNING },
