@@ -63,6 +63,31 @@ out:
     return rc;
 }
 
+/* Who names the folder as a model must get this one: no run, no checkpoint, none of a later step. */
+static int check_target(const char *dir)
+{
+    static const char *const marks[] = { "ckpt", "fence", "MANIFEST", "config.json" };
+    struct ckpt_entry *list = NULL;
+    int count = 0, rc = OK;
+
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        char *path = mem_format("%s/%s", dir, marks[i]);
+        const int there = path_exists(path);
+        mem_free(path);
+        if (there)
+            return fail(ERR_USAGE, "%s is a run, a checkpoint or a Hugging Face folder (it holds %s), and as a "
+                        "model it would stay that; name a new folder", dir, marks[i]);
+    }
+    rc = ckpt_list(&list, &count, dir);
+    if (rc == ERR_MISSING) return OK;
+    for (int i = 0; i < count && rc == OK; i++)
+        if (list[i].committed && list[i].step > 0)
+            rc = fail(ERR_USAGE, "%s holds a checkpoint of step %lld, which would be taken before the imported "
+                      "one of step 0; name a new folder", dir, (long long)list[i].step);
+    mem_free(list);
+    return rc;
+}
+
 /* Remove checkpoints without MANIFEST, which killed imports left.  Imports share a lock on the
  * folder: only one that has it alone removes anything.  In a run's folder the run's owner does.
  * fd  [out] holds the lock; -1 on a file system without locks */
@@ -95,6 +120,7 @@ static int import(const char *folder, const char *dir)
     TRY(load_model(&m, &from, folder));
     if (strcmp(from.kind, "huggingface") != 0)
         TRY(fail(ERR_USAGE, "%s is a checkpoint already", folder));
+    TRY(check_target(dir));
     TRY(make_info(&meta.info, m, &from, folder));
     TRY(clean_up(&lock, dir));
     TRY(keep_files(meta.info, dir, folder));

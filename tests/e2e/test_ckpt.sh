@@ -34,6 +34,13 @@ name='import of the export' expect_exit 0 "$TTT" import hf model
 equal 'both have one state root' "$(root_of model/$first)" "$(root_of model/$second)"
 name='diff of equal states' expect_exit 0 "$TTT" ckpt diff model/$first model/$second
 expect_text 'diff says equal' '^equal: state root' "$WORK/out"
+# A folder that is a model already would stay it.
+mkdir -p run/ckpt later/step-000000000007.a0001
+: >later/step-000000000007.a0001/MANIFEST
+for to in run hf model/$first later; do
+    name="import into $to" expect_exit 64 "$TTT" import hf $to
+    expect_text "import into $to: why" "$to .*; name a new folder"
+done
 name='export over a model' expect_exit 64 "$TTT" export model hf
 
 # The same weights with another theta are another model.
