@@ -37,6 +37,9 @@ int slurm_submit(char id[SLURM_ID], const char *script, const char *after)
                     script, TOOL_CHANGES * tool_wait_s());
     if (code == TOOL_MISSING)
         return fail(ERR_MISSING, "sbatch is not there: is this a machine of a SLURM cluster?");
+    if (code > 128)
+        return fail(ERR_IO, "sbatch %s was ended by signal %d; look with squeue whether there is a job",
+                    script, code - 128);
     if (code > 0)
         return fail(ERR_CONFIG, "sbatch does not take %s (its exit code is %d)", script, code);
     out[strcspn(out, "\n;")] = '\0';  /* the name of a cluster may follow */

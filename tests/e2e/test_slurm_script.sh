@@ -263,7 +263,9 @@ fake sbatch ''
 submit 74 "sbatch prints nothing"
 rm "$number"
 fake sbatch 'kill -SEGV $$'
-submit 78 "sbatch crashes"
+submit 74 "sbatch crashes"
+submit 65 "sbatch crashes: there may be a job"
+rm "$number"
 fake sbatch 'echo "78;cluster"'
 submit 0 "a name of a cluster"
 equal "a name of a cluster: the number" "$(cat "$WORK/run/slurm/job")" 78
