@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "data_prep/origin.h"
@@ -106,6 +107,33 @@ static void count_left(struct table *t, const struct left *l)
     count(t, kind, l->what, l->path);
 }
 
+static int by_file(const void *a, const void *b)
+{
+    const struct input *x = *(const struct input *const *)a, *y = *(const struct input *const *)b;
+
+    if (x->inode != y->inode) return x->inode < y->inode ? -1 : 1;
+    if (x->changed_ns != y->changed_ns) return x->changed_ns < y->changed_ns ? -1 : 1;
+    return (x->size > y->size) - (x->size < y->size);
+}
+
+/* A folder leaves out what it has read already; who names a file twice gets it twice, and is told. */
+static void tell_twice(const struct inputs *in)
+{
+    const struct input **v = mem_new(in->n + 1, sizeof *v, "inputs"), *first = NULL;
+    int64_t twice = 0;
+
+    for (int64_t i = 0; i < in->n; i++) v[i] = in->v + i;
+    qsort(v, (size_t)in->n, sizeof *v, by_file);
+    for (int64_t i = 1; i < in->n; i++) {
+        if (v[i]->size < 0 || by_file(&v[i - 1], &v[i]) != 0) continue;
+        if (!twice++) first = v[i];
+    }
+    if (twice)
+        log_warn("%s%s named more than once, and its text is taken as often", first->path,
+                 twice == 1 ? " was" : " and others were");
+    mem_free(v);
+}
+
 void report_inputs(const struct inputs *in, const char *dir)
 {
     struct table t = { .n = 0 };
@@ -123,5 +151,6 @@ void report_inputs(const struct inputs *in, const char *dir)
         log_phase("%-42s %8lld %10s  %s", r->kind, (long long)r->what.files,
                   human_bytes(size, r->what.bytes), r->example);
     }
+    tell_twice(in);
     if (in->left_n) log_phase("all of them by name: %s/" ORIGIN_FILE, dir);
 }

@@ -57,6 +57,9 @@ check "cat of a window" cmp got want
 equal "info --json" "$("$TTT" data info bytes --json | grep -c '"documents": 706')" 1
 cat in/b.jsonl | "$TTT" prep - --stdin jsonl --out lines 2>/dev/null
 equal "standard input, lines" "$("$TTT" data info lines | sed -n 's/^documents *//p')" 700
+check "named twice" "$TTT" prep in/a.txt in/a.txt --out twice
+expect_text "named twice: said" '^ttt: warning: in/a.txt was named more than once'
+equal "named once: not said" "$("$TTT" prep in/a.txt --out once 2>&1 | grep -c 'more than once')" 0
 check "standard input, lines that nobody called so" sh -c '"$1" prep - --out as-text <in/b.jsonl' - "$TTT"
 expect_text "are said to look like lines" '^ttt: warning: -: looks like JSON lines.*--stdin jsonl makes documents'
 equal "and are one text" "$("$TTT" data info as-text | sed -n 's/^documents *//p')" 1
