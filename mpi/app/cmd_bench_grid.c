@@ -316,7 +316,7 @@ int cmd_bench_grid(int argc, char **argv)
         { "threads", ARG_INT, &q.threads, "N", "of a rank; 0: OMP_NUM_THREADS or all cores" },
         { "steps", ARG_INT, &q.steps, "N", "timed steps (3)" },
         { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
-        { "trace", ARG_TEXT, &q.trace, "FILE", "the last step for Chrome's trace viewer" },
+        { "trace", ARG_TARGET, &q.trace, "FILE", "the last step for Chrome's trace viewer" },
         { "json", ARG_FLAG, &q.json, NULL, "print JSON" },
     };
 

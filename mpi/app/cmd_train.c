@@ -43,7 +43,7 @@ int cmd_train(int argc, char **argv)
     const struct arg args[] = {
         { "grid", ARG_TEXT, &grid, "DxPxS",
           "sequences x layers x units over the ranks of mpirun: run.grid" },
-        { "trace", ARG_TEXT, &opts.trace, "FILE",
+        { "trace", ARG_TARGET, &opts.trace, "FILE",
           "write the timeline of all ranks, for Chrome's trace viewer" },
         { "profile", ARG_FLAG, &opts.profile, NULL,
           "say at the end where the time went, beside the rate of dense products" },

@@ -191,6 +191,24 @@ static int is_file(const char *path, const struct stat *ours)
     return same;
 }
 
+int file_target(const char *path)
+{
+    char *dir = parent(path), behind[8];
+    struct stat st;
+    int rc = OK;
+
+    if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
+        TRY(fail(ERR_MISSING, "%s: can't be written: there is no folder %s", path, dir));
+    const ssize_t n = readlink(path, behind, sizeof behind);
+    const int open_file = n >= 6 && !memcmp(behind, "/proc/", 6);  /* /dev/stdout */
+    if (open_file || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
+        TRY(fail(ERR_IO, "%s: is not a regular file, and a new file is put in the place of what is "
+                 "there: name another", path));
+out:
+    mem_free(dir);
+    return rc;
+}
+
 int file_commit(int fd, int rc, const char *tmp, const char *path)
 {
     char *dir = parent(path);
@@ -199,6 +217,7 @@ int file_commit(int fd, int rc, const char *tmp, const char *path)
     if (rc == OK && fstat(fd, &ours) != 0) rc = io_error("can't stat", tmp);
     const int closed = file_sync_close(fd, tmp);
     if (rc == OK) rc = closed;
+    if (rc == OK) rc = file_target(path);
     if (rc == OK) rc = FAILPOINT("file.before_rename");
     int renamed = 0;
     if (rc == OK) WATCHED(renamed, rename(tmp, path), path);

@@ -44,6 +44,10 @@ void file_sweep(const char *path);
  * removed first.  fd [out]. */
 int file_temporary(int *fd, const char *tmp);
 
+/* Could a file be put at `path`?  Its folder is there, and nothing but a regular file would be
+ * replaced: a rename would put a file where a device, a pipe or /dev/stdout was. */
+int file_target(const char *path);
+
 /* Put a temporary file in its place: fsync, close, rename tmp -> path, fsync the folder.
  * rc is the outcome of writing it; if that or anything here fails, tmp is removed. */
 int file_commit(int fd, int rc, const char *tmp, const char *path);

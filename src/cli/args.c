@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "src/base/file.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
@@ -88,6 +89,9 @@ static int store(const struct arg *a, char *text)
     case ARG_TEXT:
         *(const char **)a->value = text;
         return OK;
+    case ARG_TARGET:
+        *(const char **)a->value = text;
+        return file_target(text);
     case ARG_LIST:
         if (list->n == (int)(sizeof list->v / sizeof *list->v))
             return fail(ERR_USAGE, "%s%s: given more than %d times", dashes(a), a->name, list->n);

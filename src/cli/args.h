@@ -14,6 +14,7 @@ enum arg_kind {
     ARG_INT,     /* int64_t                                     */
     ARG_DOUBLE,  /* double                                      */
     ARG_TEXT,    /* const char *                                */
+    ARG_TARGET,  /* const char *: a file to write, file_target() */
     ARG_LIST     /* struct arg_list: may be given several times */
 };
 

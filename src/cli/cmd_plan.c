@@ -178,7 +178,7 @@ int cmd_plan(int argc, char **argv)
         { "rates", ARG_TEXT, &p.rates, "FILE", "the machine, from ttt bench rates" },
         { "set", ARG_LIST, &p.sets, "KEY=VALUE", "override a key of RUN.yaml" },
         { "show", ARG_INT, &p.show, "RANK", "the operations of a rank, in order" },
-        { "trace", ARG_TEXT, &p.trace, "FILE", "write the step for Chrome's trace viewer" },
+        { "trace", ARG_TARGET, &p.trace, "FILE", "write the step for Chrome's trace viewer" },
         { "json", ARG_FLAG, &p.json, NULL, "print JSON" },
     };
 

@@ -84,7 +84,7 @@ int probe_command_parse(struct probe_command *c, int argc, char **argv)
     *c = (struct probe_command){ .model = NULL };
     const struct arg args[] = {
         { "tokens", ARG_TEXT, &c->tokens, "FILE", "safetensors file with the tensor \"tokens\"" },
-        { "out", ARG_TEXT, &c->out, "FILE", "safetensors file to write" },
+        { "out", ARG_TARGET, &c->out, "FILE", "safetensors file to write" },
         { "grads", ARG_FLAG, &c->opts.grads, NULL, "gradient of the loss by every parameter" },
         { "states", ARG_FLAG, &c->opts.states, NULL, "inner states after the last mini-batch" },
         { "hidden", ARG_FLAG, &c->opts.hidden, NULL,

@@ -103,6 +103,36 @@ static void replacing(void **state)
     assert_false(path_exists(at("folder.tmp")));
 }
 
+/* A rename would put a file in the place of anything that is no folder. */
+static void what_is_not_replaced(void **state)
+{
+    (void)state;
+    char folder[256];
+    struct stat st;
+
+    snprintf(folder, sizeof folder, "%s", at("folder"));
+    assert_int_equal(mkfifo(at("a-queue"), 0666), 0);
+    assert_int_equal(symlink("a-queue", at("to-queue")), 0);
+    assert_int_equal(symlink("/proc/self/fd/1", at("stdout")), 0);  /* as /dev/stdout */
+    quiet(1);
+    static const char *const names[] = { "a-queue", "to-queue", "stdout" };
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(file_target(at(names[i])), ERR_IO);
+        assert_int_equal(file_replace(at(names[i]), "x", 1), ERR_IO);
+    }
+    assert_int_equal(file_target(folder), ERR_IO);
+    assert_int_equal(file_target(at("no/file")), ERR_MISSING);
+    quiet(0);
+    assert_int_equal(lstat(at("a-queue"), &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    for (int i = 1; i < 3; i++) {
+        assert_int_equal(lstat(at(names[i]), &st), 0);
+        assert_true(S_ISLNK(st.st_mode));
+    }
+    assert_int_equal(file_target(at("r")), OK);
+    assert_int_equal(file_target(at("new")), OK);
+}
+
 /* A file may not grow beyond 4096 bytes: like a full disk, in the middle of a write. */
 static void *make_late(void *path)
 {
@@ -221,6 +251,7 @@ int main(void)
         cmocka_unit_test(what_is_no_file),
         cmocka_unit_test(replacing),
         cmocka_unit_test(waiting_for_others),
+        cmocka_unit_test(what_is_not_replaced),
         cmocka_unit_test(a_full_disk_keeps_the_old_file),
         cmocka_unit_test(folders),
         cmocka_unit_test(ends_of_the_program),
