@@ -72,6 +72,9 @@ void launch_program(struct words *w, const struct launch *l);  /* what it starts
 /* From now on the signals of stop.h wait for launch_run(), also between several of them. */
 void launch_hold(void);
 
+/* The first of them that came since, or 0: nothing further is to be started. */
+int launch_asked(void);
+
 /* Drop hosts that do not answer, unless none does.  returns how many were dropped */
 int launch_probe(struct launch *l);
 

@@ -37,10 +37,12 @@ enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run
 static sigset_t caught, usual;
 static int held;
 
+/* The signal that asked for the end. */
+static int asked;
+
 struct job {
     pid_t    mpirun;
     int      status;       /* of mpirun, as waitpid() has it    */
-    int      stop;         /* the signal that asked for the end */
 };
 
 void launch_hold(void)
@@ -86,15 +88,25 @@ static int start(struct job *j, const struct launch *l)
 }
 
 /* Wait for a signal, at most so long. */
-static void nap(struct job *j, double seconds)
+static void nap(double seconds)
 {
     const long ns = (long)(1e9 * (seconds - (double)(time_t)seconds));
     const struct timespec t = { (time_t)seconds, ns };
     const int sig = sigtimedwait(&caught, NULL, &t);
 
-    if (sig < 0 || sig == SIGCHLD || j->stop) return;
-    j->stop = sig;
+    if (sig < 0 || sig == SIGCHLD || asked) return;
+    asked = sig;
     log_phase("signal %d (%s): asking for a checkpoint and the end", sig, strsignal(sig));
+}
+
+int launch_asked(void)
+{
+    sigset_t waiting;
+
+    sigpending(&waiting);
+    for (int i = 1; i < NSIG && held; i++)
+        if (sigismember(&waiting, i) == 1 && sigismember(&caught, i) == 1) nap(0);
+    return asked;
 }
 
 /* Everything that has ended.  returns how many children are left, 0 or 1 (some) */
@@ -126,7 +138,7 @@ static void kill_children(void)
 static void wait_for(struct job *j)
 {
     const double begin = clock_s();
-    double asked = 0, ended = 0;
+    double told = 0, ended = 0;
     int gone = 0;
 
     while (reap(j, &gone)) {
@@ -134,11 +146,11 @@ static void wait_for(struct job *j)
         if (gone && !ended) ended = now;
         if (gone && now - ended > ORPHANS_S) kill_children();
         const double again = now - begin < YOUNG_S ? 0.5 : AGAIN_S;
-        if (!gone && j->stop && now - asked >= again) {
+        if (!gone && asked && now - told >= again) {
             kill(j->mpirun, SIGUSR1);
-            asked = now;
+            told = now;
         }
-        nap(j, 0.5);
+        nap(0.5);
     }
 }
 
@@ -186,11 +198,11 @@ static void note_start(const struct launch *l)
 }
 
 /* Wait before another try; 0 if we are asked to stop meanwhile. */
-static int pause_for(struct job *j, double seconds)
+static int pause_for(double seconds)
 {
     const double until = clock_s() + seconds;
-    while (!j->stop && clock_s() < until) nap(j, until - clock_s() > 0 ? until - clock_s() : 0);
-    return !j->stop;
+    while (!asked && clock_s() < until) nap(until - clock_s() > 0 ? until - clock_s() : 0);
+    return !asked;
 }
 
 /* Pages that killed processes left behind. */
@@ -227,7 +239,7 @@ static int once(struct job *j, const struct launch *l, int *rc)
         snprintf(why, sizeof why, "a process hung");
     }
     /* Gone before it could save: start me again. */
-    if ((*rc == 1 || *rc == ERR_HANG) && j->stop) *rc = ERR_SAVED;
+    if ((*rc == 1 || *rc == ERR_HANG) && asked) *rc = ERR_SAVED;
     const struct commit newest = launch_newest(l->conf->run.dir);
     run_note(l->conf->run.dir, "exit",
                 json_pack("{s:i,s:s,s:I,s:f}", "status", *rc == 1 ? 1 : -*rc, "why", why,
@@ -273,13 +285,13 @@ int launch_run(struct launch *l)
                       FRUITLESS);
             break;
         }
-        if (l->n_hosts > 1 && !j.stop && launch_probe(l)) {
+        if (l->n_hosts > 1 && !asked && launch_probe(l)) {
             if (l->job[0]) TRY(slurm_enough(l));
             TRY(launch_plan(l));
         }
         const double wait = fruitless > 0 ? (double)(1 << fruitless) : 1;
         log_phase("starting again in %.0f s", wait);
-        if (!pause_for(&j, wait) || launch_stopped(dir)) {
+        if (!pause_for(wait) || launch_stopped(dir)) {
             rc = ERR_SAVED;
             break;
         }

@@ -54,6 +54,20 @@ check "stopped: no other run began" test ! -e "$WORK/stopped/tiny-micro_batch5"
 series 0 "stopped: taken up again"
 expect_text "stopped: from its checkpoint" 'goes on from .*stopped/tiny-micro_batch1/.*step [1-9][0-9]* root'
 
+# A signal that meets the last step of a run finds it complete: the next one does not begin.
+sed -i "s|$WORK/stopped|$WORK/late|" "$WORK/series.yaml"
+(TTT_FAIL="train.step#30=sleep:5000"; export TTT_FAIL; exec "$TTT" series "$WORK/series.yaml" >"$WORK/out" 2>"$WORK/err") &
+pid=$!
+until grep -q '"step":29,' "$WORK/late/tiny-micro_batch1/metrics.jsonl" 2>/dev/null; do
+    kill -0 $pid 2>/dev/null || break
+    sleep 0.1
+done
+kill -TERM $pid; wait $pid
+equal "asked in a last step: exit code" "$?" 85
+expect_text "asked in a last step: that run is complete" '"kind":"end","step":30,"status":"done"' \
+    "$WORK/late/tiny-micro_batch1/metrics.jsonl"
+check "asked in a last step: no other run began" test ! -e "$WORK/late/tiny-micro_batch5"
+
 # A run may start from the model of one before it, which is not there when the series begins.
 cat >"$WORK/first.yaml" <<END
 data: {train: $WORK/train}
