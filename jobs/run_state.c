@@ -213,7 +213,8 @@ static int read_commit(struct run_state *s)
     int count = 0, rc = OK;
 
     if (path_is_absent(ckpt)) goto out;
-    if (!path_is_dir(ckpt)) TRY(fail(ERR_DATA, "%s: not a folder, or it can't be looked at", ckpt));
+    if (!path_is_dir(ckpt))
+        TRY(fail(ERR_IO, "%s: not a folder, or it can't be looked at; checkpoints belong there", ckpt));
     TRY(ckpt_list(&list, &count, ckpt));
     for (int i = 0; i < count && s->committed < 0; i++) {
         char *path = mem_format("%s/%s/MANIFEST", ckpt, list[i].name);

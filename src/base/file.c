@@ -202,8 +202,8 @@ int file_target(const char *path)
     const ssize_t n = readlink(path, behind, sizeof behind);
     const int open_file = n >= 6 && !memcmp(behind, "/proc/", 6);  /* /dev/stdout */
     if (open_file || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
-        TRY(fail(ERR_IO, "%s: is not a regular file, and a new file is put in the place of what is "
-                 "there: name another", path));
+        TRY(fail(ERR_IO, "%s: is not a regular file, and would be replaced by one: move it away, or "
+                 "name another", path));
 out:
     mem_free(dir);
     return rc;

@@ -1,5 +1,6 @@
 #include "src/store/run_folder.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,13 +53,26 @@ static void sweep(const struct run_folder *r)
     }
 }
 
+/* Could a checkpoint be saved?  A folder that is not there yet will be: `dir` takes the fence. */
+static int ckpt_usable(const struct run_folder *r)
+{
+    if (!path_exists(r->ckpt) && !path_is_link(r->ckpt)) return OK;
+    if (!path_is_dir(r->ckpt))
+        return fail(ERR_IO, "%s: is not a folder, and checkpoints belong there: move it away",
+                    r->ckpt);
+    if (access(r->ckpt, W_OK | X_OK) != 0)
+        return fail(ERR_IO, "%s: checkpoints can't be written there: %s", r->ckpt, strerror(errno));
+    return OK;
+}
+
 int run_open(struct run_folder *r, const char *dir, int takeover)
 {
     *r = (struct run_folder){ .dir = NULL };
     int rc = dir_make(dir);
     if (rc != OK) return rc == ERR_MISSING ? ERR_IO : rc;
     run_follow(r, dir);
-    rc = fence_take(&r->fence, dir, takeover);
+    rc = ckpt_usable(r);
+    if (rc == OK) rc = fence_take(&r->fence, dir, takeover);
     if (rc == OK) sweep(r);
     if (rc != OK) run_close(r, rc);
     else if (!getenv(LAUNCH_VARIABLE)) unask(r);  /* else the launcher looks after it */

@@ -139,6 +139,17 @@ expect_text "the text of data stays what it is" "a${esc}\[31mb" "$WORK/out"
 # A place where no folder can be.
 name="run.dir under a file" expect_exit 74 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/run.yaml/run"
 
+# A place where no checkpoint can be: said before the first step, and by ttt status.
+for place in file link; do
+    mkdir "$WORK/no-$place"
+    if [ $place = file ]; then : >"$WORK/no-file/ckpt"; else ln -s "$WORK/nowhere" "$WORK/no-link/ckpt"; fi
+    name="ckpt is a $place" expect_exit 74 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/no-$place"
+    expect_text "ckpt is a $place: said" "no-$place/ckpt: is not a folder, and checkpoints belong there"
+    check "ckpt is a $place: nothing was computed" test ! -s "$WORK/no-$place/metrics.jsonl"
+    name="ckpt is a $place: ttt status" expect_exit 74 "$TTT" status "$WORK/no-$place"
+    expect_text "ckpt is a $place: in the table" "no-$place/ckpt: is not a folder" "$WORK/out"
+done
+
 # Memory that ends while it is asked for: the size and what for are said.
 (ulimit -v 1500000; exec "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/oom" --set model.width=2048 \
     --set model.heads=32 --set model.ffn_width=5504 --set model.layers=8) >"$WORK/out" 2>"$WORK/err"
