@@ -21,8 +21,8 @@ static const char about[] =
 static int in_range(const char *name, int64_t x, int64_t min, int64_t max)
 {
     if (x >= min && x <= max) return OK;
-    return fail(ERR_USAGE, "--%s %lld: expected %lld to %lld", name, (long long)x, (long long)min,
-                (long long)max);
+    return fail(ERR_USAGE, "%s%s %lld: expected %lld to %lld", name[1] ? "--" : "-", name,
+                (long long)x, (long long)min, (long long)max);
 }
 
 /* "1%" -> 0.01.  Without the sign nobody could tell a share from percents. */
@@ -97,10 +97,10 @@ int cmd_prep(int argc, char **argv)
     if (rest.n < 0) goto out;
     if (rest.n == 0) TRY(fail(ERR_USAGE, "no input was named; ttt prep --help tells more"));
     if (!o.out) TRY(fail(ERR_USAGE, "--out DIR is missing"));
-    if (train && o.tokenizer) TRY(fail(ERR_USAGE, "--tokenizer or --train-tokenizer, not both"));
+    if (args_given(&rest, "train-tokenizer") && o.tokenizer) TRY(fail(ERR_USAGE, "--tokenizer or --train-tokenizer, not both"));
     if (!(o.val_fraction >= 0.0 && o.val_fraction < 1.0))
         TRY(fail(ERR_USAGE, "--val-fraction %g: expected 0 to less than 1", o.val_fraction));
-    if (train) TRY(in_range("train-tokenizer", train, 260, 1000000));
+    if (args_given(&rest, "train-tokenizer")) TRY(in_range("train-tokenizer", train, 260, 1000000));
     TRY(in_range("j", threads, 1, 1024));
     TRY(in_range("block-tokens", block, 1, SHARD_MAX_BLOCK_TOKENS));
     TRY(in_range("shard-tokens", shard, 1, (int64_t)1 << 34));

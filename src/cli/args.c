@@ -121,8 +121,7 @@ int args_parse(struct arg_rest *rest, int argc, char **argv, const struct arg *a
     uint64_t seen = 0;
 
     check(count <= 64);
-    rest->v = argv + 1;
-    rest->n = 0;
+    *rest = (struct arg_rest){ .v = argv + 1, .args = args };
     for (int i = 1; i < argc; i++) {
         char *word = argv[i];
         if (!options || word[0] != '-' || !word[1]) {
@@ -150,6 +149,32 @@ int args_parse(struct arg_rest *rest, int argc, char **argv, const struct arg *a
         TRY(store(a, a->kind == ARG_FLAG ? NULL : g.value ? (char *)g.value : argv[++i]));
     }
     rest->n = kept - 1;
+    rest->given = seen;
 out:
     return rc;
+}
+
+int args_given(const struct arg_rest *rest, const char *name)
+{
+    for (int i = 0; i < 64; i++)
+        if (rest->given >> i & 1 && !strcmp(rest->args[i].name, name)) return 1;
+    return 0;
+}
+
+static int among(const char *names, const char *name)
+{
+    const size_t n = strlen(name);
+    for (const char *p = names; (p = strstr(p, name)); p += n)
+        if ((p == names || p[-1] == ' ') && (p[n] == ' ' || !p[n])) return 1;
+    return 0;
+}
+
+int args_only(const struct arg_rest *rest, const char *what, const char *names)
+{
+    for (int i = 0; i < 64; i++) {
+        if (!(rest->given >> i & 1) || among(names, rest->args[i].name)) continue;
+        return fail(ERR_USAGE, "%s does not read %s%s", what, dashes(&rest->args[i]),
+                    rest->args[i].name);
+    }
+    return OK;
 }

@@ -9,6 +9,8 @@
 #ifndef ARGS_H
 #define ARGS_H
 
+#include <stdint.h>
+
 enum arg_kind {
     ARG_FLAG,    /* int, set to 1                               */
     ARG_INT,     /* int64_t                                     */
@@ -29,7 +31,7 @@ struct arg {
 };
 
 /* What is left when options are taken away. */
-struct arg_rest { char **v; int n; };
+struct arg_rest { char **v; int n; const struct arg *args; uint64_t given; };
 
 /* Options may stand anywhere; after "--" nothing is an option.
  * --help prints usage, about and the options, and sets rest->n to -1: the
@@ -37,5 +39,12 @@ struct arg_rest { char **v; int n; };
  * ERR_USAGE with the nearest known option.  argv is reordered. */
 int args_parse(struct arg_rest *rest, int argc, char **argv, const struct arg *args, int count,
                const char *usage, const char *about);
+
+/* Was the option called `name` given? */
+int args_given(const struct arg_rest *rest, const char *name);
+
+/* An option that `what` would not look at is ERR_USAGE: what was asked for is not left out without a
+ * word.  names: those that it reads, divided by blanks. */
+int args_only(const struct arg_rest *rest, const char *what, const char *names);
 
 #endif

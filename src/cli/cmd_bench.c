@@ -130,6 +130,7 @@ int cmd_bench(int argc, char **argv)
     if (rest.n < 1 || rest.n > 2 || (file && !of_run))
         return fail(ERR_USAGE, "ttt bench wants one of gemm, stream, kernels, or one of "
                                "layer, decode, prefill with a RUN.yaml or none");
+    if (!of_run) TRY(args_only(&rest, what, "threads repeat json"));
     if (threads < 0 || threads > OPENMP_THREADS || repeat < 1 || repeat > 10000)
         return fail(ERR_USAGE, "ttt bench: --threads or --repeat is out of range");
     if (threads) omp_set_num_threads((int)threads);

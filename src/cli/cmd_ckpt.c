@@ -132,6 +132,9 @@ int cmd_ckpt(int argc, char **argv)
     if (rc != OK || rest.n < 0) return rc;
 
     const char *what = rest.n ? rest.v[0] : "";
+    const char *reads = !strcmp(what, "diff") ? "json" : !strcmp(what, "list") ? "quick"
+                      : !strcmp(what, "show") ? "json all" : !strcmp(what, "verify") ? "" : NULL;
+    if (reads && args_only(&rest, what, reads) != OK) return ERR_USAGE;
     if (!strcmp(what, "diff") && rest.n == 3) return ckpt_compare(rest.v[1], rest.v[2], json);
     if (!strcmp(what, "list") && rest.n == 2) return list(rest.v[1], !quick);
     if (!strcmp(what, "show") && rest.n == 2) return ckpt_show(rest.v[1], json, all);

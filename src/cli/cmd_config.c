@@ -89,6 +89,7 @@ int cmd_config(int argc, char **argv)
     if (rest.n == 0) TRY(fail(ERR_USAGE, "usage: %s", USAGE));
     verb = verb_of(rest.v[0]);
     if (verb < 0) return verb;
+    TRY(args_only(&rest, rest.v[0], verb == 2 ? "" : "set"));
     if (rest.n != (verb == 2 ? 1 : 2)) TRY(fail(ERR_USAGE, "usage: %s", USAGE));
     if (verb == 2) {
         conf_reference(stdout);

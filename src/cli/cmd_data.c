@@ -164,8 +164,8 @@ static int cat(struct dataset *d, struct data_options o)
     if (o.doc >= 0) TRY(dataset_document(d, o.doc, &o.from, &n));
     if (o.doc < 0) n = o.count >= 0 ? o.count : dataset_tokens(d) - o.from;
     if (o.from < 0 || o.from > dataset_tokens(d) || n > dataset_tokens(d) - o.from)
-        TRY(fail(ERR_USAGE, "tokens %lld to %lld: there are %lld", (long long)o.from,
-                 (long long)(o.from + n), (long long)dataset_tokens(d)));
+        TRY(fail(ERR_USAGE, "%lld tokens from token %lld: there are %lld, the first is 0",
+                 (long long)n, (long long)o.from, (long long)dataset_tokens(d)));
     if (!o.ids) TRY(tokenizer_open(&t, kind, model));
     ids = mem_new(WINDOW, sizeof *ids, "tokens");
     for (int64_t at = 0, k; at < n; at += k) {
@@ -203,6 +203,13 @@ int cmd_data(int argc, char **argv)
     const char *what = rest.v[0], *dir = rest.v[1];
     if (strcmp(what, "info") != 0 && strcmp(what, "verify") != 0 && strcmp(what, "cat") != 0)
         TRY(fail(ERR_USAGE, "'%s' is not one of info, verify, cat", what));
+    TRY(args_only(&rest, what, !strcmp(what, "cat") ? "from count doc text ids"
+                               : !strcmp(what, "info") ? "json" : ""));
+    if ((args_given(&rest, "doc") && o.doc < 0) || (args_given(&rest, "count") && o.count < 0) ||
+        o.from < 0)
+        TRY(fail(ERR_USAGE, "--doc, --from and --count count from 0"));
+    if (o.doc >= 0 && (args_given(&rest, "from") || args_given(&rest, "count")))
+        TRY(fail(ERR_USAGE, "--doc, or --from and --count: not both"));
     if (o.text && o.ids) TRY(fail(ERR_USAGE, "--text or --ids, not both"));
     TRY(dataset_open(&d, dir));
     if (!strcmp(what, "info")) TRY(info(d, dir, &o));

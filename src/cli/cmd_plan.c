@@ -149,15 +149,17 @@ out:
     return rc;
 }
 
-static int check_args(const struct plan *p, int files)
+static int check_args(const struct plan *p, const struct arg_rest *rest)
 {
     const int ways = (p->grid != NULL) + (p->ranks != 0 && !p->table) + p->table;
 
-    if (ways > 1 || files < 1 || (files > 1 && !p->table))
+    if (ways > 1 || rest->n < 1 || (rest->n > 1 && !p->table))
         return fail(ERR_USAGE, "usage: %s", USAGE);
     if (p->ranks < 0 || p->ranks > GRID_RANKS || p->best < 1 ||
-        p->best > GRID_RANKS || p->show < -1)
+        p->best > GRID_RANKS || (args_given(rest, "show") && p->show < 0))
         return fail(ERR_USAGE, "ttt plan: --ranks, --best or --show is out of range");
+    if (args_given(rest, "best") && (!p->ranks || p->table))
+        return fail(ERR_USAGE, "ttt plan: --best is about --ranks");
     if ((p->ranks || p->table) && (p->show >= 0 || p->trace))
         return fail(ERR_USAGE, "ttt plan: --show and --trace tell of one grid");
     if (p->json && (p->show >= 0 || p->table))
@@ -184,7 +186,7 @@ int cmd_plan(int argc, char **argv)
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
     if (rest.n < 0) return OK;
-    TRY(check_args(&p, rest.n));
+    TRY(check_args(&p, &rest));
     TRY(rates_read(&p.r, p.rates));
     omp_set_num_threads(p.r.rank.threads);  /* a rank's threads have scratch of their own */
     if (p.table) rc = table(&p, rest.v, rest.n);

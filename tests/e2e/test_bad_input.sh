@@ -139,6 +139,23 @@ expect_text "the text of data stays what it is" "a${esc}\[31mb" "$WORK/out"
 # A place where no folder can be.
 name="run.dir under a file" expect_exit 74 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/run.yaml/run"
 
+# What a command does not read, or can't be meant, is refused and not left out.
+"$TTT" prep --tokenizer bytes --out "$WORK/some" "$WORK/esc.jsonl" >/dev/null 2>&1
+unread() { says=$1; shift; name="$*" expect_exit 64 "$TTT" "$@"; expect_text "$*: said" "$says"; }
+unread "info does not read --ids" data info "$WORK/some" --ids
+unread "verify does not read --json" data verify "$WORK/some" --json
+unread "count from 0" data cat "$WORK/some" --count -1
+unread "count from 0" data cat "$WORK/some" --doc -1
+unread "token 9223372036854775807: there are" data cat "$WORK/some" --from 9223372036854775807 --count 1
+unread "not both" data cat "$WORK/some" --doc 0 --count 1
+unread "list does not read --json" ckpt list "$WORK" --json
+unread "diff does not read --quick" ckpt diff "$WORK" "$WORK" --quick
+unread "reference does not read --set" config reference --set a=b
+unread "gemm does not read --set" bench gemm --set train.steps=1
+unread "\-\-best is about \-\-ranks" plan "$WORK/run.yaml" --grid 1x1x1 --best 2
+unread "out of range" plan "$WORK/run.yaml" --grid 1x1x1 --show -1
+unread "\-\-train-tokenizer 0: expected 260 to" prep --train-tokenizer 0 --out "$WORK/o" "$WORK/esc.jsonl"
+
 # A place where no checkpoint can be: said before the first step, and by ttt status.
 for place in file link; do
     mkdir "$WORK/no-$place"

@@ -124,6 +124,34 @@ static void refused(void **state)
     assert_int_equal(parse(&v, &rest, many), ERR_USAGE);
 }
 
+/* A command of several uses refuses what the one at hand does not read. */
+static void what_is_not_read(void **state)
+{
+    struct values v = { 0 };
+    struct arg_rest rest;
+    const struct arg args[] = {
+        { "json", ARG_FLAG, &v.json, NULL, "print JSON" },
+        { "count", ARG_INT, &v.n, "N", "how many" },
+        { "count-all", ARG_INT, &v.n, "N", "how many of all" },
+        { "j", ARG_INT, &v.j, "N", "threads" },
+    };
+    char *argv[] = { "x", "--count", "0", "a", "-j1", NULL };
+    (void)state;
+
+    assert_int_equal(args_parse(&rest, 5, argv, args, 4, "ttt x", NULL), OK);
+    assert_int_equal(rest.n, 1);
+    assert_true(args_given(&rest, "count"));
+    assert_true(args_given(&rest, "j"));
+    assert_false(args_given(&rest, "json"));
+    assert_int_equal(args_only(&rest, "a", "j count"), OK);
+    assert_int_equal(args_only(&rest, "a", "count-all count json j"), OK);
+    assert_int_equal(args_only(&rest, "a", "count-all json j"), ERR_USAGE);
+    assert_non_null(strstr(log_last_error(), "a does not read --count"));
+    assert_int_equal(args_only(&rest, "b", "json count"), ERR_USAGE);
+    assert_non_null(strstr(log_last_error(), "b does not read -j"));
+    assert_int_equal(args_only(&rest, "a", ""), ERR_USAGE);
+}
+
 static void help_ends_it(void **state)
 {
     struct values v;
@@ -144,6 +172,7 @@ int main(void)
         cmocka_unit_test(every_form),
         cmocka_unit_test(lists_and_dashes),
         cmocka_unit_test(refused),
+        cmocka_unit_test(what_is_not_read),
         cmocka_unit_test(help_ends_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
