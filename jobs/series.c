@@ -157,6 +157,9 @@ int series_resolve(struct series *s, struct member *m, const struct arg_list *se
 static int check_names(const struct series *s)
 {
     for (int i = 0; i < s->n; i++) {
+        if (!s->m[i].name[0])  /* its folder would be the folder of all */
+            return fail(ERR_CONFIG, "%s: %s: a file without a name before .yaml gives its run none",
+                        s->file, s->m[i].file);
         if (strlen(s->m[i].name) >= sizeof s->m[i].conf->run.name)
             return fail(ERR_CONFIG, "%s: the name %s is longer than %zu bytes", s->file,
                         s->m[i].name, sizeof s->m[i].conf->run.name - 1);

@@ -132,6 +132,8 @@ wrong() {
 }
 rm -rf "$WORK/all"
 head="series: {dir: $WORK/all, runs: tiny.yaml"
+cp "$WORK/tiny.yaml" "$WORK/.yaml"
+wrong 78 "a file without a name" "series: {dir: $WORK/all, runs: .yaml}" "a file without a name before .yaml"
 wrong 78 "no folder" "series: {runs: tiny.yaml}" "series.dir: expected a folder, found nothing"
 wrong 78 "no runs" "series: {dir: x}" "series.runs: expected files of runs, found nothing"
 wrong 78 "unknown key" "$head, gird: [a=1]}" "series.gird: .*did you mean series.grid"
