@@ -212,7 +212,7 @@ static int read_commit(struct run_state *s)
     struct stat st;
     int count = 0, rc = OK;
 
-    if (path_is_absent(ckpt)) goto out;
+    if (path_is_absent(ckpt) && !path_is_link(ckpt)) goto out;
     if (!path_is_dir(ckpt))
         TRY(fail(ERR_IO, "%s: not a folder, or it can't be looked at; checkpoints belong there", ckpt));
     TRY(ckpt_list(&list, &count, ckpt));
