@@ -212,9 +212,9 @@ static int read_commit(struct run_state *s)
     struct stat st;
     int count = 0, rc = OK;
 
-    if (path_is_absent(ckpt) && !path_is_link(ckpt)) goto out;
+    if (path_is_absent(ckpt)) goto out;
     if (!path_is_dir(ckpt))
-        TRY(fail(ERR_IO, "%s: not a folder, or it can't be looked at; checkpoints belong there", ckpt));
+        TRY(fail(ERR_IO, "%s: is not a folder, or can't be looked at", ckpt));
     TRY(ckpt_list(&list, &count, ckpt));
     for (int i = 0; i < count && s->committed < 0; i++) {
         char *path = mem_format("%s/%s/MANIFEST", ckpt, list[i].name);

@@ -346,7 +346,13 @@ int path_exists(const char *path)
     return rc == 0;
 }
 
-int path_is_absent(const char *path) { return !path_exists(path) && (errno == ENOENT || errno == ENOTDIR); }
+int path_is_absent(const char *path)
+{
+    struct stat st;
+    int rc;
+    WATCHED(rc, lstat(path, &st), path);
+    return rc != 0 && (errno == ENOENT || errno == ENOTDIR);
+}
 
 int path_is_dir(const char *path)
 {

@@ -79,7 +79,8 @@ int dir_remove(const char *path);
 
 int path_exists(const char *path);
 
-/* There is nothing with this name.  What can't be looked at (no permission) is not absent. */
+/* There is nothing with this name.  What can't be looked at (no permission), and a link to nothing,
+ * are not absent. */
 int path_is_absent(const char *path);
 int path_is_dir(const char *path);
 

@@ -157,7 +157,7 @@ trained hidden/d 0 60 60
 rm -r hidden/d/ckpt && : >hidden/d/ckpt
 name="hidden: exit code of the first" expect_exit 74 "$TTT" status hidden
 expect_text "hidden: a folder that can't be looked into" '^b  *unreadable .*hidden/b/launch.jsonl: ' out
-expect_text "hidden: no folder of checkpoints" '^d  *finished .* 77  *hidden/d/ckpt: not a folder, or it can.t be looked at$' out
+expect_text "hidden: no folder of checkpoints" '^d  *finished .* 77  *hidden/d/ckpt: is not a folder, or can.t be looked at$' out
 trained hidden/e 1000000000000000 40 40
 shows "a code that is none" hidden/e failed 'exit code 255'
 mkdir no-runs
