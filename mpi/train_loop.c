@@ -397,11 +397,12 @@ static void leave_behind(struct train_loop *l, int rc)
 
 /* All steps are done.  If the last ones changed nothing, the run does not end as one that learned:
  * it is not saved, so that the next start computes them again. */
-static int ends_well(const struct train_loop *l)
+static int ends_well(struct train_loop *l)
 {
     const int64_t row = l->state->bad_run;
 
     if (row == 0) return OK;
+    (void)save_finish(l);  /* the message names the newest */
     return fail(ERR_DIVERGED, "the last %lld of %lld steps were not finite and changed nothing; %s%s",
                 (long long)row, (long long)l->state->step, newest(l),
                 l->saved_step == l->state->step

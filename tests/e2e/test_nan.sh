@@ -54,6 +54,9 @@ expect_text "the last 2 steps: said" "the last 2 of 12 steps were not finite and
 expect_text "the last 2 steps: in metrics.jsonl" '"kind":"end","step":12,"status":"diverged","skipped":2' "$WORK/last/metrics.jsonl"
 trained "the last 2 steps: started again" last &&
     equal "the last 2 steps: ends like the clean run" "$(root_of last)" "$root"
+(TTT_FAIL="nan-grad:$tensor#11=err,nan-grad:$tensor#12=err,ckpt.begin#2=sleep:300"; export TTT_FAIL
+ train behind checkpoint.background=true)
+expect_text "the last 2 steps, a save behind them: said" "the newest checkpoint is of step 8" "$WORK/behind.err"
 (TTT_FAIL="nan-grad:$tensor#*=err"; export TTT_FAIL; train never train.steps=3)
 equal "no step that learned: exit code" "$?" 87
 expect_text "no step that learned: said" "the last 3 of 3 steps .*; there is no checkpoint" "$WORK/never.err"
