@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 static const int asking[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGXCPU };
 enum { N_ASKING = sizeof asking / sizeof *asking };
@@ -22,6 +23,19 @@ void stop_set(sigset_t *set)
     if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler == SIG_IGN) sigdelset(set, SIGHUP);
 }
 
+/* `ulimit -t N` sets both limits of CPU time: SIGKILL would come with SIGXCPU, and nothing be saved. */
+static void limit_with_warning(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_CPU, &r) != 0 || r.rlim_max == RLIM_INFINITY || r.rlim_max < 2 ||
+        r.rlim_cur < r.rlim_max)
+        return;
+    const rlim_t spare = r.rlim_max / 10 < 120 ? r.rlim_max / 10 : 120;
+    r.rlim_cur = r.rlim_max - (spare > 0 ? spare : 1);
+    (void)setrlimit(RLIMIT_CPU, &r);
+}
+
 void stop_catch(void)
 {
     struct sigaction a;
@@ -32,6 +46,7 @@ void stop_catch(void)
     a.sa_handler = note;
     a.sa_flags = SA_RESTART;
     sigemptyset(&a.sa_mask);
+    limit_with_warning();
     for (int i = 0; i < N_ASKING; i++)
         if (sigismember(&set, asking[i])) sigaction(asking[i], &a, NULL);
 }

@@ -16,7 +16,8 @@
 /* These signals, as a set: for a program that waits for them instead. */
 void stop_set(sigset_t *set);
 
-/* From now on the signals set the flag. */
+/* From now on the signals set the flag.  A hard limit of CPU time gets a soft one before it: a tenth,
+ * at most 120 s. */
 void stop_catch(void);
 
 /* Ask for the same when the process that started this one ends, if that is mpirun or a launcher:

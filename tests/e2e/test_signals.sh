@@ -165,6 +165,12 @@ for how in train mpirun; do
     done
 done
 
+# A limit of CPU time, hard and soft at once, as `ulimit -t` sets it.
+(ulimit -t 4; exec "$TTT" train "$WORK/run.yaml" --set train.steps=10000000 --set checkpoint.every_steps=0 \
+    --set run.dir="$WORK/cpu" >"$WORK/out" 2>"$WORK/err")
+equal "ulimit -t: exit code" "$?" 85
+expect_text "ulimit -t: reported" "is saved; the same command goes on"
+
 # A limit of file sizes is no signal that kills, but an error of the write that meets it.
 make_config "$WORK/big.yaml"
 (ulimit -f 100; exec "$TTT" train "$WORK/big.yaml" --set model.width=128 --set run.dir="$WORK/limit" \
