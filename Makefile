@@ -2,6 +2,7 @@
 # make compare    four systems beside each other
 # make test       set-up and all tests           make f64      the same sources with real = double
 # make bench      timed, after verifying         make soak     hours of kills
+# make fuzz       parsers and damaged input, SECONDS=60 each; needs clang
 # make deps       Debian packages                make install PREFIX=...
 # make info       what would be built, and with what
 # make V=1 shows commands; make SAN=1 builds with sanitizers, CHECK=1 with a comparison of
@@ -16,7 +17,7 @@ CXX     ?= g++
 MPICC   ?= mpicc
 PKG     ?= pkg-config
 PREFIX  ?= /usr/local
-BUILD   := build$(if $(F64),/f64)$(if $(CHECK),/check)$(if $(SAN),/san)$(if $(V3),/v3)
+BUILD   := build$(if $(F64),/f64)$(if $(CHECK),/check)$(if $(SAN),/san)$(if $(V3),/v3)$(if $(FUZZ),/fuzz)
 
 pkg      = $(shell $(PKG) $(1) $(2) 2>/dev/null)
 ZSTD_CFLAGS    ?= $(call pkg,--cflags,libzstd)
@@ -48,6 +49,12 @@ WARN    += $(if $(SAN),-Wno-format-overflow -Wno-format-truncation -Wno-stringop
 # Nobody reads errno after a square root, nor catches traps of comparisons: loops with them
 # vectorise only without (AVX2 has no masks).
 OPT     := -O3 -g -fopenmp -fno-math-errno -fno-trapping-math $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -DTTT_NO_CLONES)
+# libFuzzer sees which branches an input takes; sanitizers end the program at their first finding.
+FUZZER  := -fsanitize=address$(,)undefined -fno-sanitize=vptr$(,)function -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+ifdef FUZZ
+OPT     := -O1 -g -fopenmp $(FUZZER) -fsanitize=fuzzer-no-link -DTTT_NO_CLONES
+WARN    := -Wall
+endif
 CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(if $(CHECK),-DCHECK_AGREE) $(if $(V3),-DTTT_V3) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
             $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(DNNL_CFLAGS) $(XSMM_CFLAGS) $(HWLOC_CFLAGS)
 CFLAGS  += -std=c11 $(OPT) $(WARN)
@@ -59,6 +66,7 @@ local := $(sort $(wildcard src/*/*.c)) $(sort $(wildcard src/*/*.cc)) \
 dist  := $(sort $(wildcard mpi/*.c))
 app   := $(sort $(wildcard mpi/app/*.c))
 unit  := $(sort $(wildcard tests/unit/test_*.c))
+fuzz  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 mpi   := $(sort $(wildcard tests/mpi/test_*.c))
 mpish := $(sort $(wildcard tests/mpi/test_*.sh))
 mpix  := $(filter-out $(mpi),$(sort $(wildcard tests/mpi/*.c)))
@@ -73,7 +81,7 @@ JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 # Our own -j only where nobody gave one.
 par     = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e test-slurm demo compare bench soak install clean \
+.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e test-slurm test-fuzz fuzz fuzz-programs demo compare bench soak install clean \
         info FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -116,6 +124,17 @@ $(BUILD)/tests/mpi/%.o: tests/mpi/%.c
 	$(call say,MPICC)$(MPICC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(BUILD)/tests/mpi/%: $(BUILD)/tests/mpi/%.o $(call obj,$(tlib) $(dist) $(local))
 	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(SCALAPACK_LIBS) $(LDLIBS)
+
+# With gcc a target runs files (replay.c), with FUZZ=1 and clang libFuzzer makes them.
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(call obj,tests/fuzz/fuzz.c $(if $(FUZZ),,tests/fuzz/replay.c) $(local))
+	$(call say,LINK)$(CC) $(CFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
+fuzz-programs: $(call exe,$(fuzz))
+test-fuzz: fuzz-programs
+	@sh tests/fuzz/replay.sh $(abspath $(call exe,$(fuzz)))
+fuzz: all
+	@$(if $(filter no,$(DEPS)),:,sh .ci/deps.sh clang libclang-rt-14-dev libomp-dev)
+	@$(MAKE) --no-print-directory $(par) FUZZ=1 CC=$(or $(CLANG),clang) CXX=$(or $(CLANG),clang)++ fuzz-programs
+	@sh tests/fuzz/run.sh $(or $(SECONDS),60)
 
 # DEPS=no: the libraries are there in some other way.
 deps:

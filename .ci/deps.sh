@@ -1,11 +1,11 @@
 #!/bin/sh
-# deps.sh -- the Debian packages that the build, the tests and the demo need.
+# deps.sh [PACKAGE ...] -- the Debian packages that the build, the tests and the demo need, and more.
 # Nothing happens when all are there.  Missing ones are installed as root or with
 # sudo; where neither works they are listed, and the exit code is 1.
 packages="gcc g++ make pkg-config git
     libopenmpi-dev openmpi-bin libopenblas-dev libscalapack-openmpi-dev libdnnl-dev libxsmm-dev
     libzstd-dev libyaml-dev libxxhash-dev libjansson-dev libsentencepiece-dev
-    libhwloc-dev libcmocka-dev bible-kjv procps slurm-wlm munge"
+    libhwloc-dev libcmocka-dev bible-kjv procps slurm-wlm munge $*"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     echo "deps: this is not a Debian system; README.md lists the libraries that are needed"

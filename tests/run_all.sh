@@ -30,6 +30,7 @@ sources() {
 part "sources" sources
 part "unit tests, real = float" ${MAKE:-make} --no-print-directory -s test-unit
 part "unit tests, real = double" ${MAKE:-make} --no-print-directory -s test-unit F64=1
+part "damaged input" ${MAKE:-make} --no-print-directory -s test-fuzz
 part "under mpirun" ${MAKE:-make} --no-print-directory -s test-mpi
 part "under mpirun, arguments compared" env ISA=best ${MAKE:-make} --no-print-directory -s test-mpi CHECK=1 NP=4
 part "end to end" ${MAKE:-make} --no-print-directory -s test-e2e
