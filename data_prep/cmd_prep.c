@@ -42,6 +42,13 @@ static int share(double *out, const char *text)
     return fail(ERR_USAGE, "--skip-bad-max %s: expected 0%% to 100%%, such as 2.5%%", text);
 }
 
+static int names_stdin(const struct arg_rest *inputs)
+{
+    for (int i = 0; i < inputs->n; i++)
+        if (!strcmp(inputs->v[i], "-")) return 1;
+    return 0;
+}
+
 /* What is text on the command line and a value in the options. */
 static int read_words(struct prep_options *o, const char *from_stdin, const char *skip_bad_max)
 {
@@ -106,6 +113,8 @@ int cmd_prep(int argc, char **argv)
     TRY(in_range("shard-tokens", shard, 1, (int64_t)1 << 34));
     TRY(in_range("level", level, 1, 19));
     TRY(read_words(&o, from_stdin, skip_bad_max));
+    if (args_given(&rest, "stdin") && !names_stdin(&rest))
+        TRY(fail(ERR_USAGE, "--stdin is about the input -, and there is none"));
     o.inputs = rest.v;
     o.inputs_n = rest.n;
     o.train_tokenizer = (int)train;

@@ -72,6 +72,7 @@ int cmd_launch(int argc, char **argv)
     if (slurm && (o.ranks || o.grid || o.hosts || o.hostfile || o.rates))
         TRY(fail(ERR_USAGE, "-n, --grid, --hosts and --rates are for this machine; launch.slurm and "
                  "run.grid say what a job has"));
+    if (anyway && !slurm) TRY(fail(ERR_USAGE, "--submit-anyway is about --slurm"));
     if (!dry && !slurm) output_optional();
     if (inside) launch_hold();
     TRY(launch_open(&l, &o));

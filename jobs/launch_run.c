@@ -239,14 +239,19 @@ static int once(struct job *j, const struct launch *l, int *rc)
         snprintf(why, sizeof why, "a process hung");
     }
     /* Gone before it could save: start me again. */
-    if ((*rc == 1 || *rc == ERR_HANG) && asked) *rc = ERR_SAVED;
+    const int unsaved = (*rc == 1 || *rc == ERR_HANG) && asked;
+    if (unsaved) *rc = ERR_SAVED;
     const struct commit newest = launch_newest(l->conf->run.dir);
     run_note(l->conf->run.dir, "exit",
                 json_pack("{s:i,s:s,s:I,s:f}", "status", *rc == 1 ? 1 : -*rc, "why", why,
                           "committed", newest.step, "seconds", clock_s() - begin));
-    if (*rc != OK && *rc != ERR_SAVED)
-        log_warn("%s after %s; the newest checkpoint is of step %lld", why,
-                 human_duration(time, clock_s() - begin), (long long)newest.step);
+    if (unsaved || (*rc != OK && *rc != ERR_SAVED)) {
+        char *from = newest.step < 0 ? mem_string("there is no checkpoint")
+                   : mem_format("the newest checkpoint is of step %lld", (long long)newest.step);
+        log_warn("%s%s after %s; %s", why, unsaved ? " before it could save," : "",
+                 human_duration(time, clock_s() - begin), from);
+        mem_free(from);
+    }
     return OK;
 }
 

@@ -213,7 +213,7 @@ rm same/aa.txt; mv same/b.txt b.away
 again "a file less" 'same/b.txt was read, and is not among the inputs now' $same
 mv b.away same/b.txt
 again "another order" 'the order of the inputs' "$TTT" prep same/b.txt same/a.txt same/c.jsonl --out s
-for option in "--field other" "--block-tokens 100" "--shard-tokens 1000" "--level 4" "--stdin jsonl" \
+for option in "--field other" "--block-tokens 100" "--shard-tokens 1000" "--level 4" \
     "--train-tokenizer 300"; do
     again "$option" "${option%% *} was .*, and is ${option##* } now" $same $option
 done

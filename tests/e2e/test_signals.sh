@@ -92,6 +92,19 @@ if command -v mpirun >/dev/null; then
     for s in nohup PIPE; do cell job $s 0 60; done
     equal "job: in the queue again after each signal" "$(wc -l <"$WORK/job.requeued")" 6
 
+    # Processes that are killed after a signal had asked for a checkpoint: 85, and why.
+    start launch unsaved "train.step#20=spin" checkpoint.every_steps=10
+    until_step unsaved 19
+    kill -TERM $pid
+    sleep 0.5
+    # shellcheck disable=SC2046
+    kill -KILL $(ranks_of unsaved)
+    wait $pid
+    equal "launch, killed before it saved: exit code" "$?" 85
+    expect_text "launch, killed before it saved: reported" \
+        "before it could save, after .*; the newest checkpoint is of step 10" "$WORK/unsaved.err"
+    resumed "launch, killed before it saved" unsaved
+
     # mpirun without time for a checkpoint: nothing older is lost, and the user was told.
     FLAGS= start mpirun killed "train.step#2=sleep:1200,train.step#20=spin" checkpoint.every_steps=10
     until_step killed 19
