@@ -2,7 +2,8 @@
 # every target, as many targets at once as there are cores (JOBS).  Seeds are made by the program;
 # new inputs are kept in build/fuzz/corpus, findings in build/fuzz/found.  Prints how many inputs
 # each target tried; exit code 1 after a finding.  MERGE=1: afterwards tests/fuzz/corpus, which make
-# test replays, is made anew: 60 of the inputs that reach all branches, and 40 KB, a target.
+# test replays, is made anew: small seeds, and 60 of the inputs that reach all branches, at most
+# 40 KB, a target.
 cd "$(dirname "$0")/../.." || exit 1
 seconds=$1; shift
 B=build/fuzz
@@ -46,6 +47,7 @@ keep() {
     (cd $B/merged && wc -c -- *) | sort -n |
         awk -v few=$few '$2 != "total" && NR % few == 0 && (sum += $1) <= 40960 { print $2 }' |
         while read -r name; do cp "$B/merged/$name" tests/fuzz/corpus/$1/; done
+    find $B/seeds/$1 -type f -size -9 -exec cp {} tests/fuzz/corpus/$1/ \;   # of 4 KiB at most
 }
 if [ -n "$MERGE" ]; then
     for t in $targets; do keep "$t"; done
