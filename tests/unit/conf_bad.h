@@ -287,6 +287,7 @@ static const struct { const char *text, *says; } bad[] = {
     { "checkpoint: {writers: 1001}\n", "2:23: checkpoint.writers: expected a whole number from 1 to 1000" },
     { "train: {steps: 1000000000000, batch_tokens: 1153433600}\n", "2:45: train.batch_tokens: expected less than 1152921504606846976 tokens in the run" },
     { "train: {context: 16, batch_tokens: 1000000000000}\n", "2:36: train.batch_tokens: expected a step of at most 10000000 operations" },
+    { "train: {context: 16, batch_tokens: 16000000, micro_batch: 1}\n", "2:36: train.batch_tokens: expected a step of at most 10000000 operations (sequences / train.micro_batch x units x blocks); found 1000000 sequences of 1 units, 1 at once, in 12 blocks" },
     { "train: {context: 16, batch_tokens: 1000000000000, micro_batch: 65536}\n", "2:36: train.batch_tokens: expected a step of at most 10000000 operations" },
 
     /* bytes that are not text */
