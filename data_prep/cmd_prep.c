@@ -15,7 +15,7 @@ static const char about[] =
     "with .zst, a folder of those (searched in the order of names), or - for standard input.\n"
     "What else is in a folder is left out and listed at the end; hidden files are left out, too.\n"
     "DIR becomes a data set: shards *.tts and INDEX; with --val-fraction DIR/train and DIR/val.\n"
-    "Interrupted, the same command goes on where it was; after it is complete, the same command\n"
+    "Interrupted, the same command resumes where it was; after it is complete, the same command\n"
     "says so and ends with 0.  Another command does not touch it.\n";
 
 static int in_range(const char *name, int64_t x, int64_t min, int64_t max)

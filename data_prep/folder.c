@@ -84,7 +84,7 @@ static int unreadable(struct search *s, const char *path, int error, enum data_l
         leave_out(s, path, why);
         return OK;
     }
-    return fail(why == LEFT_LINK ? ERR_MISSING : ERR_IO, "%s: %s%s (--skip-bad goes on without it)",
+    return fail(why == LEFT_LINK ? ERR_MISSING : ERR_IO, "%s: %s%s (--skip-bad leaves it out)",
                 path, why == LEFT_LINK ? "a link to nothing: " : "can't read: ", strerror(error));
 }
 

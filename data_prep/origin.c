@@ -83,7 +83,7 @@ static int settle(struct inputs *in)
         }
         if (!in->skip_bad)
             return fail(x->error == ENOENT ? ERR_MISSING : ERR_IO,
-                        "%s: can't read: %s (--skip-bad goes on without it)", x->path,
+                        "%s: can't read: %s (--skip-bad leaves it out)", x->path,
                         strerror(x->error));
         log_warn("%s: can't read: %s: skipped", x->path, strerror(x->error));
         inputs_leave(in, x->path, LEFT_UNREADABLE, (struct data_files){ 1, x->size });

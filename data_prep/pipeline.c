@@ -116,7 +116,7 @@ static int take_bad(struct run *run, const struct record *r)
 {
     struct pipeline *p = run->p;
 
-    if (!p->skip_bad) return fail(ERR_DATA, "%s (--skip-bad goes on without it)", r->bad);
+    if (!p->skip_bad) return fail(ERR_DATA, "%s (--skip-bad leaves it out)", r->bad);
     p->skipped.documents += !r->rest;
     p->skipped.files += r->rest;
     p->skipped.bytes += r->bytes;

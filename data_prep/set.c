@@ -71,7 +71,7 @@ int set_remove(const char *dir)
     if (!path_is_dir(dir)) return OK;
     if (path_is_link(dir) && set_look(dir) != SET_NONE)
         return fail(ERR_CONFIG, "%s: is a symbolic link, and nothing is removed through one: name "
-                    "the folder behind it, or remove the link", dir);
+                    "the folder that it leads to, or remove the link", dir);
     TRY(drop(dir, "INDEX"));  /* first: without it there is no data set */
     TRY(drop(dir, "INDEX.part"));
     TRY(drop_shards(dir, 0));

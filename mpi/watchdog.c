@@ -338,7 +338,7 @@ void watchdog_agree(const struct axis *world)
     if (first == world->size) return;
     beacon_close();
     mpi_do(MPI_Bcast(why, sizeof why, MPI_CHAR, first, world->comm));
-    log_warn("rank %d: %s: training goes on without a watchdog", first, why);
+    log_warn("rank %d: %s: training continues without a watchdog", first, why);
 }
 
 void watchdog_stop(void) { beacon_close(); }

@@ -193,14 +193,14 @@ static int is_file(const char *path, const struct stat *ours)
 
 int file_target(const char *path)
 {
-    char *dir = parent(path), behind[8];
+    char *dir = parent(path), target[8];
     struct stat st;
     int rc = OK;
 
     if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
         TRY(fail(ERR_MISSING, "%s: can't be written: there is no folder %s", path, dir));
-    const ssize_t n = readlink(path, behind, sizeof behind);
-    const int open_file = n >= 6 && !memcmp(behind, "/proc/", 6);  /* /dev/stdout */
+    const ssize_t n = readlink(path, target, sizeof target);
+    const int open_file = n >= 6 && !memcmp(target, "/proc/", 6);  /* /dev/stdout */
     if (open_file || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
         TRY(fail(ERR_IO, "%s: is not a regular file, and would be replaced by one: move it away, or "
                  "name another", path));

@@ -32,7 +32,7 @@ int file_write(int fd, const void *data, size_t n, const char *path);
 /* Exactly n bytes from `offset`; a shorter file is ERR_DATA. */
 int file_read_at(int fd, void *data, size_t n, int64_t offset, const char *path);
 
-/* What will replace `path` is written under this name beside it; a counted string. */
+/* What will replace `path` is written under this name next to it; a counted string. */
 #define FILE_TMP ".tmp"
 char *file_tmp(const char *path);
 
@@ -84,7 +84,7 @@ int path_exists(const char *path);
 int path_is_absent(const char *path);
 int path_is_dir(const char *path);
 
-/* Is it a symbolic link?  What lies behind one is somebody else's: nothing is removed through it. */
+/* Is it a symbolic link?  What it leads to is somebody else's: nothing is removed through it. */
 int path_is_link(const char *path);
 
 #endif

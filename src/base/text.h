@@ -12,7 +12,7 @@
 /* A whole number ("3", "-3", "+3").  Local.  returns 1, or 0 if `text` is not one */
 int text_int(int64_t *out, const char *text);
 
-/* The same at the start of a text, for lists of numbers.  Local.  returns what is behind it, or
+/* The same at the start of a text, for lists of numbers.  Local.  returns what follows it, or
  * NULL if there is none */
 const char *text_whole(int64_t *out, const char *text);
 

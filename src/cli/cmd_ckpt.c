@@ -60,7 +60,7 @@ static int list_one(const char *dir, const struct ckpt_entry *e, int prove)
             hash_hex(root, ckpt_root(c));
             if (prove) rc = ckpt_verify(c);
         }
-        /* A run that goes on lets old ones go while they are read here. */
+        /* A live run removes old ones while they are read here. */
         if (rc != OK) gone = ckpt_is_gone(path);
         if (gone) rc = OK;
     }

@@ -98,7 +98,7 @@ struct conf {
 };
 
 /* Read FILE, then overrides ("key.path=value", in order), take what is not given from the model at
- * train.init_from, check everything.  All errors are said at once, each with file:line:column, key,
+ * train.init_from, check everything.  All errors are reported at once, each with file:line:column, key,
  * what was expected, what was found, and the nearest known key.
  * returns OK, ERR_CONFIG; ERR_MISSING, ERR_DATA of FILE or the model.  A model that is not there at
  * all is no error here but start.missing */

@@ -163,7 +163,7 @@ static int asked(const struct conf *c, const char *key)
     return 0;
 }
 
-/* ", key value" behind text, as far as there is room. */
+/* ", key value" after text, as far as there is room. */
 static void add_text(char *text, size_t room, const char *key, const char *value)
 {
     const size_t used = strlen(text);

@@ -3,7 +3,7 @@
  *
  * With train.init_from a run is the model that it begins with: a key of the section that is not
  * given (or `auto`) has the model's value, one that is given must have it too, unless
- * train.init_change names it.  A run that has a checkpoint of its own goes on from that, and takes
+ * train.init_change names it.  A run that has a checkpoint of its own resumes from that, and takes
  * from there what is not given; conf_diff() has the rest.
  */
 #ifndef CONF_MODEL_H

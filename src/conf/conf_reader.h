@@ -61,7 +61,7 @@ void conf_yaml(struct reader *r, const char *name, const char *text, size_t n);
 /* Give list number i the texts of a YAML list in brackets, "[a, b]". */
 void conf_yaml_list(struct reader *r, int i, const char *text, struct place at);
 
-/* Is the text UTF-8 without control characters?  Else it is said.
+/* Is the text UTF-8 without control characters?  If not, it is reported.
  * text, n  [in,out] a byte order mark at the beginning is left out */
 int conf_readable(struct reader *r, const char *name, const char **text, size_t *n);
 

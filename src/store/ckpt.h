@@ -72,7 +72,7 @@ void ckpt_uncache(const struct ckpt *c);
 
 /* Newest checkpoint under `dir` that opens and verifies; looks again when one goes away meanwhile.
  * Damaged ones are named and moved to `quarantine` (a folder; NULL: left where they are; so are
- * those behind a symbolic link).
+ * those that a symbolic link leads to).
  * returns OK; ERR_MISSING if there is no checkpoint at all (silent); ERR_DATA
  * if there are some and none is valid, with the list */
 int ckpt_newest(struct ckpt **out, const char *dir, const char *quarantine);

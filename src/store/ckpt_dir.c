@@ -90,7 +90,7 @@ static int is_made(const char *dir, const char *name)
     return 0;
 }
 
-/* What lies behind a symbolic link may be an archive, or another run's: of that only what this
+/* What a symbolic link leads to may be an archive, or another run's: of that only what this
  * process made goes away or is moved. */
 static int may_go(const char *dir, const char *name)
 {
@@ -204,7 +204,7 @@ static void move_away(const char *dir, const char *name, const char *quarantine)
     int moved = 0;
 
     if (!may_go(dir, name)) {
-        log_warn("%s: damaged, and behind a symbolic link: it stays where it is", from);
+        log_warn("%s: damaged, and reached by a symbolic link: it stays where it is", from);
         goto out;
     }
     if (dir_make(quarantine) == OK) {

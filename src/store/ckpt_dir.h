@@ -12,7 +12,7 @@ void ckpt_made(const char *dir, const char *name);
 
 /* Remove a checkpoint's folder: first its MANIFEST, durably, then the rest, so that there
  * is never a MANIFEST without data.  Files that are not ours stay, and so does the
- * folder then; a symbolic link is not followed.  A failure is said, and returned. */
+ * folder then; a symbolic link is not followed.  A failure is reported and returned. */
 int ckpt_remove(const char *dir, const char *name);
 
 /* Let go what retention does not keep; `own`, the checkpoint just written, always stays.

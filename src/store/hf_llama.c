@@ -45,7 +45,7 @@ static int means_off(const json_t *v)
            (json_is_array(v) && json_array_size(v) == 0);
 }
 
-/* One key; what is wrong is said. */
+/* One key; what is wrong is reported. */
 static int check_fixed(const json_t *config, const char *key, int must, const char *path)
 {
     static const char *const expected[] = { "false or null", "1", "\"silu\"" };

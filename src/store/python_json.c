@@ -9,7 +9,7 @@ static const char *const words[] = { "NaN", "Infinity", "-Infinity" };
 #define WORDS (sizeof words / sizeof *words)
 #define MOST 32  /* bytes of what a word becomes */
 
-/* The word at text[i, n), which no letter or digit goes on; NULL: none. */
+/* The word at text[i, n), which no letter or digit follows; NULL: none. */
 static const char *word_at(const char *text, size_t n, size_t i)
 {
     for (size_t w = 0; w < WORDS; w++) {
@@ -44,8 +44,8 @@ static char *without_words(const char *text, size_t *n)
     return out;
 }
 
-/* The end of `what` behind the blanks at p; NULL: something else is there. */
-static const char *behind(const char *p, const char *what)
+/* The end of `what` after the blanks at p; NULL: something else is there. */
+static const char *after(const char *p, const char *what)
 {
     if (!p) return NULL;
     p += strspn(p, " \t\r\n");
@@ -57,11 +57,11 @@ void python_json_words(char *text)
     char *to = text;
 
     for (const char *p = text; *p; ) {
-        const char *inside = behind(behind(behind(p, "{"), "\"__float__\""), ":"), *end = NULL;
+        const char *inside = after(after(after(p, "{"), "\"__float__\""), ":"), *end = NULL;
         size_t w = 0;
         for (; *p == '{' && w < WORDS && !end; w++) {
-            const char *word = behind(behind(inside, "\""), words[w]);
-            end = behind(behind(word, "\""), "}");
+            const char *word = after(after(inside, "\""), words[w]);
+            end = after(after(word, "\""), "}");
         }
         if (end) {
             to += sprintf(to, "%s", words[w - 1]);

@@ -1,4 +1,4 @@
-/* python_json.h -- JSON as Python's json module writes it: beside what the standard has also the
+/* python_json.h -- JSON as Python's json module writes it: next to what the standard has also the
  * numbers NaN, Infinity and -Infinity.
  *
  * They become { "__float__": "Infinity" }, which is how newer files of transformers say the same; so
@@ -10,7 +10,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* Repeated keys are a mistake.  NULL: *error says where and why; its column is too large behind such
+/* Repeated keys are a mistake.  NULL: *error says where and why; its column is too large after such
  * a number. */
 json_t *python_json_load(const char *text, size_t n, json_error_t *error);
 

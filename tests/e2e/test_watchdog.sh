@@ -114,7 +114,7 @@ END
     equal "a full /dev/shm: same root" "$(root_of full)" "$root"
     equal "a full /dev/shm: said once" "$(grep -c 'No space left on device' "$WORK/full.err")" 1
     expect_text "a full /dev/shm: what follows" \
-        "warning: rank [0-2]: /dev/shm/ttt-.*: No space left on device: training goes on without a watchdog" "$WORK/full.err"
+        "warning: rank [0-2]: /dev/shm/ttt-.*: No space left on device: training continues without a watchdog" "$WORK/full.err"
 else
     echo "# no file system can be mounted here: /dev/shm is not filled"
 fi

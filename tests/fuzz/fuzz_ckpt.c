@@ -48,7 +48,7 @@ static struct hash leaf_of(const uint8_t *head, const uint8_t *payload, size_t s
     return leaf;
 }
 
-/* Headers of the records before `end`, and their leaves in the index behind it. */
+/* Headers of the records before `end`, and their leaves in the index after it. */
 static void repair_records(uint8_t *file, size_t end, struct hash *leaves, size_t tiles)
 {
     size_t at = 0;

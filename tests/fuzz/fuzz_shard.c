@@ -28,7 +28,7 @@ struct making {
 
 static int width_of(const struct making *m) { return get_u32(m->file + 12) == 4 ? 4 : 2; }
 
-/* One record behind the others. */
+/* One record after the others. */
 static void put(struct making *m, uint32_t kind, const uint8_t *raw, size_t n)
 {
     uint8_t *p = m->file + m->n;

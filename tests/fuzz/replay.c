@@ -21,7 +21,7 @@ static int run(const char *path)
 
     fprintf(stderr, "%s\n", path);
     if (file_slurp(&data, &n, path, (size_t)1 << 26) != OK) return 0;
-    /* A block of exactly n bytes: a sanitizer sees whoever reads behind it. */
+    /* A block of exactly n bytes: a sanitizer sees whoever reads past it. */
     uint8_t *exact = malloc(n ? n : 1);
     memcpy(exact, data, n);
     mem_free(data);
