@@ -357,7 +357,6 @@ static void any_grid_reads_it(void **state)
     all_true(&world, !path_exists(folder("q")));
 }
 
-/* One bit anywhere: whichever rank meets it, all take the one before. */
 /* Right hashes, and counters that no run has: nobody counts on from there. */
 static void counters_that_no_run_has(void **state)
 {
@@ -371,6 +370,9 @@ static void counters_that_no_run_has(void **state)
         { 7, 35, 35, -1, -1, 0 },               { 7, 35, 35, 0, 0, 1 },
         { 7, 40, 35, 0, 0, 0 },
     };
+    static const struct { int64_t seed, n; double dev; } others[] = {
+        { -1, 0, 0 }, { 1, -1, 0 }, { 1, CKPT_COUNTER, 0 }, { 1, 3, -1 },
+    };
     const struct saver_opts o = { { .level = 1, .keep = 1 }, 2, SAVE_AT_ONCE, NULL };
     const struct grid_shape shape = { world.size, 1, 1 };
     struct train_state st;
@@ -381,6 +383,17 @@ static void counters_that_no_run_has(void **state)
     all_true(&world, grid_init(&g, &world, &shape) == OK);
     all_true(&world, train_state_new(&st, &dims, 1, &g) == OK);
     struct saver *s = saver_new(&st, folder("absurd"), &o);
+    counters(&st);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        st.seed = others[i].seed;
+        st.spike = (struct spike){ .n = others[i].n, .dev = others[i].dev };
+        all_true(&world, save(s) == OK);
+        all_true(&world, ckpt_search(&c, &g.world, folder("absurd"), folder("q2"), load, &st) ==
+                             ERR_DATA);
+        ckpt_close(c);
+    }
+    st.seed = 1;
+    st.spike = (struct spike){ .n = 0 };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         st.step = rows[i].step;
         st.sample = rows[i].sample;
@@ -406,6 +419,7 @@ static void counters_that_no_run_has(void **state)
     grid_done(&g);
 }
 
+/* One bit anywhere: whichever rank meets it, all take the one before. */
 static void damage_is_found_by_whoever_reads_it(void **state)
 {
     (void)state;
