@@ -63,8 +63,8 @@ LDLIBS  := $(DNNL_LIBS) $(XSMM_LIBS) $(BLAS_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(XX
 
 local := $(sort $(wildcard src/*/*.c)) $(sort $(wildcard src/*/*.cc)) \
          $(sort $(wildcard data_prep/*.c)) $(sort $(wildcard jobs/*.c))
-dist  := $(sort $(wildcard mpi/*.c))
-app   := $(sort $(wildcard mpi/app/*.c))
+app   := $(sort $(wildcard mpi/app/*.c mpi/bench/*.c))
+dist  := $(filter-out $(app),$(sort $(wildcard mpi/*/*.c)))
 unit  := $(sort $(wildcard tests/unit/test_*.c))
 fuzz  := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 mpi   := $(sort $(wildcard tests/mpi/test_*.c))

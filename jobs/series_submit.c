@@ -4,9 +4,9 @@
 
 #include "jobs/series.h"
 #include "jobs/slurm.h"
+#include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
-#include "src/base/file.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/store/run_note.h"

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "mpi/blacs.h"
-#include "mpi/grid.h"
+#include "mpi/grid/blacs.h"
+#include "mpi/grid/grid.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/openmp.h"

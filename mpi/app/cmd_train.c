@@ -1,15 +1,15 @@
 /* ttt train -- train a model as a configuration says, or go on with it. */
 #include <omp.h>
 
-#include "mpi/comm.h"
-#include "mpi/trainer.h"
-#include "mpi/watchdog.h"
+#include "mpi/grid/comm.h"
+#include "mpi/train/trainer.h"
+#include "mpi/train/watchdog.h"
 #include "src/base/mem.h"
-#include "src/base/status.h"
 #include "src/base/output.h"
+#include "src/base/status.h"
 #include "src/base/stop.h"
+#include "src/bench/bench.h"
 #include "src/cli/args.h"
-#include "src/cli/bench.h"
 #include "src/cli/cmd.h"
 #include "src/conf/conf_model.h"
 #include "src/kernels/gemm.h"

@@ -1,9 +1,9 @@
 /* ttt eval, ttt probe: on one process without MPI, on several as a grid. */
 #include <string.h>
 
-#include "mpi/agree.h"
-#include "mpi/grid_eval.h"
-#include "mpi/grid_probe.h"
+#include "mpi/grid/agree.h"
+#include "mpi/infer/grid_eval.h"
+#include "mpi/infer/grid_probe.h"
 #include "src/base/hash.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"

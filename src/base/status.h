@@ -46,7 +46,7 @@ void die_at(const char *file, int line, const char *format, ...)
  * memory runs out.  Local; does not return. */
 void leave(int rc) __attribute__((noreturn));
 
-/* Called by die() and leave() before the process ends; mpi/comm.c ends
+/* Called by die() and leave() before the process ends; mpi/grid/comm.c ends
  * the whole job here.  NULL removes it. */
 void status_hook(void (*hook)(int exit_code));
 

@@ -13,7 +13,7 @@ struct forecast {
     struct cost_bytes most;         /* of the rank that needs most memory      */
     int               most_rank, nodes;
     int64_t           node_bytes;   /* of the node that needs most             */
-    int               in_place;     /* without the copies of mpi/saver.h: they do not fit */
+    int               in_place;     /* without the copies of mpi/save/saver.h: they do not fit */
     int               fits;         /* node_bytes is there                     */
     double            tok_per_s;
 };

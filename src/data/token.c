@@ -6,10 +6,10 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/utf8.h"
 #include "src/data/memo.h"
 #include "src/data/sentencepiece_c.h"
 #include "src/data/spm_model.h"
-#include "src/base/utf8.h"
 
 #define CHUNK ((int64_t)4 << 10)        /* a chunk has at least so many bytes ...    */
 #define CHUNK_MAX ((int64_t)256 << 10)  /* ... and at most so many, if it can be cut */

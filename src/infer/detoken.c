@@ -4,8 +4,8 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/data/token.h"
 #include "src/base/utf8.h"
+#include "src/data/token.h"
 
 #define WINDOW 16    /* tokens decoded together: a few words of context      */
 #define PATIENCE 4   /* tokens without a whole character: then it is none    */

@@ -1,5 +1,5 @@
 /* probe_put.h -- the tensors of a probe, made one by one: for one process (probe.c) and for a
- * grid (mpi/grid_probe.c).
+ * grid (mpi/infer/grid_probe.c).
  */
 #ifndef PROBE_PUT_H
 #define PROBE_PUT_H

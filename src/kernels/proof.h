@@ -24,7 +24,7 @@ struct proof_of {
 
 /* Local; threads inside.
  * why      [out] what does not hold: the library, its version, the instructions, what it does
- * returns  OK or ERR_CONFIG, not logged: mpi/agree.h job_prove() tells for all processes */
+ * returns  OK or ERR_CONFIG, not logged: mpi/grid/agree.h job_prove() tells for all processes */
 int proof_run(char why[PROOF_TEXT], const struct proof_of *p);
 
 /* For tests: rows [n0, n0 + n) of a product of PROOF_ROWS rows, PROOF_COLUMNS columns, into y. */

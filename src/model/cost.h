@@ -15,8 +15,8 @@
 #ifndef COST_H
 #define COST_H
 
-#include "src/model/stage.h"
 #include "src/model/soap_plan.h"
+#include "src/model/stage.h"
 #include "src/param/grad.h"
 #include "src/plan/step_sim.h"
 
@@ -73,7 +73,7 @@ double cost_head_sums(const struct model *m, enum reduction mode, int T, double 
 struct cost_bytes {
     int64_t weights, gradients, sums, moments;  /* sums: runs of others, as they come */
     int64_t tape, logits, scratch;
-    int64_t snapshot;                           /* what a save copies, as mpi/saver.h does */
+    int64_t snapshot;                           /* what a save copies, as mpi/save/saver.h does */
     int64_t own_copy;                           /* of it, what it does without for lack of room */
     int64_t evaluation;
     int64_t total;

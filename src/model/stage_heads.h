@@ -4,7 +4,7 @@
  *      normalise | halo | project | halo | mix ==> inner, unit after unit ==> finish
  *
  * The steps of one layer of one micro-batch, in this order and back (block.h has their contents);
- * mpi/seq_heads.c puts the messages between them.  Every step has the shape of its unit, so its
+ * mpi/step/seq_heads.c puts the messages between them.  Every step has the shape of its unit, so its
  * bits are those of the wavefront.  Carries live only inside an operation.
  *
  * Units cross in rounds: round j takes the j-th own unit of every rank that has one, so that a

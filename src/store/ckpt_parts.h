@@ -4,7 +4,7 @@
  *     folder -> its writer file  ->  commit  ->  re-reads a share -> lets older ones go
  *
  * ckpt_save() is these steps in one process.  Who does what, and that all stop when one fails,
- * is the caller's: mpi/saver.h.
+ * is the caller's: mpi/save/saver.h.
  */
 #ifndef CKPT_PARTS_H
 #define CKPT_PARTS_H

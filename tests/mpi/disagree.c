@@ -2,9 +2,9 @@
  * which runs it in builds that compare them (make CHECK=1). */
 #include <string.h>
 
-#include "mpi/agree.h"
-#include "mpi/reduce.h"
-#include "mpi/step_exec.h"
+#include "mpi/grid/agree.h"
+#include "mpi/step/reduce.h"
+#include "mpi/step/step_exec.h"
 #include "src/base/status.h"
 
 static struct axis world;

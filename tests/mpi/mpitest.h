@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "mpi/comm.h"
+#include "mpi/grid/comm.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 

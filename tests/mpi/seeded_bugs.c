@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mpi/grid.h"
+#include "mpi/grid/grid.h"
 #include "src/base/status.h"
 
 static struct axis world;

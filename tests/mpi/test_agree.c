@@ -1,7 +1,7 @@
 /* A job whose ranks were started with different things says so, once, on all ranks. */
 #include <string.h>
 
-#include "mpi/agree.h"
+#include "mpi/grid/agree.h"
 #include "src/base/log.h"
 #include "tests/mpi/mpitest.h"
 

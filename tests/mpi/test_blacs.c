@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "mpi/blacs.h"
+#include "mpi/grid/blacs.h"
 #include "src/base/rng.h"
 #include "src/kernels/gemm.h"
 #include "src/kernels/lapack.h"

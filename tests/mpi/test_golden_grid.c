@@ -2,7 +2,7 @@
  * and states are, bit for bit, those of one process. */
 #include <string.h>
 
-#include "mpi/grid_probe.h"
+#include "mpi/infer/grid_probe.h"
 #include "src/infer/load.h"
 #include "tests/lib/golden_probe.h"
 #include "tests/mpi/mpitest.h"

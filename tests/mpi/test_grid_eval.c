@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/grid_eval.h"
+#include "mpi/infer/grid_eval.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/data/data_index.h"

@@ -1,9 +1,9 @@
 /* SOAP on every grid: with whole matrices the same bits as one process, weights and all state;
- * spread ones (mpi/soap_spread.h) as tests/lib/soap_ref.c has them, to rounding. */
+ * spread ones (mpi/soap/soap_spread.h) as tests/lib/soap_ref.c has them, to rounding. */
 #include <math.h>
 #include <string.h>
 
-#include "mpi/train_state.h"
+#include "mpi/state/train_state.h"
 #include "src/base/hash.h"
 #include "src/base/rng.h"
 #include "src/base/tiling.h"

@@ -1,7 +1,7 @@
 /* Arrays of any length arrive whole, in pieces of which few are under way, from all ranks at once. */
 #include <string.h>
 
-#include "mpi/pieces.h"
+#include "mpi/grid/pieces.h"
 #include "tests/mpi/mpitest.h"
 
 enum { PIECE = 1000 };

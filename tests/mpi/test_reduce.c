@@ -2,7 +2,7 @@
  * as integers and as floats, step after step; and what is handed on is counted. */
 #include <string.h>
 
-#include "mpi/reduce.h"
+#include "mpi/step/reduce.h"
 #include "src/plan/step_plan.h"
 #include "tests/mpi/mpitest.h"
 

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "mpi/ckpt_search.h"
-#include "mpi/saver.h"
+#include "mpi/save/ckpt_search.h"
+#include "mpi/save/saver.h"
 #include "src/base/failpoint.h"
 #include "src/base/file.h"
 #include "tests/mpi/mpitest.h"

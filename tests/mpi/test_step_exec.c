@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mpi/reduce.h"
-#include "mpi/step_exec.h"
+#include "mpi/step/reduce.h"
+#include "mpi/step/step_exec.h"
 #include "src/base/part.h"
 #include "src/base/rng.h"
 #include "src/kernels/gemm.h"

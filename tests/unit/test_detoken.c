@@ -2,8 +2,8 @@
 #include "tests/unit/store_test.h"
 
 #include "src/base/rng.h"
-#include "src/data/token.h"
 #include "src/base/utf8.h"
+#include "src/data/token.h"
 #include "src/infer/detoken.h"
 
 /* Feed ids after `context`; the pieces joined, a counted string. */

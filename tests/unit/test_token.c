@@ -3,10 +3,10 @@
 #include "tests/unit/store_test.h"
 
 #include "src/base/rng.h"
+#include "src/base/utf8.h"
 #include "src/data/sentencepiece_c.h"
 #include "src/data/spm_model.h"
 #include "src/data/token.h"
-#include "src/base/utf8.h"
 
 #define VOCAB 500
 

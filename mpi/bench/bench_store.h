@@ -1,0 +1,50 @@
+/* bench_store.h -- the parts of `ttt bench store`. */
+#ifndef BENCH_STORE_H
+#define BENCH_STORE_H
+
+#include "mpi/save/saver.h"
+#include "mpi/train/train_step.h"
+#include "src/bench/bench.h"
+#include "src/cli/args.h"
+#include "src/conf/conf.h"
+
+struct store_request {
+    const char     *run, *dir;
+    struct arg_list sets;
+    int64_t         threads, repeat, tokens, steps, beside, data_tokens;
+    int             json;
+};
+
+struct store_bench {
+    const struct store_request *q;
+    struct conf       *c;
+    struct grid        grid;
+    struct step_opts   step;
+    struct dims        dims;
+    struct train_state st;
+    struct stepper    *stepper;
+    struct dataset    *data;
+    struct bench_reading reading;
+    char              *folder, *set, *ckpt;
+    struct tensor     *tensors;
+    struct place      *own;       /* (n_own) our tiles      */
+    int64_t            n_own;
+    double             bytes;     /* of all ranks' tiles    */
+    double             copy_s, write_s, read_s;    /* the same bytes, plainly */
+};
+
+/* The most of any rank; everybody's failure. */
+double store_slowest(const struct store_bench *b, double s);
+int store_together(const struct store_bench *b, int rc);
+
+/* A saver as the run has one. */
+struct saver *store_saver(const struct store_bench *b, enum save_from from);
+
+/* What train_loop.c does at a step that is saved; idle: as saver_begin(). */
+int store_begin_save(struct store_bench *b, struct saver *s, int idle);
+
+/* The limits: copy_s, write_s, read_s.  Then saves and loads, printed beside them. */
+int store_plainly(struct store_bench *b);
+int store_save_and_load(struct store_bench *b);
+
+#endif

@@ -1,0 +1,23 @@
+/* grid_eval.h -- the evaluation of infer/eval.h on a grid, number for number the same bits.
+ *
+ *     windows of the data set   over D, as the sequences of a step
+ *     layers                    over P
+ *     units of a window         over S: padded behind the end, so that any window fits any S
+ *
+ * Forward only: of a long window a rank holds the tokens of its own units and two residual
+ * streams of them.  The model needs the weights of the rank's own stage only.
+ */
+#ifndef GRID_EVAL_H
+#define GRID_EVAL_H
+
+#include "mpi/grid/grid.h"
+#include "src/infer/eval.h"
+
+/* Collective on the grid; the result is the same on every rank.  An error of one rank, in reading
+ * for example, ends it on all.  o->batch is ignored.
+ *
+ * returns as eval_run(); ERR_CONFIG also if the grid has more stages than the model layers */
+int grid_eval(struct eval_result *r, const struct grid *g, const struct model *m,
+              struct dataset *d, const struct eval_opts *o);
+
+#endif

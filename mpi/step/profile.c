@@ -1,0 +1,54 @@
+#include "mpi/step/profile.h"
+
+#include <stdio.h>
+
+#include "src/model/cost.h"
+
+/* Model FLOPs of all ranks in operations of one kind. */
+static double flops_of(const struct profile_of *p, int kind)
+{
+    const double layers = p->tokens * p->m->dims.L * cost_layer_flops(p->m, p->context);
+    switch (kind) {
+    case OP_FORWARD: return layers;
+    case OP_BACKWARD: return 2 * layers;
+    case OP_HEAD: return 3 * p->tokens * cost_head_flops(p->m);
+    default: return 0;
+    }
+}
+
+/* One operation of a layer, whether ranks share it or not. */
+static int plain(int kind)
+{
+    return kind == OP_FORWARD_SEQ ? OP_FORWARD : kind == OP_BACKWARD_SEQ ? OP_BACKWARD : kind;
+}
+
+static void row(const char *name, double seconds, double all, double flops, double limit)
+{
+    printf("  %-16s %10.3f s %6.1f %%", name, seconds, 100 * seconds / all);
+    if (flops > 0 && seconds > 0)
+        printf(" %10.1f GFLOP/s %6.1f %% of dense products", 1e-9 * flops / seconds,
+               1e-9 * flops / seconds / limit * 100);
+    puts("");
+}
+
+void profile_print(const struct trace *t, const struct axis *axis, const struct profile_of *p)
+{
+    enum { ALL = OP_KINDS, LIMIT, N };
+    double v[N] = { 0 }, flops = 0, sum = 0;
+
+    for (int k = 0; k < OP_KINDS; k++) v[plain(k)] += trace_seconds(t, k);
+    v[ALL] = p->elapsed_s;
+    v[LIMIT] = p->gflops;
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, N, MPI_DOUBLE, MPI_SUM, axis->comm));
+    if (axis->rank > 0) return;
+    printf("profile of %d ranks; dense products reach %.1f GFLOP/s on all together\n", axis->size,
+           v[LIMIT]);
+    for (int k = 0; k < OP_KINDS; k++) {
+        if (v[k] > 0) row(op_name(k), v[k], v[ALL], flops_of(p, k), v[LIMIT] / axis->size);
+        flops += flops_of(p, k);
+        sum += v[k];
+    }
+    row("all else", v[ALL] - sum, v[ALL], 0, 1);  /* data, optimizer, saves, evaluation */
+    row("sum", v[ALL], v[ALL], flops, v[LIMIT] / axis->size);
+    fflush(stdout);
+}

@@ -1,0 +1,23 @@
+/* profile.h -- where the time of a training run went, from the trace of its operations. */
+#ifndef PROFILE_H
+#define PROFILE_H
+
+#include "mpi/step/trace.h"
+
+struct model;
+
+struct profile_of {
+    const struct model *m;
+    double tokens;      /* that all ranks trained on                           */
+    int    context;
+    double gflops;      /* of dense products, this rank beside all others      */
+    double elapsed_s;   /* of the training, with everything that is no operation */
+};
+
+/* Print, on the first rank, seconds of each kind of operation, summed over ranks, and for products
+ * their rate beside the limit.  Model FLOPs: none for what is computed twice.
+ *
+ * Collective on axis. */
+void profile_print(const struct trace *t, const struct axis *axis, const struct profile_of *p);
+
+#endif

@@ -1,0 +1,34 @@
+/* seq_scan.h -- scan mode along S: all ranks of a sequence on the same layer, each on its own
+ * tokens.
+ *
+ *      own units as one map of the state    MPI_Exscan: maps composed    own units from their state
+ *           (p, h): s -> p s + h                (P, H) of all before          s0 = H
+ *
+ * For layers whose middle is affine in its state, number by number (struct layer_split.map).
+ * Composing is associative, so the ranks' maps meet in about log2 S rounds, where the wavefront
+ * goes rank after rank.  The price: the state's recurrence is computed twice each way, and the sum
+ * inside a state is in another order, so results are those of the wavefront to rounding, not to
+ * the bit.
+ *
+ * Backward the same, from the last rank to the first, with gradients of the state.
+ */
+#ifndef SEQ_SCAN_H
+#define SEQ_SCAN_H
+
+#include "mpi/step/seq_heads.h"
+
+struct seq_scan;
+
+/* Collective on seq; axis and stage are borrowed. */
+struct seq_scan *seq_scan_new(const struct axis *seq, struct stage *st, int again);
+void seq_scan_free(struct seq_scan *x);
+
+/* Layer l of the micro-batch in a slot.  Collective on seq; slot and l must agree. */
+void seq_scan_forward(struct seq_scan *x, int slot, int l);
+void seq_scan_backward(struct seq_scan *x, int slot, int l, struct grad *g);
+
+/* Bytes of halos and maps that our neighbour has got from us so far, exchange 0; the rounds in
+ * which a library passes on composed maps are its own. */
+struct seq_bytes seq_scan_bytes(const struct seq_scan *x);
+
+#endif
