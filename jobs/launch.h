@@ -76,7 +76,7 @@ void launch_hold(void);
 int launch_asked(void);
 
 /* Drop hosts that do not answer, unless none does.  returns how many were dropped */
-int launch_probe(struct launch *l);
+int launch_check_hosts(struct launch *l);
 
 /* Run it to its end: the signals of stop.h ask for a checkpoint; crashes are followed by
  * a restart as long as there are new checkpoints.
@@ -99,6 +99,6 @@ struct commit launch_newest(const char *dir);
 int launch_stopped(const char *dir);
 
 /* Its user starts it: what was asked of an earlier start is over. */
-int launch_unask(const char *dir);
+int launch_clear_stop(const char *dir);
 
 #endif

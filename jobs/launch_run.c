@@ -261,7 +261,7 @@ static int is_newer(struct commit a, struct commit b)
 }
 
 /* A file STOP is for who runs when it is made, not for us. */
-int launch_unask(const char *dir)
+int launch_clear_stop(const char *dir)
 {
     char *path = mem_format("%s/STOP", dir);
     const int rc = unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR
@@ -277,7 +277,7 @@ int launch_run(struct launch *l)
     int rc = OK, end = OK, fruitless = 0;
 
     launch_hold();
-    TRY(launch_unask(dir));
+    TRY(launch_clear_stop(dir));
     for (;; l->starts++) {
         const struct commit before = launch_newest(dir);
         TRY(once(&j, l, &end));
@@ -290,7 +290,7 @@ int launch_run(struct launch *l)
                       FRUITLESS);
             break;
         }
-        if (l->n_hosts > 1 && !asked && launch_probe(l)) {
+        if (l->n_hosts > 1 && !asked && launch_check_hosts(l)) {
             if (l->job[0]) TRY(slurm_enough(l));
             TRY(launch_plan(l));
         }

@@ -116,7 +116,7 @@ static int submit_group(const struct array *a, int group, const char *script)
         const char *dir = s->m[i].conf->run.dir;
         char *own = sent == OK ? mem_format("%s_%d", id, n) : mem_string(id);
         n++;
-        rc = launch_unask(dir);
+        rc = launch_clear_stop(dir);
         if (rc == OK) rc = slurm_remember(dir, own);
         if (sent == OK) run_note(dir, "submit", json_pack("{s:s}", "id", own));
         mem_free(own);

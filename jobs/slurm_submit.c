@@ -257,7 +257,7 @@ int slurm_launch(struct launch *l, int dry, int anyway)
         goto out;
     }
     TRY(slurm_write(l, script));
-    TRY(launch_unask(dir));
+    TRY(launch_clear_stop(dir));
     TRY(slurm_submit_run(id, job, NULL, dir));
     run_note(dir, "submit", json_pack("{s:s}", "id", id));
     printf("submitted job %s; its messages: %s/slurm/%s.log\n", id, text_visible(dir), id);

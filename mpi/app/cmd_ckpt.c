@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "src/base/file.h"
 #include "src/base/human.h"
@@ -24,15 +23,6 @@ static const char about[] =
     "ttt ckpt spectrum MODEL has singular values of its matrices.\n\n"
     "CKPT, A and B are a checkpoint's folder, or a run's, whose newest valid one is meant.\n"
     "Equal state roots mean equal training states, bit by bit.";
-
-const char *ckpt_time(char text[CKPT_TIME], const struct ckpt *c)
-{
-    const time_t t = (time_t)ckpt_created(c);
-    struct tm utc;
-    if (!gmtime_r(&t, &utc) || !strftime(text, CKPT_TIME, "%Y-%m-%d %H:%M:%S", &utc))
-        snprintf(text, CKPT_TIME, "-");
-    return text;
-}
 
 /* "path/ckpt" if there is such a folder, else path; a counted string. */
 static char *folder_of(const char *path)

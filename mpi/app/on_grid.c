@@ -36,7 +36,7 @@ static int make_grid(struct grid *g, const struct job *j, const struct step_shap
  * that is warned of. */
 static int same_model(const struct job *j, const struct model *m)
 {
-    const struct proof_of p = { .bf16 = m->half != NULL, .K = m->dims.K, .F = head_width(&m->dims) };
+    const struct proof_of p = { .bf16 = m->bf16 != NULL, .K = m->dims.K, .F = head_width(&m->dims) };
     char hex[HASH_HEX];
     hash_hex(hex, hash_bytes(m->w, (size_t)m->params.total * sizeof *m->w));
     const int rc = job_agree(&j->world, "weights", hex);

@@ -84,7 +84,7 @@ struct saver *store_saver(const struct store_bench *b, enum save_from from)
 int store_begin_save(struct store_bench *b, struct saver *s, int idle)
 {
     json_t *info = json_pack("{s:o}", "probe",
-                             canary_sing(&b->grid, b->st.model, &b->step.pass));
+                             canary_record(&b->grid, b->st.model, &b->step.pass));
     const int rc = saver_begin(s, info, idle);
     json_decref(info);
     return rc;

@@ -114,11 +114,11 @@ static double update_once(struct job *j)
 }
 
 /* The limit again, so that a busy neighbour slows both alike; the best counts. */
-static int limit(const struct bench_opts *o, int half, double *best)
+static int limit(const struct bench_opts *o, int in_bf16, double *best)
 {
     const struct bench_opts few = { .repeat = 3, .threads = o->threads };
     double now;
-    const int rc = bench_gemm(&few, 0, half, &now);
+    const int rc = bench_gemm(&few, 0, in_bf16, &now);
     if (rc == OK && now > *best) *best = now;
     return rc;
 }

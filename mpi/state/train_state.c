@@ -9,7 +9,7 @@
 
 static size_t moment_bytes(const struct train_state *s)
 {
-    return s->half ? sizeof(bf16) : sizeof(real);
+    return s->bf16 ? sizeof(bf16) : sizeof(real);
 }
 
 /* Zero moments of n elements. */
@@ -50,7 +50,7 @@ void train_state_optim(struct train_state *s, const struct optim_opts *o)
     int64_t n = 0;
 
     if (o->state == MOMENTS_BF16) {
-        s->half = 1;
+        s->bf16 = 1;
         new_moments(s, reducer_own(s->reducer));
     }
     if (o->kind != OPTIM_SOAP) return;
@@ -67,7 +67,7 @@ void train_state_update(struct train_state *s, const struct optim_opts *o, const
     int64_t at = 0;
 
     for (int i = 0; i < n; i++) {
-        if (s->half)
+        if (s->bf16)
             adamw_update_bf16(o, s->step, factor, g, s->model->w, (bf16 *)s->m + at,
                               (bf16 *)s->v + at, (uint64_t)s->seed, adam[i].begin, adam[i].end);
         else
@@ -102,7 +102,7 @@ void train_state_done(struct train_state *s)
 
 struct tensor *train_state_tensors(const struct train_state *s, int *count)
 {
-    struct tensor *list = state_tensors(count, &s->model->params, s->half,
+    struct tensor *list = state_tensors(count, &s->model->params, s->bf16,
                                         s->soap ? soap_max_dim(s->soap) : 0);
     check(list);  /* conf_limits.c has refused more */
     return list;

@@ -25,7 +25,7 @@ struct train_state {
     struct reducer *reducer;  /* who owns what; owned                           */
     void         *m, *v;    /* moments of AdamW of our own tiles, span after span
                              * (train_state_adam), reals or bf16; owned         */
-    int           half;     /* they are bf16                                    */
+    int           bf16;     /* they are bf16                                    */
     struct soap  *soap;     /* owned; NULL: AdamW updates everything            */
     int64_t       step;     /* updates done, skipped ones included: the schedule's clock */
     int64_t       sample;   /* samples read: the next is number `sample` of the run */

@@ -44,7 +44,7 @@ static double probe_loss(const struct grid *g, const struct model *m, const stru
     return v[2] ? NAN : fixed_value((struct fixed){ v[0], v[1] });
 }
 
-json_t *canary_sing(const struct grid *g, const struct model *m, const struct pass_opts *o)
+json_t *canary_record(const struct grid *g, const struct model *m, const struct pass_opts *o)
 {
     const struct pass_opts probe = probe_opts(&m->dims, o);
     char loss[64];
@@ -75,7 +75,7 @@ static int judge(double now, double was, const struct ckpt *c, int allow)
                 "--allow-numerics-change goes on", ckpt_path(c), now, was, delta, CANARY_LIMIT);
 }
 
-int canary_listen(const struct grid *g, const struct model *m, const struct pass_opts *o,
+int canary_verify(const struct grid *g, const struct model *m, const struct pass_opts *o,
                   const struct ckpt *c, int allow)
 {
     const struct pass_opts probe = probe_opts(&m->dims, o);

@@ -22,7 +22,7 @@
 
 /* What a checkpoint of this model says of the probe: a new reference.  o is that of training.
  * Collective on the grid. */
-json_t *canary_sing(const struct grid *g, const struct model *m, const struct pass_opts *o);
+json_t *canary_record(const struct grid *g, const struct model *m, const struct pass_opts *o);
 
 /* Compare with what a checkpoint says, under "probe" of its info; one that says nothing, or
  * has another probe, passes.
@@ -31,7 +31,7 @@ json_t *canary_sing(const struct grid *g, const struct model *m, const struct pa
  *
  * allow    a difference beyond the limit is only said
  * returns  OK, or ERR_CONFIG on all ranks */
-int canary_listen(const struct grid *g, const struct model *m, const struct pass_opts *o,
+int canary_verify(const struct grid *g, const struct model *m, const struct pass_opts *o,
                   const struct ckpt *c, int allow);
 
 #endif

@@ -40,7 +40,7 @@ static void share_budget(struct budget *b, const struct dims *d, const struct st
     for (int i = reducer_holds(r, &held) - 1; i >= 0; i--) n += held[i].end - held[i].begin;
     b->params = n * (int64_t)sizeof(real);
     if (o->pass.bf16)
-        b->params += half_bytes(&m->params, held, reducer_holds(r, &held), 1);
+        b->params += bf16_weights_bytes(&m->params, held, reducer_holds(r, &held), 1);
     b->grads = n * each + reducer_part(r) * (int64_t)sizeof(int64_t);
     b->moments = 2 * reducer_own(r) * (int64_t)(o->pass.bf16_moments ? sizeof(bf16) : sizeof(real));
     b->state = b->moments + reducer_own(r) * (int64_t)sizeof(real);

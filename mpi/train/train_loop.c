@@ -72,7 +72,7 @@ static void save_begin(struct train_loop *l, const char *reason, int idle)
     l->reason = reason;
     l->save_step = l->state->step;
     json_t *info = json_copy(l->info);
-    json_object_set_new(info, "probe", canary_sing(l->grid, l->state->model, &l->step->pass));
+    json_object_set_new(info, "probe", canary_record(l->grid, l->state->model, &l->step->pass));
     const int rc = saver_begin(l->saver, info, idle);
     json_decref(info);
     if (rc != OK) (void)report(l, rc);

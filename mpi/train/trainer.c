@@ -222,7 +222,7 @@ static int first_state(struct trainer *t)
         train_state_changed(&t->state);
     }
     if (rc == OK && t->resumed)
-        rc = canary_listen(&t->grid, t->state.model, &t->step.pass, c,
+        rc = canary_verify(&t->grid, t->state.model, &t->step.pass, c,
                            t->opts->allow_config_change || t->opts->allow_numerics_change);
     /* Said; what stays costs only space. */
     if (rc == OK && world->rank == 0) (void)ckpt_clean(t->run.ckpt);

@@ -33,9 +33,9 @@ real *bench_noise(int64_t n, const char *name);
 /* A new folder under dir (NULL: $TMPDIR or /tmp), removed by whoever asked; a counted string. */
 int bench_folder(char **path, const char *dir);
 
-/* Rate of dense matrix products, fp32 or, `half`, bf16: the best of a few large shapes, GFLOP/s.
+/* Rate of dense matrix products, fp32 or, `in_bf16`, bf16: the best of a few large shapes, GFLOP/s.
  * This is the limit that a training step is compared with.  `rows`: print each shape. */
-int bench_gemm(const struct bench_opts *o, int rows, int half, double *gflops);
+int bench_gemm(const struct bench_opts *o, int rows, int in_bf16, double *gflops);
 
 /* Memory: triad (a = b + 3 c, three streams counted) and read, GB/s; read may be NULL. */
 int bench_stream(const struct bench_opts *o, int rows, double *gbytes, double *read);

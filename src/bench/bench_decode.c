@@ -18,7 +18,7 @@
 struct reading {
     struct model  *m;
     struct stream *s;
-    int            half, T;
+    int            bf16, T;
     int32_t       *tok;      /* (T)                 */
     real          *x;        /* (T,C)               */
     real          *logits;   /* (V) of the last one */
@@ -34,8 +34,8 @@ static int reading_init(struct reading *r, const struct conf *c, int repeat)
     TRY(model_check_window(&d, FEW + (int64_t)repeat * (d.K < SINGLY ? SINGLY : d.K)));
     TRY(model_new(&r->m, &d));
     model_init(r->m, (uint64_t)c->run.seed);
-    r->half = c->train.precision == PRECISION_BF16;
-    if (r->half) model_use_bf16(r->m, 0);
+    r->bf16 = c->train.precision == PRECISION_BF16;
+    if (r->bf16) model_use_bf16(r->m, 0);
     model_all_weights_changed(r->m);
     r->T = c->train.context < SLICE ? c->train.context : SLICE;
     r->s = stream_new(r->m, 1, r->T);
@@ -92,7 +92,7 @@ static int verify(struct reading *r)
     }
     mem_free(want);
     /* In bf16 a prompt's activations are rounded, a token's are not. */
-    if (off <= (r->half ? 0.05 : 1e-3) * scale) return OK;
+    if (off <= (r->bf16 ? 0.05 : 1e-3) * scale) return OK;
     return fail(ERR_DATA, "logits token by token are off by %g of %g", off, scale);
 }
 
@@ -103,7 +103,7 @@ static double weight_bytes(const struct model *m)
     for (int i = 0; i < m->params.count; i++) {
         const struct param *p = &m->params.p[i];
         if (i == m->i_embed && i != m->i_head) continue;
-        sum += (double)p->n * (m->half && m->half->w[i].forward ? sizeof(bf16) : sizeof(real));
+        sum += (double)p->n * (m->bf16 && m->bf16->w[i].forward ? sizeof(bf16) : sizeof(real));
     }
     return sum;
 }
@@ -125,7 +125,7 @@ static void decode(struct reading *r, const struct bench_opts *o, double gbytes)
                      "\"read_gbytes_per_s\": %.5g, \"share_of_read\": %.5g}\n"
                    : "decode   %s  %s  %d threads  %.1f tokens/s: %.0f bytes of weights each, %.1f "
                      "of %.1f GB/s = %.3g of reading\n",
-           r->m->dims.layer, r->half ? "bf16" : "fp32", o->threads, 1 / each, bytes, rate, gbytes,
+           r->m->dims.layer, r->bf16 ? "bf16" : "fp32", o->threads, 1 / each, bytes, rate, gbytes,
            rate / gbytes);
     mem_free(s);
 }
@@ -139,7 +139,7 @@ static void prefill(struct reading *r, const struct bench_opts *o, double gflops
                      "\"gemm_gflops\": %.5g, \"share_of_gemm\": %.5g}\n"
                    : "prefill  %s  %s  %d threads  %d tokens  %.1f tokens/s: %.1f of %.1f GFLOP/s "
                      "= %.3g of dense products\n",
-           r->m->dims.layer, r->half ? "bf16" : "fp32", o->threads, r->T, 1 / seconds,
+           r->m->dims.layer, r->bf16 ? "bf16" : "fp32", o->threads, r->T, 1 / seconds,
            flops / seconds, gflops, flops / seconds / gflops);
 }
 
@@ -155,7 +155,7 @@ int bench_decode(const struct bench_opts *o, const char *file, const struct arg_
     TRY(reading_init(&r, c, o->repeat));
     TRY(verify(&r));
     if (prompt) {
-        TRY(bench_gemm(o, 0, r.half, &limit));
+        TRY(bench_gemm(o, 0, r.bf16, &limit));
         prefill(&r, o, limit);
     } else {
         TRY(bench_stream(o, 0, &triad, &limit));

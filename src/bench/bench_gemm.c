@@ -46,11 +46,11 @@ static int verify(const struct product *p)
     return OK;
 }
 
-int bench_gemm(const struct bench_opts *o, int rows, int half, double *gflops)
+int bench_gemm(const struct bench_opts *o, int rows, int in_bf16, double *gflops)
 {
     int rc = OK;
-    bf16 *X = half ? mem_new(bf16_rows_size(2048, 2048), sizeof *X, "rows") : NULL;
-    bf16 *P = half ? mem_new(bf16_panels_size(2048, 4096), sizeof *P, "panels") : NULL;
+    bf16 *X = in_bf16 ? mem_new(bf16_rows_size(2048, 2048), sizeof *X, "rows") : NULL;
+    bf16 *P = in_bf16 ? mem_new(bf16_panels_size(2048, 4096), sizeof *P, "panels") : NULL;
     real *A = bench_noise(2048 * 2048, "A"), *B = bench_noise(4096 * 2048, "B");
     real *C = bench_noise(2048 * 4096, "C");
 
@@ -65,7 +65,7 @@ int bench_gemm(const struct bench_opts *o, int rows, int half, double *gflops)
         printf(o->json ? "{\"bench\": \"gemm\", \"precision\": \"%s\", \"n\": %d, \"m\": %d, "
                          "\"k\": %d, \"threads\": %d, \"seconds\": %.6g, \"gflops\": %.5g}\n"
                        : "gemm  %s  %5d x %5d x %5d  %2d threads  %.4f s  %7.1f GFLOP/s\n",
-               half ? "bf16" : "fp32", p.N, p.M, p.K, o->threads, s, rate);
+               in_bf16 ? "bf16" : "fp32", p.N, p.M, p.K, o->threads, s, rate);
         fflush(stdout);
     }
 out:

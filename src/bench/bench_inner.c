@@ -19,15 +19,15 @@ enum { K = 16, F = 64, TIMES = 500 };
 
 struct limits { double fp32, bf16; };
 
-static void show(const struct bench_opts *o, const char *name, int half, double flops, double s,
+static void show(const struct bench_opts *o, const char *name, int in_bf16, double flops, double s,
                  const struct limits *l)
 {
-    const double rate = 1e-9 * flops / s, limit = half ? l->bf16 : l->fp32;
+    const double rate = 1e-9 * flops / s, limit = in_bf16 ? l->bf16 : l->fp32;
     printf(o->json ? "{\"bench\": \"kernels\", \"name\": \"%s\", \"precision\": \"%s\", "
                      "\"threads\": 1, \"seconds\": %.6g, \"gflops\": %.5g, "
                      "\"percent_of_gemm\": %.4g}\n"
                    : "%-24s %s   1 threads  %.3g s  %6.1f GFLOP/s  %4.0f %% of dense products\n",
-           name, half ? "bf16" : "fp32", s, rate, 100 * rate / limit);
+           name, in_bf16 ? "bf16" : "fp32", s, rate, 100 * rate / limit);
     fflush(stdout);
 }
 
@@ -68,14 +68,14 @@ static int products(const struct bench_opts *o, const struct limits *l)
     int rc = OK;
 
     for (int i = 0; rc == OK && i < 8; i++) {
-        const int half = i % 2, *s = shapes[i / 2];
+        const int in_bf16 = i % 2, *s = shapes[i / 2];
         struct product p = { .M = s[0], .N = s[1], .K = s[2] };
         const int64_t nA = (int64_t)p.M * p.K, nB = (int64_t)p.K * p.N;
         char name[32];
         p.A = bench_noise(nA, "A");
         p.B = bench_noise(nB, "B");
         p.C = bench_noise((int64_t)p.M * p.N, "C");
-        if (half) {
+        if (in_bf16) {
             p.a = mem_new(nA, sizeof *p.a, "benchmark");
             p.b = mem_new(nB, sizeof *p.b, "benchmark");
             smm_bf16_rows(p.a, p.A, p.M, p.K);
@@ -84,7 +84,7 @@ static int products(const struct bench_opts *o, const struct limits *l)
         rc = product_verify(&p);
         snprintf(name, sizeof name, "product %d x %d x %d", p.M, p.N, p.K);
         if (rc == OK)
-            show(o, name, half, 2.0 * p.M * p.N * p.K,
+            show(o, name, in_bf16, 2.0 * p.M * p.N * p.K,
                  bench_time(multiply, &p, o->repeat) / TIMES, l);
         void *all[] = { p.A, p.B, p.C, p.a, p.b };
         for (size_t k = 0; k < sizeof all / sizeof *all; k++) mem_free(all[k]);
@@ -102,7 +102,7 @@ struct batch {
 };
 
 /* The arrays, one block. */
-static real *batch_init(struct batch *b, const struct inner *f, int half)
+static real *batch_init(struct batch *b, const struct inner *f, int in_bf16)
 {
     const int64_t S = align_reals(f->state_reals(F)), KF = align_reals(K * F);
     const struct { const real **to; int64_t n; } in[] = {
@@ -125,7 +125,7 @@ static real *batch_init(struct batch *b, const struct inner *f, int half)
     for (int i = 0; i < K; i++) ((real *)(uintptr_t)b->in.lr)[i] = (real)0.001;
     for (int64_t i = 0; i < S; i++) b->state[i] *= (real)0.1;
     b->f = f;
-    b->in.r = K, b->in.F = F, b->in.half = half, b->in.eps = (real)1e-6;
+    b->in.r = K, b->in.F = F, b->in.bf16 = in_bf16, b->in.eps = (real)1e-6;
     return all;
 }
 
@@ -168,7 +168,7 @@ static int batch_verify(struct batch *b)
         }
     }
     mem_free(state);
-    if (sqrt(off / size) < (b->in.half ? 0x1p-6 : 1e-4)) return OK;
+    if (sqrt(off / size) < (b->in.bf16 ? 0x1p-6 : 1e-4)) return OK;
     return fail(ERR_DATA, "a mini-batch of %s differs from its tokens by %g", b->f->name,
                 sqrt(off / size));
 }
@@ -179,17 +179,17 @@ static int mini_batches(const struct bench_opts *o, const struct limits *l)
     int rc = OK;
 
     for (int i = 0; rc == OK && i < 4; i++) {
-        const int half = i % 2;
+        const int in_bf16 = i % 2;
         const double flops = K * models[i / 2]->flops(K, F);
         struct batch b = { 0 };
         char name[32];
-        real *all = batch_init(&b, models[i / 2], half);
+        real *all = batch_init(&b, models[i / 2], in_bf16);
         rc = batch_verify(&b);
         snprintf(name, sizeof name, "ttt_%s forward", b.f->name);
-        if (rc == OK) show(o, name, half, flops, bench_time(forward, &b, o->repeat) / TIMES, l);
+        if (rc == OK) show(o, name, in_bf16, flops, bench_time(forward, &b, o->repeat) / TIMES, l);
         snprintf(name, sizeof name, "ttt_%s backward", b.f->name);
         if (rc == OK)
-            show(o, name, half, 2 * flops, bench_time(backward, &b, o->repeat) / TIMES, l);
+            show(o, name, in_bf16, 2 * flops, bench_time(backward, &b, o->repeat) / TIMES, l);
         mem_free(all);
     }
     return rc;

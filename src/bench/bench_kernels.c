@@ -262,7 +262,7 @@ static double verify_to_panels(struct arrays *s)
         rows_in(s->y)[(pair + COL % BF16_PANEL) * 2 + (s->N - 3) % 2]));
 }
 
-static void to_columns(struct arrays *s) { bf16_turned(rows_in(s->y), rows_in(s->z), s->N, C); }
+static void to_columns(struct arrays *s) { bf16_transposed(rows_in(s->y), rows_in(s->z), s->N, C); }
 static double verify_to_columns(struct arrays *s)
 {
     to_rows(s);
@@ -349,7 +349,7 @@ static const struct kernel {
     { "gelu_gate_backward_rows", gelu_b_rows, verify_gelu_b_rows, 4 + HALF, 0 },
     { "bf16_rows", to_rows, verify_to_rows, 1 + HALF, 0 },
     { "bf16_panels_of_rows", to_panels, verify_to_panels, 2 * HALF, 0 },
-    { "bf16_turned", to_columns, verify_to_columns, 2 * HALF, 0 },
+    { "bf16_transposed", to_columns, verify_to_columns, 2 * HALF, 0 },
     { "xent_grad", xent, verify_xent, 2, 0 },
     { "grad_add exact", grad_exact, verify_grad, 1, 2 },
     { "adamw_update exact", adamw, verify_adamw, 6, 1 },

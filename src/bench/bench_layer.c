@@ -31,7 +31,7 @@ struct unit {
     struct grad              grad;
     struct arena             arena;
     struct block_tape        tape, work, whole;   /* whole: as block_forward() has it */
-    struct half_work         half;
+    struct bf16_work         bf16;
     real  *x, *h, *y, *dx, *dh, *carry, *dcarry, *kept;
     int64_t                  NC, carry_reals, past_reals;
     int                      T, group;
@@ -44,7 +44,7 @@ static void lay_out(struct unit *u)
     const struct dims *d = &u->m->dims;
     struct arena *a = &u->arena;
     const int64_t kept = u->split->kept_reals(d, 1, u->T, head_groups(d), u->group);
-    const struct layer_call c = { .d = d, .half = u->m->half, .B = 1, .T = u->T,
+    const struct layer_call c = { .d = d, .bf16 = u->m->bf16, .B = 1, .T = u->T,
                                   .group = u->group };
     real **const rows[] = { &u->x, &u->h, &u->y, &u->dx, &u->dh };
 
@@ -56,7 +56,7 @@ static void lay_out(struct unit *u)
     block_split_tape(u->b, &u->tape, a, &c);
     block_tape(u->b, &u->whole, a, &c);
     block_work(u->b, &u->work, a, &c, 1);
-    if (u->m->half) half_lay_out(&u->half, a, u->T, u->T, half_widest(&u->m->params), 1);
+    if (u->m->bf16) bf16_work_lay_out(&u->bf16, a, u->T, u->T, bf16_widest(&u->m->params), 1);
 }
 
 static int unit_init(struct unit *u, const struct conf *c)
@@ -109,7 +109,7 @@ static struct layer_call begin(struct unit *u)
 {
     const struct dims *d = &u->m->dims;
     struct layer_call c = {
-        .d = d, .t = &u->m->params, .w = u->m->w, .half = u->m->half, .half_work = &u->half,
+        .d = d, .t = &u->m->params, .w = u->m->w, .bf16 = u->m->bf16, .bf16_work = &u->bf16,
         .grad = &u->grad, .B = 1, .T = u->T, .inner_lr = d->inner_lr, .group = u->group,
         .room = u->T, .past = u->past_reals ? u->carry + u->carry_reals : NULL,
         .dpast = u->past_reals ? u->dcarry + u->carry_reals : NULL,
@@ -258,7 +258,7 @@ static void row(const struct unit *u, const struct bench_opts *o, const char *na
         printf("{\"bench\": \"layer\", \"part\": \"%s\", \"layer\": \"%s\", \"precision\": \"%s\", "
                "\"width\": %d, \"mini_batch\": %d, \"tokens\": %d, \"threads\": %d, "
                "\"forward_s\": %.6g, \"backward_s\": %.6g, \"gflops\": %.5g, \"gemm_gflops\": "
-               "%.5g, \"share_of_gemm\": %.5g}\n", name, d->layer, u->m->half ? "bf16" : "fp32",
+               "%.5g, \"share_of_gemm\": %.5g}\n", name, d->layer, u->m->bf16 ? "bf16" : "fp32",
                d->C, d->K, u->T, o->threads, f, b, rate, limit, rate / limit);
         return;
     }
@@ -283,7 +283,7 @@ static void print(const struct unit *u, const struct bench_opts *o, const double
     if (!o->json)
         printf("%s, width %d, mini-batch %d, a unit of %d tokens, %s, %d threads; dense products "
                "reach %.1f GFLOP/s\n  %-13s %9s %9s  %s\n", d->layer, d->C, d->K, u->T,
-               u->m->half ? "bf16" : "fp32", o->threads, limit, "ms", "forward", "backward",
+               u->m->bf16 ? "bf16" : "fp32", o->threads, limit, "ms", "forward", "backward",
                "both: rate, share of dense products (forward, backward)");
     for (int k = 0; k < PARTS; k++)
         if (k != FFN || d->E) row(u, o, names[k], flops[k], f[k], b[k], limit);
@@ -303,10 +303,10 @@ int bench_layer(const struct bench_opts *o, const char *file, const struct arg_l
     TRY(bench_conf(c, file, sets, 0));
     TRY(unit_init(&u, c));
     TRY(verify(&u));
-    TRY(bench_gemm(o, 0, u.m->half != NULL, &before));
+    TRY(bench_gemm(o, 0, u.m->bf16 != NULL, &before));
     measure(&u, o->repeat * u.m->dims.L, f, b);
     TRY(bench_operations(o, c, &ops));
-    TRY(bench_gemm(o, 0, u.m->half != NULL, &after));
+    TRY(bench_gemm(o, 0, u.m->bf16 != NULL, &after));
     print(&u, o, f, b, &ops, after > before ? after : before);
 out:
     unit_done(&u);

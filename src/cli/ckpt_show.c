@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "src/base/human.h"
 #include "src/base/mem.h"
@@ -16,6 +17,15 @@
 #include "src/store/dims_json.h"
 #include "src/store/json_name.h"
 #include "src/store/tensor_stats.h"
+
+const char *ckpt_time(char text[CKPT_TIME], const struct ckpt *c)
+{
+    const time_t t = (time_t)ckpt_created(c);
+    struct tm utc;
+    if (!gmtime_r(&t, &utc) || !strftime(text, CKPT_TIME, "%Y-%m-%d %H:%M:%S", &utc))
+        snprintf(text, CKPT_TIME, "-");
+    return text;
+}
 
 #define INIT_STD 0.02  /* where a checkpoint does not say what its model is */
 

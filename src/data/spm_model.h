@@ -44,7 +44,7 @@ struct spm_model {
     int       dummy_prefix;           /* a space is put before every text         */
     int       trims;                  /* leading, trailing, double spaces go away */
     int       suffix;                 /* a space belongs to the word before it    */
-    int       raw_spaces;             /* spaces are not turned into SPM_SPACE     */
+    int       raw_spaces;             /* spaces are not transposed into SPM_SPACE     */
     const char *charsmap;             /* compiled table of characters to replace  */
     size_t    charsmap_n;             /* its bytes, 0: none                       */
     int       plain;                  /* none of the last three                   */

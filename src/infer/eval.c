@@ -125,12 +125,12 @@ static int choose_batch(const struct model *m, const struct eval_opts *o, int64_
     return (int)(rows > heads ? rows : heads);
 }
 
-int64_t eval_memory(const struct dims *d, int half, const struct eval_opts *o)
+int64_t eval_memory(const struct dims *d, int in_bf16, const struct eval_opts *o)
 {
     struct model *m;
 
     check(model_shape(&m, d) == OK);
-    if (half) model_use_bf16(m, 0);
+    if (in_bf16) model_use_bf16(m, 0);
     const int B = choose_batch(m, o, o->context), T = slice_of(m, o->context);
     const int64_t bytes = stream_bytes(m, B, T, o->context) + model_nll_bytes(m, T) +
                           (int64_t)B * T * (d->C * (int64_t)sizeof(real) +

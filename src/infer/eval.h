@@ -72,8 +72,8 @@ int eval_run(struct eval_result *r, const struct model *m, struct dataset *d,
              const struct eval_opts *o);
 
 /* Bytes that eval_run() asks for with a model of these dims, its products in bf16 if
- * `half`.  Local. */
-int64_t eval_memory(const struct dims *d, int half, const struct eval_opts *o);
+ * `in_bf16`.  Local. */
+int64_t eval_memory(const struct dims *d, int in_bf16, const struct eval_opts *o);
 
 /* One line for logs: "3.7281 nats/token, perplexity 41.60, 1.395 bits/byte, ...". */
 #define EVAL_LINE 240

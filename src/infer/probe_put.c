@@ -63,7 +63,7 @@ void probe_score(const struct probe_input *in, real *logits, double *nll, const 
     double *loss = mem_new(T, sizeof *loss, "probe losses");
 
     for (int t = 0; t < T; t++) target[t] = t0 + t + 1 < in->L ? tok[t0 + t + 1] : -1;
-    bf16 *rows = mem_new(in->m->half ? bf16_rows_size(T, in->m->dims.C) : 0, sizeof *rows,
+    bf16 *rows = mem_new(in->m->bf16 ? bf16_rows_size(T, in->m->dims.C) : 0, sizeof *rows,
                          "probe logits");
     model_logits(in->m, logits + ((int64_t)b * in->L + t0) * in->m->dims.V, x, T, rows);
     mem_free(rows);

@@ -65,16 +65,16 @@ static void forward_tile(const struct attention *a, const struct local *l, int i
     const int64_t tile = (int64_t)i * BLOCK * F;
     const struct smm_shape values = { F, BLOCK, BLOCK, BLOCK, 2 * F, BLOCK, 1, 1 };
 
-    if (a->half)
+    if (a->bf16)
         smm_bf16(l->s, NULL, bf16_left_rows(l->rows, F), l->hqt + i * attention_words(F), BLOCK,
                  BLOCK, F);
     else attention_scores(l->s, kv, l->qt + tile, F);
     if ((j + 1) * BLOCK > first) attention_mask(l->s, first - j * BLOCK);
     if (soften(l->s, l->m + i * BLOCK, l->l + i * BLOCK, l->shrink))
         shrink_rows(l->ot + tile, l->shrink, F);
-    if (a->half) {
+    if (a->bf16) {
         smm_bf16_columns(l->hs, l->s, BLOCK, BLOCK);
-        smm_bf16(l->ot + tile, l->ot + tile, bf16_left_turned(l->columns + F, 2 * F), l->hs, F,
+        smm_bf16(l->ot + tile, l->ot + tile, bf16_left_transposed(l->columns + F, 2 * F), l->hs, F,
                  BLOCK, BLOCK);
     } else {
         smm_block(l->ot + tile, kv + F, l->s, &values);
@@ -94,13 +94,13 @@ static void forward_blocks(const struct attention *a, int b, int h, int i0, int 
     for (int i = 0; i < n; i++) {
         attention_load(l.qt + i * tile, NULL, a->q + from, attention_queries(a, i0 + i), F, ld,
                        1 / vsqrt((real)F));
-        if (a->half) smm_bf16_columns(l.hqt + i * attention_words(F), l.qt + i * tile, F, BLOCK);
+        if (a->bf16) smm_bf16_columns(l.hqt + i * attention_words(F), l.qt + i * tile, F, BLOCK);
     }
     memset(l.ot, 0, (size_t)(n * tile) * sizeof *l.ot);
     for (int i = 0; i < n * BLOCK; i++) l.m[i] = LOWEST, l.l[i] = 0;
     for (int64_t j = 0; j * BLOCK < a->pos + last.t + last.n; j++) {
         const real *kv = attention_keys(a, &l, rows, j);
-        if (a->half) smm_bf16_both(l.rows, l.columns, kv, BLOCK, 2 * F);
+        if (a->bf16) smm_bf16_both(l.rows, l.columns, kv, BLOCK, 2 * F);
         for (int i = 0; i < n; i++) {
             const int64_t here = first + (int64_t)i * BLOCK;
             if (j * BLOCK <= here) forward_tile(a, &l, i, kv, j, here);

@@ -15,7 +15,7 @@
  * generation (`alone`) one token goes through plain loops, and rounds differently.
  *
  * Scores stand with the keys as rows, so that maximum, sum and exp run along vectors of queries and no
- * operand has to be turned but Q and dO, once a block.
+ * operand has to be transposed but Q and dO, once a block.
  *
  * With bf16 operands (kernels/smm_bf16.h) a block of keys is rounded for several blocks of queries, P and
  * dS for each product; softmax and all sums stay as they are.
@@ -37,7 +37,7 @@ struct attention {
     real       *o;            /* (B T, G R F)  out; in for backward                       */
     real       *lse;          /* (B, G R, T)   out, or NULL; in for backward              */
     real       *scratch;      /* attention_scratch() reals for each thread                */
-    int         half;         /* products of bf16 operands; not when alone                */
+    int         bf16;         /* products of bf16 operands; not when alone                */
     int         alone;        /* T is 1, forward only                                     */
 };
 

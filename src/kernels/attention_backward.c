@@ -31,7 +31,7 @@ static void load_queries(const struct attention *a, const struct local *l, const
 
     attention_load(l->qt + tile, l->q + tile, a->q + from, q, F, ld, 1 / vsqrt((real)F));
     attention_load(l->ot + tile, l->go + tile, dout + from, q, F, ld, 1);
-    if (a->half) {
+    if (a->bf16) {
         const int64_t at = i * attention_words(F);
         smm_bf16_columns(l->hqt + at, l->qt + tile, F, BLOCK);
         smm_bf16_columns(l->hot + at, l->ot + tile, F, BLOCK);
@@ -72,8 +72,8 @@ static void backward_tile(const struct attention *a, const struct local *l, cons
     if (p->dq) smm_block(l->gq + tile, l->p, kv, &to_queries);
 }
 
-/* The same of operands rounded.  dq is made turned, so that no operand has to be. */
-static void backward_tile_half(const struct local *l, const struct part *p, int64_t j, int i,
+/* The same of operands rounded.  dq is made transposed, so that no operand has to be. */
+static void backward_tile_bf16(const struct local *l, const struct part *p, int64_t j, int i,
                                int64_t first, int F)
 {
     const int64_t at = i * attention_words(F);
@@ -92,7 +92,7 @@ static void backward_tile_half(const struct local *l, const struct part *p, int6
     }
     if (p->dq) {
         smm_bf16_columns(l->hs, l->p, BLOCK, BLOCK);
-        smm_bf16(gq, gq, bf16_left_turned(l->columns, 2 * F), l->hs, F, BLOCK, BLOCK);
+        smm_bf16(gq, gq, bf16_left_transposed(l->columns, 2 * F), l->hs, F, BLOCK, BLOCK);
     }
 }
 
@@ -100,12 +100,12 @@ static void backward_tile_half(const struct local *l, const struct part *p, int6
 static void store_queries(const struct attention *a, const struct local *l, real *dq, int i,
                           struct queries q, int ld)
 {
-    const int F = a->F, turned = a->half;
+    const int F = a->F, transposed = a->bf16;
     const real *gq = l->gq + (int64_t)i * BLOCK * F, scale = 1 / vsqrt((real)F);
 
     dq += (int64_t)q.t * ld;
     for (int k = q.slot; k < q.slot + q.n; k++, dq += ld)
-        for (int f = 0; f < F; f++) dq[f] = scale * gq[turned ? f * BLOCK + k : k * F + f];
+        for (int f = 0; f < F; f++) dq[f] = scale * gq[transposed ? f * BLOCK + k : k * F + f];
 }
 
 static void add_rows(real *drow, const struct local *l, int64_t n, int F)
@@ -131,13 +131,13 @@ static void backward_part(const struct attention *a, const struct local *l, cons
     for (int64_t j = p->j0; j < p->j1 && j * BLOCK < end; j++) {
         const real *kv = attention_keys(a, l, rows, j);
         const int64_t left = a->pos + a->T - j * BLOCK;
-        if (a->half) smm_bf16_both(l->rows, l->columns, kv, BLOCK, 2 * F);
+        if (a->bf16) smm_bf16_both(l->rows, l->columns, kv, BLOCK, 2 * F);
         memset(l->dk, 0, (size_t)(BLOCK * F) * sizeof *l->dk);
         memset(l->dv, 0, (size_t)(BLOCK * F) * sizeof *l->dv);
         for (int i = 0; i < p->n; i++) {
             const int64_t first = attention_first(a) + (int64_t)(p->i0 + i) * BLOCK;
             if (j * BLOCK > first) continue;
-            if (a->half) backward_tile_half(l, p, j, i, first, F);
+            if (a->bf16) backward_tile_bf16(l, p, j, i, first, F);
             else backward_tile(a, l, p, kv, j, i, first);
         }
         if (p->drows) add_rows(p->drows + j * BLOCK * 2 * F, l, left < BLOCK ? left : BLOCK, F);

@@ -60,7 +60,7 @@ const real *attention_keys(const struct attention *a, const struct local *l, con
                            int64_t j);
 
 /* yt (F,BLOCK) = scale x' of the block's queries, x those of the slice's first token on, ld apart;
- * zero before and after them.  y (BLOCK,F), or NULL: the same, not turned. */
+ * zero before and after them.  y (BLOCK,F), or NULL: the same, not transposed. */
 void attention_load(real *yt, real *y, const real *x, struct queries q, int F, int ld, real scale);
 
 /* s (keys,queries) = rows of a block (keys, F of 2F) times qt. */

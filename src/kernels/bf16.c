@@ -1,6 +1,6 @@
 #include "src/kernels/bf16.h"
 
-#include "src/kernels/turn.h"
+#include "src/kernels/transpose.h"
 
 CLONES
 static void convert(bf16 *restrict to, const real *restrict x, int n, int zeros)
@@ -81,16 +81,16 @@ static void pair_columns(uint32_t *restrict panel, const real *restrict B, int l
 {
     for (int k0 = 0; k0 < K; k0 += BF16_PAIR) {
         const int left = K - k0 < BF16_PAIR ? K - k0 : BF16_PAIR;
-        for (int i0 = 0; i0 < BF16_PANEL; i0 += TURN_SIDE) {
-            turn_row r[TURN_SIDE] = { 0 };
-            for (int i = 0; i < TURN_SIDE && i0 + i < n; i++) {
+        for (int i0 = 0; i0 < BF16_PANEL; i0 += TRANSPOSE_SIDE) {
+            transpose_row r[TRANSPOSE_SIDE] = { 0 };
+            for (int i = 0; i < TRANSPOSE_SIDE && i0 + i < n; i++) {
                 const real *row = B + (int64_t)(i0 + i) * ldb + k0;
                 bf16 pairs[BF16_PAIR] = { 0 };
                 for (int k = 0; k < left; k++) pairs[k] = (bf16)bf16_bits(row[k]);
                 memcpy(&r[i], pairs, sizeof r[i]);
             }
-            turn_block(r);
-            for (int k = 0; k < TURN_SIDE; k++)
+            transpose_registers(r);
+            for (int k = 0; k < TRANSPOSE_SIDE; k++)
                 memcpy(panel + (int64_t)(k0 / 2 + k) * BF16_PANEL + i0, &r[k], sizeof r[k]);
         }
     }
@@ -110,34 +110,34 @@ void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N)
 
 /* `rows` <= 32 rows of x as 32 elements of each of n <= 16 columns; 16 columns can be read. */
 CLONES
-static void turn_pairs(bf16 *restrict to, int64_t ld, const bf16 *restrict x, int64_t ldx,
+static void transpose_pairs(bf16 *restrict to, int64_t ld, const bf16 *restrict x, int64_t ldx,
                        int rows, int n)
 {
-    turn_row r[TURN_SIDE] = { 0 };
+    transpose_row r[TRANSPOSE_SIDE] = { 0 };
     for (int i = 0; 2 * i < rows; i++) {
         const bf16 *a = x + 2 * i * ldx, *b = a + ldx;
-        uint32_t pairs[TURN_SIDE];
+        uint32_t pairs[TRANSPOSE_SIDE];
         if (2 * i + 1 < rows)
-            for (int k = 0; k < TURN_SIDE; k++) pairs[k] = a[k] | (uint32_t)b[k] << 16;
+            for (int k = 0; k < TRANSPOSE_SIDE; k++) pairs[k] = a[k] | (uint32_t)b[k] << 16;
         else
-            for (int k = 0; k < TURN_SIDE; k++) pairs[k] = a[k];
+            for (int k = 0; k < TRANSPOSE_SIDE; k++) pairs[k] = a[k];
         memcpy(&r[i], pairs, sizeof r[i]);
     }
-    turn_block(r);
+    transpose_registers(r);
     for (int k = 0; k < n; k++) memcpy(to + k * ld, &r[k], sizeof r[k]);
 }
 
-void bf16_turned(bf16 *to, const bf16 *x, int K, int N)
+void bf16_transposed(bf16 *to, const bf16 *x, int K, int N)
 {
     enum { ROWS = 4 * BF16_PAIR };  /* of x at a time, so that a line is read for a line written */
     const int64_t ld = bf16_inner(K), ldx = bf16_inner(N);
 
     #pragma omp parallel for schedule(static)
     for (int first = 0; first < K; first += ROWS)
-        for (int n = 0; n < N; n += TURN_SIDE)
+        for (int n = 0; n < N; n += TRANSPOSE_SIDE)
             for (int k = first; k < K && k < first + ROWS; k += BF16_PAIR)
-                turn_pairs(to + n * ld + k, ld, x + k * ldx + n, ldx,
+                transpose_pairs(to + n * ld + k, ld, x + k * ldx + n, ldx,
                            K - k < BF16_PAIR ? K - k : BF16_PAIR,
-                           N - n < TURN_SIDE ? N - n : TURN_SIDE);
+                           N - n < TRANSPOSE_SIDE ? N - n : TRANSPOSE_SIDE);
     bf16_fill(to, N, K);
 }

@@ -7,7 +7,7 @@
  *
  *                 [N/64][K/2][64][2]     K padded to 32, N to 64, with zeros
  *
- * The first operand of dW = dY' X is dY', rows made of columns (bf16_turned).  Panels are what the
+ * The first operand of dW = dY' X is dY', rows made of columns (bf16_transposed).  Panels are what the
  * instructions want (two products and two sums for each pair), and what oneDNN calls BA16a64b2a.
  * Rounding is to nearest, ties to even; NaN stays NaN.
  */
@@ -79,6 +79,6 @@ void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N);
 
 /* From rows x (K,N): panels (K,N); rows (N,K) of x'.  Local; threads inside. */
 void bf16_panels_of_rows(bf16 *to, const bf16 *x, int K, int N);
-void bf16_turned(bf16 *to, const bf16 *x, int K, int N);
+void bf16_transposed(bf16 *to, const bf16 *x, int K, int N);
 
 #endif

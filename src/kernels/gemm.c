@@ -7,7 +7,7 @@
 #include <omp.h>
 
 #include "src/kernels/gemm_micro.h"
-#include "src/kernels/turn.h"
+#include "src/kernels/transpose.h"
 #include "src/kernels/vecmath.h"
 
 /* A block of B in panels: what a thread may hold of it, on its stack. */
@@ -29,19 +29,19 @@ void gemm_start(void)
 
 /* --- packing --------------------------------------------------------------- */
 
-/* An operand: number k of row (of A) or column (of B) i is at at[i * ld + k], or, turned, at
+/* An operand: number k of row (of A) or column (of B) i is at at[i * ld + k], or, transposed, at
  * at[k * ld + i].  Or it has bf16 numbers: rows of A, ld apart, or panels of B, ld from each to the
  * next. */
-struct operand { const real *at; int64_t ld; int turned; const bf16 *half; };
+struct operand { const real *at; int64_t ld; int transposed; const bf16 *bf16; };
 
-static struct operand reals(const real *at, int ld, int turned)
+static struct operand reals(const real *at, int ld, int transposed)
 {
-    return (struct operand){ .at = at, .ld = ld, .turned = turned };
+    return (struct operand){ .at = at, .ld = ld, .transposed = transposed };
 }
 
 static const real *place(struct operand o, int64_t i, int64_t k)
 {
-    return o.turned ? o.at + k * o.ld + i : o.at + i * o.ld + k;
+    return o.transposed ? o.at + k * o.ld + i : o.at + i * o.ld + k;
 }
 
 /* Panels that are copied together, so that more than a line of a row of B is read at once. */
@@ -67,30 +67,30 @@ INLINE void pack_copied(real *restrict to, const real *restrict B, int64_t ld, i
             to[((int64_t)whole * K + k) * w + j] = whole * w + j < M ? B[k * ld + whole * w + j] : 0;
 }
 
-#define SIDE TURN_SIDE
+#define SIDE TRANSPOSE_SIDE
 
 /* SIDE columns of B, each `ld` from the next, and SIDE numbers k of them: to[k * w + j]. */
-INLINE void turn_square(real *restrict to, const real *restrict B, int64_t ld, int w)
+INLINE void transpose_square(real *restrict to, const real *restrict B, int64_t ld, int w)
 {
 #ifdef TTT_F64
     for (int j = 0; j < SIDE; j++)
         for (int k = 0; k < SIDE; k++) to[k * w + j] = B[j * ld + k];
 #else
-    turn_row r[SIDE];
+    transpose_row r[SIDE];
     for (int j = 0; j < SIDE; j++) memcpy(&r[j], B + j * ld, sizeof r[j]);
-    turn_block(r);
+    transpose_registers(r);
     for (int k = 0; k < SIDE; k++) memcpy(to + k * w, &r[k], sizeof r[k]);
 #endif
 }
 
 /* Columns of B, one after another (M,K) -> panels (K,w). */
-INLINE void pack_turned(real *restrict to, const real *restrict B, int64_t ld, int K, int M, int w)
+INLINE void pack_transposed(real *restrict to, const real *restrict B, int64_t ld, int K, int M, int w)
 {
     for (int m = 0; m < M; m += w, to += (int64_t)K * w)
         for (int j = 0; j < w; j += SIDE) {
             const int squares = m + j + SIDE <= M && j + SIDE <= w ? K / SIDE * SIDE : 0;
             const real *b = B + (m + j) * ld;
-            for (int k = 0; k < squares; k += SIDE) turn_square(to + k * w + j, b + k, ld, w);
+            for (int k = 0; k < squares; k += SIDE) transpose_square(to + k * w + j, b + k, ld, w);
             for (int k = squares; k < K; k++)
                 for (int i = 0; i < SIDE && j + i < w; i++)
                     to[k * w + j + i] = m + j + i < M ? b[i * ld + k] : 0;
@@ -117,22 +117,22 @@ INLINE void pack_widened(real *restrict to, const bf16 *restrict B, int64_t apar
 CLONES
 static void pack_block(real *to, struct operand B, int k0, int K, int m0, int M, int w)
 {
-    if (B.half) {
-        const bf16 *half = B.half + (int64_t)k0 * BF16_PANEL;
-        if (w == 32) pack_widened(to, half, B.ld, K, m0, M, 32);
-        else if (w == 16) pack_widened(to, half, B.ld, K, m0, M, 16);
-        else pack_widened(to, half, B.ld, K, m0, M, w);
+    if (B.bf16) {
+        const bf16 *narrow = B.bf16 + (int64_t)k0 * BF16_PANEL;
+        if (w == 32) pack_widened(to, narrow, B.ld, K, m0, M, 32);
+        else if (w == 16) pack_widened(to, narrow, B.ld, K, m0, M, 16);
+        else pack_widened(to, narrow, B.ld, K, m0, M, w);
         return;
     }
     const real *b = place(B, m0, k0);
-    if (B.turned) {
+    if (B.transposed) {
         if (w == 32) pack_copied(to, b, B.ld, K, M, 32);
         else if (w == 16) pack_copied(to, b, B.ld, K, M, 16);
         else pack_copied(to, b, B.ld, K, M, w);
     } else {
-        if (w == 32) pack_turned(to, b, B.ld, K, M, 32);
-        else if (w == 16) pack_turned(to, b, B.ld, K, M, 16);
-        else pack_turned(to, b, B.ld, K, M, w);
+        if (w == 32) pack_transposed(to, b, B.ld, K, M, 32);
+        else if (w == 16) pack_transposed(to, b, B.ld, K, M, 16);
+        else pack_transposed(to, b, B.ld, K, M, w);
     }
 }
 
@@ -161,9 +161,9 @@ static struct rows along(real *restrict to, struct operand A, int n0, int n1, in
 {
     for (int n = 0; n < n1 - n0; n++) {
         real *row = to + n * GEMM_MICRO_ROW;
-        if (A.half) {
-            const bf16 *half = A.half + (n0 + n) * A.ld + k0;
-            for (int k = 0; k < K; k++) row[k] = (real)bf16_value(half[k]);
+        if (A.bf16) {
+            const bf16 *narrow = A.bf16 + (n0 + n) * A.ld + k0;
+            for (int k = 0; k < K; k++) row[k] = (real)bf16_value(narrow[k]);
         } else {
             memcpy(row, place(A, n0 + n, k0), (size_t)K * sizeof *row);
         }
@@ -171,7 +171,7 @@ static struct rows along(real *restrict to, struct operand A, int n0, int n1, in
     return (struct rows){ GEMM_ALONG, to, 0 };
 }
 
-/* Is a turned A read where it lies?  Not if the numbers that a tile needs would push each other out
+/* Is a transposed A read where it lies?  Not if the numbers that a tile needs would push each other out
  * of the caches there. */
 static int in_place(struct operand A, const struct gemm_micro *micro)
 {
@@ -179,7 +179,7 @@ static int in_place(struct operand A, const struct gemm_micro *micro)
     return (bytes & -bytes) <= micro->in_place;
 }
 
-/* Copies of tiles [t, end) of a turned A, `wide` numbers for each k: as many as a tile has rows, or
+/* Copies of tiles [t, end) of a transposed A, `wide` numbers for each k: as many as a tile has rows, or
  * more, in one move.  They are made together, since they lie in the same lines of the cache. */
 INLINE void copy_tiles(real *restrict to, struct operand A, struct piece c, int t, int end, int tiles,
                        int k0, int K, int wide)
@@ -207,13 +207,13 @@ static void copy_across(real *to, struct operand A, struct piece c, int t, int e
     else copy_tiles(to, A, c, t, end, tiles, k0, K, wide);
 }
 
-/* Tile t; copies [in,out] hold a few tiles of a turned A from one to the next. */
+/* Tile t; copies [in,out] hold a few tiles of a transposed A from one to the next. */
 static struct rows rows_of(real *copies, struct operand A, struct piece c, int t, int tiles, int k0,
                            int K, const struct gemm_micro *micro)
 {
     const int wide = micro->apart, tile = wide * GEMM_BLOCK;
     const int together = COPIES_BYTES / (tile * (int)sizeof *copies);
-    if (!A.turned) return along(copies, A, top(c, t, tiles), top(c, t + 1, tiles), k0, K);
+    if (!A.transposed) return along(copies, A, top(c, t, tiles), top(c, t + 1, tiles), k0, K);
     if (in_place(A, micro))
         return (struct rows){ GEMM_ACROSS, place(A, top(c, t, tiles), k0), A.ld };
     if (t % together == 0)
@@ -224,7 +224,7 @@ static struct rows rows_of(real *copies, struct operand A, struct piece c, int t
 /* A part of the next tile's rows comes into the cache while one is worked on. */
 static void fetch(struct operand A, int n0, int n1, int k0, int K, int part, int parts)
 {
-    if (A.turned || A.half) return;
+    if (A.transposed || A.bf16) return;
     for (int n = n0 + (n1 - n0) * part / parts; n < n0 + (n1 - n0) * (part + 1) / parts; n++)
         for (int k = 0; k < K; k += (int)ALIGN_REALS) __builtin_prefetch(place(A, n, k0 + k), 0, 2);
 }
@@ -348,7 +348,7 @@ static void strips(const struct product *p, int N, int M)
 void gemm_tile_bf16(real *C, int ldc, const bf16 *A, const bf16 *B, int64_t apart, int N, int M,
                     int K, enum gemm_c c)
 {
-    const struct product p = { { .half = A, .ld = K }, { .half = B, .ld = apart }, C, ldc, K,
+    const struct product p = { { .bf16 = A, .ld = K }, { .bf16 = B, .ld = apart }, C, ldc, K,
                                c == GEMM_ADD };
     strips(&p, N, M);
 }

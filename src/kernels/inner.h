@@ -41,7 +41,7 @@ struct inner_in {
     const real *gamma, *beta;   /* (F) inner LayerNorm; NULL without it      */
     int         r, F;
     int         without;        /* set of enum without                       */
-    int         half;           /* 0/1 products of mini-batches with bf16 operands; step() has
+    int         bf16;           /* 0/1 products of mini-batches with bf16 operands; step() has
                                  * fp32 ones                                  */
     real        eps;
 };

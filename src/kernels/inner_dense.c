@@ -37,7 +37,7 @@ struct inner_weight inner_weight(const real *W, const real *b, int ways,
     struct inner_weight w = { .W = W, .b = b };
     bf16_word *rows = NULL, *columns = NULL;
 
-    if (!d->half) return w;
+    if (!d->bf16) return w;
     if (ways & INNER_BACK) rows = take_words(p, (int64_t)I * bf16_words(O));
     if (ways & INNER_FORTH) columns = take_words(p, (int64_t)bf16_words(I) * O);
     if (rows && columns) smm_bf16_both(rows, columns, W, I, O);
@@ -138,7 +138,7 @@ static void row_dots(real *out, const real *x, const real *y, int r, int O)
 void inner_forth(real *z, const struct inner_weight *w, const real *x, int add,
                  const struct inner_dense *d, real *work)
 {
-    if (!d->half) {
+    if (!d->bf16) {
         smm(z, x, w->W, d->r, d->O, d->I, add);
         return;
     }
@@ -156,19 +156,19 @@ void inner_affine(real *z, const struct inner_weight *w, const real *x,
     inner_forth(z, w, x, d->bias, d, work);
 }
 
-/* The other factor is wanted turned. */
+/* The other factor is wanted transposed. */
 void inner_back(real *T, const struct inner_weight *w, const real *z, const struct inner_dense *d,
                 real *work)
 {
     const int r = d->r, O = d->O;
     const int64_t n = (int64_t)r * bf16_words(O);
-    if (!d->half) {
+    if (!d->bf16) {
         smm_transpose(work, z, r, O);
         smm(T, w->W, work, d->I, r, O, 0);
         return;
     }
     bf16_word *zT = take_words(&work, n), *rows = take_words(&work, n);
-    smm_bf16_columns_turned(zT, z, r, O, rows);
+    smm_bf16_columns_transposed(zT, z, r, O, rows);
     smm_bf16(T, NULL, bf16_left_rows(w->rows, bf16_words(O)), zT, d->I, r, O);
 }
 
@@ -176,15 +176,15 @@ void inner_outer(real *to, const real *from, const real *x, const real *g, int n
                  const struct inner_dense *d, real *work)
 {
     const int I = d->I, O = d->O, words = bf16_words(n);
-    if (!d->half) {
-        smm_turned_from(to, from, x, g, I, O, n);
+    if (!d->bf16) {
+        smm_tn_from(to, from, x, g, I, O, n);
         return;
     }
     bf16_word *xw = take_words(&work, (int64_t)words * I);
     bf16_word *gw = take_words(&work, (int64_t)words * O);
     smm_bf16_columns(xw, x, n, I);
     smm_bf16_columns(gw, g, n, O);
-    smm_bf16(to, from, bf16_left_turned(xw, I), gw, I, O, n);
+    smm_bf16(to, from, bf16_left_transposed(xw, I), gw, I, O, n);
 }
 
 /* --- forward ---------------------------------------------------------------- */
@@ -322,12 +322,12 @@ void inner_dense_backward(struct inner_grad *o, real *dq, real *dx, real *dg,
 
     times_transpose(dq, w, dy, !fresh, d, work);                /* dq += dy W'  */
     mix(M, P, d);
-    smm_turned(dg, M, dy, r, O, r, 1);                          /* dg -= M' dy  */
+    smm_tn(dg, M, dy, r, O, r, 1);                          /* dg -= M' dy  */
     smm_transpose(gT, g, r, O);
     smm(M, dy, gT, r, r, O, 0);
     mix_backward(o->dtok, o->dlr, M, P, d);                     /* M is dP now  */
     smm(dq, M, x, r, I, r, 1);
-    smm_turned(dx, M, q, r, I, r, 1);
+    smm_tn(dx, M, q, r, I, r, 1);
 }
 
 /* --- one token -------------------------------------------------------------- */

@@ -23,14 +23,14 @@
 struct inner_dense {
     int         r, I, O;
     int         bias;       /* 0: b stays as it is, zero, and P = q x' */
-    int         half;       /* products with weights, and steps, have bf16 operands */
+    int         bf16;       /* products with weights, and steps, have bf16 operands */
     const real *tok, *lr;
 };
 
 /* The layer of a mini-batch that maps I to O. */
 static inline struct inner_dense inner_dense_of(const struct inner_in *in, int I, int O)
 {
-    return (struct inner_dense){ in->r, I, O, !(in->without & WITHOUT_BIAS), in->half, in->tok,
+    return (struct inner_dense){ in->r, I, O, !(in->without & WITHOUT_BIAS), in->bf16, in->tok,
                                  in->lr };
 }
 

@@ -93,7 +93,7 @@ static void small(const struct proof_of *p, real *x)
 {
     real *C = x, *A = C + p->K * p->F, *B = A + p->K * p->F;
     smm(C, A, B, p->K, p->F, p->F, 1);
-    smm_turned(B, A, C, p->F, p->F, p->K, 1);
+    smm_tn(B, A, C, p->F, p->F, p->K, 1);
 }
 
 static void eigen(const struct proof_of *p, real *x)

@@ -9,22 +9,22 @@
 #define STEP 64
 
 /* Column i of the table. */
-static void column(real *c, real *s, int64_t pos, int T, int F, double turn)
+static void column(real *c, real *s, int64_t pos, int T, int F, double step)
 {
     double near_c[STEP], near_s[STEP], far_c = 0, far_s = 0;
     int64_t block = -1;
 
     for (int k = 0; k < STEP; k++) {
-        near_c[k] = cos(k * turn);
-        near_s[k] = sin(k * turn);
+        near_c[k] = cos(k * step);
+        near_s[k] = sin(k * step);
     }
     for (int t = 0; t < T; t++) {
         const int64_t at = pos + t;
         const int k = (int)(at % STEP);
         if (at / STEP != block) {
             block = at / STEP;
-            far_c = cos((double)(block * STEP) * turn);
-            far_s = sin((double)(block * STEP) * turn);
+            far_c = cos((double)(block * STEP) * step);
+            far_s = sin((double)(block * STEP) * step);
         }
         c[(int64_t)t * F] = (real)(far_c * near_c[k] - far_s * near_s[k]);
         s[(int64_t)t * F] = (real)(far_s * near_c[k] + far_c * near_s[k]);
@@ -37,10 +37,10 @@ double rope_angle(const struct rope *r, int i, int F)
 
     if (r->scaling == ROPE_DEFAULT) return angle;
     if (r->scaling == ROPE_LINEAR) return angle / r->factor;
-    const double turns = r->original * angle / 6.283185307179586477;  /* in `original` tokens */
-    if (turns < r->low) return angle / r->factor;
-    if (turns > r->high) return angle;
-    const double fast = (turns - r->low) / (r->high - r->low);                       /* [E63] */
+    const double rotations = r->original * angle / 6.283185307179586477;  /* in `original` tokens */
+    if (rotations < r->low) return angle / r->factor;
+    if (rotations > r->high) return angle;
+    const double fast = (rotations - r->low) / (r->high - r->low);                       /* [E63] */
     return (1 - fast) * angle / r->factor + fast * angle;
 }
 
@@ -53,7 +53,7 @@ void rope_table(real *rope, int64_t pos, int T, int F, const struct rope *r)
 }
 
 CLONES
-static void turn_row(real *restrict x, const real *restrict rope, int H, int F, real sign)
+static void rotate_row(real *restrict x, const real *restrict rope, int H, int F, real sign)
 {
     const int half = F / 2;
     const real *c = rope, *s = rope + half;
@@ -65,10 +65,10 @@ static void turn_row(real *restrict x, const real *restrict rope, int H, int F, 
         }
 }
 
-void rope_turn(real *x, const real *rope, int B, int T, int H, int F, int sign)
+void rope_rotate(real *x, const real *rope, int B, int T, int H, int F, int sign)
 {
     const int64_t N = (int64_t)B * T;
     #pragma omp parallel for schedule(static) if (N > 16)
     for (int64_t n = 0; n < N; n++)
-        turn_row(x + n * H * F, rope + n % T * F, H, F, (real)sign);
+        rotate_row(x + n * H * F, rope + n % T * F, H, F, (real)sign);
 }

@@ -1,6 +1,6 @@
 /* rope.h -- rotary positions of attention: pairs (i, i + F/2), as Hugging Face's Llama has them.
  *
- * Queries and keys of a head are turned by angles  t theta^(-2i/F)  of their position t in the
+ * Queries and keys of a head are transposed by angles  t theta^(-2i/F)  of their position t in the
  * sequence, so that a product of two depends on the distance only.                         [E60]
  *
  * Models that were trained again on longer sequences turn slowly: scaling divides the angles, all
@@ -31,6 +31,6 @@ double rope_angle(const struct rope *r, int i, int F);
 void rope_table(real *rope, int64_t pos, int T, int F, const struct rope *r);
 
 /* Turn x (B T, H F) in place; sign -1 turns back, which is the gradient's way.  Threads inside. */
-void rope_turn(real *x, const real *rope, int B, int T, int H, int F, int sign);
+void rope_rotate(real *x, const real *rope, int B, int T, int H, int F, int sign);
 
 #endif

@@ -5,7 +5,7 @@
 #include <libxsmm.h>
 
 #include "src/kernels/isa.h"
-#include "src/kernels/turn.h"
+#include "src/kernels/transpose.h"
 #include "src/kernels/vecmath.h"
 
 #ifdef TTT_F64
@@ -26,14 +26,14 @@ static kernel find(const struct smm_shape *s)
     const uint32_t mixed = (uint32_t)s->M * 0x9e3779b1u + (uint32_t)s->N * 0x85ebca77u +
                            (uint32_t)s->K * 0xc2b2ae3du + (uint32_t)s->ldc * 0x27d4eb2fu +
                            (uint32_t)s->lda * 0x165667b1u + (uint32_t)s->ldb * 0xd6e8feb9u +
-                           (uint32_t)(2 * s->add + s->turned) * 0xcaf649a9u;
+                           (uint32_t)(2 * s->add + s->transposed) * 0xcaf649a9u;
     const uint32_t at = (mixed ^ mixed >> 15) * 0x2c1b3c6du >> (32 - MADE_BITS);
     if (table[at].f && !memcmp(&table[at].shape, s, sizeof *s)) return table[at].f;
 
     /* libxsmm counts columns first: its C' = B' A' is our C = A B. */
     const libxsmm_blasint ldb = s->ldb, lda = s->lda, ldc = s->ldc;
     const real alpha = 1, beta = (real)s->add;
-    const int flags = s->turned ? LIBXSMM_GEMM_FLAG_TRANS_B : 0, prefetch = 0;
+    const int flags = s->transposed ? LIBXSMM_GEMM_FLAG_TRANS_B : 0, prefetch = 0;
     if (isa_best() == ISA_PLAIN) return NULL;
     kernel f = DISPATCH(s->N, s->M, s->K, &ldb, &lda, &ldc, &alpha, &beta, &flags, &prefetch);
     table[at].shape = *s;
@@ -60,7 +60,7 @@ void smm(real *C, const real *A, const real *B, int M, int N, int K, int add)
     else smm_ref(C, A, B, M, N, K, add);
 }
 
-void smm_turned(real *C, const real *A, const real *B, int M, int N, int K, int add)
+void smm_tn(real *C, const real *A, const real *B, int M, int N, int K, int add)
 {
     const struct smm_shape s = { M, N, K, N, M, N, add, 1 };
     smm_block(C, A, B, &s);
@@ -73,7 +73,7 @@ void smm_block_ref(real *C, const real *A, const real *B, const struct smm_shape
         real *c = C + (int64_t)m * s->ldc;
         if (!s->add) memset(c, 0, (size_t)s->N * sizeof *c);
         for (int k = 0; k < s->K; k++) {
-            const real a = s->turned ? A[(int64_t)k * s->lda + m] : A[(int64_t)m * s->lda + k];
+            const real a = s->transposed ? A[(int64_t)k * s->lda + m] : A[(int64_t)m * s->lda + k];
             const real *b = B + (int64_t)k * s->ldb;
             for (int n = 0; n < s->N; n++) c[n] += a * b[n];
         }
@@ -89,9 +89,9 @@ void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s)
 
 #define ROWS 16  /* of C, copied and added to while they are in the L1 cache */
 
-void smm_turned_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K)
+void smm_tn_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K)
 {
-    if (!from) smm_turned(C, A, B, M, N, K, 0);
+    if (!from) smm_tn(C, A, B, M, N, K, 0);
     for (int m = 0; from && m < M; m += ROWS) {
         const int rows = M - m < ROWS ? M - m : ROWS;
         const struct smm_shape s = { rows, N, K, N, M, N, 1, 1 };
@@ -101,7 +101,7 @@ void smm_turned_from(real *C, const real *from, const real *A, const real *B, in
     }
 }
 
-#define SIDE TURN_SIDE
+#define SIDE TRANSPOSE_SIDE
 
 /* What becomes of an element of A'; s is that of S. */
 enum meet { SET, ADD, TIMES };
@@ -122,9 +122,9 @@ typedef float row16 __attribute__((vector_size(SIDE * sizeof(float))));
 
 INLINE void transpose_block(real *B, int ldb, const real *S, const real *A, int lda, enum meet how)
 {
-    turn_row r[SIDE];
+    transpose_row r[SIDE];
     for (int m = 0; m < SIDE; m++) memcpy(&r[m], A + m * lda, sizeof r[m]);
-    turn_block(r);
+    transpose_registers(r);
     for (int n = 0; n < SIDE; n++) {
         row16 s = { 0 }, a;
         memcpy(&a, &r[n], sizeof a);

@@ -20,15 +20,15 @@ void smm(real *C, const real *A, const real *B, int M, int N, int K, int add);
 void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add);
 
 /* The same with A' for A (K,M). */
-void smm_turned(real *C, const real *A, const real *B, int M, int N, int K, int add);
+void smm_tn(real *C, const real *A, const real *B, int M, int N, int K, int add);
 
 /* C = from + A' B; from may be C, NULL: zeros. */
-void smm_turned_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K);
+void smm_tn_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K);
 
 /* Products of parts of larger arrays, with the distances between their rows. */
-struct smm_shape { int M, N, K, ldc, lda, ldb, add, turned; };
+struct smm_shape { int M, N, K, ldc, lda, ldb, add, transposed; };
 
-/* C (M,N) = or += A B with B (K,N), and A (M,K) or, when `turned`, A' with A (K,M). */
+/* C (M,N) = or += A B with B (K,N), and A (M,K) or, when `transposed`, A' with A (K,M). */
 void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s);
 void smm_block_ref(real *C, const real *A, const real *B, const struct smm_shape *s);
 

@@ -256,7 +256,7 @@ void smm_bf16_both(bf16_word *rows, bf16_word *columns, const real *x, int K, in
     smm_bf16_columns(columns, x, K, N);
 }
 
-void smm_bf16_columns_turned(bf16_word *to, const real *x, int N, int K, bf16_word *work)
+void smm_bf16_columns_transposed(bf16_word *to, const real *x, int N, int K, bf16_word *work)
 {
     smm_bf16_rows(work, x, N, K);
 #ifdef TTT_F64

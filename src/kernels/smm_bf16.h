@@ -4,7 +4,7 @@
  * K of the product, the first one in the low half; a zero behind an odd K.
  *
  *     rows     (M,K) -> [M][K/2]      a first operand
- *     columns  (K,N) -> [K/2][N]      a second operand, or a first one (N,K), turned
+ *     columns  (K,N) -> [K/2][N]      a second operand, or a first one (N,K), transposed
  *
  * With AVX512_BF16 (kernels/isa.h) an instruction adds both products of a word; else plain C does,
  * smm_bf16_ref, also the one that tests compare with.  Rounding is to nearest, ties to even; the
@@ -26,19 +26,19 @@ void smm_bf16_columns(bf16_word *to, const real *x, int K, int N);
 void smm_bf16_both(bf16_word *rows, bf16_word *columns, const real *x, int K, int N);
 
 /* Columns of x' with x (N,K).  work: as large as `to`. */
-void smm_bf16_columns_turned(bf16_word *to, const real *x, int N, int K, bf16_word *work);
+void smm_bf16_columns_transposed(bf16_word *to, const real *x, int N, int K, bf16_word *work);
 
 /* A first operand (M,K): word k of row m is w[m * down + k * along]. */
 struct bf16_left { const bf16_word *w; int64_t down, along; };
 
-/* Rows, `words` words from one to the next; and what columns are columns of, turned: M of the n
+/* Rows, `words` words from one to the next; and what columns are columns of, transposed: M of the n
  * numbers in one. */
 static inline struct bf16_left bf16_left_rows(const bf16_word *w, int words)
 {
     return (struct bf16_left){ w, words, 1 };
 }
 
-static inline struct bf16_left bf16_left_turned(const bf16_word *w, int n)
+static inline struct bf16_left bf16_left_transposed(const bf16_word *w, int n)
 {
     return (struct bf16_left){ w, 1, n };
 }

@@ -138,7 +138,7 @@ static void step(real *O, real *state, real *igrad, const struct inner_in *in, i
     real *b = bias ? state + FF : NULL, *Gb = bias ? igrad + FF : NULL;
 
     const struct inner_weight w = { .W = state, .b = state + FF };
-    one.half = 0;
+    one.bf16 = 0;
     keys_forward(&n, &w, &one, z, p);
     inner_out_grad(g, n.h1, n.s1, in, NULL);
     inner_dense_row_grad(igrad, Gb, in->X, g, in->lr[0], F, F);

@@ -259,7 +259,7 @@ static void step(real *O, real *state, real *igrad, const struct inner_in *in, i
                  real *work)
 {
     struct inner_in one = *in;
-    one.half = 0;
+    one.bf16 = 0;
     const int F = in->F, M = HIDDEN * F;
     const struct both d = both_of(&one);
     const struct inner_kept n = inner_kept_at(work, 1, F, 2);

@@ -181,7 +181,7 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
     project(c, P_V, t->v[T_V], h, kv_width(c->d));
 }
 
-/* Keys turn where they are, so a second append() finds them turned. */
+/* Keys turn where they are, so a second append() finds them transposed. */
 static void append(const struct layer_call *c, const struct head_share *s)
 {
     attention_append(c->past, s->in[1], s->in[2], c->B, c->T, s->H, head_width(c->d), c->pos,
@@ -198,7 +198,7 @@ static struct attention attention_of(const struct layer_call *c, const struct he
         .B = c->B, .T = c->T, .G = G, .R = R, .F = head_width(d), .pos = c->pos, .room = c->room,
         .q = s->in[0], .past = c->past, .o = s->kept ? s->kept : s->out,
         .lse = s->kept ? s->kept + outputs(d, c->B, c->T, G) : NULL, .scratch = w->v[W_LOCAL],
-        .half = c->half != NULL, .alone = c->alone,
+        .bf16 = c->bf16 != NULL, .alone = c->alone,
     };
 }
 
@@ -209,8 +209,8 @@ static void inner(const struct layer_call *c, const struct head_share *s, real *
     const struct rope r = rope_of(c->d);
     (void)carry;
     rope_table(w->v[W_ROPE], c->pos, c->T, a.F, &r);
-    rope_turn(s->in[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, 1);
-    rope_turn(s->in[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, 1);
+    rope_rotate(s->in[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, 1);
+    rope_rotate(s->in[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, 1);
     append(c, s);
     poke();
     attention_forward(&a);
@@ -264,8 +264,8 @@ static void inner_backward(const struct layer_call *c, const struct head_share *
     attention_backward(&a, s->din[0], c->dpast, s->dout);
     attention_take(s->din[1], s->din[2], c->dpast, c->B, c->T, a.G, a.F, c->pos, c->room);
     rope_table(w->v[W_ROPE], c->pos, c->T, a.F, &r);
-    rope_turn(s->din[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, -1);
-    rope_turn(s->din[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, -1);
+    rope_rotate(s->din[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, -1);
+    rope_rotate(s->din[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, -1);
 }
 
 static void project_backward(const struct layer_call *c, real *dh, const real *h, struct tape *t,

@@ -9,7 +9,7 @@
  *
  * Heads come in model.kv_heads groups; the heads of a group have the same keys and values.
  *
- * There is no carry; the past of a token and group is its key, turned, and its value (2 F reals).
+ * There is no carry; the past of a token and group is its key, transposed, and its value (2 F reals).
  * The backward of a slice adds to their gradients for all tokens it saw, and sends those of its own
  * tokens on to Wk and Wv.
  *

@@ -46,7 +46,7 @@
 #include "src/layers/dims.h"
 #include "src/layers/family.h"
 #include "src/param/grad.h"
-#include "src/param/half.h"
+#include "src/param/bf16_weights.h"
 #include "src/param/param.h"
 
 /* Arrays of one slice in an arena; what each entry is, the layer's file says. */
@@ -58,8 +58,8 @@ struct layer_call {
     const struct dims        *d;
     const struct param_table *t;
     const real               *w;        /* weights, flat                           */
-    const struct half        *half;     /* weights of products in bf16; NULL: fp32 */
-    struct half_work         *half_work;  /* scratch for these products            */
+    const struct bf16_weights *bf16;     /* weights of products in bf16; NULL: fp32 */
+    struct bf16_work         *bf16_work;  /* scratch for these products            */
     struct grad              *grad;     /* backward only                           */
     int                       first;    /* index of the layer's first parameter    */
     int                       B, T;
@@ -201,7 +201,7 @@ struct layer {
     void (*carry_start_backward)(const struct layer_call *c, const real *dcarry);
 
     /* Lay out the tape of a slice, and scratch that forward (and, if `backward`, backward) needs
-     * beside it, for calls like c or with fewer sequences or tokens.  c has d, half, B, T, group. */
+     * beside it, for calls like c or with fewer sequences or tokens.  c has d, bf16, B, T, group. */
     void (*tape)(struct tape *tape, struct arena *a, const struct layer_call *c);
     void (*work)(struct tape *work, struct arena *a, const struct layer_call *c, int backward);
 

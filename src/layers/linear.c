@@ -6,27 +6,27 @@
 #include "src/kernels/gemm_bf16.h"
 
 /* Operands of a parameter, of which M rows from `row` on are wanted; NULL: fp32. */
-static const struct half_weight *half_of(const struct layer_call *c, int k, int row, int M)
+static const struct bf16_weight *bf16_of(const struct layer_call *c, int k, int row, int M)
 {
-    if (!c->half) return NULL;
+    if (!c->bf16) return NULL;
     if (M < c->t->p[c->first + k].shape[0] && (row % BF16_PANEL || M % BF16_PANEL)) return NULL;
-    check(c->half->made);
-    if (!c->half->w[c->first + k].forward) return NULL;
-    return &c->half->w[c->first + k];
+    check(c->bf16->made);
+    if (!c->bf16->w[c->first + k].forward) return NULL;
+    return &c->bf16->w[c->first + k];
 }
 
 static const void *address(struct operand x) { return x.rows ? (const void *)x.rows : x.x; }
 
 void linear_share(const struct layer_call *c, struct operand x)
 {
-    struct half_work *h = c->half_work;
-    if (!c->half) return;
+    struct bf16_work *h = c->bf16_work;
+    if (!c->bf16) return;
     h->shared = address(x);
     h->rows_made = h->panels_made = 0;
 }
 
 /* Rows of x: its own, or made in h. */
-static const bf16 *rows_of(struct half_work *h, struct operand x, int N, int C)
+static const bf16 *rows_of(struct bf16_work *h, struct operand x, int N, int C)
 {
     if (x.rows) return x.rows;
     if (x.x != h->shared || !h->rows_made) bf16_rows(h->rows, x.x, C, N, C);
@@ -34,12 +34,12 @@ static const bf16 *rows_of(struct half_work *h, struct operand x, int N, int C)
     return h->rows;
 }
 
-/* Generation: one token of each sequence.  w or half. */
-static void forward_alone(const struct layer_call *c, const real *w, const bf16 *half, real *y,
+/* Generation: one token of each sequence.  w, or panels in bf16. */
+static void forward_alone(const struct layer_call *c, const real *w, const bf16 *panels, real *y,
                           const real *x, int M, int C)
 {
     for (int b = 0; b < c->B; b++, x += C, y += M) {
-        if (half) gemm_bf16_row(y, x, half, M, C);
+        if (panels) gemm_bf16_row(y, x, panels, M, C);
         else gemm_row(y, x, w, M, C);
     }
 }
@@ -47,22 +47,22 @@ static void forward_alone(const struct layer_call *c, const real *w, const bf16 
 void linear_part_forward(const struct layer_call *c, int k, int row, real *y, struct operand x,
                          int M, int C)
 {
-    const struct half_weight *half = half_of(c, k, row, M);
-    const bf16 *h = half ? half->forward + (int64_t)row * bf16_inner(C) : NULL;
+    const struct bf16_weight *panels = bf16_of(c, k, row, M);
+    const bf16 *h = panels ? panels->forward + (int64_t)row * bf16_inner(C) : NULL;
     const real *w = call_w(c, k) + (int64_t)row * C;
     const int N = c->B * c->T;
 
     poke();
-    check(half || x.x);
+    check(panels || x.x);
     if (c->alone) forward_alone(c, w, h, y, x.x, M, C);
-    else if (half) gemm_bf16(y, M, rows_of(c->half_work, x, N, C), h, N, M, C, 0, C, GEMM_SET);
+    else if (panels) gemm_bf16(y, M, rows_of(c->bf16_work, x, N, C), h, N, M, C, 0, C, GEMM_SET);
     else gemm_nt(y, M, x.x, C, w, C, N, M, C, GEMM_SET);
 }
 
 /* Panels of every unit's x, in h. */
 static void make_panels(const struct layer_call *c, struct operand x, int C)
 {
-    struct half_work *h = c->half_work;
+    struct bf16_work *h = c->bf16_work;
     const int T = c->T;
 
     if (address(x) == h->shared && h->panels_made) return;
@@ -74,19 +74,19 @@ static void make_panels(const struct layer_call *c, struct operand x, int C)
     h->panels_made = address(x) == h->shared;
 }
 
-static void backward_half(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
+static void backward_bf16(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
                           struct operand x, int M, int C, enum gemm_c how)
 {
-    struct half_work *h = c->half_work;
+    struct bf16_work *h = c->bf16_work;
     const int N = c->B * c->T, T = c->T, all = (int)c->t->p[c->first + k].shape[0];
     const bf16 *rows = rows_of(h, dy, N, M);
 
-    gemm_bf16(dx, C, rows, half_of(c, k, row, M)->backward, N, C, M, row, all, how);
+    gemm_bf16(dx, C, rows, bf16_of(c, k, row, M)->backward, N, C, M, row, all, how);
     poke();
     make_panels(c, x, C);
     for (int b = 0; b < c->B; b++) {
-        bf16_turned(h->turned, rows + (int64_t)b * T * bf16_inner(M), T, M);
-        grad_add_tn_bf16(c->grad, call_at(c, k) + (int64_t)row * C, h->turned,
+        bf16_transposed(h->transposed, rows + (int64_t)b * T * bf16_inner(M), T, M);
+        grad_add_tn_bf16(c->grad, call_at(c, k) + (int64_t)row * C, h->transposed,
                          h->panels + b * bf16_panels_size(T, C), M, C, T);
     }
 }
@@ -98,8 +98,8 @@ void linear_part_backward(const struct layer_call *c, int k, int row, real *dx, 
     const enum gemm_c how = add ? GEMM_ADD : GEMM_SET;
 
     poke();
-    if (half_of(c, k, row, M)) {
-        backward_half(c, k, row, dx, dy, x, M, C, how);
+    if (bf16_of(c, k, row, M)) {
+        backward_bf16(c, k, row, dx, dy, x, M, C, how);
         return;
     }
     check(dy.x && x.x);

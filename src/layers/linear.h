@@ -1,7 +1,7 @@
 /* linear.h -- y = x W' with W (M,C), and its backward, unit by unit.
  *
  * The place where a product's precision is decided: fp32 operands, or bf16 ones if the call has
- * them for this weight (param/half.h).  Sums are fp32 in both.
+ * them for this weight (param/bf16_weights.h).  Sums are fp32 in both.
  */
 #ifndef LINEAR_H
 #define LINEAR_H
@@ -17,12 +17,12 @@ static inline struct operand reals(const real *x) { return (struct operand){ .x 
  *
  * In calls with bf16 products they are made as rows: half of the bytes, and what the products see
  * is the same to the bit.  Not in generation, which rounds nothing.  All weights that
- * read one need a bf16 form (half.c: a name that ends with _proj.weight). */
+ * read one need a bf16 form (bf16_weights.c: a name that ends with _proj.weight). */
 
 /* Bytes of such an array (N,C), for calls with fewer tokens too. */
 static inline int64_t operand_bytes(const struct layer_call *c, int C)
 {
-    const int64_t N = (int64_t)c->B * c->T, rows = c->half && !c->alone;
+    const int64_t N = (int64_t)c->B * c->T, rows = c->bf16 && !c->alone;
     const int64_t as_reals = (rows ? c->B : N) * C * (int64_t)sizeof(real);
     const int64_t as_rows = rows * bf16_rows_size(N, C) * (int64_t)sizeof(bf16);
     return as_reals > as_rows ? as_reals : as_rows;
@@ -31,7 +31,7 @@ static inline int64_t operand_bytes(const struct layer_call *c, int C)
 /* Where its rows are made; NULL: it has reals. */
 static inline bf16 *operand_rows(const struct layer_call *c, real *v)
 {
-    return c->half && !c->alone ? (bf16 *)(void *)v : NULL;
+    return c->bf16 && !c->alone ? (bf16 *)(void *)v : NULL;
 }
 
 /* The array, to be read. */

@@ -79,10 +79,10 @@ void heads_tok(real *tok, const real *token_idx, int K, int without)
     }
 }
 
-/* y (r,F) = rows of x (.,C) turned by their positions at, at+1, ...; sign -1
+/* y (r,F) = rows of x (.,C) transposed by their positions at, at+1, ...; sign -1
  * turns back. */
 static inline __attribute__((always_inline)) void
-turn_rows(real *restrict y, const real *restrict x, const real *restrict rope, int at, int r,
+rotate_rows(real *restrict y, const real *restrict x, const real *restrict rope, int at, int r,
           int F, int ldy, int ldx, real sign)
 {
     const int half = F / 2;
@@ -100,11 +100,11 @@ turn_rows(real *restrict y, const real *restrict x, const real *restrict rope, i
 
 /* With a body for the usual width, whose rows are two turns of the loop. */
 CLONES
-static void turn(real *restrict y, const real *restrict x, const real *restrict rope, int at,
+static void rotate(real *restrict y, const real *restrict x, const real *restrict rope, int at,
                  int r, int F, int ldy, int ldx, real sign)
 {
-    if (F == 64) turn_rows(y, x, rope, at, r, 64, ldy, ldx, sign);
-    else turn_rows(y, x, rope, at, r, F, ldy, ldx, sign);
+    if (F == 64) rotate_rows(y, x, rope, at, r, 64, ldy, ldx, sign);
+    else rotate_rows(y, x, rope, at, r, F, ldy, ldx, sign);
 }
 
 static void copy_rows(real *y, const real *x, int r, int F, int ldy, int ldx)
@@ -142,15 +142,15 @@ static struct inner_in load(const struct heads *s, struct local *l, int i, int64
     struct inner_in in = {
         .Q = l->Q + i * l->rows, .X = l->X + i * l->rows, .V = l->V + i * l->rows,
         .lr = l->lr + i * l->small, .tok = s->tok + at, .r = r, .F = F,
-        .without = d->without, .half = s->call->half && r > 1, .eps = (real)d->ln_eps,
+        .without = d->without, .bf16 = s->call->bf16 && r > 1, .eps = (real)d->ln_eps,
     };
     if (s->gamma) {
         in.gamma = s->gamma + (int64_t)h * F;
         in.beta = s->beta + (int64_t)h * F;
     }
     const real scale = (real)(s->call->inner_lr / F);
-    turn(l->Q + i * l->rows, s->q + from, s->rope, at, r, F, F, ld, 1);
-    turn(l->X + i * l->rows, s->k + from, s->rope, at, r, F, F, ld, 1);
+    rotate(l->Q + i * l->rows, s->q + from, s->rope, at, r, F, F, ld, 1);
+    rotate(l->X + i * l->rows, s->k + from, s->rope, at, r, F, F, ld, 1);
     copy_rows(l->V + i * l->rows, s->v + from, r, F, F, ld);
     for (int n = 0; n < r; n++) l->lr[i * l->small + n] = scale * s->sig[(row + n) * s->H + h];
     return in;
@@ -243,8 +243,8 @@ static void backward_batch(const struct heads *s, struct heads_grad *g, struct l
     copy_rows(l->O, dO + from, r, F, F, ld);
     s->inner->backward(&ig, dstate, l->O, l->saved + i * l->saved_n, state, kept, in,
                        r == s->call->d->K, l->work);
-    turn(g->dq + from, l->dQ, s->rope, 0, r, F, ld, F, -1);
-    turn(g->dk + from, l->dX, s->rope, 0, r, F, ld, F, -1);
+    rotate(g->dq + from, l->dQ, s->rope, 0, r, F, ld, F, -1);
+    rotate(g->dk + from, l->dX, s->rope, 0, r, F, ld, F, -1);
     copy_rows(g->dv + from, l->dV, r, F, ld, F);
     for (int n = 0; n < r; n++) g->dsig[(row + n) * s->H + h] = scale * l->dlr[n];
 }

@@ -20,7 +20,7 @@ int budget_plan(struct budget *b, const struct dims *d, const struct pass_opts *
     b->params = t.total * (int64_t)sizeof(real);
     b->moments = (o->bf16_moments ? 2 * (int64_t)sizeof(bf16) : 2 * (int64_t)sizeof(real)) * t.total;
     b->state = b->params + b->moments;
-    if (o->bf16) b->params += half_bytes(&t, &(struct span){ 0, t.total }, 1, 1);
+    if (o->bf16) b->params += bf16_weights_bytes(&t, &(struct span){ 0, t.total }, 1, 1);
     b->grads = t.total * (int64_t)(mode == REDUCE_EXACT ? sizeof(int64_t) : sizeof(real));
     b->tape = pass.tape;
     b->logits = pass.logits;

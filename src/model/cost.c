@@ -270,7 +270,7 @@ static int64_t halves(const struct cost *c, const struct share *a)
         bucket_cut(cut, m, i, 1);
         held[n++] = (struct span){ cut[0], cut[1] };
     }
-    const int64_t bytes = half_bytes(&m->params, held, n, 1);
+    const int64_t bytes = bf16_weights_bytes(&m->params, held, n, 1);
     mem_free(held);
     return bytes;
 }

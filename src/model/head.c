@@ -6,15 +6,15 @@
 
 static int chunk(int left) { return left < HEAD_ROWS ? left : HEAD_ROWS; }
 
-/* In bf16: rows of x or of the logits' gradient, these turned, panels of x. */
-static void lay_out_half(struct half_work *w, struct arena *a, const struct dims *d, int rows,
+/* In bf16: rows of x or of the logits' gradient, these transposed, panels of x. */
+static void lay_out_bf16(struct bf16_work *w, struct arena *a, const struct dims *d, int rows,
                          int way_back)
 {
     const int64_t size = (int64_t)sizeof(bf16);
-    *w = (struct half_work){ .rows = NULL };
+    *w = (struct bf16_work){ .rows = NULL };
     w->rows = arena_bytes(a, bf16_rows_size(rows, way_back && d->V > d->C ? d->V : d->C) * size);
     if (!way_back) return;
-    w->turned = arena_bytes(a, bf16_rows_size(d->V, rows) * size);
+    w->transposed = arena_bytes(a, bf16_rows_size(d->V, rows) * size);
     w->panels = arena_bytes(a, bf16_panels_size(rows, d->C) * size);
 }
 
@@ -28,7 +28,7 @@ void head_lay_out(struct head_work *w, struct arena *a, const struct model *m, i
     w->dw = arena_reals(a, d->C);
     w->nll = arena_bytes(a, rows * (int64_t)sizeof *w->nll);
     w->target = arena_bytes(a, rows * (int64_t)sizeof *w->target);
-    if (m->half && T) lay_out_half(&w->half, a, d, rows, way_back);
+    if (m->bf16 && T) lay_out_bf16(&w->bf16, a, d, rows, way_back);
 }
 
 /* The gradient of n rows of logits, in w->logits: to dx (n,C) and the head's weights. */
@@ -38,17 +38,17 @@ static void way_back(struct head_work *w, struct grad *g, const struct model *m,
     const int V = m->dims.V, C = m->dims.C;
     const int64_t at = m->params.p[m->i_head].offset;
 
-    if (!m->half) {
+    if (!m->bf16) {
         gemm_nn(dx, C, w->logits, V, m->w + at, C, n, C, V, GEMM_SET);
         grad_add_tn(g, at, w->logits, V, x, C, V, C, n);
         return;
     }
-    struct half_work *h = &w->half;
+    struct bf16_work *h = &w->bf16;
     bf16_rows(h->rows, w->logits, V, n, V);
-    gemm_bf16(dx, C, h->rows, m->half->w[m->i_head].backward, n, C, V, 0, V, GEMM_SET);
-    bf16_turned(h->turned, h->rows, n, V);
+    gemm_bf16(dx, C, h->rows, m->bf16->w[m->i_head].backward, n, C, V, 0, V, GEMM_SET);
+    bf16_transposed(h->transposed, h->rows, n, V);
     bf16_panels(h->panels, x, C, n, C);
-    grad_add_tn_bf16(g, at, h->turned, h->panels, V, C, n);
+    grad_add_tn_bf16(g, at, h->transposed, h->panels, V, C, n);
 }
 
 double head_unit(struct head_work *w, struct grad *g, const struct head_unit *u)
@@ -65,7 +65,7 @@ double head_unit(struct head_work *w, struct grad *g, const struct head_unit *u)
             w->target[i] = scored ? u->target[t + i] : -1;
             w->scale[i] = scored ? (real)u->scale : 0;
         }
-        model_logits(u->m, w->logits, x, n, w->half.rows);
+        model_logits(u->m, w->logits, x, n, w->bf16.rows);
         if (g) xent_grad(w->logits, w->nll, w->target, w->scale, n, V);
         else xent_forward(w->nll, w->logits, w->target, n, V);
         for (int i = 0; i < n; i++) sum += w->nll[i];

@@ -19,7 +19,7 @@ struct head_work {
     real   *logits, *scale, *dx, *dw;
     double *nll;
     int32_t *target;
-    struct half_work half;
+    struct bf16_work bf16;
 };
 
 void head_lay_out(struct head_work *w, struct arena *a, const struct model *m, int T,

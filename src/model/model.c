@@ -112,7 +112,7 @@ int model_layout(struct param_table *t, const struct dims *d)
 void model_free(struct model *m)
 {
     if (!m) return;
-    half_free(m->half);
+    bf16_weights_free(m->bf16);
     param_done(&m->params);
     mem_free(m->blocks);
     mem_free(m->w);
@@ -138,12 +138,12 @@ double model_flops(const struct model *m, int context)
 
 void model_use_bf16(struct model *m, int way_back)
 {
-    if (!m->half) m->half = half_new(&m->params, way_back);
+    if (!m->bf16) m->bf16 = bf16_weights_new(&m->params, way_back);
 }
 
 void model_weights_changed(struct model *m, const struct span *spans, int n)
 {
-    if (m->half) half_make(m->half, m->w, spans, n);
+    if (m->bf16) bf16_weights_make(m->bf16, m->w, spans, n);
 }
 
 void model_all_weights_changed(struct model *m)
@@ -155,18 +155,18 @@ void model_logits(const struct model *m, real *logits, const real *x, int n, bf1
 {
     const int V = m->dims.V, C = m->dims.C;
 
-    if (!m->half) {
+    if (!m->bf16) {
         gemm_nt(logits, V, x, C, m->w + m->params.p[m->i_head].offset, C, n, V, C, GEMM_SET);
         return;
     }
     bf16_rows(rows, x, C, n, C);
-    gemm_bf16(logits, V, rows, m->half->w[m->i_head].forward, n, V, C, 0, C, GEMM_SET);
+    gemm_bf16(logits, V, rows, m->bf16->w[m->i_head].forward, n, V, C, 0, C, GEMM_SET);
 }
 
 void model_next_logits(const struct model *m, real *logits, const real *x)
 {
     const int V = m->dims.V, C = m->dims.C;
-    if (m->half) gemm_bf16_row(logits, x, m->half->w[m->i_head].forward, V, C);
+    if (m->bf16) gemm_bf16_row(logits, x, m->bf16->w[m->i_head].forward, V, C);
     else gemm_row(logits, x, m->w + m->params.p[m->i_head].offset, V, C);
 }
 
@@ -176,7 +176,7 @@ int64_t model_nll_bytes(const struct model *m, int n)
 {
     const int most = rows_at_once(n);
     return (int64_t)most * m->dims.V * (int64_t)sizeof(real) +
-           (m->half ? bf16_rows_size(most, m->dims.C) * (int64_t)sizeof(bf16) : 0);
+           (m->bf16 ? bf16_rows_size(most, m->dims.C) * (int64_t)sizeof(bf16) : 0);
 }
 
 void model_nll(const struct model *m, double *nll, const real *x, const int32_t *target, int n)
@@ -184,7 +184,7 @@ void model_nll(const struct model *m, double *nll, const real *x, const int32_t 
     const struct dims *d = &m->dims;
     const int most = rows_at_once(n);
     real *logits = mem_new((int64_t)most * d->V, sizeof *logits, "logits");
-    bf16 *rounded = mem_new(m->half ? bf16_rows_size(most, d->C) : 0, sizeof *rounded, "logits");
+    bf16 *rounded = mem_new(m->bf16 ? bf16_rows_size(most, d->C) : 0, sizeof *rounded, "logits");
 
     for (int i = 0, rows; i < n; i += rows) {
         rows = rows_at_once(n - i);

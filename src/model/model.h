@@ -16,7 +16,7 @@
 #include "src/base/real.h"
 #include "src/layers/block.h"
 #include "src/layers/dims.h"
-#include "src/param/half.h"
+#include "src/param/bf16_weights.h"
 #include "src/param/param.h"
 
 struct model {
@@ -25,7 +25,7 @@ struct model {
     real               *w;       /* (params.total); owned                     */
     int                 i_embed, i_norm, i_head;  /* in params; i_head == i_embed if tied */
     struct block       *blocks;  /* (L); owned                                */
-    struct half        *half;    /* bf16 products: their weights; NULL: fp32; owned */
+    struct bf16_weights *bf16;    /* bf16 products: their weights; NULL: fp32; owned */
 };
 
 /* Does its sequence layer have inner losses? */

@@ -68,7 +68,7 @@ int stage_carry_part(const struct stage *st, int B, int u, int i, int64_t *offse
 
 struct layer_call stage_shape(const struct stage *st)
 {
-    return (struct layer_call){ .d = st->d, .half = st->m->half, .B = st->o.micro_batch,
+    return (struct layer_call){ .d = st->d, .bf16 = st->m->bf16, .B = st->o.micro_batch,
                                 .T = st->T, .group = st->o.inner_group };
 }
 
@@ -120,8 +120,8 @@ static void lay_out(struct stage *st, struct pass_bytes *bytes)
     bytes->logits = a->used - bytes->tape;
 
     block_work(&st->m->blocks[0], &st->work, a, &c, back);
-    if (st->m->half)
-        half_lay_out(&st->half, a, N, st->T, half_widest(&st->m->params), back);
+    if (st->m->bf16)
+        bf16_work_lay_out(&st->bf16, a, N, st->T, bf16_widest(&st->m->params), back);
     if (st->heads) stage_heads_work(st);
     st->xn = arena_reals(a, N * d->C);
     st->r = arena_reals(a, N);
@@ -269,7 +269,7 @@ static const int32_t *tokens_of(const struct stage *st, const struct slot *z, in
 struct layer_call stage_call(const struct stage *st, const struct slot *z, struct grad *g, int u)
 {
     return (struct layer_call){ .d = st->d, .t = &st->m->params, .w = st->m->w, .grad = g,
-                                .half = st->m->half, .half_work = (struct half_work *)&st->half,
+                                .bf16 = st->m->bf16, .bf16_work = (struct bf16_work *)&st->bf16,
                                 .B = z->B, .T = stage_tokens(st, u), .pos = (int64_t)u * st->T,
                                 .inner_lr = st->d->inner_lr * st->inner_factor,
                                 .group = st->o.inner_group };

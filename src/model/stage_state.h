@@ -37,7 +37,7 @@ struct stage {
     struct slot        *slots;
     struct block_tape   work;
     struct head_work    head;
-    struct half_work    half;          /* bf16 operands of one product               */
+    struct bf16_work    bf16;          /* bf16 operands of one product               */
     real               *redo;          /* (carry_reals) for recomputation             */
     real               *xn, *r;        /* (N,C), (N): final norm                      */
     struct stage_heads *heads;         /* heads and scan mode: tapes and all else; NULL: wavefront */

@@ -16,7 +16,7 @@ struct stream {
     int64_t      room, row;     /* tokens that the past has room for; reals of its rows, 0: none */
     real        *past;          /* (L, B, groups, room, row)              */
     struct arena arena;         /* x, y, tape and scratch of one block    */
-    struct half_work half;
+    struct bf16_work bf16;
     double      *stats;         /* (B,H,T/K,3)                            */
     double      *losses;        /* (3, T/K)                               */
 };
@@ -24,7 +24,7 @@ struct stream {
 static struct layer_call call_of(struct stream *s, int T, int alone)
 {
     return (struct layer_call){ .d = &s->m->dims, .t = &s->m->params, .w = s->m->w,
-                                .half = s->m->half, .half_work = &s->half, .B = s->B,
+                                .bf16 = s->m->bf16, .bf16_work = &s->bf16, .B = s->B,
                                 .T = T, .pos = s->pos, .inner_lr = s->m->dims.inner_lr,
                                 .room = s->room, .alone = alone };
 }
@@ -50,28 +50,28 @@ static void make_room(struct stream *s, int64_t tokens)
 /* The arrays of a slice of T tokens, laid out in a. */
 static void lay_out(const struct model *m, struct arena *a, int B, int T, int alone,
                     struct block_tape *t,
-                    struct block_tape *w, struct half_work *half, real **x, real **y, real **r)
+                    struct block_tape *w, struct bf16_work *work, real **x, real **y, real **r)
 {
     const int64_t N = (int64_t)B * T;
     *x = arena_reals(a, N * m->dims.C);
     *y = arena_reals(a, N * m->dims.C);
     *r = arena_reals(a, N);
-    const struct layer_call c = { .d = &m->dims, .half = m->half, .B = B, .T = T,
+    const struct layer_call c = { .d = &m->dims, .bf16 = m->bf16, .B = B, .T = T,
                                   .alone = alone };
     block_tape(&m->blocks[0], t, a, &c);
     block_work(&m->blocks[0], w, a, &c, 0);
-    if (m->half) half_lay_out(half, a, N, T, half_widest(&m->params), 0);
+    if (m->bf16) bf16_work_lay_out(work, a, N, T, bf16_widest(&m->params), 0);
 }
 
-/* Of the arrays of a slice; half [out]. */
-static int64_t slice_bytes(const struct model *m, struct half_work *half, int B, int T)
+/* Of the arrays of a slice; work [out]. */
+static int64_t slice_bytes(const struct model *m, struct bf16_work *work, int B, int T)
 {
     struct block_tape t, w;
     struct arena plan;
     real *x, *y, *r;
 
     arena_plan(&plan);
-    lay_out(m, &plan, B, T, 0, &t, &w, half, &x, &y, &r);
+    lay_out(m, &plan, B, T, 0, &t, &w, work, &x, &y, &r);
     return plan.peak;
 }
 
@@ -80,11 +80,11 @@ int64_t stream_bytes(const struct model *m, int B, int T_max, int64_t tokens)
     const struct dims *d = &m->dims;
     const struct block *b = &m->blocks[0];
     const int64_t row = b->layer->past_reals ? b->layer->past_reals(d) : 0;
-    struct half_work half;
+    struct bf16_work work;
 
     return d->L * B * (block_carry_reals(b, d) + head_groups(d) * tokens * row) *
                (int64_t)sizeof(real) +
-           slice_bytes(m, &half, B, T_max);
+           slice_bytes(m, &work, B, T_max);
 }
 
 struct stream *stream_new(const struct model *m, int B, int T_max)
@@ -98,7 +98,7 @@ struct stream *stream_new(const struct model *m, int B, int T_max)
     s->carry_reals = B * block_carry_reals(&m->blocks[0], d);
     s->carry = mem_new(d->L * s->carry_reals, sizeof(real), "carries");
     if (m->blocks[0].layer->past_reals) s->row = m->blocks[0].layer->past_reals(d);
-    arena_init(&s->arena, slice_bytes(m, &s->half, B, T_max), "activations of a slice");
+    arena_init(&s->arena, slice_bytes(m, &s->bf16, B, T_max), "activations of a slice");
     s->stats = mem_new(B * d->H * batches * 3, sizeof(double), "inner losses");
     s->losses = mem_new(batches * 3, sizeof(double), "inner losses");
     stream_reset(s);
@@ -154,7 +154,7 @@ static void pass_slice(struct stream *s, real *out, const int32_t *tok, int T, i
     make_room(s, s->pos + T);
     struct layer_call c = call_of(s, T, alone);
     arena_reset(&s->arena, 0);
-    lay_out(m, &s->arena, s->B, T, alone, &t, &w, &s->half, &x, &y, &r);
+    lay_out(m, &s->arena, s->B, T, alone, &t, &w, &s->bf16, &x, &y, &r);
     embed_forward(x, m->w + m->params.p[m->i_embed].offset, tok, s->B * T, d->C);
     if (tap && tap->hidden) tap->hidden(tap->ctx, 0, x, s->B, T);
     for (int l = 0; l < d->L; l++) {

@@ -72,7 +72,7 @@ void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n);
 void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const real *B, int ldb,
                  int M, int N, int K);
 
-/* The same from bf16 operands: rows (M,K) of A turned, panels of B (kernels/bf16.h). */
+/* The same from bf16 operands: rows (M,K) of A transposed, panels of B (kernels/bf16.h). */
 void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 *B, int M, int N,
                       int K);
 

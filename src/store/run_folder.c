@@ -34,7 +34,7 @@ void run_follow(struct run_folder *r, const char *dir)
 }
 
 /* A file STOP was for who ran before us. */
-static void unask(const struct run_folder *r)
+static void clear_stop(const struct run_folder *r)
 {
     char *path = mem_format("%s/STOP", r->dir);
     unlink(path);
@@ -75,7 +75,7 @@ int run_open(struct run_folder *r, const char *dir, int takeover)
     if (rc == OK) rc = fence_take(&r->fence, dir, takeover);
     if (rc == OK) sweep(r);
     if (rc != OK) run_close(r, rc);
-    else if (!getenv(LAUNCH_VARIABLE)) unask(r);  /* else the launcher looks after it */
+    else if (!getenv(LAUNCH_VARIABLE)) clear_stop(r);  /* else the launcher looks after it */
     return rc;
 }
 

@@ -37,7 +37,7 @@ static int factor(struct tensor *x, const struct param *p, int soap, int k)
     return 1;
 }
 
-struct tensor *state_tensors(int *count, const struct param_table *t, int half, int soap)
+struct tensor *state_tensors(int *count, const struct param_table *t, int bf16, int soap)
 {
     int n = 0;
 
@@ -49,7 +49,7 @@ struct tensor *state_tensors(int *count, const struct param_table *t, int half, 
         const struct param *p = &t->p[n % t->count];
         struct tensor *x = &list[n];
         name(x, moments[n / t->count], p);
-        x->dtype = half && n >= t->count ? DT_BF16 : DT_REAL;
+        x->dtype = bf16 && n >= t->count ? DT_BF16 : DT_REAL;
         x->ndim = p->ndim;
         for (int j = 0; j < p->ndim; j++) x->shape[j] = p->shape[j];
     }

@@ -13,9 +13,9 @@
 
 /* In the order that a state counts them, without data; a counted block.
  *
- * half     moments are bf16
+ * bf16     moments are bf16
  * soap     sides of a matrix that are no longer than this have a factor; 0: no SOAP
  * returns  NULL if there is no list: *count of them are more than TENSOR_COUNT */
-struct tensor *state_tensors(int *count, const struct param_table *t, int half, int soap);
+struct tensor *state_tensors(int *count, const struct param_table *t, int bf16, int soap);
 
 #endif

@@ -106,7 +106,7 @@ static struct attention call_of(struct arrays *a, struct slice *x)
     const struct shape *s = &a->s;
     return (struct attention){ .B = s->B, .T = x->T, .G = s->G, .R = s->R, .F = s->F, .pos = x->t,
                                .room = a->room, .q = x->q, .past = a->past, .o = x->o,
-                               .lse = x->lse, .scratch = a->scratch, .half = half };
+                               .lse = x->lse, .scratch = a->scratch, .bf16 = half };
 }
 
 /* In slices of T tokens: all forward, then all backward, the last first. */
@@ -299,14 +299,14 @@ static void rope_is_relative(void **state)
     assert_memory_equal(part, table + 150 * F, sizeof part);
     rope_table(far, 100007, 2, F, &r);
     real *x = numbers(2 * F, "x", 1), *y = numbers(2 * F, "x", 1);
-    rope_turn(y, far, 1, 2, 1, F, 1);
+    rope_rotate(y, far, 1, 2, 1, F, 1);
     double product = 0, alone = 0;
     for (int f = 0; f < F; f++) product += (double)y[f] * (double)y[F + f];
-    rope_turn(x + F, table + F, 1, 1, 1, F, 1);
+    rope_rotate(x + F, table + F, 1, 1, 1, F, 1);
     for (int f = 0; f < F; f++) alone += (double)x[f] * (double)x[F + f];
     assert_true(fabs(product - alone) < 100 * REAL_EPS + 1e-10);
     assert_true(fabs(alone) > 1e-3);
-    rope_turn(y, far, 1, 2, 1, F, -1);
+    rope_rotate(y, far, 1, 2, 1, F, -1);
     for (int f = 0; f < F; f++) assert_true(fabs((double)(y[f] - x[f])) < 20 * REAL_EPS);
     mem_free(table);
     mem_free(x);
@@ -341,10 +341,10 @@ static void rope_is_scaled(void **state)
 static void parts_of_arrays_multiply(void **state)
 {
     (void)state;
-    for (int turned = 0; turned < 2; turned++)
+    for (int transposed = 0; transposed < 2; transposed++)
         for (int add = 0; add < 2; add++)
             for (int F = 6; F < 80; F += 29) {
-                const struct smm_shape s = { 64, F, 64, F + 3, 70, F + 5, add, turned };
+                const struct smm_shape s = { 64, F, 64, F + 3, 70, F + 5, add, transposed };
                 real *A = numbers(64 * 70, "a", 1), *B = numbers(64 * (F + 5), "b", 1);
                 real *C = numbers(64 * (F + 3), "c", 1), *D = numbers(64 * (F + 3), "c", 1);
                 smm_block(C, A, B, &s);

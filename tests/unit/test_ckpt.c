@@ -176,7 +176,7 @@ static void root_is_the_state(void **state)
     static const int levels[] = { 1, 3, 9, -5 };
     struct hash root, other;
     json_t *scalars = json_pack("{s:i, s:i}", "a", 1, "b", 2);
-    json_t *turned = json_pack("{s:i, s:i}", "b", 2, "a", 1);
+    json_t *transposed = json_pack("{s:i, s:i}", "b", 2, "a", 1);
     json_t *changed = json_pack("{s:i, s:i}", "a", 1, "b", 3);
     int64_t step = 1;
 
@@ -185,7 +185,7 @@ static void root_is_the_state(void **state)
     for (int i = 0; i < 4; i++) {
         const struct ckpt_opts opts = { .level = levels[i] };
         omp_set_num_threads(1 + i);
-        save("root", &f, step++, i % 2 ? turned : scalars, &opts, &other);
+        save("root", &f, step++, i % 2 ? transposed : scalars, &opts, &other);
         assert_true(hash_equal(root, other));
     }
     omp_set_num_threads(1);
@@ -222,7 +222,7 @@ static void root_is_the_state(void **state)
     save("root", &f, step++, scalars, &keep_all, &other);
     assert_true(hash_equal(root, other));
     json_decref(scalars);
-    json_decref(turned);
+    json_decref(transposed);
     json_decref(changed);
 }
 

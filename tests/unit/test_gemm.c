@@ -75,7 +75,7 @@ static void loops_are_the_sum(void **state)
 }
 
 /* Rows and columns of every remainder, sums shorter and longer than a block, and rows whose distance
- * is a high power of two, so that a turned A is copied. */
+ * is a high power of two, so that a transposed A is copied. */
 static const struct { int N, M, K, extra; } shapes[] = {
     { 1, 1, 1, 0 }, { 1, 70, 300, 3 }, { 2, 33, 16, 0 }, { 3, 1, 400, 1 }, { 5, 7, 255, 0 },
     { 6, 16, 256, 0 }, { 7, 67, 5, 3 }, { 13, 31, 257, 0 }, { 14, 300, 67, 3 }, { 15, 64, 32, 0 },

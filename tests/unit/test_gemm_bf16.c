@@ -153,7 +153,7 @@ static void weight_gradients(void **state)
         bf16 *rows = hold(bf16_rows_size(K, M), sizeof *rows);
         memset(dY, 0xff, (size_t)bf16_rows_size(M, K) * sizeof *dY);
         bf16_rows(rows, dy, M, K, M);
-        bf16_turned(dY, rows, K, M);
+        bf16_transposed(dY, rows, K, M);
         bf16_panels(X, x, N, K, N);
         for (int k = 0; k < K; k++)
             for (int m = 0; m < M; m++) dyT[m * K + k] = dy[k * M + m];

@@ -46,13 +46,13 @@ static void small_products_match_plain_c(void **state)
                 for (int k = 0; k < K; k++) assert_true(T[k * M + i] == A[i * K + k]);
             real *D = noise(M * N, 3, 1), *U = noise(M * K, 6, 1), *V = noise(M * K, 6, 1);
             smm_ref(R, A, B, M, N, K, 0);
-            smm_turned_from(C, D, T, B, M, N, K);
+            smm_tn_from(C, D, T, B, M, N, K);
             for (int i = 0; i < M * N; i++)
                 assert_true(fabs((double)(C[i] - D[i] - R[i])) < 20 * REAL_EPS * sqrt(K) * 4);
-            smm_turned(D, T, B, M, N, K, 1);
+            smm_tn(D, T, B, M, N, K, 1);
             for (int i = 0; i < M * N; i++)
                 assert_true(fabs((double)(C[i] - D[i])) < 20 * REAL_EPS * sqrt(K) * 4);
-            smm_turned(C, T, B, M, N, K, 0);
+            smm_tn(C, T, B, M, N, K, 0);
             for (int i = 0; i < M * N; i++)
                 assert_true(fabs((double)(C[i] - R[i])) < 20 * REAL_EPS * sqrt(K) * 4);
             smm_transpose_add(U, A, M, K);

@@ -40,7 +40,7 @@ static void words_are_rounded_numbers(void **state)
         real *x = noise((int64_t)K * N, 1, 1);
         bf16_word *rows = mem_new((int64_t)K * across, sizeof *rows, "test");
         bf16_word *columns = mem_new((int64_t)bf16_words(K) * N, sizeof *columns, "test");
-        bf16_word *turned = mem_new((int64_t)K * across, sizeof *turned, "test");
+        bf16_word *transposed = mem_new((int64_t)K * across, sizeof *transposed, "test");
         bf16_word *work = mem_new((int64_t)K * across, sizeof *work, "test");
         for (int both = 0; both < 2; both++) {
             if (both) {
@@ -49,10 +49,10 @@ static void words_are_rounded_numbers(void **state)
                 smm_bf16_rows(rows, x, K, N);
                 smm_bf16_columns(columns, x, K, N);
             }
-            smm_bf16_columns_turned(turned, x, K, N, work);
+            smm_bf16_columns_transposed(transposed, x, K, N, work);
             for (int64_t i = 0; i < (int64_t)K * across; i++) {
                 const int64_t k = i / across, n = i % across * 2;
-                const bf16_word t = turned[n / 2 * K + k];
+                const bf16_word t = transposed[n / 2 * K + k];
                 assert_int_equal(t, rows[i]);
                 check_word(rows[i], 0, x, k * N + n, 1);
                 check_word(rows[i], 1, x, k * N + n + 1, n + 1 < N);
@@ -64,7 +64,7 @@ static void words_are_rounded_numbers(void **state)
             }
             memset(rows, 0, (size_t)K * (size_t)across * sizeof *rows);
         }
-        mem_free(x); mem_free(rows); mem_free(columns); mem_free(turned); mem_free(work);
+        mem_free(x); mem_free(rows); mem_free(columns); mem_free(transposed); mem_free(work);
     }
 }
 
@@ -78,24 +78,24 @@ static void products_match_plain_c(void **state)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int how = 0; how < 4; how++) {
             const int M = shapes[s][0], N = shapes[s][1], K = shapes[s][2];
-            const int turned = how & 1, add = how >> 1;
+            const int transposed = how & 1, add = how >> 1;
             real *A = noise((int64_t)M * K, 1, 1), *B = noise((int64_t)K * N, 2, 1);
             real *C = noise((int64_t)M * N, 3, 1), *R = noise((int64_t)M * N, 3, 1);
             real *D = noise((int64_t)M * N, 3, 1);
             bf16_word *a = mem_new((int64_t)(M + 1) * (K + 1), sizeof *a, "test");
             bf16_word *b = mem_new((int64_t)(K + 1) * N, sizeof *b, "test");
-            if (turned) smm_bf16_columns(a, A, K, M);
+            if (transposed) smm_bf16_columns(a, A, K, M);
             else smm_bf16_rows(a, A, M, K);
             smm_bf16_columns(b, B, K, N);
             const struct bf16_left left =
-                turned ? bf16_left_turned(a, M) : bf16_left_rows(a, bf16_words(K));
+                transposed ? bf16_left_transposed(a, M) : bf16_left_rows(a, bf16_words(K));
             smm_bf16(C, add ? C : NULL, left, b, M, N, K);
             smm_bf16_ref(R, add ? D : NULL, left, b, M, N, K);
             for (int m = 0; m < M; m++)
                 for (int n = 0; n < N; n++) {
                     double sum = add ? (double)D[m * N + n] : 0, size = fabs(sum);
                     for (int k = 0; k < K; k++) {
-                        const real p = A[turned ? k * M + m : m * K + k], q = B[k * N + n];
+                        const real p = A[transposed ? k * M + m : m * K + k], q = B[k * N + n];
                         const double pq = (double)bf16_value((bf16)bf16_bits(p)) *
                                           (double)bf16_value((bf16)bf16_bits(q));
                         sum += pq;
@@ -132,7 +132,7 @@ static struct outcome run(const struct inner *f, int r, int F, int half, int com
     real *work = noise(f->work_reals(r, F), 9, 1), *kept = noise(f->kept_reals(r, F), 9, 1);
     real *saved = noise(f->saved_reals(r, F), 9, 1), *again = noise(S, 9, 1);
     struct inner_in in = { .Q = Q, .X = X, .V = V, .lr = lr, .tok = tok, .gamma = gamma,
-                           .beta = beta, .r = r, .F = F, .half = half, .eps = (real)1e-6 };
+                           .beta = beta, .r = r, .F = F, .bf16 = half, .eps = (real)1e-6 };
     struct outcome o = { .O = noise(rF, 9, 1), .next = noise(S, 9, 1), .igrad = noise(S, 9, 1),
                          .dstate = noise(S, 11, 0.1), .n = 3 * rF + 2 * F + 2 * r };
     real *g = o.grads = mem_new(o.n, sizeof *g, "test");

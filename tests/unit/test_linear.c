@@ -10,8 +10,8 @@ enum { M = 130, C = 70, SEQUENCES = 3, TOKENS = 65, CANARY = 256, OTHER = 9 };
 /* Products with one weight (M,C) and what they need. */
 struct job {
     struct param_table t;
-    struct half *half;
-    struct half_work work;
+    struct bf16_weights *bf16;
+    struct bf16_work work;
     struct arena arena;
     struct grad grad;
     real *w;
@@ -20,7 +20,7 @@ struct job {
 
 static void lay_out(struct job *j)
 {
-    half_lay_out(&j->work, &j->arena, SEQUENCES * TOKENS, TOKENS, M, 1);
+    bf16_work_lay_out(&j->work, &j->arena, SEQUENCES * TOKENS, TOKENS, M, 1);
     j->canary = arena_bytes(&j->arena, CANARY);
 }
 
@@ -29,8 +29,8 @@ static struct job *new_job(void)
     struct job *j = hold(1, sizeof *j);
     param_add(&j->t, "x_proj.weight", INIT_NORMAL, 1, 2, M, C, 0, 0);
     j->w = noise((int)j->t.total, 1);
-    j->half = half_new(&j->t, 1);
-    half_make(j->half, j->w, &(struct span){ 0, j->t.total }, 1);
+    j->bf16 = bf16_weights_new(&j->t, 1);
+    bf16_weights_make(j->bf16, j->w, &(struct span){ 0, j->t.total }, 1);
     grad_init(&j->grad, &j->t, REDUCE_EXACT);
     arena_plan(&j->arena);
     lay_out(j);
@@ -46,14 +46,14 @@ static void job_done(struct job *j)
     for (int i = 0; i < CANARY; i++) assert_int_equal(j->canary[i], 0xa5);
     arena_done(&j->arena);
     grad_done(&j->grad);
-    half_free(j->half);
+    bf16_weights_free(j->bf16);
     param_done(&j->t);
     release();
 }
 
 static struct layer_call call_of(struct job *j, int B, int T)
 {
-    return (struct layer_call){ .t = &j->t, .w = j->w, .half = j->half, .half_work = &j->work,
+    return (struct layer_call){ .t = &j->t, .w = j->w, .bf16 = j->bf16, .bf16_work = &j->work,
                                 .grad = &j->grad, .B = B, .T = T };
 }
 
@@ -159,7 +159,7 @@ static void alone_nothing_is_rounded(void **state)
     for (int half = 0; half < 2; half++) {
         struct layer_call c = call_of(j, SEQUENCES, 1);
         c.alone = 1;
-        if (!half) c.half = NULL;
+        if (!half) c.bf16 = NULL;
         linear_forward(&c, 0, y, reals(x), M, C);
         const double *w = half ? rounded(j->w, M * C) : widen(j->w, M * C);
         assert_close(y, plain((struct matrix){ widen(x, SEQUENCES * C), C, 1 },
@@ -222,7 +222,7 @@ static void arrays_have_room(void **state)
                 }
         }
     struct layer_call fp32 = call_of(j, 2, 50);
-    fp32.half = NULL;
+    fp32.bf16 = NULL;
     assert_int_equal(operand_bytes(&fp32, C), 2 * 50 * C * (int64_t)sizeof(real));
     job_done(j);
 }

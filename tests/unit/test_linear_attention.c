@@ -35,7 +35,7 @@ static double *project(const double *h, const double *W)
     return y;
 }
 
-/* Pairs (2i, 2i+1) of every head turned by position times theta^(-2i/F). */
+/* Pairs (2i, 2i+1) of every head transposed by position times theta^(-2i/F). */
 static void rotate(double *x, double theta)
 {
     for (int t = 0; t < T; t++)

@@ -1,4 +1,4 @@
-/* test_half.c -- a model with bf16 products: gradients near those of fp32 and not equal to them,
+/* test_bf16_weights.c -- a model with bf16 products: gradients near those of fp32 and not equal to them,
  * and the same bits however work is cut. */
 #include "tests/unit/numeric.h"
 
@@ -22,12 +22,12 @@ static struct dims dims_of(const char *layer, int mamba)
     return d;
 }
 
-static struct model *model_of(const struct dims *d, int half)
+static struct model *model_of(const struct dims *d, int in_bf16)
 {
     struct model *m;
     assert_int_equal(model_new(&m, d), 0);
     model_init(m, 3);
-    if (half) model_use_bf16(m, 1);
+    if (in_bf16) model_use_bf16(m, 1);
     model_all_weights_changed(m);
     return m;
 }

@@ -1,19 +1,19 @@
-#include "src/param/half.h"
+#include "src/param/bf16_weights.h"
 
 #include <string.h>
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
 
-struct half *half_new(const struct param_table *t, int way_back)
+struct bf16_weights *bf16_weights_new(const struct param_table *t, int way_back)
 {
-    struct half *h = mem_new(1, sizeof *h, "bf16 weights");
-    *h = (struct half){ .table = t, .way_back = way_back };
+    struct bf16_weights *h = mem_new(1, sizeof *h, "bf16 weights");
+    *h = (struct bf16_weights){ .table = t, .way_back = way_back };
     h->w = mem_new(t->count, sizeof *h->w, "bf16 weights");
     return h;
 }
 
-void half_free(struct half *h)
+void bf16_weights_free(struct bf16_weights *h)
 {
     if (!h) return;
     for (int i = 0; i < h->table->count; i++) {
@@ -55,7 +55,7 @@ static int64_t backward_size(const struct param *p)
     return bf16_panels_size((int)p->shape[0], (int)p->shape[1]);
 }
 
-int64_t half_bytes(const struct param_table *t, const struct span *spans, int n, int way_back)
+int64_t bf16_weights_bytes(const struct param_table *t, const struct span *spans, int n, int way_back)
 {
     int64_t sum = 0;
     for (int i = 0; i < t->count; i++)
@@ -64,12 +64,12 @@ int64_t half_bytes(const struct param_table *t, const struct span *spans, int n,
     return sum * (int64_t)sizeof(bf16);
 }
 
-void half_make(struct half *h, const real *w, const struct span *spans, int n)
+void bf16_weights_make(struct bf16_weights *h, const real *w, const struct span *spans, int n)
 {
     h->made = 1;
     for (int i = 0; i < h->table->count; i++) {
         const struct param *p = &h->table->p[i];
-        struct half_weight *to = &h->w[i];
+        struct bf16_weight *to = &h->w[i];
         const int M = (int)p->shape[0], K = (int)p->shape[1];
         if (!in_product(h->table, i) || !within(p, spans, n)) continue;
         if (!to->forward) to->forward = mem_new(forward_size(p), sizeof(bf16), "bf16 weights");
@@ -80,17 +80,17 @@ void half_make(struct half *h, const real *w, const struct span *spans, int n)
     }
 }
 
-void half_lay_out(struct half_work *w, struct arena *a, int64_t N, int T, int widest,
+void bf16_work_lay_out(struct bf16_work *w, struct arena *a, int64_t N, int T, int widest,
                   int way_back)
 {
-    *w = (struct half_work){ .rows = NULL };
+    *w = (struct bf16_work){ .rows = NULL };
     w->rows = arena_bytes(a, bf16_rows_size(N, widest) * (int64_t)sizeof(bf16));
     if (!way_back) return;
-    w->turned = arena_bytes(a, bf16_rows_size(widest, T) * (int64_t)sizeof(bf16));
+    w->transposed = arena_bytes(a, bf16_rows_size(widest, T) * (int64_t)sizeof(bf16));
     w->panels = arena_bytes(a, N / T * bf16_panels_size(T, widest) * (int64_t)sizeof(bf16));
 }
 
-int half_widest(const struct param_table *t)
+int bf16_widest(const struct param_table *t)
 {
     int64_t widest = 1;
     for (int i = 0; i < t->count; i++) {

@@ -67,7 +67,7 @@ static int count_silent(pid_t *pid, int *answered, int n)
     return silent;
 }
 
-int launch_probe(struct launch *l)
+int launch_check_hosts(struct launch *l)
 {
     pid_t *pid = mem_new(l->n_hosts, sizeof *pid, "probes");
     int *answered = mem_new(l->n_hosts, sizeof *answered, "probes"), lost = 0, good = 0;
