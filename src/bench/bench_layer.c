@@ -78,8 +78,8 @@ static int unit_init(struct unit *u, const struct conf *c)
     u->T = o.slice_tokens < o.context ? o.slice_tokens : o.context;
     u->group = o.inner_group;
     u->NC = (int64_t)u->T * d.C;
-    u->carry_reals = align_reals(block_carry_reals(u->b, &u->m->dims));
-    u->past_reals = block_past_reals(u->b, &u->m->dims) * u->T;
+    u->carry_reals = align_reals(block_carry_reals(u->b));
+    u->past_reals = block_past_reals(u->b) * u->T;
     check(u->split);
 
     arena_plan(&u->arena);

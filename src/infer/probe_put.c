@@ -144,7 +144,7 @@ int probe_put_state(struct probe *p, const struct probe_input *in, int l, int i,
     int64_t stride[2];
     int shape[3];
 
-    if (!block_state(&in->m->blocks[l], &in->m->dims, B, carry, i, &name, shape, &v, stride))
+    if (!block_state(&in->m->blocks[l], B, carry, i, &name, shape, &v, stride))
         return 0;
     if (in->L % in->m->dims.K == 0 && !strncmp(name, "igrad.", 6)) return 1;
     /* "W1" is a state; "igrad.W1", "conv_state.conv_q" and "state.ssm" say what they are. */

@@ -47,7 +47,7 @@ static void add_layer(struct spectra *x, const struct model *m, int l, const rea
     int64_t stride[2];
     int shape[3];
 
-    for (int i = 0; block_state(&m->blocks[l], &m->dims, 1, carry, i, &name, shape, &v, stride);
+    for (int i = 0; block_state(&m->blocks[l], 1, carry, i, &name, shape, &v, stride);
          i++) {
         char full[PARAM_NAME + 32];
         const int64_t each = (int64_t)shape[1] * shape[2];

@@ -31,6 +31,8 @@ void block_params(struct block *b, struct param_table *t, const struct dims *d,
 
     family_block(f, prefix, l);
     b->layer = layer;
+    b->d = *d;
+    snprintf(b->d.layer, sizeof b->d.layer, "%s", layer->name);
     b->i_conv = b->i_ffn = -1;
     if (d->pre_conv) {
         b->i_conv = add(t, prefix, "conv.norm.weight", INIT_ONE, 0, 1, C, 0, 0);
@@ -54,19 +56,21 @@ static int64_t halo_reals(const struct dims *d)
     return d->pre_conv ? align_reals((int64_t)(d->conv_width - 1) * d->C) : 0;
 }
 
-int64_t block_carry_reals(const struct block *b, const struct dims *d)
+int64_t block_carry_reals(const struct block *b)
 {
+    const struct dims *d = &b->d;
     return halo_reals(d) + b->layer->carry_reals(d);
 }
 
-int64_t block_past_reals(const struct block *b, const struct dims *d)
+int64_t block_past_reals(const struct block *b)
 {
+    const struct dims *d = &b->d;
     return b->layer->past_reals ? (int64_t)head_groups(d) * b->layer->past_reals(d) : 0;
 }
 
-int block_carry_part(const struct block *b, const struct dims *d, int B, int i, int64_t *offset,
-                     int64_t *n)
+int block_carry_part(const struct block *b, int B, int i, int64_t *offset, int64_t *n)
 {
+    const struct dims *d = &b->d;
     int64_t at;
     int parts = 0;
 
@@ -83,9 +87,10 @@ int block_carry_part(const struct block *b, const struct dims *d, int B, int i, 
     return 1;
 }
 
-int block_state(const struct block *b, const struct dims *d, int B, const real *carry, int i,
-                const char **name, int shape[3], const real **v, int64_t stride[2])
+int block_state(const struct block *b, int B, const real *carry, int i, const char **name,
+                int shape[3], const real **v, int64_t stride[2])
 {
+    const struct dims *d = &b->d;
     int64_t offset;
 
     if (d->pre_conv && i-- == 0) {
@@ -104,6 +109,13 @@ int block_state(const struct block *b, const struct dims *d, int B, const real *
     return 1;
 }
 
+/* A call becomes one on this block. */
+static void on_block(const struct block *b, struct layer_call *c)
+{
+    c->d = &b->d;
+    c->first = b->i_layer;
+}
+
 /* The block's carry is (B, halo + layer's); the layer wants (B, layer's).  They
  * are kept as two arrays one behind the other: all halos, then the layer's. */
 static real *layer_carry(const struct layer_call *c, real *carry)
@@ -113,14 +125,14 @@ static real *layer_carry(const struct layer_call *c, real *carry)
 
 void block_carry_start(const struct block *b, struct layer_call *c, real *carry)
 {
-    c->first = b->i_layer;
+    on_block(b, c);
     memset(carry, 0, (size_t)(c->B * halo_reals(c->d)) * sizeof *carry);
     b->layer->carry_start(c, layer_carry(c, carry));
 }
 
 void block_carry_start_backward(const struct block *b, struct layer_call *c, const real *dcarry)
 {
-    c->first = b->i_layer;
+    on_block(b, c);
     b->layer->carry_start_backward(c, dcarry + c->B * halo_reals(c->d));
 }
 
@@ -146,15 +158,19 @@ static void own_tape(struct block_tape *t, struct arena *a, const struct layer_c
 void block_tape(const struct block *b, struct block_tape *t, struct arena *a,
                 const struct layer_call *c)
 {
-    own_tape(t, a, c);
-    b->layer->tape(&t->layer, a, c);
+    struct layer_call own = *c;
+    on_block(b, &own);
+    own_tape(t, a, &own);
+    b->layer->tape(&t->layer, a, &own);
 }
 
 void block_split_tape(const struct block *b, struct block_tape *t, struct arena *a,
                       const struct layer_call *c)
 {
-    own_tape(t, a, c);
-    b->layer->split->tape(&t->layer, a, c);
+    struct layer_call own = *c;
+    on_block(b, &own);
+    own_tape(t, a, &own);
+    b->layer->split->tape(&t->layer, a, &own);
 }
 
 /* What waits for the gradient of the convolution's halo. */
@@ -167,14 +183,18 @@ static void own_held(struct block_tape *w, struct arena *a, const struct layer_c
 void block_held(const struct block *b, struct block_tape *w, struct arena *a,
                 const struct layer_call *c)
 {
-    own_held(w, a, c);
-    if (b->layer->split->held) b->layer->split->held(&w->layer, a, c);
+    struct layer_call own = *c;
+    on_block(b, &own);
+    own_held(w, a, &own);
+    if (b->layer->split->held) b->layer->split->held(&w->layer, a, &own);
 }
 
 void block_work(const struct block *b, struct block_tape *w, struct arena *a,
-                const struct layer_call *c, int backward)
+                const struct layer_call *call, int backward)
 {
-    const struct dims *d = c->d;
+    struct layer_call own = *call, *c = &own;
+    const struct dims *d = &b->d;
+    on_block(b, c);
     if (backward) {
         w->own.v[W_DW] = arena_reals(a, align_reals((int64_t)d->C * d->conv_width) + d->C);
         w->own.v[W_DA] = arena_bytes(a, operand_bytes(c, d->E));
@@ -217,6 +237,7 @@ static void norm_backward(const struct layer_call *c, int i, real *dx, const rea
 void block_normalise(const struct block *b, struct layer_call *c, const real *x,
                      struct block_tape *t)
 {
+    on_block(b, c);
     if (c->d->pre_conv)
         norm_forward(c, b->i_conv + CONV_NORM, t->own.v[T_XN], t->own.v[T_R1], x);
 }
@@ -273,6 +294,7 @@ static void feed_forward(const struct block *b, struct layer_call *c, real *y, c
 void block_forward(const struct block *b, struct layer_call *c, real *y, const real *x,
                    real *carry, struct block_tape *t, struct block_tape *w)
 {
+    on_block(b, c);
     block_normalise(b, c, x, t);
     layer_input(b, c, x, carry, &t->own);
     b->layer->forward(c, stream2(c->d, y, &t->own), t->own.v[T_H], layer_carry(c, carry), &t->layer,
@@ -283,32 +305,34 @@ void block_forward(const struct block *b, struct layer_call *c, real *y, const r
 void block_project(const struct block *b, struct layer_call *c, const real *x, real *carry,
                    struct block_tape *t)
 {
+    on_block(b, c);
     layer_input(b, c, x, carry, &t->own);
     if (b->layer->split->project) b->layer->split->project(c, t->own.v[T_H], &t->layer);
 }
 
 void block_mix(const struct block *b, struct layer_call *c, real *carry, struct block_tape *t)
 {
-    c->first = b->i_layer;
+    on_block(b, c);
     b->layer->split->mix(c, t->own.v[T_H], layer_carry(c, carry), &t->layer);
 }
 
 void block_append(const struct block *b, struct layer_call *c, const struct head_share *s)
 {
+    on_block(b, c);
     if (b->layer->split->append) b->layer->split->append(c, s);
 }
 
 void block_inner(const struct block *b, struct layer_call *c, const struct head_share *s,
                  real *carry, struct block_tape *w)
 {
-    c->first = b->i_layer;
+    on_block(b, c);
     b->layer->split->inner(c, s, layer_carry(c, carry), &w->layer);
 }
 
 void block_finish(const struct block *b, struct layer_call *c, real *y, const real *x,
                   struct block_tape *t)
 {
-    c->first = b->i_layer;
+    on_block(b, c);
     b->layer->split->finish(c, stream2(c->d, y, &t->own), &t->layer);
     feed_forward(b, c, y, x, &t->own);
 }
@@ -375,6 +399,7 @@ static void conv_halo_backward(const struct layer_call *c, real *dcarry, struct 
 void block_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
                     real *dcarry, struct block_tape *t, struct block_tape *w)
 {
+    on_block(b, c);
     feed_forward_backward(b, c, dx, &t->own, &w->own);
     b->layer->backward(c, w->own.v[W_DN], dx, t->own.v[T_H], layer_carry(c, dcarry), &t->layer,
                        &w->layer);
@@ -386,6 +411,7 @@ void block_backward(const struct block *b, struct layer_call *c, real *dx, const
 void block_finish_backward(const struct block *b, struct layer_call *c, real *dx,
                            struct block_tape *t, struct block_tape *w)
 {
+    on_block(b, c);
     feed_forward_backward(b, c, dx, &t->own, &w->own);
     b->layer->split->finish_backward(c, w->own.v[W_DN], dx, t->own.v[T_H], &t->layer, &w->layer);
 }
@@ -393,21 +419,21 @@ void block_finish_backward(const struct block *b, struct layer_call *c, real *dx
 void block_inner_backward(const struct block *b, struct layer_call *c, const struct head_share *s,
                           real *dcarry, struct block_tape *w)
 {
-    c->first = b->i_layer;
+    on_block(b, c);
     b->layer->split->inner_backward(c, s, layer_carry(c, dcarry), &w->layer);
 }
 
 void block_mix_backward(const struct block *b, struct layer_call *c, struct block_tape *t,
                         struct block_tape *w)
 {
-    c->first = b->i_layer;
+    on_block(b, c);
     b->layer->split->mix_backward(c, &t->layer, &w->layer);
 }
 
 void block_project_backward(const struct block *b, struct layer_call *c, real *dx, const real *x,
                             struct block_tape *t, struct block_tape *w)
 {
-    c->first = b->i_layer;
+    on_block(b, c);
     b->layer->split->project_backward(c, w->own.v[W_DN], t->own.v[T_H], &t->layer, &w->layer);
     layer_input_backward(b, c, dx, x, &t->own, &w->own);
 }
@@ -415,6 +441,7 @@ void block_project_backward(const struct block *b, struct layer_call *c, real *d
 void block_normalise_backward(const struct block *b, struct layer_call *c, real *dx,
                               const real *x, struct block_tape *t, struct block_tape *w)
 {
+    on_block(b, c);
     if (c->d->pre_conv)
         norm_backward(c, b->i_conv + CONV_NORM, dx, w->own.v[W_DN], x, t->own.v[T_R1],
                       w->own.v[W_DW]);
@@ -422,9 +449,10 @@ void block_normalise_backward(const struct block *b, struct layer_call *c, real 
 
 /* --- halos in heads mode --------------------------------------------------- */
 
-int block_halo(struct block_halo *h, const struct block *b, const struct dims *d, int B, int which,
+int block_halo(struct block_halo *h, const struct block *b, int B, int which,
                const struct block_tape *t, const struct block_tape *w)
 {
+    const struct dims *d = &b->d;
     const struct layer_split *split = b->layer->split;
     const int64_t own = halo_reals(d);
     const int layer_width = split->halo_width ? split->halo_width(d) : d->C;
@@ -449,7 +477,7 @@ int block_halo(struct block_halo *h, const struct block *b, const struct dims *d
 void block_halo_backward(const struct block *b, struct layer_call *c, int which, real *dcarry,
                          struct block_tape *w)
 {
-    c->first = b->i_layer;
+    on_block(b, c);
     if (which == HALO_CONV) conv_halo_backward(c, dcarry, &w->own);
     else b->layer->split->halo_backward(c, layer_carry(c, dcarry), &w->layer);
 }

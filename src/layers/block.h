@@ -15,10 +15,12 @@
 
 struct block {
     const struct layer *layer;
+    struct dims d;                /* the model's, trimmed to this block's layer: what it sees */
     int i_conv, i_layer, i_ffn;   /* first parameter of each part, in the table; -1: not there */
 };
 
-/* Append the parameters of block l; b [out]. */
+/* Append the parameters of block l; b [out].  d: its own dims, copied.  All calls below are on
+ * these: they set the d of a layer_call. */
 void block_params(struct block *b, struct param_table *t, const struct dims *d,
                   const struct layer *layer, int l);
 
@@ -26,23 +28,22 @@ void block_params(struct block *b, struct param_table *t, const struct dims *d,
 int block_first(const struct block *b);
 
 /* Reals of one sequence's carry. */
-int64_t block_carry_reals(const struct block *b, const struct dims *d);
+int64_t block_carry_reals(const struct block *b);
 
 /* Reals of one sequence's past, a token: of all groups of heads. */
-int64_t block_past_reals(const struct block *b, const struct dims *d);
+int64_t block_past_reals(const struct block *b);
 
 /* What crosses to the next rank of the carries (B, carry_reals) of B sequences, as in struct
  * layer. */
-int block_carry_part(const struct block *b, const struct dims *d, int B, int i, int64_t *offset,
-                     int64_t *n);
+int block_carry_part(const struct block *b, int B, int i, int64_t *offset, int64_t *n);
 
 /* Part i of the carries (B, carry_reals), for probes: "W1", "b1", ... the inner state (H, rows,
  * cols), "igrad.W1", ... the inner gradient of an unfinished mini-batch, the same shape,
  * "conv_state.X" the last inputs of a convolution, oldest first (1, W-1, C).  Matrix (b, j)
  * lies in one piece at v + b * stride[0] + j * stride[1]; carry NULL: v is NULL.
  * returns 0 past the last */
-int block_state(const struct block *b, const struct dims *d, int B, const real *carry, int i,
-                const char **name, int shape[3], const real **v, int64_t stride[2]);
+int block_state(const struct block *b, int B, const real *carry, int i, const char **name,
+                int shape[3], const real **v, int64_t stride[2]);
 
 struct block_tape { struct tape own, layer; };
 
@@ -101,8 +102,7 @@ void block_normalise_backward(const struct block *b, struct layer_call *c, real 
 /* Scan mode: of an affine middle, map (B, decays n, offsets n) composed with a slice, as in struct
  * layer_split; n: block_map_part() says it, and where a carry (B, carry_reals) has the state that
  * it is of, `stride` apart. */
-void block_map_part(const struct block *b, const struct dims *d, int B, int64_t *offset, int64_t *n,
-                    int64_t *stride);
+void block_map_part(const struct block *b, int B, int64_t *offset, int64_t *n, int64_t *stride);
 void block_map(const struct block *b, struct layer_call *c, real *map, struct block_tape *t,
                struct block_tape *w);
 void block_map_backward(const struct block *b, struct layer_call *c, real *map,
@@ -125,7 +125,7 @@ struct block_halo {
 };
 
 /* t, w: of a slice.  returns 0: there is no such halo */
-int block_halo(struct block_halo *h, const struct block *b, const struct dims *d, int B, int which,
+int block_halo(struct block_halo *h, const struct block *b, int B, int which,
                const struct block_tape *t, const struct block_tape *w);
 
 /* The gradient of a halo through one slice, last slice first: dcarry [in,out], gradient of the

@@ -44,7 +44,7 @@ double cost_head_sums(const struct model *m, enum reduction mode, int T, double 
 static double carry_bytes(const struct model *m)
 {
     int64_t offset, n, sum = 0;
-    for (int i = 0; block_carry_part(&m->blocks[0], &m->dims, 1, i, &offset, &n); i++) sum += n;
+    for (int i = 0; block_carry_part(&m->blocks[0], 1, i, &offset, &n); i++) sum += n;
     return REAL * (double)sum;
 }
 
@@ -54,7 +54,7 @@ static void computing(struct cost *c, const struct rates *r)
     struct sim_cost *s = c->in.seconds;
     const double flops = 1e9 * r->rank.fp32_gflops, bytes = 1e9 * r->rank.memory_gbytes;
     const double row = m->dims.C / bytes, sum = sum_bytes(c->mode);
-    const double state = (double)block_carry_reals(&m->blocks[0], &m->dims) / bytes;
+    const double state = (double)block_carry_reals(&m->blocks[0]) / bytes;
 
     s[OP_EMBED].token = 2 * REAL * row;
     const double alone = cost_layer_flops(m, 1) - pair_flops(m);  /* but for pairs */
@@ -87,7 +87,7 @@ static void exchanging(struct cost *c, const struct layer_split *split)
 
     if (split->halo_reals && split->halo_reals(d) > 0) halo += width;
     for (int i = 0; i < split->n_in; i++) in += head_reals(&split->in[i], d);
-    if (scan) block_map_part(&c->shape->blocks[0], d, 1, &offset, &n, &stride);
+    if (scan) block_map_part(&c->shape->blocks[0], 1, &offset, &n, &stride);
     c->in.exchange = (struct exchange){
         .heads = scan ? 0 : head_groups(d), .in_bytes = REAL * (double)in,
         .out_bytes = REAL * (double)head_reals(&split->out, d),
@@ -104,7 +104,7 @@ static void crossing(struct cost *c, const struct rates *r)
 
     b[OP_SEND_CARRY].unit = b[OP_SEND_DCARRY].unit = carry_bytes(c->shape);
     b[OP_SEND_CARRY].before = b[OP_SEND_DCARRY].before =
-        REAL * (double)block_past_reals(&c->shape->blocks[0], d);
+        REAL * (double)block_past_reals(&c->shape->blocks[0]);
     b[OP_SEND_X].token = b[OP_SEND_DX].token = REAL * d->C;
     if (split) exchanging(c, split);
     c->in.within = (struct sim_link){ 1e-6 * r->network.within_us,
@@ -210,7 +210,7 @@ static struct pass_bytes bytes_of(struct cost *c, const struct share *a, int slo
 
     if (a->l1 < L) part.l0 = 0, part.l1 = n;
     /* A past has room for all that is before, too. */
-    if (!part.S && !block_past_reals(&c->shape->blocks[0], &c->shape->dims))
+    if (!part.S && !block_past_reals(&c->shape->blocks[0]))
         part.u0 = 0, part.u1 = a->u1 - a->u0;
     for (int i = 0; i < c->n_known; i++)
         if (same_part(&c->known[i].part, &part)) return c->known[i].bytes;

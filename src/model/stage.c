@@ -20,7 +20,7 @@ int stage_width(const struct stage *st) { return st->d->C; }
 
 int64_t stage_carry_reals(const struct stage *st, int B)
 {
-    return B * block_carry_reals(&st->m->blocks[0], st->d);
+    return B * block_carry_reals(&st->m->blocks[0]);
 }
 
 real *stage_x(struct stage *st, int slot, int l, int u)
@@ -56,9 +56,9 @@ int stage_carry_part(const struct stage *st, int B, int u, int i, int64_t *offse
     const int64_t row = stage_row(st);
     int parts = 0;
 
-    if (block_carry_part(b, st->d, B, i, offset, n)) return 1;
+    if (block_carry_part(b, B, i, offset, n)) return 1;
     if (!row) return 0;
-    while (block_carry_part(b, st->d, B, parts, offset, n)) parts++;
+    while (block_carry_part(b, B, parts, offset, n)) parts++;
     *offset = st->carry_reals + (i - parts) * st->room * row;
     *n = tokens_before(st, u) * row;
     return i - parts < B * head_groups(st->d);

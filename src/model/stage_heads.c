@@ -98,7 +98,7 @@ void stage_heads_work(struct stage *st)
     h->dpast = arena_reals(a, h->past_reals);
     h->leaves = arena_reals(a, B * widest_halo(st));
     if (st->o.sequence_mode == SEQ_SCAN) {
-        block_map_part(&st->m->blocks[0], d, B, &offset, &n, &stride);
+        block_map_part(&st->m->blocks[0], B, &offset, &n, &stride);
         h->map = arena_reals(a, 2 * B * n);
     }
     h->tokens = arena_reals(a, h->own * widest * head_groups(d) * N);
@@ -370,7 +370,7 @@ int stage_heads_halos(struct stage_halo *h, struct stage *st, int slot, int l, i
     const int B = st->slots[slot].B;
     struct block_halo b;
 
-    if (!block_halo(&b, heads_block(st, l), st->d, B, which,
+    if (!block_halo(&b, heads_block(st, l), B, which,
                     heads_unit_tape(st, slot, l, 0), &m->work[0]))
         return 0;
     h->came = (struct pieces){ m->carry + b.offset, b.n, b.stride, B };
@@ -393,7 +393,7 @@ void stage_heads_halo(struct stage *st, int slot, int l, int which)
                (size_t)h.came.n * sizeof(real));
     for (int j = 0; j < st->heads->own; j++) {
         const int T = stage_tokens(st, st->part.u0 + j);
-        block_halo(&b, heads_block(st, l), d, h.came.count, which, heads_unit_tape(st, slot, l, j),
+        block_halo(&b, heads_block(st, l), h.came.count, which, heads_unit_tape(st, slot, l, j),
                    &st->heads->work[j]);
         for (int i = 0; i < h.came.count; i++)
             conv1d_halo(h.leaves.at + i * h.leaves.stride, b.rows + (int64_t)i * T * b.width, T,

@@ -8,7 +8,7 @@ real *stage_scan_map(struct stage *st, int slot, int64_t *n)
     const int B = st->slots[slot].B;
     int64_t offset, stride;
 
-    block_map_part(&st->m->blocks[0], st->d, B, &offset, n, &stride);
+    block_map_part(&st->m->blocks[0], B, &offset, n, &stride);
     *n *= B;
     return st->heads->map;
 }
@@ -37,7 +37,7 @@ void stage_scan_enter(struct stage *st, int slot, int l, const real *map, int ba
     real *carry = back ? st->heads->dcarry : st->heads->carry;
     int64_t offset, n, stride;
 
-    block_map_part(heads_block(st, l), st->d, B, &offset, &n, &stride);
+    block_map_part(heads_block(st, l), B, &offset, &n, &stride);
     for (int b = 0; b < B; b++) {
         real *state = carry + offset + b * stride;
         const real *decay = map + b * n, *add = map + (B + b) * n;

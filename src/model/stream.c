@@ -82,7 +82,7 @@ int64_t stream_bytes(const struct model *m, int B, int T_max, int64_t tokens)
     const int64_t row = b->layer->past_reals ? b->layer->past_reals(d) : 0;
     struct bf16_work work;
 
-    return d->L * B * (block_carry_reals(b, d) + head_groups(d) * tokens * row) *
+    return d->L * B * (block_carry_reals(b) + head_groups(d) * tokens * row) *
                (int64_t)sizeof(real) +
            slice_bytes(m, &work, B, T_max);
 }
@@ -95,7 +95,7 @@ struct stream *stream_new(const struct model *m, int B, int T_max)
 
     check(B > 0 && T_max > 0);
     *s = (struct stream){ .m = m, .B = B, .T_max = T_max };
-    s->carry_reals = B * block_carry_reals(&m->blocks[0], d);
+    s->carry_reals = B * block_carry_reals(&m->blocks[0]);
     s->carry = mem_new(d->L * s->carry_reals, sizeof(real), "carries");
     if (m->blocks[0].layer->past_reals) s->row = m->blocks[0].layer->past_reals(d);
     arena_init(&s->arena, slice_bytes(m, &s->bf16, B, T_max), "activations of a slice");
