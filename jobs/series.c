@@ -15,10 +15,13 @@
 
 static const struct conf_key keys[] = {
     { KEY(series, dir), CONF_TEXT, "", NO_RANGE, "folder of all runs", { 0 } },
-    { KEY(series, runs), CONF_LIST, "", NO_RANGE, "YAML files of runs, relative to this one", { 0 } },
-    { KEY(series, set), CONF_LIST, "", NO_RANGE, "KEY=VALUE of all runs", { 0 } },
-    { KEY(series, grid), CONF_LIST, "", NO_RANGE, "KEY=VALUE,VALUE,...: all combinations", { 0 } },
-    { KEY(series, at_once), CONF_INT, "0", 0, SERIES_MAX, "jobs", "that run at a time; 0: all", { 0 } },
+    { KEY(series, runs), CONF_LIST, "", NO_RANGE,
+      "YAML files of the runs, relative to this file", { 0 } },
+    { KEY(series, set), CONF_LIST, "", NO_RANGE, "KEY=VALUE for all runs", { 0 } },
+    { KEY(series, grid), CONF_LIST, "", NO_RANGE,
+      "KEY=VALUE,VALUE,...: a run for every combination of values", { 0 } },
+    { KEY(series, at_once), CONF_INT, "0", 0, SERIES_MAX, "jobs",
+      "number of jobs that run at a time; 0: all", { 0 } },
 };
 
 static const struct conf_schema schema = {

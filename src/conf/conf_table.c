@@ -19,272 +19,311 @@ const struct conf_key conf_keys[] = {
     { KEY(run, dir), CONF_TEXT, "", NO_RANGE,
       "folder for metrics and checkpoints; empty: logs/NAME", { 0 } },
     { KEY(run, seed), CONF_INT, "1", 0, BIG_INT, "",
-      "of initial weights and of the order of samples", { 0 } },
+      "seed of the initial weights and of the order of the samples", { 0 } },
     { KEY(run, threads), CONF_INT, "0", 0, OPENMP_THREADS, "",
-      "threads of the process; 0: OMP_NUM_THREADS or all cores", { 0 } },
+      "OpenMP threads of a process; 0: OMP_NUM_THREADS, or all cores", { 0 } },
     { KEY(run, grid), CONF_TEXT, "auto", NO_RANGE,
-      "processes as DxPxS: sequences x layers x units of a sequence; auto: sequences first. "
-      "It changes no bit of the result", { 0 } },
+      "process grid as DxPxS: data parallelism (D replicas, each with its own sequences), "
+      "pipeline parallelism (P stages of layers), sequence or context parallelism (S parts of "
+      "every sequence); auto: data parallelism first. The grid changes no bit of the result",
+      { 0 } },
 
     { KEY(model, layer), CONF_LAYER, "ttt_linear", NO_RANGE, "sequence layer of every block",
       { 0 } },
     { KEY(model, backbone), CONF_ENUM, "mamba", NO_RANGE,
-      "of TTT layers: mamba: convolutions, shared Q/K projection and gate; transformer: none of "
-      "them",
+      "block around a TTT layer. mamba: with causal convolutions, a shared projection of "
+      "queries and keys, and an output gate; transformer: with none of them",
       { "mamba", "transformer" } },
     { KEY(model, vocab), CONF_INT, "32000", 2, 1 << 24, "pieces",
-      "size of the vocabulary: at least the tokenizer's", { 0 } },
-    { KEY(model, layers), CONF_INT, "12", 1, 1024, "blocks", "depth", { 0 } },
+      "size of the vocabulary, at least the tokenizer's", { 0 } },
+    { KEY(model, layers), CONF_INT, "12", 1, 1024, "blocks", "number of blocks (depth)", { 0 } },
     { KEY(model, width), CONF_INT, "768", 2, 65536, "",
-      "of the residual stream; a multiple of heads, except with head_dim", { 0 } },
+      "width of the residual stream (d_model); a multiple of model.heads, except with "
+      "model.head_dim", { 0 } },
     { KEY(model, heads), CONF_INT, "12", 1, 4096, "",
-      "heads of the sequence layer, where it has any; width / heads must be even", { 0 } },
+      "heads of the sequence layer, if it has heads; width / heads must be even", { 0 } },
     { KEY(model, kv_heads), CONF_INT, "auto", 1, 4096, "",
-      "groups of heads with common keys and values (attention only), a divisor of heads; auto: "
-      "every head has its own", { 0 } },
+      "grouped-query attention: heads of keys and values, a divisor of model.heads (attention "
+      "only); auto: as many as model.heads", { 0 } },
     { KEY(model, head_dim), CONF_INT, "auto", 1, 65536, "",
       "width of a head of attention, an even number; auto: width / heads", { 0 } },
     { KEY(model, qkv_bias), CONF_BOOL, "false", NO_RANGE,
-      "queries, keys and values of attention have a bias, as Qwen2's", { 0 } },
+      "the projections to queries, keys and values have a bias, as in Qwen2 (attention only)",
+      { 0 } },
     { KEY(model, sliding_window), CONF_INT, "0", 0, 1 << 24, "tokens",
-      "that a query of attention sees, its own and those before, as Mistral's; 0: all. Longer "
-      "sequences are not supported yet: context must not be above it", { 0 } },
+      "sliding-window attention: tokens that a query sees, itself included, as in Mistral; 0: "
+      "all. train.context must not be longer than the window, because longer sequences are not "
+      "supported yet", { 0 } },
     { KEY(model, full_layers), CONF_INT, "0", 0, 1024, "blocks",
-      "of a model with sliding_window, the first ones that see all tokens, as Qwen2's", { 0 } },
+      "in a model with sliding_window, the number of first blocks whose attention sees all "
+      "tokens, as in Qwen2", { 0 } },
     { KEY(model, ffn_width), CONF_INT, "auto", 0, 1 << 20, "",
-      "hidden width of the SwiGLU feed-forward; 0: none; auto: 0 for mamba, 2048 for the others",
-      { 0 } },
+      "hidden width of the SwiGLU feed-forward network; 0: no feed-forward; auto: 0 for mamba, "
+      "2048 for other layers", { 0 } },
     { KEY(model, mini_batch), CONF_INT, "16", 1, 4096, "tokens",
-      "inner mini-batch b of a TTT layer: tokens between two updates of the fast weights", { 0 } },
-    { KEY(model, conv_width), CONF_INT, "4", 1, 64, "taps", "of every causal convolution",
+      "inner mini-batch size b of a TTT layer: tokens between two updates of the fast weights",
       { 0 } },
+    { KEY(model, conv_width), CONF_INT, "4", 1, 64, "taps",
+      "kernel width of every causal convolution", { 0 } },
     { KEY(model, gate), CONF_BOOL, "auto", NO_RANGE,
-      "output gate of the sequence layer; auto: as the backbone has it", { 0 } },
+      "output gate of the sequence layer; auto: true with the mamba backbone", { 0 } },
     { KEY(model, share_qk), CONF_BOOL, "auto", NO_RANGE,
-      "Q and K from one projection and two convolutions; auto: as the backbone has it", { 0 } },
+      "queries and keys come from one shared projection, each through a convolution of its own;"
+      " auto: true with the mamba backbone", { 0 } },
     { KEY(model, pre_conv), CONF_BOOL, "auto", NO_RANGE,
-      "convolution in front of the sequence layer; auto: as the backbone has it", { 0 } },
-    { KEY(model, tied), CONF_BOOL, "true", NO_RANGE, "the head is the embedding, transposed",
-      { 0 } },
+      "causal convolution before the sequence layer; auto: true with the mamba backbone", { 0 } },
+    { KEY(model, tied), CONF_BOOL, "true", NO_RANGE,
+      "tied embeddings: the output head is the transposed embedding", { 0 } },
     { KEY(model, rope_theta), CONF_DOUBLE, "10000", 1, 1e12, "",
-      "base of the rotary angles; positions count inside the mini-batch, in attention from the "
-      "start of the sequence", { 0 } },
+      "base of the rotary position embedding (RoPE). In TTT layers positions count inside the "
+      "mini-batch, in attention from the start of the sequence", { 0 } },
     { KEY(model, rms_eps), CONF_DOUBLE, "auto", 1e-30, 1, "",
-      "epsilon of RMSNorm; auto: 1e-5 for mamba, 1e-6 for the others", { 0 } },
+      "epsilon of RMSNorm; auto: 1e-5 for mamba, 1e-6 for other layers", { 0 } },
     { KEY(model, ln_eps), CONF_DOUBLE, "1e-6", 1e-30, 1, "",
-      "epsilon of the inner LayerNorm and the one behind the heads", { 0 } },
+      "epsilon of the LayerNorm in the inner model, and of the one after the heads of a TTT "
+      "layer", { 0 } },
     { KEY(model, init), CONF_ENUM, "normal", NO_RANGE,
-      "of matrices; orthogonal: all singular values equal, elements of the same standard deviation",
-      { "normal", "orthogonal" } },
+      "initialisation of matrices. normal: Gaussian; orthogonal: all singular values are equal,"
+      " and elements have the same standard deviation", { "normal", "orthogonal" } },
     { KEY(model, init_std), CONF_DOUBLE, "0.02", 0, 1e3, "",
       "standard deviation of initial matrices", { 0 } },
     { KEY(model, inner_lr), CONF_DOUBLE, "1", 0, 1e3, "",
-      "base learning rate of the inner loop; every step is divided by the head width", { 0 } },
+      "base learning rate of the inner loop; every inner step is also divided by the head width",
+      { 0 } },
     { KEY(model, inner_norm), CONF_BOOL, "true", NO_RANGE,
-      "LayerNorm in the inner model. This and the six keys below are the paper's ablation", { 0 } },
+      "LayerNorm in the inner model. This key and the next six are the paper's ablation", { 0 } },
     { KEY(model, inner_residual), CONF_BOOL, "true", NO_RANGE,
-      "the inner model is x + f(x) and learns V - K; false: f(x), and V", { 0 } },
+      "true: the inner model is x + f(x) and its target is V - K; false: it is f(x), and its "
+      "target is V", { 0 } },
     { KEY(model, inner_bias), CONF_BOOL, "true", NO_RANGE,
       "the inner model's layers have a bias", { 0 } },
     { KEY(model, inner_mean), CONF_BOOL, "true", NO_RANGE,
-      "the step of a mini-batch's token i is divided by i + 1; false: steps add up", { 0 } },
+      "true: token i of a mini-batch uses the mean of the i + 1 inner gradients so far; false: "
+      "their sum", { 0 } },
     { KEY(model, learn_init), CONF_BOOL, "true", NO_RANGE,
-      "the initial fast weights are learned; false: they are zero", { 0 } },
+      "true: the initial fast weights are learned; false: they are zero", { 0 } },
     { KEY(model, learn_gate), CONF_BOOL, "true", NO_RANGE,
-      "the inner learning rate is that of each token and head, through a sigmoid; false: inner_lr",
-      { 0 } },
+      "true: the inner learning rate is predicted for each token and head, through a sigmoid; "
+      "false: it is inner_lr", { 0 } },
     { KEY(model, learn_token_idx), CONF_BOOL, "true", NO_RANGE,
-      "learned numbers are added to 1 / (i + 1)", { 0 } },
-    { KEY(model, state), CONF_INT, "16", 1, 256, "numbers", "of the state of a Mamba channel",
-      { 0 } },
-    { KEY(model, expand), CONF_INT, "2", 1, 16, "", "channels of a Mamba layer: this times width",
-      { 0 } },
+      "a learned offset is added to the factor 1 / (i + 1) of token i of a mini-batch", { 0 } },
+    { KEY(model, state), CONF_INT, "16", 1, 256, "numbers",
+      "state size of a Mamba channel (d_state)", { 0 } },
+    { KEY(model, expand), CONF_INT, "2", 1, 16, "",
+      "expansion factor of a Mamba layer: it has expand * width channels", { 0 } },
     { KEY(model, dt_rank), CONF_INT, "auto", 1, 65536, "",
-      "width that Mamba's step sizes are projected from; auto: width / 16, rounded up", { 0 } },
+      "rank of the projection to Mamba's step sizes; auto: width / 16, rounded up", { 0 } },
 
     { KEY(model.rope_scaling, type), CONF_ENUM, "default", NO_RANGE,
-      "of the rotary angles of attention, as public models that were trained again on longer "
-      "sequences have it. default: none; linear: all angles are divided by factor; llama3: slow ones "
-      "are, and fast ones stay", { "default", "linear", "llama3" } },
-    { KEY(model.rope_scaling, factor), CONF_DOUBLE, "1", 1, 1e6, "", "that angles are divided by",
-      { 0 } },
+      "scaling of the rotary angles of attention for contexts longer than the first training's."
+      " default: none; linear: all angles are divided by factor; llama3: slow angles are "
+      "divided, fast ones stay", { "default", "linear", "llama3" } },
+    { KEY(model.rope_scaling, factor), CONF_DOUBLE, "1", 1, 1e6, "",
+      "divisor of the angles", { 0 } },
     { KEY(model.rope_scaling, low_freq_factor), CONF_DOUBLE, "1", 1e-6, 1e6, "turns",
-      "in original_context tokens: angles with fewer are divided (llama3)", { 0 } },
+      "llama3: angles that make fewer turns than this in original_context tokens are divided",
+      { 0 } },
     { KEY(model.rope_scaling, high_freq_factor), CONF_DOUBLE, "4", 1e-6, 1e6, "turns",
-      "in original_context tokens: angles with more stay (llama3)", { 0 } },
+      "llama3: angles that make more turns than this in original_context tokens stay", { 0 } },
     { KEY(model.rope_scaling, original_context), CONF_INT, "8192", 1, 1 << 24, "tokens",
-      "that the model was trained on at first (llama3)", { 0 } },
+      "llama3: context that the model was first trained with", { 0 } },
 
     { KEY(data, train), CONF_TEXT, NULL, NO_RANGE,
-      "data set made by ttt prep: its folder or INDEX file", { 0 } },
+      "training data set, made by ttt prep: its folder or its INDEX file", { 0 } },
     { KEY(data, val), CONF_TEXT, "", NO_RANGE,
-      "data set for evaluation; empty: none", { 0 } },
+      "validation data set for evaluations; empty: none", { 0 } },
     { KEY(data, skip), CONF_TEXT, "", NO_RANGE,
-      "samples that are left out, by their numbers in the order of the run, as 5120-6143,9000", { 0 } },
+      "samples to leave out, by their number in the order of the run, for example "
+      "5120-6143,9000", { 0 } },
     { KEY(data, mask_bos), CONF_BOOL, "true", NO_RANGE,
-      "do not score the prediction of `<s>`, as the authors' code does", { 0 } },
+      "predictions of `<s>` are not scored, as in the authors' code", { 0 } },
 
-    { KEY(train, steps), CONF_INT, "4800", 1, 1e12, "updates", "length of the run", { 0 } },
-    { KEY(train, context), CONF_INT, "2048", 1, 1 << 24, "tokens", "of a training sequence",
-      { 0 } },
+    { KEY(train, steps), CONF_INT, "4800", 1, 1e12, "updates",
+      "length of the run in optimizer updates", { 0 } },
+    { KEY(train, context), CONF_INT, "2048", 1, 1 << 24, "tokens",
+      "context: length of a training sequence", { 0 } },
     { KEY(train, batch_tokens), CONF_INT, "524288", 1, 1e12, "tokens",
-      "per update; a multiple of context", { 0 } },
+      "global batch size of an update, over all replicas; a multiple of train.context", { 0 } },
     { KEY(train, micro_batch), CONF_INT, "1", 1, 65536, "sequences",
-      "in memory at once; changes no result, only memory and speed", { 0 } },
+      "micro-batch: sequences that a process computes at once (the rest of its batch is "
+      "gradient accumulation); it changes speed and memory, no result", { 0 } },
     { KEY(train, slice_tokens), CONF_INT, "auto", 0, 1 << 24, "tokens",
-      "unit of work: a multiple of mini_batch, or context and more; auto: the smaller of context "
-      "and 1024", { 0 } },
+      "length of a slice (unit), the piece of a sequence that is computed at once and that "
+      "pipeline and sequence parallelism pass on: a multiple of mini_batch, or context and more"
+      " for whole sequences; auto: the smaller of context and 1024", { 0 } },
     { KEY(train, precision), CONF_ENUM, "fp32", NO_RANGE,
-      "of the operands of products, large ones and the inner loop's; sums, weights, moments, norms "
-      "and states are fp32",
-      { "fp32", "bf16" } },
+      "mixed precision: operands of matrix products, in the inner loop too, are fp32 or rounded"
+      " to bf16. Sums, master weights, norms and inner states are fp32 in both; for the moments"
+      " see optim.state", { "fp32", "bf16" } },
     { KEY(train, reduction), CONF_ENUM, "exact", NO_RANGE,
-      "exact: gradients add up as 64-bit integers, the same bits for any number of threads and "
-      "any micro_batch; fast: as floats, half the memory", { "exact", "fast" } },
+      "sums of gradients. exact: 64-bit integers, the same bits for any number of threads and "
+      "processes, any grid and any micro_batch; fast: floats, half the memory, no equal bits "
+      "across grids", { "exact", "fast" } },
     { KEY(train, remat), CONF_ENUM, "none", NO_RANGE,
-      "block: keep only the inputs of blocks and compute the rest twice", { "none", "block" } },
+      "activation recomputation (checkpointing). none: all activations are kept for the "
+      "backward pass; block: only the inputs of blocks are kept, and the forward pass of a "
+      "block is computed again", { "none", "block" } },
     { KEY(train, sequence_mode), CONF_ENUM, "wavefront", NO_RANGE,
-      "how the processes of a sequence share it: wavefront: layer behind layer; heads: all on the "
-      "same layer, and in the inner loop each has some heads; both change no bit of the result; "
-      "scan: of mamba, all on the same layer, their states by a scan over the processes: the same to rounding",
-      { "wavefront", "heads", "scan" } },
+      "how the S processes of a sequence share it. wavefront: each process runs one layer after"
+      " its left neighbour, and only states (or keys and values) are sent; heads: all processes"
+      " compute the same layer and exchange tokens for heads by all-to-all; scan: Mamba only, "
+      "states are composed by a parallel scan. wavefront and heads change no bit of the result;"
+      " scan is equal to rounding", { "wavefront", "heads", "scan" } },
     { KEY(train, inner_group), CONF_INT, "4", 1, HEADS_MAX_GROUP, "mini-batches",
-      "between inner states kept for the backward pass", { 0 } },
+      "mini-batches between two inner states that are kept for the backward pass; states "
+      "between them are recomputed", { 0 } },
     { KEY(train, inner_stats_every), CONF_INT, "10", 0, 1e9, "steps",
-      "between inner-loss diagnostics; 0: never", { 0 } },
+      "steps between reports of the inner loss; 0: never", { 0 } },
     { KEY(train, max_bad_steps), CONF_INT, "10", 1, 1e9, "steps",
-      "with NaN or Inf, in a row, that end the run with exit code 87", { 0 } },
+      "number of consecutive steps with NaN or Inf that ends the run (exit code 87)", { 0 } },
     { KEY(train, spike_nats), CONF_DOUBLE, "0", 0, 1e3, "nats",
-      "a step whose loss is so far above its mean of late, and 8 times as far as usual, is a spike: "
-      "the run goes back to the newest checkpoint and leaves out the samples since; 0: never",
-      { 0 } },
+      "loss spike: a step whose loss exceeds its running mean by more than this, and by 8 times"
+      " the usual distance. The run goes back to its newest checkpoint and leaves out the "
+      "samples read since then; 0: no check", { 0 } },
     { KEY(train, guard_every), CONF_INT, "10", 0, 1e9, "steps",
-      "between looks at memory: are weights and moments still what the last update wrote, and "
-      "weights the same on all replicas? 1: no flipped bit is trained on; 0: never", { 0 } },
+      "steps between checks of memory: weights and moments must be what the last update wrote, "
+      "and equal on all replicas. 1: no flipped bit is trained on; 0: never", { 0 } },
     { KEY(train, init_from), CONF_TEXT, "", NO_RANGE,
-      "model whose weights are the start: a checkpoint, run folder or Hugging Face folder; "
-      "empty: random. What it is (keys of `model`) comes with them: one that is not given here has "
-      "its value, one that is given must have it", { 0 } },
+      "fine-tuning: a run folder, checkpoint or Hugging Face folder whose weights the run "
+      "begins with; empty: random weights. Keys of `model` that are not given take that model's"
+      " values; given ones must agree with it, or be in train.init_change", { 0 } },
     { KEY(train, init_change), CONF_LIST, "", NO_RANGE,
-      "keys of `model` that differ from init_from's on purpose, as `[model.rope_theta]`", { 0 } },
+      "keys of `model` that differ from those of train.init_from on purpose, for example "
+      "`[model.rope_theta]`", { 0 } },
 
     { KEY(optim, kind), CONF_ENUM, "adamw", NO_RANGE,
-      "adamw; soap: Adam in the eigenbasis of Shampoo's factors for every matrix, AdamW for the "
-      "rest", { "adamw", "soap" } },
+      "optimizer. adamw; soap: Adam in the eigenbasis of Shampoo's preconditioner for every "
+      "matrix, AdamW for other parameters", { "adamw", "soap" } },
     { KEY(optim, state), CONF_ENUM, "fp32", NO_RANGE,
-      "of the moments; bf16 halves them, rounding up or down by chance (adamw only)",
+      "precision of the moments. bf16: half the memory, with stochastic rounding (adamw only)",
       { "fp32", "bf16" } },
     { KEY(optim, lr), CONF_DOUBLE, "3e-3", 0, 1e3, "", "peak learning rate", { 0 } },
-    { KEY(optim, min_lr), CONF_DOUBLE, "1e-5", 0, 1e3, "", "learning rate where the cosine ends",
-      { 0 } },
+    { KEY(optim, min_lr), CONF_DOUBLE, "1e-5", 0, 1e3, "",
+      "learning rate at the end of the cosine decay", { 0 } },
     { KEY(optim, warmup_steps), CONF_INT, "auto", 0, 1e12, "updates",
-      "linear from 0 to lr; auto: a tenth of train.steps", { 0 } },
+      "warm-up: updates in which the learning rate grows linearly from 0 to optim.lr; auto: a "
+      "tenth of train.steps", { 0 } },
     { KEY(optim, decay_steps), CONF_INT, "auto", 0, 1e12, "updates",
-      "where the cosine ends, warm-up included; auto: train.steps", { 0 } },
-    { KEY(optim, beta1), CONF_DOUBLE, "0.9", 0, 0.999999, "", "decay of the first moment",
-      { 0 } },
-    { KEY(optim, beta2), CONF_DOUBLE, "0.95", 0, 0.999999, "", "decay of the second moment",
-      { 0 } },
-    { KEY(optim, eps), CONF_DOUBLE, "1e-8", 1e-30, 1, "", "added to the root of the second "
-      "moment", { 0 } },
+      "update at which the cosine decay ends, warm-up included; auto: train.steps", { 0 } },
+    { KEY(optim, beta1), CONF_DOUBLE, "0.9", 0, 0.999999, "",
+      "decay rate of the first moment", { 0 } },
+    { KEY(optim, beta2), CONF_DOUBLE, "0.95", 0, 0.999999, "",
+      "decay rate of the second moment", { 0 } },
+    { KEY(optim, eps), CONF_DOUBLE, "1e-8", 1e-30, 1, "",
+      "epsilon that is added to the square root of the second moment", { 0 } },
     { KEY(optim, weight_decay), CONF_DOUBLE, "0.1", 0, 1e3, "",
-      "decoupled, on every parameter except Mamba's A_log and D and the biases of q, k and v", { 0 } },
+      "decoupled weight decay of every parameter, except Mamba's A_log and D and the biases of "
+      "queries, keys and values", { 0 } },
     { KEY(optim, clip_norm), CONF_DOUBLE, "1", 0, 1e9, "",
-      "largest norm of the gradient; 0: no clipping", { 0 } },
+      "gradient clipping: largest global norm; 0: no clipping", { 0 } },
     { KEY(optim, inner_start), CONF_DOUBLE, "1", 0, 1, "",
-      "inner learning rate at the first update, as a share of model.inner_lr; it grows to all of it "
-      "over warmup_steps. The paper: 1 for TTT-Linear, 0.1 for TTT-MLP", { 0 } },
+      "warm-up of the inner learning rate: its share of model.inner_lr at the first update, "
+      "which grows to 1 over warmup_steps. The paper: 1 for TTT-Linear, 0.1 for TTT-MLP", { 0 } },
     { KEY(optim, max_dim), CONF_INT, "2048", 2, 65536, "",
-      "soap: largest side of a matrix that has a factor; a wider matrix is rotated on its other "
-      "side alone", { 0 } },
+      "soap: longest side of a matrix that is preconditioned; a matrix with one longer side is "
+      "preconditioned on its other side only", { 0 } },
     { KEY(optim, whole_dim), CONF_INT, "4096", 2, 65536, "",
-      "soap: a matrix with a larger factor is decomposed by all processes of its layer together, "
-      "and its bits then depend on how many they are", { 0 } },
+      "soap: a matrix whose preconditioner is larger than this is decomposed by all processes "
+      "of its layer together (ScaLAPACK), and its bits then depend on their number", { 0 } },
     { KEY(optim, precondition_every), CONF_INT, "10", 1, 1e9, "updates",
-      "soap: between two refreshes of the eigenbases", { 0 } },
-    { KEY(optim, factor_beta), CONF_DOUBLE, "0.95", 0, 0.999999, "", "soap: decay of the factors",
-      { 0 } },
+      "soap: updates between two refreshes of the eigenbases", { 0 } },
+    { KEY(optim, factor_beta), CONF_DOUBLE, "0.95", 0, 0.999999, "",
+      "soap: decay rate of the preconditioner's factors", { 0 } },
 
     { KEY(eval, every_steps), CONF_INT, "500", 0, 1e9, "steps",
-      "between evaluations on data.val; 0: only at the end", { 0 } },
+      "steps between evaluations on data.val; 0: only at the end", { 0 } },
     { KEY(eval, max_tokens), CONF_INT, "262144", 0, 1e15, "tokens",
-      "of data.val in an evaluation; 0: all", { 0 } },
+      "tokens of data.val that an evaluation reads; 0: all", { 0 } },
 
     { KEY(checkpoint, every_minutes), CONF_DOUBLE, "5", 0, 1e6, "minutes",
-      "between checkpoints; 0: not by time", { 0 } },
+      "minutes between two checkpoints; 0: not by time", { 0 } },
     { KEY(checkpoint, every_steps), CONF_INT, "0", 0, 1e12, "steps",
-      "between checkpoints; 0: not by steps", { 0 } },
-    { KEY(checkpoint, keep), CONF_INT, "2", 1, 1e6, "checkpoints", "newest that stay", { 0 } },
+      "steps between two checkpoints; 0: not by steps", { 0 } },
+    { KEY(checkpoint, keep), CONF_INT, "2", 1, 1e6, "checkpoints",
+      "number of newest checkpoints that are kept", { 0 } },
     { KEY(checkpoint, keep_every), CONF_INT, "0", 0, 1e12, "steps",
-      "checkpoints of its multiples stay for good; 0: none", { 0 } },
-    { KEY(checkpoint, level), CONF_INT, "1", 1, 19, "", "zstd compression", { 0 } },
+      "checkpoints at multiples of this step are kept for ever; 0: none", { 0 } },
+    { KEY(checkpoint, level), CONF_INT, "1", 1, 19, "", "zstd compression level", { 0 } },
     { KEY(checkpoint, writers), CONF_INT, "8", 1, WRITER_FILES, "files",
-      "at most, of a checkpoint; with more ranks a writer holds the state of its group of ranks "
-      "until it is written", { 0 } },
+      "most files, and processes that write them, of a checkpoint. With more processes each "
+      "writer holds the state of its group in memory until it is written", { 0 } },
     { KEY(checkpoint, background), CONF_BOOL, "true", NO_RANGE,
-      "write while training goes on, from a copy of the state in memory; where there is no room "
-      "for one, the update that comes waits until all is written", { 0 } },
+      "asynchronous checkpoints: they are written while training continues, from a copy of the "
+      "state in memory. Where there is no room for the copy, the next update waits until all is"
+      " written", { 0 } },
 
-    { KEY(log, every_steps), CONF_INT, "1", 1, 1e9, "steps", "between progress lines", { 0 } },
+    { KEY(log, every_steps), CONF_INT, "1", 1, 1e9, "steps",
+      "steps between progress lines", { 0 } },
 
     { KEY(launch, ranks), CONF_INT, "0", 0, GRID_RANKS, "processes",
-      "that ttt launch starts; 0: those of the grid, else all slots of the hosts, else one for each "
-      "NUMA node", { 0 } },
+      "number of processes that ttt launch starts; 0: as run.grid needs, else all slots of "
+      "launch.hosts, else one for each NUMA node", { 0 } },
     { KEY(launch, hosts), CONF_TEXT, "", NO_RANGE,
-      "where: NAME[:SLOTS],...; empty: this machine", { 0 } },
+      "machines and their slots, NAME[:SLOTS],...; empty: this machine", { 0 } },
     { KEY(launch, bind), CONF_BOOL, "true", NO_RANGE,
-      "bind processes to cores; not where they are more than cores", { 0 } },
+      "bind processes to cores, except where there are more processes than cores", { 0 } },
     { KEY(launch, kill_wait_s), CONF_INT, "5", 1, 3600, "seconds",
-      "between SIGTERM and SIGKILL when mpirun ends a job; Open MPI spends it twice after every "
-      "crash, so it delays restarts", { 0 } },
+      "seconds from SIGTERM to SIGKILL when mpirun ends a job. Open MPI waits twice that long "
+      "after every crash, so it delays restarts", { 0 } },
     { KEY(launch, mpirun), CONF_TEXT, "", NO_RANGE,
-      "program; empty: the environment's MPIRUN, else mpirun", { 0 } },
+      "the program mpirun; empty: the variable MPIRUN of the environment, else mpirun", { 0 } },
     { KEY(launch, mpirun_args), CONF_TEXT, "", NO_RANGE,
-      "more arguments for mpirun, separated by blanks", { 0 } },
+      "more arguments of mpirun, separated by blanks", { 0 } },
 
-    { KEY(launch.slurm, nodes), CONF_INT, "1", 1, 65536, "nodes", "of the job", { 0 } },
+    { KEY(launch.slurm, nodes), CONF_INT, "1", 1, 65536, "nodes",
+      "number of nodes of the job", { 0 } },
     { KEY(launch.slurm, min_nodes), CONF_INT, "auto", 1, 65536, "nodes",
-      "that it goes on with when others fail or are not free, on another grid; auto: all", { 0 } },
-    { KEY(launch.slurm, tasks_per_node), CONF_INT, "1", 1, 4096, "processes", "on a node", { 0 } },
+      "number of nodes that are enough to continue, on another grid, when others fail or are "
+      "not free; auto: all", { 0 } },
+    { KEY(launch.slurm, tasks_per_node), CONF_INT, "1", 1, 4096, "processes",
+      "processes on a node", { 0 } },
     { KEY(launch.slurm, cpus_per_task), CONF_INT, "1", 1, 4096, "CPUs",
-      "of a process, one for each of its threads", { 0 } },
+      "CPUs of a process, one for each of its threads", { 0 } },
     { KEY(launch.slurm, time), CONF_WORD, "1-00:00:00", NO_RANGE,
-      "limit of one job, as SLURM writes it: MINUTES, HOURS:MINUTES:SECONDS, "
-      "DAYS-HOURS:MINUTES:SECONDS; the run goes on in the next", { 0 } },
-    { KEY(launch.slurm, partition), CONF_WORD, "", NO_RANGE, "empty: the default one", { 0 } },
-    { KEY(launch.slurm, account), CONF_WORD, "", NO_RANGE, "that pays; empty: the user's", { 0 } },
+      "time limit of one job, in SLURM's form: MINUTES, HOURS:MINUTES:SECONDS or "
+      "DAYS-HOURS:MINUTES:SECONDS; the run continues in the next job", { 0 } },
+    { KEY(launch.slurm, partition), CONF_WORD, "", NO_RANGE,
+      "partition; empty: SLURM's default", { 0 } },
+    { KEY(launch.slurm, account), CONF_WORD, "", NO_RANGE,
+      "account that is charged; empty: the user's default", { 0 } },
     { KEY(launch.slurm, qos), CONF_WORD, "", NO_RANGE, "quality of service; empty: the default",
       { 0 } },
-    { KEY(launch.slurm, constraint), CONF_WORD, "", NO_RANGE, "features that nodes must have",
-      { 0 } },
+    { KEY(launch.slurm, constraint), CONF_WORD, "", NO_RANGE,
+      "features that the nodes must have", { 0 } },
     { KEY(launch.slurm, memory), CONF_WORD, "", NO_RANGE,
-      "of a node, as `64G`; 0: all; empty: the partition's default", { 0 } },
+      "memory of a node, for example `64G`; 0: all; empty: the partition's default", { 0 } },
     { KEY(launch.slurm, start), CONF_ENUM, "srun", NO_RANGE,
-      "what starts the processes inside the job. With mpirun, SLURM's end of a job (scancel, "
-      "pre-emption) reaches mpirun's daemons as well, and nothing is saved", { "mpirun", "srun" } },
-    { KEY(launch.slurm, mpi), CONF_WORD, "pmix", NO_RANGE, "`srun --mpi`", { 0 } },
+      "program that starts the processes inside the job. With mpirun, the signals of scancel "
+      "and pre-emption also end mpirun's daemons, and nothing is saved", { "mpirun", "srun" } },
+    { KEY(launch.slurm, mpi), CONF_WORD, "pmix", NO_RANGE, "value of `srun --mpi`", { 0 } },
     { KEY(launch.slurm, signal_s), CONF_INT, "auto", 30, 65535, "seconds",
-      "before the end of the time limit that the run saves; auto: twice the time of a save and that "
-      "of a step, measured, and 30, at least 120", { 0 } },
+      "seconds before the time limit at which the run saves; auto: twice the measured time of a"
+      " save and a step, and 30 s, at least 120 s", { 0 } },
     { KEY(launch.slurm, chain), CONF_BOOL, "false", NO_RANGE,
-      "each job submits the next one, where jobs may not be requeued", { 0 } },
-    { KEY(launch.slurm, modules), CONF_LIST, "", NO_RANGE, "`module load` of each", { 0 } },
+      "each job submits the next one, for clusters that do not allow requeueing", { 0 } },
+    { KEY(launch.slurm, modules), CONF_LIST, "", NO_RANGE,
+      "modules to load (`module load`)", { 0 } },
     { KEY(launch.slurm, source), CONF_LIST, "", NO_RANGE, "shell files that the job reads first",
       { 0 } },
-    { KEY(launch.slurm, environment), CONF_LIST, "", NO_RANGE, "NAME=VALUE of each variable", { 0 } },
+    { KEY(launch.slurm, environment), CONF_LIST, "", NO_RANGE,
+      "environment variables, as NAME=VALUE", { 0 } },
     { KEY(launch.slurm, options), CONF_LIST, "", NO_RANGE,
-      "more options of sbatch, as `--mail-type=END`", { 0 } },
+      "more options of sbatch, for example `--mail-type=END`", { 0 } },
 
     { KEY(watchdog, enabled), CONF_BOOL, "true", NO_RANGE,
-      "under ttt launch, a process of every machine looks whether the others go on; one that does "
-      "not is named and killed", { 0 } },
+      "under ttt launch, one process of every machine checks whether the others make progress; "
+      "one that does not is reported and killed", { 0 } },
     { KEY(watchdog, setup_s), CONF_DOUBLE, "300", 1, 1e9, "seconds",
-      "without progress while a run starts, in its first step, and while it ends", { 0 } },
-    { KEY(watchdog, data_s), CONF_DOUBLE, "60", 1, 1e9, "seconds", "while samples are read", { 0 } },
+      "seconds without progress that are allowed while a run starts, in its first step, and "
+      "while it ends", { 0 } },
+    { KEY(watchdog, data_s), CONF_DOUBLE, "60", 1, 1e9, "seconds",
+      "seconds without progress that are allowed while samples are read", { 0 } },
     { KEY(watchdog, step_s), CONF_DOUBLE, "10", 1, 1e9, "seconds",
-      "between two operations of a step; at least 5 slow steps of late", { 0 } },
+      "seconds that are allowed between two operations of a step; at least 5 times a slow "
+      "recent step", { 0 } },
     { KEY(watchdog, save_s), CONF_DOUBLE, "60", 1, 1e9, "seconds",
-      "between two tiles of a checkpoint; at least 5 slow saves of late", { 0 } },
+      "seconds that are allowed between two tiles of a checkpoint; at least 5 times a slow "
+      "recent save", { 0 } },
 };
 const int conf_key_count = sizeof conf_keys / sizeof *conf_keys;
 

@@ -19,7 +19,7 @@ static int begins(char section[32], const struct conf_key *keys, int i)
            strncmp(keys[i].path, keys[i - 1].path, n) != 0;
 }
 
-/* "section:", or "section:" and below it "part:"; what stands open already is not said again. */
+/* "section:", or "section:" and below it "part:"; what is open already is not repeated. */
 static void heading(FILE *out, const char *section, const struct conf_key *before)
 {
     const char *part = strchr(section, '.');
@@ -56,7 +56,7 @@ char *conf_text(const struct conf *c) { return schema_text(&conf_run, c, 0); }
 
 static void preset(FILE *out, const struct conf_key *k)
 {
-    if (!k->preset) fprintf(out, "must be given");
+    if (!k->preset) fprintf(out, "required");
     else if (k->type == CONF_LIST) fprintf(out, "`[]`");
     else if (conf_is_text(k)) fprintf(out, "`\"%s\"`", k->preset);
     else fprintf(out, "`%s`", k->preset);
@@ -83,21 +83,21 @@ void conf_reference(FILE *out)
 
     fprintf(out,
             "# Configuration\n\n"
-            "One YAML file is one run. Below is every key; this page is printed by\n"
-            "`ttt config reference` from the table the program reads files with.\n\n"
-            "    ttt config check RUN.yaml      all mistakes at once, with line and column\n"
-            "    ttt config show RUN.yaml       every key with its value, and the memory needed\n"
+            "One YAML file describes one run. This page lists every key. `ttt config reference`\n"
+            "prints it from the table with which the program reads the files. [GUIDE.md](GUIDE.md)\n"
+            "tells which of them matter for what.\n\n"
+            "    ttt config check RUN.yaml      report all mistakes at once, with line and column\n"
+            "    ttt config show RUN.yaml       print every key with its value, and the memory needed\n"
             "    ttt train RUN.yaml --set optim.lr=1e-3 --set train.steps=100\n\n"
-            "A key that is absent has its default: the recipe of the TTT paper for 125M\n"
-            "parameters, or with `train.init_from`, in `model`, what that model has; so has one that\n"
-            "is `auto`. Only `data.train` must be given. An override (`--set`) wins over the\n"
-            "file; one of a list is a text or a list (`'launch.slurm.source=[a.sh, b.sh]'`). Unknown\n"
-            "and repeated keys, anchors, aliases and tags are mistakes; `true` and `false` are the\n"
-            "only truth values; numbers are decimal (`1e-3`; whole ones without an exponent), without\n"
-            "underscores and without zeros in front.\n\n"
-            "A file may begin with other files, whose paths are relative to it: their keys come\n"
-            "first, and its own replace them. `ttt config show` prints the whole, without a base;\n"
-            "so does every run store it.\n\n"
+            "A key that is absent, or `auto`, has its default: the recipe of the TTT paper for 125M\n"
+            "parameters. With `train.init_from`, keys of `model` have that model's values instead. Only\n"
+            "`data.train` must be given. An override (`--set`) wins over the file; a list is overridden by\n"
+            "one text or a list (`'launch.slurm.source=[a.sh, b.sh]'`). Unknown and repeated keys, anchors,\n"
+            "aliases and tags are mistakes. Truth values are `true` and `false` only. Numbers are decimal\n"
+            "(`1e-3`; whole numbers without an exponent), without underscores and leading zeros.\n\n"
+            "A file may build on other files, whose paths are relative to it: their keys are read\n"
+            "first, and its own keys replace them. `ttt config show` prints the result without `base`,\n"
+            "and every run stores it in that form.\n\n"
             "    base: [base/350m.yaml, base/ttt-mlp.yaml]\n"
             "    data: {train: data/mine/train}\n");
     for (int i = 0; i < conf_key_count; i++) {
