@@ -369,7 +369,7 @@ static void arrays_init(struct arrays *s, int N)
         .target = mem_new(SCORED, sizeof *s->target, "benchmark"),
     };
     for (int n = 0; n < SCORED; n++) s->target[n] = n;
-    param_add(&s->table, "all", INIT_ZERO, 0, 1, NC, 0, 0, 0);
+    param_add(&s->table, "", "all", INIT_ZERO, 0, PARAM_SHAPE(NC));
     grad_init(&s->grad, &s->table, REDUCE_EXACT);
 }
 

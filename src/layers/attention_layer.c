@@ -58,17 +58,19 @@ static void params(struct param_table *t, const struct dims *d, const char *pref
 {
     const int C = d->C, Q = heads_width(d), KV = kv_width(d);
     const int shape[][2] = { { Q, C }, { KV, C }, { KV, C }, { C, Q } };
-    static const char names[] = "qkvo";
+    static const char *const weights[] = {
+        "self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight",
+        "self_attn.o_proj.weight",
+    };
+    static const char *const biases[] = {
+        "self_attn.q_proj.bias", "self_attn.k_proj.bias", "self_attn.v_proj.bias",
+    };
 
-    for (int i = P_Q; i <= P_O; i++) {
-        char full[2 * PARAM_NAME];
-        snprintf(full, sizeof full, "%sself_attn.%c_proj.weight", prefix, names[i]);
-        param_add(t, full, INIT_NORMAL, d->init_std, 2, shape[i][0], shape[i][1], 0, 0);
-    }
+    for (int i = P_Q; i <= P_O; i++)
+        param_add(t, prefix, weights[i], INIT_NORMAL, d->init_std,
+                  PARAM_SHAPE(shape[i][0], shape[i][1]));
     for (int i = P_Q; d->qkv_bias && i <= P_V; i++) {
-        char full[2 * PARAM_NAME];
-        snprintf(full, sizeof full, "%sself_attn.%c_proj.bias", prefix, names[i]);
-        const int k = param_add(t, full, INIT_ZERO, 0, 1, shape[i][0], 0, 0, 0);
+        const int k = param_add(t, prefix, biases[i], INIT_ZERO, 0, PARAM_SHAPE(shape[i][0]));
         t->p[k].no_decay = 1;
     }
 }

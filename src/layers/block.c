@@ -13,14 +13,6 @@
 enum { CONV_NORM, CONV_W, CONV_B };
 enum { FFN_NORM, FFN_GATE, FFN_UP, FFN_DOWN };
 
-static int add(struct param_table *t, const char *prefix, const char *name, enum init_kind init,
-               double arg, int ndim, int64_t d0, int64_t d1, int64_t d2)
-{
-    char full[PARAM_NAME];
-    snprintf(full, sizeof full, "%s%s", prefix, name);
-    return param_add(t, full, init, arg, ndim, d0, d1, d2, 0);
-}
-
 void block_params(struct block *b, struct param_table *t, const struct dims *d,
                   const struct layer *layer, int l)
 {
@@ -35,18 +27,19 @@ void block_params(struct block *b, struct param_table *t, const struct dims *d,
     snprintf(b->d.layer, sizeof b->d.layer, "%s", layer->name);
     b->i_conv = b->i_ffn = -1;
     if (d->pre_conv) {
-        b->i_conv = add(t, prefix, "conv.norm.weight", INIT_ONE, 0, 1, C, 0, 0);
-        add(t, prefix, "conv.conv.weight", INIT_UNIFORM, taps, 3, C, 1, d->conv_width);
-        add(t, prefix, "conv.conv.bias", INIT_UNIFORM, taps, 1, C, 0, 0);
+        b->i_conv = param_add(t, prefix, "conv.norm.weight", INIT_ONE, 0, PARAM_SHAPE(C));
+        param_add(t, prefix, "conv.conv.weight", INIT_UNIFORM, taps,
+                  PARAM_SHAPE(C, 1, d->conv_width));
+        param_add(t, prefix, "conv.conv.bias", INIT_UNIFORM, taps, PARAM_SHAPE(C));
     }
-    add(t, prefix, f->seq_norm, INIT_ONE, 0, 1, C, 0, 0);
+    param_add(t, prefix, f->seq_norm, INIT_ONE, 0, PARAM_SHAPE(C));
     b->i_layer = t->count;
     layer->params(t, d, prefix);
     if (!E) return;
-    b->i_ffn = add(t, prefix, f->ffn_norm, INIT_ONE, 0, 1, C, 0, 0);
-    add(t, prefix, f->gate, INIT_NORMAL, d->init_std, 2, E, C, 0);
-    add(t, prefix, f->up, INIT_NORMAL, d->init_std, 2, E, C, 0);
-    add(t, prefix, f->down, INIT_NORMAL, d->init_std, 2, C, E, 0);
+    b->i_ffn = param_add(t, prefix, f->ffn_norm, INIT_ONE, 0, PARAM_SHAPE(C));
+    param_add(t, prefix, f->gate, INIT_NORMAL, d->init_std, PARAM_SHAPE(E, C));
+    param_add(t, prefix, f->up, INIT_NORMAL, d->init_std, PARAM_SHAPE(E, C));
+    param_add(t, prefix, f->down, INIT_NORMAL, d->init_std, PARAM_SHAPE(C, E));
 }
 
 int block_first(const struct block *b) { return b->i_conv >= 0 ? b->i_conv : b->i_layer - 1; }

@@ -36,32 +36,26 @@ static int fits(const struct dims *d)
     return OK;
 }
 
-static int add(struct param_table *t, const char *prefix, const char *name, enum init_kind init,
-               double arg, int ndim, int64_t d0, int64_t d1, int64_t d2)
-{
-    char full[2 * PARAM_NAME];
-    snprintf(full, sizeof full, "%smixer.%s", prefix, name);
-    return param_add(t, full, init, arg, ndim, d0, d1, d2, 0);
-}
-
 /* Matrices start as torch.nn.Linear does, uniform within 1 / sqrt(inputs), and the output's are
  * smaller the deeper the model; the order is that of the enum. */
 static void params(struct param_table *t, const struct dims *d, const char *prefix)
 {
     const int D = channels(d), C = d->C, R = d->dt_rank, W = d->conv_width;
     const double taps = 1 / sqrt(W), out = 1 / sqrt(D) / sqrt(d->L);
+    char own[PARAM_NAME];
 
-    const int A_log = add(t, prefix, "A_log", INIT_LOG_COUNT, 0, 2, D, d->state, 0);
+    snprintf(own, sizeof own, "%smixer.", prefix);
+    const int A_log = param_add(t, own, "A_log", INIT_LOG_COUNT, 0, PARAM_SHAPE(D, d->state));
     t->p[A_log].no_decay = 1;
-    const int skip = add(t, prefix, "D", INIT_ONE, 0, 1, D, 0, 0);
+    const int skip = param_add(t, own, "D", INIT_ONE, 0, PARAM_SHAPE(D));
     t->p[skip].no_decay = 1;
-    add(t, prefix, "conv1d.bias", INIT_UNIFORM, taps, 1, D, 0, 0);
-    add(t, prefix, "conv1d.weight", INIT_UNIFORM, taps, 3, D, 1, W);
-    add(t, prefix, "dt_proj.bias", INIT_STEP, 0, 1, D, 0, 0);
-    add(t, prefix, "dt_proj.weight", INIT_UNIFORM, 1 / sqrt(R), 2, D, R, 0);
-    add(t, prefix, "in_proj.weight", INIT_UNIFORM, 1 / sqrt(C), 2, 2 * D, C, 0);
-    add(t, prefix, "out_proj.weight", INIT_UNIFORM, out, 2, C, D, 0);
-    add(t, prefix, "x_proj.weight", INIT_UNIFORM, 1 / sqrt(D), 2, shared(d), D, 0);
+    param_add(t, own, "conv1d.bias", INIT_UNIFORM, taps, PARAM_SHAPE(D));
+    param_add(t, own, "conv1d.weight", INIT_UNIFORM, taps, PARAM_SHAPE(D, 1, W));
+    param_add(t, own, "dt_proj.bias", INIT_STEP, 0, PARAM_SHAPE(D));
+    param_add(t, own, "dt_proj.weight", INIT_UNIFORM, 1 / sqrt(R), PARAM_SHAPE(D, R));
+    param_add(t, own, "in_proj.weight", INIT_UNIFORM, 1 / sqrt(C), PARAM_SHAPE(2 * D, C));
+    param_add(t, own, "out_proj.weight", INIT_UNIFORM, out, PARAM_SHAPE(C, D));
+    param_add(t, own, "x_proj.weight", INIT_UNIFORM, 1 / sqrt(D), PARAM_SHAPE(shared(d), D));
 }
 
 static int64_t halo_size(const struct dims *d)

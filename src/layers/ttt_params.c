@@ -60,14 +60,6 @@ int ttt_fits(const struct dims *d)
     return OK;
 }
 
-static void add(struct param_table *t, const char *prefix, const char *name, enum init_kind init,
-                double arg, int ndim, int64_t d0, int64_t d1, int64_t d2)
-{
-    char full[2 * PARAM_NAME];
-    snprintf(full, sizeof full, "%sseq_modeling_block.%s", prefix, name);
-    param_add(t, full, init, arg, ndim, d0, d1, d2, 0);
-}
-
 void ttt_params(struct param_table *t, const struct dims *d, const char *prefix)
 {
     const int C = d->C, H = d->H, F = head_width(d), W = d->conv_width;
@@ -76,33 +68,36 @@ void ttt_params(struct param_table *t, const struct dims *d, const char *prefix)
     const double conv = 1 / sqrt(W);
     const char *name;
     int rows, cols;
+    char own[PARAM_NAME];
 
-    add(t, prefix, "q_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
-    if (!d->share_qk) add(t, prefix, "k_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
-    add(t, prefix, "v_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
-    add(t, prefix, "o_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
-    if (d->gate) add(t, prefix, "g_proj.weight", INIT_NORMAL, std, 2, C, C, 0);
+    snprintf(own, sizeof own, "%sseq_modeling_block.", prefix);
+    param_add(t, own, "q_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
+    if (!d->share_qk) param_add(t, own, "k_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
+    param_add(t, own, "v_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
+    param_add(t, own, "o_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
+    if (d->gate) param_add(t, own, "g_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
     if (d->share_qk) {
-        add(t, prefix, "conv_q.weight", INIT_UNIFORM, conv, 3, C, 1, W);
-        add(t, prefix, "conv_q.bias", INIT_UNIFORM, conv, 1, C, 0, 0);
-        add(t, prefix, "conv_k.weight", INIT_UNIFORM, conv, 3, C, 1, W);
-        add(t, prefix, "conv_k.bias", INIT_UNIFORM, conv, 1, C, 0, 0);
+        param_add(t, own, "conv_q.weight", INIT_UNIFORM, conv, PARAM_SHAPE(C, 1, W));
+        param_add(t, own, "conv_q.bias", INIT_UNIFORM, conv, PARAM_SHAPE(C));
+        param_add(t, own, "conv_k.weight", INIT_UNIFORM, conv, PARAM_SHAPE(C, 1, W));
+        param_add(t, own, "conv_k.bias", INIT_UNIFORM, conv, PARAM_SHAPE(C));
     }
     if (has(d, WITHOUT_GATE)) {
-        add(t, prefix, "learnable_ttt_lr_weight", INIT_NORMAL, std, 3, H, 1, C);
-        add(t, prefix, "learnable_ttt_lr_bias", INIT_ZERO, 0, 2, H, 1, 0);
+        param_add(t, own, "learnable_ttt_lr_weight", INIT_NORMAL, std, PARAM_SHAPE(H, 1, C));
+        param_add(t, own, "learnable_ttt_lr_bias", INIT_ZERO, 0, PARAM_SHAPE(H, 1));
     }
     if (has(d, WITHOUT_TOKEN_IDX))
-        add(t, prefix, "learnable_token_idx", INIT_ZERO, 0, 1, d->K, 0, 0);
+        param_add(t, own, "learnable_token_idx", INIT_ZERO, 0, PARAM_SHAPE(d->K));
     if (has(d, WITHOUT_NORM)) {
-        add(t, prefix, "ttt_norm_weight", INIT_ONE, 0, 2, H, F, 0);
-        add(t, prefix, "ttt_norm_bias", INIT_ZERO, 0, 2, H, F, 0);
+        param_add(t, own, "ttt_norm_weight", INIT_ONE, 0, PARAM_SHAPE(H, F));
+        param_add(t, own, "ttt_norm_bias", INIT_ZERO, 0, PARAM_SHAPE(H, F));
     }
     for (int i = 0; ttt_inner(d)->part(i, F, &name, &rows, &cols); i++)
         if (learned(d, rows))
-            add(t, prefix, name, rows > 1 ? INIT_NORMAL : INIT_ZERO, std, 3, H, rows, cols);
-    add(t, prefix, "post_norm.weight", INIT_ONE, 0, 1, C, 0, 0);
-    add(t, prefix, "post_norm.bias", INIT_ZERO, 0, 1, C, 0, 0);
+            param_add(t, own, name, rows > 1 ? INIT_NORMAL : INIT_ZERO, std,
+                      PARAM_SHAPE(H, rows, cols));
+    param_add(t, own, "post_norm.weight", INIT_ONE, 0, PARAM_SHAPE(C));
+    param_add(t, own, "post_norm.bias", INIT_ZERO, 0, PARAM_SHAPE(C));
 }
 
 /* --- carry ---------------------------------------------------------------- */

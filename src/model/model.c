@@ -63,12 +63,13 @@ static void lay_out(struct model *m, const struct layer *layer)
     const struct family *f = layer->family;
     struct param_table *t = &m->params;
 
-    m->i_embed = param_add(t, f->embed, INIT_NORMAL, d->init_std, 2, d->V, d->C, 0, 0);
+    m->i_embed = param_add(t, "", f->embed, INIT_NORMAL, d->init_std, PARAM_SHAPE(d->V, d->C));
     t->p[m->i_embed].vocabulary = 1;
     for (int l = 0; l < d->L; l++) block_params(&m->blocks[l], t, d, layer, l);
-    m->i_norm = param_add(t, f->norm, INIT_ONE, 0, 1, d->C, 0, 0, 0);
-    m->i_head = d->tied ? m->i_embed
-                        : param_add(t, f->head, INIT_NORMAL, d->init_std, 2, d->V, d->C, 0, 0);
+    m->i_norm = param_add(t, "", f->norm, INIT_ONE, 0, PARAM_SHAPE(d->C));
+    m->i_head = m->i_embed;
+    if (!d->tied)
+        m->i_head = param_add(t, "", f->head, INIT_NORMAL, d->init_std, PARAM_SHAPE(d->V, d->C));
     t->p[m->i_head].vocabulary = 1;
     if (d->orthogonal) start_orthogonal(t);
 }

@@ -9,22 +9,21 @@
 #include "src/base/status.h"
 #include "src/kernels/lapack.h"
 
-int param_add(struct param_table *t, const char *name, enum init_kind init, double init_arg,
-              int ndim, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
+int param_add(struct param_table *t, const char *prefix, const char *name, enum init_kind init,
+              double init_arg, const int64_t shape[PARAM_DIMS])
 {
-    const int64_t shape[PARAM_DIMS] = { d0, d1, d2, d3 };
-    check(ndim >= 1 && ndim <= PARAM_DIMS && strlen(name) < PARAM_NAME);
     if ((t->count & (t->count - 1)) == 0)  /* room doubles at powers of two */
         t->p = mem_resize(t->p, t->count ? 2 * t->count : 1, sizeof *t->p, "parameter table");
 
     struct param *p = &t->p[t->count];
-    *p = (struct param){ .ndim = ndim, .n = 1, .offset = t->total, .init = init,
-                         .init_arg = init_arg };
-    snprintf(p->name, sizeof p->name, "%s", name);
-    for (int i = 0; i < ndim; i++) {
+    *p = (struct param){ .n = 1, .offset = t->total, .init = init, .init_arg = init_arg };
+    check(snprintf(p->name, sizeof p->name, "%s%s", prefix, name) < PARAM_NAME);
+    for (int i = 0; i < PARAM_DIMS && shape[i] > 0; i++) {
         p->shape[i] = shape[i];
         p->n *= shape[i];
+        p->ndim++;
     }
+    check(p->ndim >= 1);
     t->n += p->n;
     t->total += align_reals(p->n);
     return t->count++;

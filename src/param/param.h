@@ -49,10 +49,16 @@ struct param_table {
     int64_t       n;       /* elements without padding: "the parameter count" */
 };
 
-/* Append a parameter; shape has ndim entries, unused ones are ignored.
- * Local.  returns its index in the table */
-int param_add(struct param_table *t, const char *name, enum init_kind init, double init_arg,
-              int ndim, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
+/* The sizes of one to four dimensions, as param_add() takes them: PARAM_SHAPE(rows, columns). */
+#define PARAM_SHAPE(...) ((const int64_t[PARAM_DIMS]){ __VA_ARGS__ })
+
+/* Append a parameter, which is called `prefix` followed by `name`.  Local.
+ *
+ * init_arg  what `init` needs: see enum init_kind; otherwise ignored
+ * shape     sizes >= 1 of at most PARAM_DIMS dimensions, then zeros
+ * returns   its index in the table */
+int param_add(struct param_table *t, const char *prefix, const char *name, enum init_kind init,
+              double init_arg, const int64_t shape[PARAM_DIMS]);
 
 /* Index of a name, or -1. */
 int param_find(const struct param_table *t, const char *name);

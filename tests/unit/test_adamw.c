@@ -43,7 +43,7 @@ struct state { struct param_table t; struct grad g; real *w, *m, *v; };
 static void start(struct state *s, enum reduction mode)
 {
     s->t = (struct param_table){ 0 };
-    param_add(&s->t, "w", INIT_NORMAL, 1, 1, N, 0, 0, 0);
+    param_add(&s->t, "", "w", INIT_NORMAL, 1, PARAM_SHAPE(N));
     grad_init(&s->g, &s->t, mode);
     s->w = zeros(s->t.total);
     s->m = zeros(s->t.total);
@@ -163,9 +163,9 @@ static void decay_spares_what_says_so(void **state)
     for (int k = 0; k < 3; k++) {     /* all decay, none does, all but one */
         struct param_table t = { 0 };
         struct grad g;
-        param_add(&t, "a", INIT_NORMAL, 1, 1, 100, 0, 0, 0);
-        const int one = param_add(&t, "b", INIT_NORMAL, 1, 1, 4500, 0, 0, 0);
-        param_add(&t, "c", INIT_NORMAL, 1, 1, 77, 0, 0, 0);
+        param_add(&t, "", "a", INIT_NORMAL, 1, PARAM_SHAPE(100));
+        const int one = param_add(&t, "", "b", INIT_NORMAL, 1, PARAM_SHAPE(4500));
+        param_add(&t, "", "c", INIT_NORMAL, 1, PARAM_SHAPE(77));
         t.p[one].no_decay = k == 2;
         from = t.p[one].offset, to = from + 4500, total = t.total;
         real *m = zeros(total), *v = zeros(total);

@@ -10,9 +10,9 @@ enum { M = 67, N = 211, VECTOR = 7, UNITS = 5, K = 33 };
 static void make_table(struct param_table *t)
 {
     *t = (struct param_table){ 0 };
-    param_add(t, "weight", INIT_NORMAL, 1, 2, M, N, 0, 0);
-    param_add(t, "vector", INIT_ONE, 0, 1, VECTOR, 0, 0, 0);
-    param_add(t, "other", INIT_NORMAL, 1, 2, N, M, 0, 0);
+    param_add(t, "", "weight", INIT_NORMAL, 1, PARAM_SHAPE(M, N));
+    param_add(t, "", "vector", INIT_ONE, 0, PARAM_SHAPE(VECTOR));
+    param_add(t, "", "other", INIT_NORMAL, 1, PARAM_SHAPE(N, M));
 }
 
 /* Contributions of unit u to all parameters. */

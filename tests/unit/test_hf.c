@@ -279,8 +279,8 @@ static void half_precision_weights(void **state)
     uint16_t brain[35], f16[35];
     real w[128] = { 0 };
 
-    param_add(&t, "a", INIT_ZERO, 0, 2, 5, 7, 0, 0);
-    param_add(&t, "b", INIT_ZERO, 0, 2, 5, 7, 0, 0);
+    param_add(&t, "", "a", INIT_ZERO, 0, PARAM_SHAPE(5, 7));
+    param_add(&t, "", "b", INIT_ZERO, 0, PARAM_SHAPE(5, 7));
     for (int i = 0; i < 35; i++) {
         brain[i] = (uint16_t)(0x3f80 + i);        /* 1 + i / 128  */
         f16[i] = (uint16_t)(0xbc00 + i);         /* -1 - i / 1024 */

@@ -53,7 +53,7 @@ static const struct optim_opts opts = {
 static void start(struct state *s)
 {
     *s = (struct state){ .t = { 0 } };
-    param_add(&s->t, "w", INIT_ZERO, 0, 1, N, 0, 0, 0);
+    param_add(&s->t, "", "w", INIT_ZERO, 0, PARAM_SHAPE(N));
     grad_init(&s->g, &s->t, REDUCE_EXACT);
     s->w = noise(s->t.total, 1);
     s->m = hold(s->t.total, sizeof *s->m);

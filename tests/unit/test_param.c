@@ -9,9 +9,10 @@ static void layout(void **state)
 {
     (void)state;
     struct param_table t = { 0 };
-    assert_int_equal(param_add(&t, "a", INIT_ONE, 0, 2, 3, 7, 99, 99), 0);
-    assert_int_equal(param_add(&t, "b", INIT_ZERO, 0, 1, 1, 0, 0, 0), 1);
-    assert_int_equal(param_add(&t, "c", INIT_NORMAL, 2, 4, 2, 3, 5, 7), 2);
+    assert_int_equal(param_add(&t, "", "a", INIT_ONE, 0, PARAM_SHAPE(3, 7)), 0);
+    assert_int_equal(param_add(&t, "", "b", INIT_ZERO, 0, PARAM_SHAPE(1)), 1);
+    assert_int_equal(param_add(&t, "layers.0.", "c", INIT_NORMAL, 2, PARAM_SHAPE(2, 3, 5, 7)),
+                     2);
     assert_int_equal(t.count, 3);
     assert_int_equal(t.n, 21 + 1 + 210);
     for (int k = 0; k < t.count; k++) {
@@ -22,7 +23,8 @@ static void layout(void **state)
     }
     assert_int_equal(t.p[1].offset, align_reals(21));
     assert_int_equal(t.total, align_reals(21) + ALIGN_REALS + align_reals(210));
-    assert_int_equal(param_find(&t, "d"), -1);
+    assert_int_equal(param_find(&t, "layers.0.c"), 2);
+    assert_int_equal(param_find(&t, "c"), -1);
     assert_int_equal(param_find(&t, ""), -1);
     param_done(&t);
     assert_int_equal(t.count, 0);
@@ -35,7 +37,7 @@ static void many_parameters(void **state)
     char name[32];
     for (int k = 0; k < 1000; k++) {
         snprintf(name, sizeof name, "p.%d", k);
-        assert_int_equal(param_add(&t, name, INIT_ONE, 0, 1, k % 37 + 1, 0, 0, 0), k);
+        assert_int_equal(param_add(&t, "", name, INIT_ONE, 0, PARAM_SHAPE(k % 37 + 1)), k);
     }
     for (int k = 0; k < 1000; k++) {
         snprintf(name, sizeof name, "p.%d", k);
@@ -51,10 +53,10 @@ static void distributions(void **state)
     (void)state;
     enum { n = 200000 };
     struct param_table t = { 0 };
-    param_add(&t, "normal", INIT_NORMAL, 0.02, 1, n, 0, 0, 0);
-    param_add(&t, "uniform", INIT_UNIFORM, 0.5, 1, n, 0, 0, 0);
-    param_add(&t, "one", INIT_ONE, 0, 1, 5, 0, 0, 0);
-    param_add(&t, "zero", INIT_ZERO, 0, 1, 5, 0, 0, 0);
+    param_add(&t, "", "normal", INIT_NORMAL, 0.02, PARAM_SHAPE(n));
+    param_add(&t, "", "uniform", INIT_UNIFORM, 0.5, PARAM_SHAPE(n));
+    param_add(&t, "", "one", INIT_ONE, 0, PARAM_SHAPE(5));
+    param_add(&t, "", "zero", INIT_ZERO, 0, PARAM_SHAPE(5));
     real *w = noise(t.total, 3);
     param_init(w, &t, 1);
     const double var[2] = { 0.02 * 0.02, 0.5 * 0.5 / 3 }, kurtosis[2] = { 3, 1.8 };
@@ -80,8 +82,8 @@ static void state_space_starts(void **state)
     (void)state;
     struct param_table t = { 0 };
     const int n = 20000;
-    param_add(&t, "A_log", INIT_LOG_COUNT, 0, 2, 7, 16, 0, 0);
-    param_add(&t, "dt_proj.bias", INIT_STEP, 0, 1, n, 0, 0, 0);
+    param_add(&t, "", "A_log", INIT_LOG_COUNT, 0, PARAM_SHAPE(7, 16));
+    param_add(&t, "", "dt_proj.bias", INIT_STEP, 0, PARAM_SHAPE(n));
     real *w = zeros(t.total);
     param_init(w, &t, 5);
     for (int i = 0; i < 7 * 16; i++)
@@ -106,9 +108,9 @@ static void orthogonal_starts(void **state)
 {
     (void)state;
     struct param_table t = { 0 };
-    param_add(&t, "wide", INIT_ORTHOGONAL, 0.02, 2, 13, 67, 0, 0);
-    param_add(&t, "tall", INIT_ORTHOGONAL, 0.02, 2, 67, 13, 0, 0);
-    param_add(&t, "stack", INIT_ORTHOGONAL, 0.1, 3, 3, 8, 8, 0);
+    param_add(&t, "", "wide", INIT_ORTHOGONAL, 0.02, PARAM_SHAPE(13, 67));
+    param_add(&t, "", "tall", INIT_ORTHOGONAL, 0.02, PARAM_SHAPE(67, 13));
+    param_add(&t, "", "stack", INIT_ORTHOGONAL, 0.1, PARAM_SHAPE(3, 8, 8));
     real *w = zeros(t.total), *again = zeros(t.total);
     omp_set_num_threads(1);
     param_init(w, &t, 7);
@@ -143,9 +145,9 @@ static void values_follow_the_name(void **state)
 {
     (void)state;
     struct param_table t = { 0 }, other = { 0 };
-    param_add(&t, "a", INIT_NORMAL, 1, 2, 67, 7, 0, 0);
-    param_add(&t, "b", INIT_NORMAL, 1, 1, 501, 0, 0, 0);
-    param_add(&other, "b", INIT_NORMAL, 1, 1, 501, 0, 0, 0);
+    param_add(&t, "", "a", INIT_NORMAL, 1, PARAM_SHAPE(67, 7));
+    param_add(&t, "", "b", INIT_NORMAL, 1, PARAM_SHAPE(501));
+    param_add(&other, "", "b", INIT_NORMAL, 1, PARAM_SHAPE(501));
     real *w = zeros(t.total), *v = zeros(other.total);
     omp_set_num_threads(1);
     param_init(w, &t, 7);
@@ -166,8 +168,8 @@ static void elements_are_their_definition(void **state)
     (void)state;
     struct param_table t = { 0 };
     const int n = 50077;                                   /* several shares of a thread */
-    param_add(&t, "normal", INIT_NORMAL, 0.02, 1, n, 0, 0, 0);
-    param_add(&t, "uniform", INIT_UNIFORM, 0.5, 1, n, 0, 0, 0);
+    param_add(&t, "", "normal", INIT_NORMAL, 0.02, PARAM_SHAPE(n));
+    param_add(&t, "", "uniform", INIT_UNIFORM, 0.5, PARAM_SHAPE(n));
     real *w = noise(t.total, 3);
     const uint64_t normal = rng_key(7, "normal"), uniform = rng_key(7, "uniform");
     for (int threads = 1; threads <= 3; threads += 2) {

@@ -165,8 +165,8 @@ static int two_files_rc(const char *index)
     struct param_table t = { 0 };
     real w[64] = { 0 };
 
-    param_add(&t, "a", INIT_ZERO, 0, 1, 2, 0, 0, 0);
-    param_add(&t, "b", INIT_ZERO, 0, 1, 3, 0, 0, 0);
+    param_add(&t, "", "a", INIT_ZERO, 0, PARAM_SHAPE(2));
+    param_add(&t, "", "b", INIT_ZERO, 0, PARAM_SHAPE(3));
     assert_int_equal(safetensors_save(at("x.safetensors"), &a, 1), OK);
     assert_int_equal(safetensors_save(at("y.safetensors"), &b, 1), OK);
     put_text(INDEX, index);
