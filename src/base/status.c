@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "src/base/log.h"
-#include "src/base/text.h"
+#include "src/base/utf8.h"
 
 static const struct { int rc; const char *text; } rows[] = {
     { OK, "done" },
@@ -49,12 +49,13 @@ void leave(int rc)
 
 void die_at(const char *file, int line, const char *format, ...)
 {
-    char what[1024];
+    char what[1024], shown[4 * sizeof what];
     va_list ap;
     va_start(ap, format);
     vsnprintf(what, sizeof what, format, ap);
     va_end(ap);
-    fprintf(stderr, "ttt: %s:%d: %s\n", file, line, text_visible(what));
+    utf8_visible(shown, sizeof shown, what);
+    fprintf(stderr, "ttt: %s:%d: %s\n", file, line, shown);
     fflush(NULL);
     if (end_hook) end_hook(70);
     abort();

@@ -100,6 +100,22 @@ char *text_visible_copy(const char *text)
     return copy;
 }
 
+char *text_repair(const char *text)
+{
+    int64_t n = (int64_t)strlen(text);
+    char *out = mem_new(3 * n + 1, 1, "text"), *p = out;
+
+    while (n > 0) {
+        const int64_t good = utf8_valid(text, n);
+        memcpy(p, text, (size_t)good);
+        p += good;
+        if (good < n) p = stpcpy(p, "\xef\xbf\xbd");
+        text += good + (good < n);
+        n -= good + (good < n);
+    }
+    return out;
+}
+
 static int min2(int a, int b) { return a < b ? a : b; }
 
 int text_distance(const char *a, const char *b)

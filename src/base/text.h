@@ -33,6 +33,10 @@ const char *text_visible(const char *text);
 /* The same for keeping: whole, however long.  A counted string.  Local. */
 char *text_visible_copy(const char *text);
 
+/* Valid UTF-8 from any bytes: each byte that belongs to no valid character becomes U+FFFD.
+ * Local.  returns a counted string */
+char *text_repair(const char *text);
+
 /* Insertions, deletions, replacements and swaps of neighbours that turn a into
  * b; INT_MAX if one is longer than 128 bytes.  Local. */
 int text_distance(const char *a, const char *b);

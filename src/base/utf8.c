@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "src/base/mem.h"
-
 /* Length of the valid character at p, of which n bytes are there; 0 if none. */
 static int64_t valid_char(const unsigned char *p, int64_t n)
 {
@@ -43,22 +41,6 @@ int64_t utf8_valid(const char *text, int64_t n)
 int64_t utf8_mark(const char *text, int64_t n)
 {
     return n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-}
-
-char *utf8_repair(const char *text)
-{
-    int64_t n = (int64_t)strlen(text);
-    char *out = mem_new(3 * n + 1, 1, "text"), *p = out;
-
-    while (n > 0) {
-        const int64_t good = utf8_valid(text, n);
-        memcpy(p, text, (size_t)good);
-        p += good;
-        if (good < n) p = stpcpy(p, "\xef\xbf\xbd");
-        text += good + (good < n);
-        n -= good + (good < n);
-    }
-    return out;
 }
 
 uint32_t utf8_char(const char *text, int *length)

@@ -13,10 +13,6 @@ int64_t utf8_valid(const char *text, int64_t n);
  * says "UTF-8" and is no part of the text.  Local. */
 int64_t utf8_mark(const char *text, int64_t n);
 
-/* Valid text from any: each byte that belongs to no valid character becomes U+FFFD.  A counted
- * string. */
-char *utf8_repair(const char *text);
-
 /* The character at text[0] of valid text; its length in bytes [out]. */
 uint32_t utf8_char(const char *text, int *length);
 

@@ -2,11 +2,11 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/base/utf8.h"
+#include "src/base/text.h"
 
 json_t *json_name(const char *any)
 {
-    char *valid = utf8_repair(any);
+    char *valid = text_repair(any);
     json_t *o = json_string(valid);
 
     mem_free(valid);

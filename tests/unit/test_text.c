@@ -225,7 +225,7 @@ static void repaired(void **state)
     };
 
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        char *text = utf8_repair(all[i].text);
+        char *text = text_repair(all[i].text);
         assert_string_equal(text, all[i].is);
         mem_free(text);
     }
