@@ -2,22 +2,10 @@
 #ifndef SOAP_PARTS_H
 #define SOAP_PARTS_H
 
-#include "mpi/grid/blacs.h"
-#include "mpi/soap/grid_soap.h"
+#include "mpi/grid/grid.h"
+#include "mpi/soap/soap_matrix.h"
 #include "src/model/soap_plan.h"
-#include "src/optim/soap.h"
-
-/* A parameter that this process holds; pointers are NULL where it has no part of the state. */
-struct matrix {
-    int                param;
-    struct factored    f;
-    const struct axis *axis;     /* who holds it                                    */
-    int                owner;    /* on axis, or SOAP_SPREAD                         */
-    int                tensor;   /* its first one among the factors                 */
-    struct soap_state  s;
-    real              *g;        /* gradient, then direction                        */
-    const struct blacs *rest, *grid;   /* of one that is spread                     */
-};
+#include "src/optim/adamw.h"
 
 /* A run of elements of one matrix that goes from one process to one other, and back. */
 struct piece {
@@ -45,11 +33,5 @@ struct soap {
     int                   kept_factors;       /* since the last refresh             */
     struct soap_trouble   trouble;
 };
-
-/* Elements of an array (matrices, rows, cols) that this process has; the i-th of its own tiles, in
- * order: its number, and where it is in the array and in memory.  returns 0 past the last */
-struct own_tile { int64_t number, at, n, local; };
-int matrix_tile(const struct matrix *a, int rows, int cols, int64_t i, struct own_tile *tile);
-int64_t matrix_local(const struct matrix *a, int rows, int cols);
 
 #endif
