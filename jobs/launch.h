@@ -67,7 +67,10 @@ int launch_plan(struct launch *l);
 char **launch_command(const struct launch *l);
 void launch_srun(struct words *w, const struct launch *l);     /* srun.c                          */
 void launch_mpirun(struct words *w, const struct launch *l);   /* with its settings               */
-void launch_program(struct words *w, const struct launch *l);  /* what it starts, with arguments */
+void launch_program(struct words *w, const struct launch *l);  /* what it starts, with arguments  */
+
+/* The path of this program, a counted string. */
+char *launch_self(void);
 
 /* From now on the signals of stop.h wait for launch_run(), also between several of them. */
 void launch_hold(void);

@@ -1,5 +1,7 @@
 /* What a launcher reads in a run's folder. */
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "jobs/launch.h"
 #include "src/base/file.h"
@@ -27,6 +29,15 @@ int launch_stopped(const char *dir)
     const int yes = path_exists(path);
     mem_free(path);
     return yes;
+}
+
+int launch_clear_stop(const char *dir)
+{
+    char *path = mem_format("%s/STOP", dir);
+    const int rc = unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR
+                       ? OK : fail(ERR_IO, "%s: can't remove: %s", path, strerror(errno));
+    mem_free(path);
+    return rc;
 }
 
 int64_t launch_mark(const char *dir)

@@ -260,16 +260,6 @@ static int is_newer(struct commit a, struct commit b)
     return a.step > b.step || (a.step == b.step && a.attempt > b.attempt);
 }
 
-/* A file STOP is for who runs when it is made, not for us. */
-int launch_clear_stop(const char *dir)
-{
-    char *path = mem_format("%s/STOP", dir);
-    const int rc = unlink(path) == 0 || errno == ENOENT || errno == ENOTDIR
-                       ? OK : fail(ERR_IO, "%s: can't remove: %s", path, strerror(errno));
-    mem_free(path);
-    return rc;
-}
-
 int launch_run(struct launch *l)
 {
     const char *dir = l->conf->run.dir;

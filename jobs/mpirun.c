@@ -11,7 +11,6 @@
 
 #include "jobs/launch.h"
 #include "src/base/mem.h"
-#include "src/base/status.h"
 
 static void settings(struct words *w, const struct conf *c)
 {
@@ -71,24 +70,6 @@ static void variables(struct words *w, const struct launch *l)
     if (l->token[0]) pair(w, "-x", LAUNCH_VARIABLE);  /* without its value: all can read this */
     for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
         if (getenv(passed[i])) pair(w, "-x", passed[i]);
-}
-
-void launch_program(struct words *w, const struct launch *l)
-{
-    const struct launch_opts *o = l->o;
-    char path[CONF_PATH] = "";
-
-    if (readlink("/proc/self/exe", path, sizeof path - 1) < 0) die("/proc is not there");
-    pair(w, path, "train");
-    char *file = word_path(o->file);
-    word(w, file);
-    mem_free(file);
-    for (int i = 0; i < o->sets.n; i++) pair(w, "--set", o->sets.v[i]);
-    word(w, "--grid");
-    formatted(w, "%dx%dx%d", l->grid.D, l->grid.P, l->grid.S);
-    if (o->allow_config_change) word(w, "--allow-config-change");
-    if (o->allow_data_change) word(w, "--allow-data-change");
-    if (o->takeover && !l->starts) word(w, "--takeover");
 }
 
 void launch_mpirun(struct words *w, const struct launch *l)

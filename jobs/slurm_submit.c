@@ -175,17 +175,9 @@ out:
     return rc;
 }
 
-/* Our own program; a counted string. */
-static char *ourselves(void)
-{
-    char path[CONF_PATH] = "";
-    if (readlink("/proc/self/exe", path, sizeof path - 1) < 0) die("/proc is not there");
-    return mem_string(path);
-}
-
 char *slurm_command(const struct launch *l, const char *file)
 {
-    char *program = ourselves(), *word = shell_word(program);
+    char *program = launch_self(), *word = shell_word(program);
     char *line = mem_format("%s launch %s --inside-slurm%s%s%s", word, file,
                             l->o->takeover ? " --takeover" : "",
                             l->o->allow_config_change ? " --allow-config-change" : "",
