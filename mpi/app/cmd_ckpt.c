@@ -15,14 +15,22 @@
 #include "src/store/ckpt.h"
 
 static const char about[] =
-    "  list RUN        all checkpoints of a run, newest first; each is read and proved\n"
-    "  show CKPT       tensors with their statistics, counters, and whether the model looks\n"
+    "  list RUN        list all checkpoints of a run, newest first; each is read and verified\n"
+    "  show CKPT       print tensors with their statistics, counters, and whether the model looks\n"
     "                  untrained\n"
-    "  verify CKPT     reads every tile of a checkpoint, or of all checkpoints of a run\n"
-    "  diff A B        counters, dims of the model and tensors that differ; exit code 0 if none does, else 1\n\n"
-    "ttt ckpt spectrum MODEL has singular values of its matrices.\n\n"
-    "CKPT, A and B are a checkpoint's folder, or a run's, whose newest valid one is meant.\n"
-    "Equal state roots mean equal training states, bit by bit.";
+    "  verify CKPT     read every tile of a checkpoint, or of all checkpoints of a run\n"
+    "  diff A B        print counters, model keys and tensors that differ; exit code 0 if none\n"
+    "                  does, else 1\n"
+    "\n"
+    "ttt ckpt spectrum MODEL prints singular values of its matrices.\n"
+    "\n"
+    "CKPT, A and B are folders of checkpoints, or of runs, whose newest valid one is taken.\n"
+    "Equal state roots mean equal training states, bit by bit.\n"
+    "\n"
+    "example\n"
+    "  ttt ckpt diff logs/a logs/b\n"
+    "\n"
+    "exit codes: 65 a checkpoint is damaged, 66 there is none";
 
 /* "path/ckpt" if there is such a folder, else path; a counted string. */
 static char *folder_of(const char *path)
@@ -113,8 +121,9 @@ int cmd_ckpt(int argc, char **argv)
     int json = 0, all = 0, quick = 0;
     const struct arg args[] = {
         { "json", ARG_FLAG, &json, NULL, "show, diff: print one JSON object" },
-        { "all", ARG_FLAG, &all, NULL, "show: the optimizer's tensors, too" },
-        { "quick", ARG_FLAG, &quick, NULL, "list: prove MANIFEST and index, do not read tiles" },
+        { "all", ARG_FLAG, &all, NULL, "show: also print the optimizer's tensors" },
+        { "quick", ARG_FLAG, &quick, NULL,
+          "list: verify MANIFEST and index only, do not read tiles" },
     };
     struct arg_rest rest;
     const int rc = args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,

@@ -15,9 +15,12 @@
 #define USAGE "ttt config show|check RUN.yaml, or ttt config reference"
 
 static const char about[] =
-    "show       every key with its value, then the predicted memory and FLOPs as comments\n"
-    "check      say every mistake with line and column; exit 78 if there is one\n"
-    "reference  print config/README.md: every key, its range, default and meaning";
+    "show       print every key with its value, then the predicted memory and FLOPs as comments\n"
+    "check      report every mistake with line and column; exit code 78 if there is one\n"
+    "reference  print config/README.md: every key with its range, default and meaning\n"
+    "\n"
+    "example\n"
+    "  ttt config show my.yaml --set train.context=8192";
 
 /* Bytes, parameters and FLOPs; also proves that model and pass accept the shapes. */
 static int plan(struct budget *b, double *flops, const struct conf *c)

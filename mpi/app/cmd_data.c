@@ -19,9 +19,15 @@
 #define WINDOW 65536  /* tokens printed at a time */
 
 static const char about[] =
-    "info    what the data set in DIR holds\n"
+    "info    print what the data set in DIR holds\n"
     "verify  read every block of every shard and check all hashes\n"
-    "cat     print tokens as text, or as ids: of a window, of a document, or all\n";
+    "cat     print tokens as text, or as ids: those of a window, of a document, or all\n"
+    "\n"
+    "examples\n"
+    "  ttt data info data/mine/train\n"
+    "  ttt data cat data/mine/val --doc 3\n"
+    "\n"
+    "exit codes: 65 a block is damaged (its file and offset are reported)";
 
 struct data_options { int64_t from, count, doc; int json, text, ids; };
 
@@ -189,11 +195,11 @@ int cmd_data(int argc, char **argv)
 
     const struct arg args[] = {
         { "from", ARG_INT, &o.from, "TOKEN", "cat: the first token (default 0)" },
-        { "count", ARG_INT, &o.count, "N", "cat: how many (default all)" },
+        { "count", ARG_INT, &o.count, "N", "cat: number of tokens (default all)" },
         { "doc", ARG_INT, &o.doc, "N", "cat: document N, from 0" },
-        { "text", ARG_FLAG, &o.text, NULL, "cat: as text (default)" },
-        { "ids", ARG_FLAG, &o.ids, NULL, "cat: as numbers, one a line" },
-        { "json", ARG_FLAG, &o.json, NULL, "info: as JSON" },
+        { "text", ARG_FLAG, &o.text, NULL, "cat: print text (default)" },
+        { "ids", ARG_FLAG, &o.ids, NULL, "cat: print token ids, one a line" },
+        { "json", ARG_FLAG, &o.json, NULL, "info: print JSON" },
     };
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
                    "ttt data info|verify|cat DIR [OPTION ...]", about));

@@ -207,19 +207,21 @@ int cmd_export(int argc, char **argv)
     struct export_opts o = { .dtype = DT_REAL };
     const struct arg args[] = {
         { "dtype", ARG_TEXT, &o.dtype_text, "f32|bf16",
-          "type of the numbers (default: as they are; bf16 rounds)" },
+          "type of the numbers (default: as stored; bf16 rounds)" },
         { "shard-size", ARG_TEXT, &o.size_text, "SIZE",
-          "files of at most so many bytes and an index, for example 5GB (default: one file)" },
+          "write files of at most SIZE bytes and an index, for example 5GB (default: one file)" },
         { "tokenizer", ARG_TEXT, &o.tokenizer, "FILE|bytes|none",
           "export this tokenizer, or none (default: the model's own)" },
     };
     struct arg_rest rest;
     int rc = args_parse(&rest, argc, argv, args, 3, usage,
-               "Writes the weights of a checkpoint, or of the newest one of a run, as config.json\n"
-               "and model.safetensors with the names of the public implementation, the tokenizer\n"
-               "for the transformers and tokenizers libraries and as its file, and\n"
-               "generation_config.json.  An imported model has the files that it came with.\n"
-               "HF_DIR appears when all of it is written; it must not be there, or be empty.");
+               "Export the weights of a checkpoint, or of the newest one of a run, as a Hugging Face\n"
+               "folder: config.json and model.safetensors with the names of the public implementation,\n"
+               "generation_config.json, and the tokenizer, both for the transformers and tokenizers\n"
+               "libraries and as its own file. An imported model keeps the files that it came with.\n"
+               "HF_DIR must not exist, or be empty; it appears when all of it is written.\n\n"
+               "example\n"
+               "  ttt export logs/my folder/ --dtype bf16 --shard-size 5GB");
 
     if (rc != OK || rest.n < 0) return rc;
     if (rest.n != 2) return fail(ERR_USAGE, "usage: %s", usage);

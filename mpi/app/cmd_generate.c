@@ -27,10 +27,13 @@ struct options {
 };
 
 static const char about[] =
-    "Reads the prompt, then writes token after token; the cost of one does not depend on how\n"
-    "much was read (with attention, it grows).  The same seed gives the same text.  MODEL is a\n"
-    "Hugging Face folder, a checkpoint or a run folder.  With --ids, prompt and output are\n"
-    "token ids, as many as given and none added, and no tokenizer is needed.";
+    "Continue a text: the prompt is read (prefill), then tokens are written one by one (decode).\n"
+    "The cost of a token does not depend on how much was read, except with attention. The same\n"
+    "seed gives the same text. MODEL is a run folder, a checkpoint or a Hugging Face folder. With\n"
+    "--ids, prompt and output are token ids, none is added, and no tokenizer is needed.\n"
+    "\n"
+    "example\n"
+    "  ttt generate logs/my --prompt \"In the beginning\" --tokens 100";
 
 /* Where tokens go. */
 struct sink { struct detoken *detoken; /* NULL: ids */ };
@@ -165,20 +168,22 @@ int cmd_generate(int argc, char **argv)
     int64_t seed = 0, slice = 1024, threads = 0;
     const struct arg args[] = {
         { "prompt", ARG_TEXT, &o.prompt, "TEXT", "text to continue (default: none)" },
-        { "prompt-file", ARG_TEXT, &o.prompt_file, "FILE", "the same, from a file" },
-        { "tokens", ARG_INT, &o.g.tokens, "N", "tokens to write at most (default 256)" },
+        { "prompt-file", ARG_TEXT, &o.prompt_file, "FILE", "file with the text to continue" },
+        { "tokens", ARG_INT, &o.g.tokens, "N", "write at most N tokens (default 256)" },
         { "temperature", ARG_DOUBLE, &o.g.sampler.temperature, "X",
-          "below 1: safer, above: wilder, 0: always the likeliest (default 0.8)" },
-        { "top-k", ARG_INT, &o.g.sampler.top_k, "N", "only the N likeliest tokens (0: all)" },
+          "softmax temperature; 0: greedy (default 0.8)" },
+        { "top-k", ARG_INT, &o.g.sampler.top_k, "N",
+          "top-k sampling: only the N most probable tokens (0: all)" },
         { "top-p", ARG_DOUBLE, &o.g.sampler.top_p, "X",
-          "only the likeliest tokens that together reach X (default 1: all)" },
-        { "seed", ARG_INT, &seed, "N", "of the random numbers (default 0)" },
-        { "ignore-eos", ARG_FLAG, &o.ignore_eos, NULL, "go on after the end of a text" },
+          "nucleus sampling: the most probable tokens that together reach X (default 1: all)" },
+        { "seed", ARG_INT, &seed, "N", "seed of the random numbers (default 0)" },
+        { "ignore-eos", ARG_FLAG, &o.ignore_eos, NULL, "continue after the end-of-text token" },
         { "ids", ARG_FLAG, &o.ids, NULL, "prompt and output are token ids" },
         { "tokenizer", ARG_TEXT, &o.tokenizer, "FILE",
           "SentencePiece model, or \"bytes\" (default: the model's own)" },
-        { "slice", ARG_INT, &slice, "N", "tokens of the prompt read at once (default 1024)" },
-        { "precision", ARG_TEXT, &o.precision, "P", "of products: fp32 (default) or bf16" },
+        { "slice", ARG_INT, &slice, "N", "read the prompt in slices of N tokens (default 1024)" },
+        { "precision", ARG_TEXT, &o.precision, "P",
+          "mixed precision, operands of matrix products: fp32 (default) or bf16" },
         { "threads", ARG_INT, &threads, "N", "threads (default: OMP_NUM_THREADS, else cores)" },
     };
     struct arg_rest rest;

@@ -144,13 +144,15 @@ int cmd_import(int argc, char **argv)
     static const char usage[] = "ttt import HF_DIR DIR";
     struct arg_rest rest;
     const int rc = args_parse(&rest, argc, argv, NULL, 0, usage,
-               "Reads config.json and model.safetensors, or several files of weights with their\n"
-               "index (float32, bfloat16, float16 and float64, converted exactly), of a Hugging\n"
-               "Face model of type ttt, llama, mistral, qwen2 or mamba, and writes a checkpoint of\n"
-               "its weights into DIR.\n"
+               "Import a Hugging Face model of type ttt, llama, mistral, qwen2 or mamba as a checkpoint\n"
+               "in DIR. config.json and model.safetensors are read, or several files of weights with\n"
+               "their index (float32, bfloat16, float16 and float64, converted exactly).\n"
                "train.init_from, ttt eval, generate, probe and export take DIR as a model.\n"
                "The tokenizer's files, generation_config.json, README.md and licences are kept in\n"
-               "DIR/hf-..., for ttt export.");
+               "DIR/hf-..., for ttt export.\n\n"
+               "example\n"
+               "  ttt import Llama-3.2-1B/ llama && ttt generate llama --prompt \"Once upon a time\"\n\n"
+               "exit codes: 65 damaged files, 66 a file is missing, 78 a model that is not supported");
 
     if (rc != OK || rest.n < 0) return rc;
     if (rest.n != 2) return fail(ERR_USAGE, "usage: %s", usage);

@@ -11,10 +11,17 @@
 
 static const char usage[] = "ttt launch RUN.yaml [--slurm] [-n N] [--grid auto|DxPxS] [--set K=V ...]";
 static const char about[] =
-    "Check configuration, data, memory and disk, choose a grid, start ttt train with mpirun,\n"
-    "and start it again after a crash as long as there are new checkpoints. SIGTERM, SIGINT,\n"
-    "SIGHUP (except under nohup), SIGUSR1 and SIGUSR2 save and end it with exit code 85: the\n"
-    "same command resumes it.";
+    "Start training with mpirun or as a SLURM job, and restart it after crashes.\n"
+    "First the configuration, data, memory and disk are checked, and the fastest process grid\n"
+    "that fits into memory is chosen. After a crash training resumes from its last checkpoint,\n"
+    "as long as there are new checkpoints.\n"
+    "\n"
+    "examples\n"
+    "  ttt launch my.yaml -n 8\n"
+    "  ttt launch my.yaml --slurm --dry-run\n"
+    "\n"
+    "SIGTERM, SIGINT, SIGHUP (except under nohup), SIGUSR1 and SIGUSR2 save and end it.\n"
+    "exit codes: 85 saved: repeat the command, 86 a process hung, 93 restarts bring no progress";
 
 /* The only process of a batch script. */
 static int in_job(struct launch *l)
@@ -47,19 +54,21 @@ int cmd_launch(int argc, char **argv)
     struct arg_rest rest;
     int rc = OK, dry = 0, slurm = 0, inside = 0, anyway = 0;
     const struct arg args[] = {
-        { "n", ARG_INT, &o.ranks, "N", "processes: launch.ranks" },
-        { "grid", ARG_TEXT, &o.grid, "DxPxS", "of processes, or auto, the fastest: run.grid" },
-        { "hosts", ARG_TEXT, &o.hosts, "A:4,B:4", "where, with slots: launch.hosts" },
-        { "hostfile", ARG_TEXT, &o.hostfile, "FILE", "the same, one 'NAME slots=N' a line" },
-        { "rates", ARG_TEXT, &o.rates, "FILE", "the machine, from ttt bench rates" },
+        { "n", ARG_INT, &o.ranks, "N", "number of processes (launch.ranks)" },
+        { "grid", ARG_TEXT, &o.grid, "DxPxS", "process grid, or auto: the fastest one (run.grid)" },
+        { "hosts", ARG_TEXT, &o.hosts, "A:4,B:4", "hosts and their slots (launch.hosts)" },
+        { "hostfile", ARG_TEXT, &o.hostfile, "FILE",
+          "hosts from a file, one 'NAME slots=N' a line" },
+        { "rates", ARG_TEXT, &o.rates, "FILE", "rates of the machine, from ttt bench rates" },
         { "set", ARG_LIST, &o.sets, "KEY=VALUE", "override a key of the configuration" },
         { "allow-config-change", ARG_FLAG, &o.allow_config_change, NULL, "as in ttt train" },
         { "allow-data-change", ARG_FLAG, &o.allow_data_change, NULL, "as in ttt train" },
         { "takeover", ARG_FLAG, &o.takeover, NULL, "as in ttt train" },
-        { "slurm", ARG_FLAG, &slurm, NULL, "submit it as a SLURM job: launch.slurm" },
-        { "inside-slurm", ARG_FLAG, &inside, NULL, "what the job's script does" },
+        { "slurm", ARG_FLAG, &slurm, NULL, "submit a SLURM job (launch.slurm)" },
+        { "inside-slurm", ARG_FLAG, &inside, NULL,
+          "run inside a SLURM job; the batch script calls this" },
         { "submit-anyway", ARG_FLAG, &anyway, NULL,
-          "submit although SLURM does not say whether an earlier job is over" },
+          "submit although SLURM does not tell whether an earlier job has ended" },
         { "dry-run", ARG_FLAG, &dry, NULL,
           "print mpirun's command line, or the script of --slurm, and start nothing" },
     };

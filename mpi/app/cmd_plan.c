@@ -16,14 +16,20 @@
 #define USAGE "ttt plan RUN.yaml [--grid DxPxS | --ranks N], or ttt plan --table RUN.yaml ..."
 
 static const char about[] =
-    "Predict a training step of RUN.yaml on a grid of D replicas x P stages x S chunks\n"
-    "of every sequence: its time, the share of idle time, bytes sent and memory. The\n"
-    "trainer's own lists of operations are executed with the rates of a machine, which\n"
-    "ttt bench rates measures; without --rates config/rates/epyc-2core.yaml is assumed.\n\n"
-    "  --grid DxPxS   one grid (run.grid); --show and --trace tell its operations\n"
-    "  --ranks N      the fastest grids of N ranks that fit into memory\n"
-    "  --table        a Markdown table of 1, 2, 4, ... ranks up to --ranks (1024)\n\n"
-    "Start times and network are ideal: a measured step is as long or longer.";
+    "Predict a training step on a process grid DxPxS (D replicas: data parallelism, P stages:\n"
+    "pipeline parallelism, S parts of a sequence: sequence parallelism): its time, the share of\n"
+    "idle time, bytes sent and memory. The lists of operations that the trainer executes are\n"
+    "simulated with the rates of a machine, which ttt bench rates measures; without --rates\n"
+    "config/rates/epyc-2core.yaml is assumed.\n"
+    "\n"
+    "  --grid DxPxS   predict one grid (run.grid); --show and --trace tell its operations\n"
+    "  --ranks N      list the fastest grids of N ranks that fit into memory\n"
+    "  --table        print a Markdown table of 1, 2, 4, ... ranks up to --ranks (1024)\n"
+    "\n"
+    "Start times and network are ideal: a measured step takes as long or longer.\n"
+    "\n"
+    "example\n"
+    "  ttt plan config/ttt-linear-125m.yaml --ranks 16";
 
 struct plan {
     const char     *grid, *rates, *trace;
@@ -175,12 +181,13 @@ int cmd_plan(int argc, char **argv)
     const struct arg args[] = {
         { "grid", ARG_TEXT, &p.grid, "DxPxS", "predict this grid" },
         { "ranks", ARG_INT, &p.ranks, "N", "list the best grids of N ranks" },
-        { "best", ARG_INT, &p.best, "K", "how many of them (10)" },
-        { "table", ARG_FLAG, &p.table, NULL, "a table for several runs" },
-        { "rates", ARG_TEXT, &p.rates, "FILE", "the machine, from ttt bench rates" },
+        { "best", ARG_INT, &p.best, "K", "number of grids to list (10)" },
+        { "table", ARG_FLAG, &p.table, NULL, "print a table for several runs" },
+        { "rates", ARG_TEXT, &p.rates, "FILE", "rates of the machine, from ttt bench rates" },
         { "set", ARG_LIST, &p.sets, "KEY=VALUE", "override a key of RUN.yaml" },
-        { "show", ARG_INT, &p.show, "RANK", "the operations of a rank, in order" },
-        { "trace", ARG_TARGET, &p.trace, "FILE", "write the step for Chrome's trace viewer" },
+        { "show", ARG_INT, &p.show, "RANK", "print the operations of a rank, in order" },
+        { "trace", ARG_TARGET, &p.trace, "FILE",
+          "write the timeline of the step for Chrome's trace viewer" },
         { "json", ARG_FLAG, &p.json, NULL, "print JSON" },
     };
 

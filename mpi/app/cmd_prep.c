@@ -11,12 +11,20 @@
 #include "src/data/shard.h"
 
 static const char about[] =
+    "Turn text into a data set: token shards *.tts and an INDEX; with --val-fraction DIR/train\n"
+    "and DIR/val.\n"
+    "\n"
     "INPUT is a .txt file (one document), a .jsonl file (one document a line), either of them\n"
     "with .zst, a folder of those (searched in the order of names), or - for standard input.\n"
-    "What else is in a folder is left out and listed at the end; hidden files are left out, too.\n"
-    "DIR becomes a data set: shards *.tts and INDEX; with --val-fraction DIR/train and DIR/val.\n"
-    "Interrupted, the same command resumes where it was; after it is complete, the same command\n"
-    "says so and ends with 0.  Another command does not touch it.\n";
+    "Other files in a folder, and hidden ones, are left out and listed at the end.\n"
+    "An interrupted command resumes when it is repeated; on a complete data set it reports so\n"
+    "and ends with 0. A command with other inputs or options does not change the data set (78).\n"
+    "\n"
+    "examples\n"
+    "  ttt prep books/ --train-tokenizer 4096 --val-fraction 0.05 --out data/books\n"
+    "  zcat old.gz | ttt prep - --tokenizer tokenizer.model --out data/old\n"
+    "\n"
+    "exit codes: 65 bad input (see --skip-bad), 66 an input is missing, 78 another data set";
 
 static int in_range(const char *name, int64_t x, int64_t min, int64_t max)
 {
@@ -80,24 +88,25 @@ int cmd_prep(int argc, char **argv)
     const struct arg args[] = {
         { "out", ARG_TEXT, &o.out, "DIR", "folder of the data set" },
         { "tokenizer", ARG_TEXT, &o.tokenizer, "T",
-          "bytes (default), or the path of a SentencePiece model" },
+          "bytes (default), or the file of a SentencePiece model" },
         { "train-tokenizer", ARG_INT, &train, "N",
           "train a SentencePiece BPE model of N pieces from the input" },
         { "val-fraction", ARG_DOUBLE, &o.val_fraction, "F",
-          "hold out this part of the documents, chosen by hash" },
+          "hold out this share of the documents, chosen by hash" },
         { "field", ARG_TEXT, &o.field, "NAME",
-          "of a JSON line: where the text is (default text); A.B is B in the object A" },
-        { "stdin", ARG_TEXT, &from_stdin, "FORM", "what comes through -: txt (default) or jsonl" },
+          "field of a JSON line with the text (default text); A.B is B in the object A" },
+        { "stdin", ARG_TEXT, &from_stdin, "FORM",
+          "format of standard input: txt (default) or jsonl" },
         { "j", ARG_INT, &threads, "N", "threads (default all); the result does not depend on it" },
         { "block-tokens", ARG_INT, &block, "N", "tokens of a block (default 65536)" },
         { "shard-tokens", ARG_INT, &shard, "N",
           "tokens after which a shard ends (default 100000000)" },
-        { "level", ARG_INT, &level, "N", "of zstd, 1 to 19 (default 3)" },
-        { "skip-bad", ARG_FLAG, &o.skip_bad, NULL, "go on without bad documents, and count them" },
+        { "level", ARG_INT, &level, "N", "zstd compression level, 1 to 19 (default 3)" },
+        { "skip-bad", ARG_FLAG, &o.skip_bad, NULL, "leave out bad documents, and count them" },
         { "skip-bad-max", ARG_TEXT, &skip_bad_max, "P%",
-          "the share of the input's bytes that may be skipped (default 1%)" },
+          "share of the input's bytes that may be left out (default 1%)" },
         { "restart", ARG_FLAG, &o.restart, NULL,
-          "remove the data set in DIR, complete or not, and begin anew" },
+          "remove the data set in DIR, complete or not, and start again" },
     };
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
                    "ttt prep INPUT... --out DIR [OPTION ...]", about));

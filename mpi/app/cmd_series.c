@@ -16,9 +16,12 @@
 
 static const char usage[] = "ttt series SERIES.yaml [--slurm] [--dry-run] [--set key=value ...]";
 static const char about[] =
-    "Many runs from one file (jobs/README.md): those that are not finished are run one after\n"
-    "another, or submitted as a SLURM job array. Again: only what is missing by then. Runs that\n"
-    "are finished, running or in the queue are left alone. ttt status FOLDER shows them all.";
+    "Run, or submit as SLURM job arrays, the many runs that one file describes (jobs/README.md).\n"
+    "Without --slurm they run here, one after another. The same command starts what is missing:\n"
+    "runs that are finished, running or in the queue are left alone. ttt status FOLDER shows all.\n"
+    "\n"
+    "example\n"
+    "  ttt series jobs/series-compare.yaml --slurm --dry-run";
 
 enum standing { FINISHED, BUSY, MISSING, UNSURE };
 
@@ -178,9 +181,10 @@ int cmd_series(int argc, char **argv)
     int rc = OK, slurm = 0, dry = 0, anyway = 0, *missing = NULL;
     const struct arg args[] = {
         { "slurm", ARG_FLAG, &slurm, NULL, "submit what is missing as job arrays" },
-        { "dry-run", ARG_FLAG, &dry, NULL, "only show the runs, with --slurm also the scripts" },
+        { "dry-run", ARG_FLAG, &dry, NULL,
+          "only list the runs, with --slurm also the batch scripts" },
         { "submit-anyway", ARG_FLAG, &anyway, NULL,
-          "also runs of which SLURM does not say whether their jobs are over" },
+          "also start runs of which SLURM does not tell whether their jobs have ended" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of every run" },
     };
 

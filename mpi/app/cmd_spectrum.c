@@ -26,11 +26,14 @@
 #define TEXT_BYTES ((size_t)1 << 30)
 
 static const char about[] =
-    "Singular values of every matrix of a model, head by head, with two measures of how many of\n"
-    "them count: the effective rank exp(entropy of s / sum s), and the stable rank\n"
-    "sum s^2 / s_1^2.  With --text also of the fast weights behind that text: what a layer has\n"
-    "learned from it.  Under mpirun processes share the matrices, and those with a side of\n"
-    "--spread and more are decomposed by all of them together.";
+    "Print singular values of every weight matrix of a model, for each head, with two measures of\n"
+    "rank: the effective rank exp(entropy of s / sum s), and the stable rank sum s^2 / s_1^2.\n"
+    "With --text also those of the fast weights after that text: what a layer has learned from\n"
+    "it. Under mpirun processes share the matrices; those with a side of --spread or more are\n"
+    "decomposed by all processes together (ScaLAPACK).\n"
+    "\n"
+    "example\n"
+    "  mpirun -n 4 ttt ckpt spectrum logs/my --text book.txt";
 
 struct request {
     const char *model, *text, *tokenizer, *part;
@@ -221,12 +224,13 @@ int cmd_ckpt_spectrum(int argc, char **argv)
     struct request q = { .part = "", .slice = 1024, .spread = 4096 };
     int64_t threads = 0;
     const struct arg args[] = {
-        { "text", ARG_TEXT, &q.text, "FILE", "also of the fast weights behind this text" },
-        { "tensor", ARG_TEXT, &q.part, "PART", "only matrices with this in their name" },
+        { "text", ARG_TEXT, &q.text, "FILE",
+          "also print those of the fast weights after this text" },
+        { "tensor", ARG_TEXT, &q.part, "PART", "only matrices whose name contains PART" },
         { "json", ARG_FLAG, &q.json, NULL, "print one JSON object with all values" },
         { "spread", ARG_INT, &q.spread, "N", "under mpirun: matrices with a side of N and more are "
           "decomposed by all processes (default 4096)" },
-        { "slice", ARG_INT, &q.slice, "N", "tokens of the text read at once (default 1024)" },
+        { "slice", ARG_INT, &q.slice, "N", "read the text in slices of N tokens (default 1024)" },
         { "tokenizer", ARG_TEXT, &q.tokenizer, "FILE",
           "SentencePiece model, or \"bytes\" (default: the model's own)" },
         { "threads", ARG_INT, &threads, "N", "threads (default: OMP_NUM_THREADS, else cores)" },

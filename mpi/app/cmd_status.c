@@ -12,9 +12,13 @@
 #include "src/cli/cmd.h"
 
 static const char about[] =
-    "What runs are doing, from their folders and from squeue and sacct: state, step, loss, rate,\n"
-    "time left, last checkpoint, restarts, SLURM job, and why. RUN is a run's folder or a folder\n"
-    "of runs (default logs). What can't be read of a run stands in its row; the exit code tells it.";
+    "Show the state of runs, from their folders and from squeue and sacct: step, loss, rate, time\n"
+    "left, last checkpoint, restarts, SLURM job, and the reason of the state (jobs/RUNS.md).\n"
+    "RUN is a run's folder or a folder of runs (default logs). A run that cannot be read in full\n"
+    "has a note in its row, and the exit code is then not 0.\n"
+    "\n"
+    "example\n"
+    "  ttt status logs --watch 10";
 
 struct runs { struct run_state *v; int n; };
 
@@ -96,7 +100,7 @@ int cmd_status(int argc, char **argv)
     int64_t watch = 0;
     int rc = OK, json = 0, seen = OK;
     const struct arg args[] = {
-        { "watch", ARG_INT, &watch, "S", "again every S seconds, until interrupted" },
+        { "watch", ARG_INT, &watch, "S", "repeat every S seconds, until interrupted" },
         { "json", ARG_FLAG, &json, NULL, "print JSON" },
     };
 

@@ -17,8 +17,11 @@ enum { LISTED = 20,     /* runs that a message names                        */
        TRIES = 3 };     /* questions whether a job is gone                  */
 
 static const char about[] =
-    "Ask a run for a checkpoint and a clean end, wherever it runs, by a file STOP in its\n"
-    "folder; a SLURM job of it that still waits is cancelled. Nothing but its user starts it again.";
+    "Ask a run to save a checkpoint and end, wherever it runs, by a file STOP in its folder. A\n"
+    "SLURM job of it that still waits is cancelled. Only its user starts the run again.\n"
+    "\n"
+    "example\n"
+    "  ttt stop logs/my --wait";
 
 /* --- what is it ------------------------------------------------------------------ */
 
@@ -162,7 +165,7 @@ int cmd_stop(int argc, char **argv)
     struct arg_rest rest;
     int rc = OK, wait = 0;
     const struct arg args[] = {
-        { "wait", ARG_FLAG, &wait, NULL, "return when it has ended" },
+        { "wait", ARG_FLAG, &wait, NULL, "wait until the run has ended" },
     };
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, "ttt stop RUN ... [--wait]",

@@ -16,11 +16,19 @@
 
 static const char usage[] = "ttt train RUN.yaml [--set key=value ...]";
 static const char about[] =
-    "Train a model; started again, go on from the newest valid checkpoint.\n"
-    "Prints \"committed step N root HEX\" once a checkpoint is on disk and was read back;\n"
-    "equal roots are equal training states.  SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and\n"
-    "SIGXCPU save after the current step and end with exit code 85; under mpirun send\n"
-    "SIGUSR1 (see README.md, Signals).  Files of a run: see logs/README.md.";
+    "Train a model, or resume its run from the newest valid checkpoint.\n"
+    "Under mpirun the processes form a grid of data, pipeline and sequence (context) parallelism.\n"
+    "The line \"committed step N root HEX\" reports a checkpoint that is on disk and was read back;\n"
+    "equal roots are equal training states, bit by bit. Files of a run: logs/README.md.\n"
+    "\n"
+    "examples\n"
+    "  ttt train my.yaml --set optim.lr=1e-3\n"
+    "  mpirun -n 8 ttt train my.yaml --grid 4x1x2\n"
+    "\n"
+    "SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGXCPU save after the current step and end\n"
+    "the run with 85; under mpirun send SIGUSR1 to mpirun (table of signals: jobs/RUNS.md).\n"
+    "exit codes: 0 all steps are done, 85 saved: repeat the command, 75 another process owns the\n"
+    "run, 78 configuration or data do not fit, 87 diverged";
 
 /* The limit that a profile is compared with, while all ranks work. */
 static int measure(struct trainer_opts *o, const struct conf *c)
@@ -42,20 +50,20 @@ int cmd_train(int argc, char **argv)
     char *set = NULL;
     const struct arg args[] = {
         { "grid", ARG_TEXT, &grid, "DxPxS",
-          "sequences x layers x units over the ranks of mpirun: run.grid" },
+          "process grid: data x pipeline x sequence parallelism (run.grid)" },
         { "trace", ARG_TARGET, &opts.trace, "FILE",
           "write the timeline of all ranks, for Chrome's trace viewer" },
         { "profile", ARG_FLAG, &opts.profile, NULL,
-          "say at the end where the time went, beside the rate of dense products" },
+          "report at the end where the time went, and the rate of dense products" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of the configuration" },
         { "allow-config-change", ARG_FLAG, &opts.allow_config_change, NULL,
-          "resume although keys changed that change what is computed" },
+          "resume although keys changed that change the result" },
         { "allow-data-change", ARG_FLAG, &opts.allow_data_change, NULL,
           "resume although the training data changed" },
         { "allow-numerics-change", ARG_FLAG, &opts.allow_numerics_change, NULL,
-          "resume although this machine or build computes something else than the one before" },
+          "resume although this machine or build rounds differently" },
         { "takeover", ARG_FLAG, &opts.takeover, NULL,
-          "take the run away from a process that owns it, and may still run" },
+          "take the run over from a process that owns it and may still run" },
     };
     int rc = OK;
 

@@ -20,30 +20,30 @@ static const struct {
     const char *about;
 } commands[] = {
     { "prep", cmd_prep, "turn text into token shards" },
-    { "data", cmd_data, "what is in a data set, is it intact, print its text" },
-    { "config", cmd_config, "check a configuration, show it with its memory" },
-    { "train", cmd_train, "train a model, or go on with it" },
-    { "launch", cmd_launch, "start training on processes, and again after crashes" },
-    { "series", cmd_series, "many runs from one file, here or as SLURM jobs" },
-    { "status", cmd_status, "what runs are doing" },
-    { "stop", cmd_stop, "ask a run for a checkpoint and its end" },
-    { "plan", cmd_plan, "predict step time, bubble, traffic and memory of process grids" },
-    { "bench rates", cmd_bench_rates, "measure what ttt plan has to know of a machine" },
-    { "bench eigen", cmd_bench_eigen, "measure decompositions on several processes" },
+    { "data", cmd_data, "describe a data set, verify it, print its text" },
+    { "config", cmd_config, "check a configuration, show it with the memory it needs" },
+    { "train", cmd_train, "train a model, or resume its run" },
+    { "launch", cmd_launch, "start training on many processes, restart it after crashes" },
+    { "series", cmd_series, "start many runs from one file, here or as SLURM jobs" },
+    { "status", cmd_status, "show the state of runs" },
+    { "stop", cmd_stop, "ask a run to save a checkpoint and end" },
+    { "plan", cmd_plan, "predict time, idle share, traffic and memory of process grids" },
+    { "bench rates", cmd_bench_rates, "measure the rates of a machine for ttt plan" },
+    { "bench eigen", cmd_bench_eigen, "measure matrix decompositions on several processes" },
     { "bench train", cmd_bench_train, "measure training steps of one process" },
     { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },
-    { "bench latency", cmd_bench_latency, "measure reading and generating behind long contexts" },
+    { "bench latency", cmd_bench_latency, "measure prefill and decode by context, systems side by side" },
     { "bench comm", cmd_bench_comm, "measure messages between processes" },
-    { "bench store", cmd_bench_store, "measure shards, checkpoints, and steps beside a save" },
-    { "bench prep", cmd_bench_prep, "measure ttt prep beside the tokenizer's library" },
+    { "bench store", cmd_bench_store, "measure shards, checkpoints, and steps during a save" },
+    { "bench prep", cmd_bench_prep, "measure ttt prep, compared with the tokenizer's library" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
-    { "eval", cmd_eval, "loss, perplexity and bits per byte of a model on a data set" },
+    { "eval", cmd_eval, "evaluate a model on a data set: loss, perplexity, bits per byte" },
     { "generate", cmd_generate, "continue a text" },
-    { "probe", cmd_probe, "logits, gradients and states of a model, for comparison" },
-    { "ckpt spectrum", cmd_ckpt_spectrum, "singular values of weights and fast weights" },
+    { "probe", cmd_probe, "write logits, gradients and states of a model, for comparison" },
+    { "ckpt spectrum", cmd_ckpt_spectrum, "print singular values of weights and fast weights" },
     { "ckpt", cmd_ckpt, "list, show, verify and compare checkpoints" },
-    { "import", cmd_import, "a Hugging Face model becomes a checkpoint" },
-    { "export", cmd_export, "a checkpoint becomes a Hugging Face model" },
+    { "import", cmd_import, "import a Hugging Face model as a checkpoint" },
+    { "export", cmd_export, "export a checkpoint as a Hugging Face model" },
     { NULL, NULL, NULL },
 };
 
@@ -53,7 +53,7 @@ static void help(FILE *out)
     int code;
 
     fprintf(out, "ttt -- train Test-Time-Training language models on clusters of CPUs\n\n"
-                 "usage: ttt COMMAND [ARGUMENT ...]     (ttt COMMAND --help tells more)\n\n"
+                 "usage: ttt COMMAND [ARGUMENT ...]     (ttt COMMAND --help prints its options)\n\n"
                  "commands\n");
     for (int i = 0; commands[i].name; i++)
         fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].about);

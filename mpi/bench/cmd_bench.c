@@ -9,24 +9,28 @@
 #include "src/kernels/gemm.h"
 
 static const char about[] =
-    "Measure this machine.\n\n"
+    "Measure this machine, and training on it. Results are verified before they are timed; times\n"
+    "are medians.\n"
+    "\n"
     "  gemm     rate of dense matrix products: the limit for training\n"
     "  stream   memory bandwidth\n"
-    "  kernels  every elementwise kernel beside the memory bandwidth, and the inner\n"
-    "           loop on one core beside dense products\n"
-    "  layer    a layer by part: where its time goes; RUN.yaml says of which model,\n"
-    "           without it TTT-Linear 125m\n"
-    "  decode   one sequence, token by token, beside the rate of reading memory\n"
-    "  prefill  a prompt of a slice, beside the rate of products\n"
+    "  kernels  every elementwise kernel, compared with the memory bandwidth, and the inner\n"
+    "           loop on one core, compared with dense products\n"
+    "  layer    where the time of a layer goes, part by part; RUN.yaml gives the model\n"
+    "           (without it TTT-Linear 125m)\n"
+    "  decode   one sequence, token by token, compared with the rate of reading memory\n"
+    "  prefill  a prompt of one slice, compared with the rate of products\n"
     "  rates    what ttt plan needs; also under mpirun (ttt bench rates --help)\n"
     "  train    training steps of one process (ttt bench train --help)\n"
     "  grid     training steps on a process grid (ttt bench grid --help)\n"
     "  comm     messages between processes (ttt bench comm --help)\n"
-    "  eigen    decompositions on several processes (ttt bench eigen --help)\n"
-    "  prep     ttt prep beside the tokenizer's library (ttt bench prep --help)\n"
-    "  store    shards, checkpoints, steps beside a save (ttt bench store --help)\n"
-    "  latency  reading and generating behind long contexts (ttt bench latency --help)\n\n"
-    "What is timed is verified. Times are medians.";
+    "  eigen    matrix decompositions on several processes (ttt bench eigen --help)\n"
+    "  prep     ttt prep, compared with the tokenizer's library (ttt bench prep --help)\n"
+    "  store    shards, checkpoints, steps during a save (ttt bench store --help)\n"
+    "  latency  prefill and decode by context, systems side by side (ttt bench latency --help)\n"
+    "\n"
+    "example\n"
+    "  ttt bench layer config/mamba-125m.yaml --threads 2";
 
 int cmd_bench(int argc, char **argv)
 {

@@ -18,11 +18,14 @@
 #define USAGE "mpirun -n RANKS ttt bench comm"
 
 static const char about[] =
-    "Latency and bandwidth of messages between two ranks, and of reduce-scatter of 64-bit\n"
-    "integers, all-gather and all-to-all over all; then what a step does: gradients of a layer\n"
-    "and an embedding added up exactly, and weights gathered. Bytes are those that a rank\n"
-    "sends, beside the rate at which all ranks copy memory at once. The slowest rank counts,\n"
-    "results are compared first, times are medians.";
+    "Measure latency and bandwidth of messages between two ranks; reduce-scatter of 64-bit\n"
+    "integers, all-gather and all-to-all over all ranks; then what a step does: gradients of a\n"
+    "layer and an embedding are added exactly, and weights are gathered. Bytes are those that a\n"
+    "rank sends, compared with the rate at which all ranks copy memory at once. The slowest rank\n"
+    "counts, results are verified first, times are medians.\n"
+    "\n"
+    "example\n"
+    "  mpirun -n 4 ttt bench comm";
 
 struct bench {
     struct axis world;
@@ -285,9 +288,9 @@ int cmd_bench_comm(int argc, char **argv)
     struct arg_rest rest;
     int rc;
     const struct arg args[] = {
-        { "mib", ARG_INT, &mib, "N", "MiB of a rank's buffer in collectives (32)" },
+        { "mib", ARG_INT, &mib, "N", "size of a rank's buffer in collectives, in MiB (32)" },
         { "repeat", ARG_INT, &repeat, "N", "timed repetitions (11)" },
-        { "threads", ARG_INT, &threads, "N", "of a rank; 0: OMP_NUM_THREADS or all cores" },
+        { "threads", ARG_INT, &threads, "N", "threads of a rank; 0: OMP_NUM_THREADS or all cores" },
         { "json", ARG_FLAG, &b.json, NULL, "one JSON object a line" },
     };
 

@@ -16,10 +16,12 @@
 #include "src/plan/cyclic_plan.h"
 
 static const char about[] =
-    "Seconds of eigenvectors, singular values, QR and one product of a matrix N x N that all\n"
-    "processes have together: what SOAP does with a matrix larger than optim.whole_dim, and\n"
-    "ttt ckpt spectrum with one of --spread. Eigenvalues and singular values are compared with\n"
-    "LAPACK's on one process first.\n"
+    "Measure eigenvectors, singular values, QR and one product of an N x N matrix that is spread\n"
+    "over all processes, in seconds: what SOAP does with a matrix larger than optim.whole_dim,\n"
+    "and ttt ckpt spectrum with one of --spread. Eigenvalues and singular values are first\n"
+    "compared with LAPACK's on one process.\n"
+    "\n"
+    "example\n"
     "  for n in 1 2 4; do mpirun -n $n ttt bench eigen; done";
 
 struct bench { struct blacs g; int n; struct blocks A, B; real *s, *w; };
@@ -124,7 +126,7 @@ int cmd_bench_eigen(int argc, char **argv)
     int64_t n = 1024;
     int json = 0;
     const struct arg args[] = {
-        { "size", ARG_INT, &n, "N", "of the matrix (default 1024)" },
+        { "size", ARG_INT, &n, "N", "side of the matrix (default 1024)" },
         { "json", ARG_FLAG, &json, NULL, "print one JSON object" },
     };
     struct arg_rest rest;

@@ -25,10 +25,13 @@
 #define USAGE "mpirun -n RANKS ttt bench grid [RUN.yaml] --grid DxPxS"
 
 static const char about[] =
-    "Optimizer steps on random tokens on a process grid: seconds, tokens/s, bytes sent,\n"
-    "and with --rates (from ttt bench rates) the prediction of ttt plan beside them.\n"
-    "The loss and the volume of carries are verified first. Times are medians of the\n"
-    "slowest rank; in a prediction ranks start together and nobody else is there.";
+    "Measure optimizer steps on random tokens on a process grid: seconds, tokens/s, bytes sent,\n"
+    "and with --rates (from ttt bench rates) next to them the prediction of ttt plan.\n"
+    "The loss and the bytes of carries are verified first. Times are medians of the slowest rank.\n"
+    "A prediction assumes that ranks start together and that nothing else runs.\n"
+    "\n"
+    "example\n"
+    "  mpirun -n 2 ttt bench grid config/ttt-linear-125m.yaml --grid 1x1x2";
 
 struct request {
     const char     *run, *grid, *rates, *trace;
@@ -311,12 +314,15 @@ int cmd_bench_grid(int argc, char **argv)
     struct axis world;
     int rc;
     const struct arg args[] = {
-        { "grid", ARG_TEXT, &q.grid, "DxPxS", "replicas x stages x chunks of a sequence" },
+        { "grid", ARG_TEXT, &q.grid, "DxPxS",
+          "process grid: data x pipeline x sequence parallelism" },
         { "rates", ARG_TEXT, &q.rates, "FILE", "the machine, from ttt bench rates" },
-        { "threads", ARG_INT, &q.threads, "N", "of a rank; 0: OMP_NUM_THREADS or all cores" },
+        { "threads", ARG_INT, &q.threads, "N",
+          "threads of a rank; 0: OMP_NUM_THREADS or all cores" },
         { "steps", ARG_INT, &q.steps, "N", "timed steps (3)" },
         { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
-        { "trace", ARG_TARGET, &q.trace, "FILE", "the last step for Chrome's trace viewer" },
+        { "trace", ARG_TARGET, &q.trace, "FILE",
+          "write the timeline of the last step for Chrome's trace viewer" },
         { "json", ARG_FLAG, &q.json, NULL, "print JSON" },
     };
 

@@ -29,12 +29,15 @@
 
 static const char usage[] = "ttt bench latency [RUN.yaml ...]";
 static const char about[] =
-    "Measures, for contexts from --from to --to, doubling, one sequence at once:\n"
-    "  prefill  seconds of reading a prompt of that length, divided by its tokens\n"
-    "  decode   median seconds of reading one more token and computing what follows\n"
-    "of the models that the files describe, with random weights; without files of the paper's\n"
-    "four systems with 125 million parameters.  Says where TTT-Linear becomes faster than the\n"
-    "Transformer.";
+    "Measure inference for contexts from --from to --to, doubling, one sequence at a time:\n"
+    "  prefill  seconds to read a prompt of that length, divided by its tokens\n"
+    "  decode   median seconds to read one more token and compute the next\n"
+    "The files describe models, which have random weights; without files they are the paper's\n"
+    "four systems with 125 million parameters. Reports from which context on TTT-Linear is faster\n"
+    "than the Transformer.\n"
+    "\n"
+    "example\n"
+    "  ttt bench latency config/compare/*.yaml --to 8192";
 
 struct system {
     char          name[64];
@@ -342,8 +345,8 @@ int cmd_bench_latency(int argc, char **argv)
     const struct arg args[] = {
         { "from", ARG_INT, &from, "N", "shortest context (1024)" },
         { "to", ARG_INT, &to, "N", "longest context (32768)" },
-        { "tokens", ARG_INT, &tokens, "N", "decoded tokens in front of each context (32)" },
-        { "repeat", ARG_INT, &repeat, "N", "sequences (3)" },
+        { "tokens", ARG_INT, &tokens, "N", "tokens to decode after each context (32)" },
+        { "repeat", ARG_INT, &repeat, "N", "number of sequences (3)" },
         { "threads", ARG_INT, &threads, "N", "threads; 0: OMP_NUM_THREADS or all cores" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of every system" },
         { "json", ARG_FLAG, &o.json, NULL, "one JSON object" },

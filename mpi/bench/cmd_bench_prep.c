@@ -19,11 +19,14 @@
 #include "src/data/sentencepiece_c.h"
 
 static const char about[] =
-    "Prepares FILE... (as ttt prep takes them; without any, --mb million bytes of made-up words)\n"
-    "with -j N threads: reading, encoding, compressing, hashing, fsync. The limit is the\n"
-    "SentencePiece library on one thread, measured in the same run, with whole documents or with\n"
-    "lines, whichever is faster. First the shards are read back and compared with what the\n"
-    "library gives for whole documents.";
+    "Measure ttt prep on FILE... (without any, on --mb million bytes of generated words) with -j N\n"
+    "threads: reading, encoding, compressing, hashing, fsync. The limit is the SentencePiece\n"
+    "library on one thread, measured in the same run, with whole documents or with lines,\n"
+    "whichever is faster. The shards are first read back and compared with what the library\n"
+    "gives for whole documents.\n"
+    "\n"
+    "example\n"
+    "  ttt bench prep corpus.txt --tokenizer tokenizer.model -j 8";
 
 struct request {
     struct prep_options o;
@@ -309,11 +312,12 @@ int cmd_bench_prep(int argc, char **argv)
     const struct arg args[] = {
         { "j", ARG_INT, &q.threads, "N", "threads of ttt prep (default all)" },
         { "tokenizer", ARG_TEXT, &q.o.tokenizer, "FILE", "a SentencePiece model" },
-        { "pieces", ARG_INT, &q.pieces, "N", "without one: of the model that is trained (8000)" },
-        { "mb", ARG_INT, &q.mb, "N", "without FILE: million bytes of words (8)" },
-        { "field", ARG_TEXT, &q.o.field, "NAME", "of a JSON line: where the text is (text)" },
+        { "pieces", ARG_INT, &q.pieces, "N",
+          "pieces of the model that is trained without --tokenizer (8000)" },
+        { "mb", ARG_INT, &q.mb, "N", "million bytes of words without FILE (8)" },
+        { "field", ARG_TEXT, &q.o.field, "NAME", "field of a JSON line with the text (text)" },
         { "repeat", ARG_INT, &q.repeat, "N", "timed repetitions (3)" },
-        { "dir", ARG_TEXT, &q.dir, "DIR", "where files are written (default $TMPDIR or /tmp)" },
+        { "dir", ARG_TEXT, &q.dir, "DIR", "folder for the files (default $TMPDIR or /tmp)" },
         { "json", ARG_FLAG, &q.json, NULL, "print one JSON object" },
     };
 

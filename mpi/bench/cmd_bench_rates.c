@@ -20,13 +20,14 @@
 #define USAGE "ttt bench rates [RUN.yaml]"
 
 static const char about[] =
-    "Measure what ttt plan needs: matrix and memory rate, and what the layers of\n"
-    "RUN.yaml (TTT-Linear 125m without it) reach of them. Prints a YAML file of\n"
-    "rates, to be edited for machines that are not at hand.\n\n"
+    "Measure what ttt plan needs: the rate of matrix products and of memory, and the share of\n"
+    "them that the layers of RUN.yaml reach (TTT-Linear 125m without it). Prints a YAML file of\n"
+    "rates, to be edited for machines that are not at hand.\n"
+    "\n"
     "Ranks of a node share its memory, so start as many as a run will have:\n"
     "  mpirun -n 2 ttt bench rates RUN.yaml --threads 1 --out rates.yaml\n"
-    "All ranks measure at once. With two ranks also messages are timed, with ranks\n"
-    "on two nodes those between nodes; what was not measured is assumed and said.";
+    "All ranks measure at once. With two ranks messages are timed, too, and with ranks on two\n"
+    "nodes those between nodes; what was not measured is assumed, and reported as assumed.";
 
 struct request {
     const char     *run, *out;
@@ -164,10 +165,11 @@ int cmd_bench_rates(int argc, char **argv)
     struct arg_rest rest;
     int rc;
     const struct arg args[] = {
-        { "threads", ARG_INT, &q.threads, "N", "of a rank; 0: OMP_NUM_THREADS or all cores" },
+        { "threads", ARG_INT, &q.threads, "N",
+          "threads of a rank; 0: OMP_NUM_THREADS or all cores" },
         { "repeat", ARG_INT, &q.repeat, "N", "timed repetitions (3)" },
         { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
-        { "out", ARG_TARGET, &q.out, "FILE", "write there, not to standard output" },
+        { "out", ARG_TARGET, &q.out, "FILE", "write to FILE, not to standard output" },
         { "json", ARG_FLAG, &q.json, NULL, "print one JSON object" },
     };
 

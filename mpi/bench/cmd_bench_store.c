@@ -18,14 +18,18 @@
 #define USAGE "ttt bench store [RUN.yaml]"
 
 static const char about[] =
-    "What a run of RUN.yaml (TTT-Linear 125m without it) reads and writes, alone or under mpirun:\n"
-    "  read      samples from shards in the order of training, beside plain reading\n"
-    "  save      the state, read back and all, beside copying it and writing plain bytes + fsync\n"
-    "  load      the newest checkpoint, proved, beside plain reading\n"
-    "  training  how long a save in the background stops steps (to be compared with one copy and\n"
-    "            one step), and how much slower the next steps are\n"
+    "Measure what a run of RUN.yaml (TTT-Linear 125m without it) reads and writes, also under mpirun:\n"
+    "  read      samples from shards in the order of training, compared with plain reading\n"
+    "  save      the state, read back included, compared with copying it and writing plain bytes\n"
+    "            + fsync\n"
+    "  load      the newest checkpoint, verified, compared with plain reading\n"
+    "  training  how long a save in the background stops steps (compared with one copy and one\n"
+    "            step), and how much slower the next steps are\n"
     "Tokens, loaded states and losses are verified first. Times are medians; the slowest rank\n"
-    "counts. Several nodes need a --dir that all of them see.";
+    "counts. Several nodes need a --dir that all of them see.\n"
+    "\n"
+    "example\n"
+    "  ttt bench store config/ttt-linear-125m.yaml --dir /scratch/me";
 
 /* --- beside training ---------------------------------------------------------------------- */
 
@@ -244,13 +248,15 @@ int cmd_bench_store(int argc, char **argv)
     struct axis world;
     int rc;
     const struct arg args[] = {
-        { "tokens", ARG_INT, &q.tokens, "N", "of a step, one sequence (2048)" },
+        { "tokens", ARG_INT, &q.tokens, "N", "tokens of a step, one sequence (2048)" },
         { "steps", ARG_INT, &q.steps, "N", "timed steps between saves (3)" },
-        { "beside", ARG_INT, &q.beside, "N", "steps beside a save, at most (4)" },
+        { "beside", ARG_INT, &q.beside, "N", "most steps during a save (4)" },
         { "repeat", ARG_INT, &q.repeat, "N", "timed repetitions and saves (3)" },
-        { "data-tokens", ARG_INT, &q.data_tokens, "N", "of the data set that is read (16777216)" },
-        { "threads", ARG_INT, &q.threads, "N", "of a rank; 0: OMP_NUM_THREADS or all cores" },
-        { "dir", ARG_TEXT, &q.dir, "DIR", "where files are written (default $TMPDIR or /tmp)" },
+        { "data-tokens", ARG_INT, &q.data_tokens, "N",
+          "tokens of the data set that is read (16777216)" },
+        { "threads", ARG_INT, &q.threads, "N",
+          "threads of a rank; 0: OMP_NUM_THREADS or all cores" },
+        { "dir", ARG_TEXT, &q.dir, "DIR", "folder for the files (default $TMPDIR or /tmp)" },
         { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
         { "json", ARG_FLAG, &q.json, NULL, "one JSON object a line" },
     };

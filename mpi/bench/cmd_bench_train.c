@@ -23,10 +23,13 @@
 #define USAGE "ttt bench train [RUN.yaml]"
 
 static const char about[] =
-    "Training steps on random tokens by one process: tokens/s, memory, share of the rate of\n"
-    "dense products measured in the same run.  RUN.yaml says which model and optimizer, without\n"
-    "it TTT-Linear 125m and AdamW.  Times are medians; of SOAP's update, which refreshes its bases\n"
-    "in some steps only, the mean.";
+    "Measure training steps on random tokens by one process: tokens/s, memory, and the share of the\n"
+    "rate of dense products, which is measured in the same run. RUN.yaml gives the model and the\n"
+    "optimizer (without it TTT-Linear 125m with AdamW). Times are medians; of SOAP's update, which\n"
+    "refreshes its bases in some steps only, the mean.\n"
+    "\n"
+    "example\n"
+    "  ttt bench train config/mamba-125m.yaml --threads 2";
 
 struct request {
     const char       *file;
@@ -247,7 +250,7 @@ int cmd_bench_train(int argc, char **argv)
     int rc;
     const struct arg args[] = {
         { "threads", ARG_INT, &threads, "N", "threads; 0: OMP_NUM_THREADS or all cores" },
-        { "tokens", ARG_INT, &q.tokens, "N", "of a sequence (2048, or RUN.yaml's)" },
+        { "tokens", ARG_INT, &q.tokens, "N", "tokens of a sequence (2048, or RUN.yaml's)" },
         { "steps", ARG_INT, &q.steps, "N", "timed steps (3)" },
         { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
         { "json", ARG_FLAG, &q.o.json, NULL, "print JSON" },

@@ -22,13 +22,19 @@
 #define DEFAULT_CONTEXT 2048  /* of models that do not say what they were trained on */
 
 static const char about[] =
-    "Reads the data set in windows of CONTEXT tokens, the state starting anew in each, and\n"
-    "scores every token.  MODEL is a Hugging Face folder, a checkpoint or a run folder; DATA\n"
-    "is a folder that ttt prep made.  The context may be far longer than the one trained\n"
-    "on: one process reads it slice by slice in constant memory, ranks of mpirun share\n"
-    "its tokens, with the same result.  Positions count the tokens of the window that were\n"
-    "read before.  <s> is read but not scored, as in training.  With --max-tokens, bytes are\n"
-    "those that the tokens decode to, else those of the source text.";
+    "Print loss, perplexity and bits per byte of a model on a data set.\n"
+    "The data is read in windows of --context tokens; the state starts anew in each window, and\n"
+    "every token is scored. MODEL is a run folder, a checkpoint or a Hugging Face folder; DATA is\n"
+    "a folder that ttt prep made. The context may be far longer than in training: one process\n"
+    "reads it slice by slice in constant memory, and ranks of mpirun share its tokens, with the\n"
+    "same result. Positions count the tokens of the window that were read before. <s> is read\n"
+    "but not scored, as in training. With --max-tokens, bytes are those that the tokens decode\n"
+    "to, else those of the source text.\n"
+    "\n"
+    "example\n"
+    "  ttt eval logs/my data/mine/val --by-position --context 32768\n"
+    "\n"
+    "exit codes: 66 no model or data, 78 model and data do not fit";
 
 static void print_table(const struct eval_result *r, const struct eval_opts *o,
                         const struct eval_command *opt, int L)
@@ -146,16 +152,19 @@ int eval_command_parse(struct eval_command *c, int argc, char **argv)
     *c = (struct eval_command){ .model = NULL };
     const struct arg args[] = {
         { "context", ARG_INT, &c->context, "N",
-          "tokens of a window (default: as the model was trained, else 2048)" },
-        { "max-tokens", ARG_INT, &c->max_tokens, "N", "only the first N tokens (default: all)" },
-        { "by-position", ARG_FLAG, &c->by_position, NULL, "perplexity by position in the window" },
+          "tokens of a window (default: the model's training context, else 2048)" },
+        { "max-tokens", ARG_INT, &c->max_tokens, "N",
+          "read only the first N tokens (default: all)" },
+        { "by-position", ARG_FLAG, &c->by_position, NULL,
+          "print perplexity by position in the window" },
         { "inner", ARG_FLAG, &c->inner, NULL,
-          "inner loss per layer: at the initial state, before and after a step" },
-        { "score-bos", ARG_FLAG, &c->score_bos, NULL, "score <s> too" },
+          "print the inner loss per layer: at the initial state, before and after a step" },
+        { "score-bos", ARG_FLAG, &c->score_bos, NULL, "also score <s>" },
         { "json", ARG_FLAG, &c->json, NULL, "print one JSON object" },
         { "grid", ARG_TEXT, &c->grid, "DxPxS",
-          "windows x layers x units over the ranks of mpirun (default: as fits)" },
-        { "precision", ARG_TEXT, &c->precision, "P", "of products: fp32 (default) or bf16" },
+          "data x pipeline x sequence parallelism over the ranks of mpirun (default: as fits)" },
+        { "precision", ARG_TEXT, &c->precision, "P",
+          "mixed precision, operands of matrix products: fp32 (default) or bf16" },
         { "threads", ARG_INT, &c->threads, "N",
           "threads (default: OMP_NUM_THREADS, else cores)" },
     };

@@ -15,11 +15,14 @@
 #include "src/store/safetensors.h"
 
 static const char about[] =
+    "Write the numbers that a model computes, to compare them with another implementation.\n"
     "Reads the tensor \"tokens\" (I32, sequences x length) of a safetensors file and writes\n"
     "logits, nll and loss into another, and on request hidden states, inner states, inner\n"
-    "losses and gradients, to be compared with another implementation.  MODEL is a\n"
-    "Hugging Face folder, a checkpoint or a run folder.  tests/golden/README.md lists the\n"
-    "names.  Numbers are " REAL_DTYPE " in this build.";
+    "losses and gradients. MODEL is a run folder, a checkpoint or a Hugging Face folder.\n"
+    "tests/golden/README.md lists the names. Numbers are " REAL_DTYPE " in this build.\n"
+    "\n"
+    "example\n"
+    "  ttt probe folder/ --tokens in.safetensors --out out.safetensors --grads";
 
 /* tokens (B,L) of a file, a counted block. */
 static int read_tokens(int32_t **tok, int *B, int *L, const char *path)
@@ -85,15 +88,19 @@ int probe_command_parse(struct probe_command *c, int argc, char **argv)
     const struct arg args[] = {
         { "tokens", ARG_TEXT, &c->tokens, "FILE", "safetensors file with the tensor \"tokens\"" },
         { "out", ARG_TARGET, &c->out, "FILE", "safetensors file to write" },
-        { "grads", ARG_FLAG, &c->opts.grads, NULL, "gradient of the loss by every parameter" },
-        { "states", ARG_FLAG, &c->opts.states, NULL, "inner states after the last mini-batch" },
+        { "grads", ARG_FLAG, &c->opts.grads, NULL,
+          "write gradients of the loss by every parameter" },
+        { "states", ARG_FLAG, &c->opts.states, NULL,
+          "write inner states after the last mini-batch" },
         { "hidden", ARG_FLAG, &c->opts.hidden, NULL,
-          "residual stream before and after every block" },
-        { "inner", ARG_FLAG, &c->opts.inner, NULL, "inner losses per layer and mini-batch" },
-        { "slice", ARG_INT, &slice, "N", "tokens read at once (default: all, or as the grid can)" },
+          "write the residual stream before and after every block" },
+        { "inner", ARG_FLAG, &c->opts.inner, NULL, "write inner losses per layer and mini-batch" },
+        { "slice", ARG_INT, &slice, "N",
+          "read slices of N tokens (default: all, or as the grid allows)" },
         { "grid", ARG_TEXT, &c->grid, "DxPxS",
-          "sequences x layers x slices over the ranks of mpirun (default: as fits)" },
-        { "precision", ARG_TEXT, &c->precision, "P", "of products: fp32 (default) or bf16" },
+          "data x pipeline x sequence parallelism over the ranks of mpirun (default: as fits)" },
+        { "precision", ARG_TEXT, &c->precision, "P",
+          "mixed precision, operands of matrix products: fp32 (default) or bf16" },
         { "threads", ARG_INT, &c->threads, "N",
           "threads (default: OMP_NUM_THREADS, else cores)" },
     };
