@@ -37,9 +37,9 @@ void block_params(struct block *b, struct param_table *t, const struct dims *d,
     layer->params(t, d, prefix);
     if (!E) return;
     b->i_ffn = param_add(t, prefix, f->ffn_norm, INIT_ONE, 0, PARAM_SHAPE(C));
-    param_add(t, prefix, f->gate, INIT_NORMAL, d->init_std, PARAM_SHAPE(E, C));
-    param_add(t, prefix, f->up, INIT_NORMAL, d->init_std, PARAM_SHAPE(E, C));
-    param_add(t, prefix, f->down, INIT_NORMAL, d->init_std, PARAM_SHAPE(C, E));
+    param_add_product(t, prefix, f->gate, INIT_NORMAL, d->init_std, PARAM_SHAPE(E, C));
+    param_add_product(t, prefix, f->up, INIT_NORMAL, d->init_std, PARAM_SHAPE(E, C));
+    param_add_product(t, prefix, f->down, INIT_NORMAL, d->init_std, PARAM_SHAPE(C, E));
 }
 
 int block_first(const struct block *b) { return b->i_conv >= 0 ? b->i_conv : b->i_layer - 1; }

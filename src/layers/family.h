@@ -11,7 +11,7 @@ struct family {
     const char *block;        /* prefix of block l: this, l and a dot               */
     const char *seq_norm;     /* norm in front of the sequence layer             */
     const char *ffn_norm;     /* norm in front of the feed-forward; NULL: the family has none */
-    const char *gate, *up, *down;  /* end with _proj.weight: operands of theirs may be bf16 */
+    const char *gate, *up, *down;  /* matrices of the feed-forward */
     const char *norm;         /* final norm                                      */
     const char *head;         /* of a model that is not tied                     */
     double      rms_eps;      /* of its models, where a configuration says auto  */

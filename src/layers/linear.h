@@ -17,7 +17,7 @@ static inline struct operand reals(const real *x) { return (struct operand){ .x 
  *
  * In calls with bf16 products they are made as rows: half of the bytes, and what the products see
  * is the same to the bit.  Not in generation, which rounds nothing.  All weights that
- * read one need a bf16 form (bf16_weights.c: a name that ends with _proj.weight). */
+ * read one need a bf16 form (struct param.product). */
 
 /* Bytes of such an array (N,C), for calls with fewer tokens too. */
 static inline int64_t operand_bytes(const struct layer_call *c, int C)

@@ -52,10 +52,11 @@ static void params(struct param_table *t, const struct dims *d, const char *pref
     param_add(t, own, "conv1d.bias", INIT_UNIFORM, taps, PARAM_SHAPE(D));
     param_add(t, own, "conv1d.weight", INIT_UNIFORM, taps, PARAM_SHAPE(D, 1, W));
     param_add(t, own, "dt_proj.bias", INIT_STEP, 0, PARAM_SHAPE(D));
-    param_add(t, own, "dt_proj.weight", INIT_UNIFORM, 1 / sqrt(R), PARAM_SHAPE(D, R));
-    param_add(t, own, "in_proj.weight", INIT_UNIFORM, 1 / sqrt(C), PARAM_SHAPE(2 * D, C));
-    param_add(t, own, "out_proj.weight", INIT_UNIFORM, out, PARAM_SHAPE(C, D));
-    param_add(t, own, "x_proj.weight", INIT_UNIFORM, 1 / sqrt(D), PARAM_SHAPE(shared(d), D));
+    param_add_product(t, own, "dt_proj.weight", INIT_UNIFORM, 1 / sqrt(R), PARAM_SHAPE(D, R));
+    param_add_product(t, own, "in_proj.weight", INIT_UNIFORM, 1 / sqrt(C), PARAM_SHAPE(2 * D, C));
+    param_add_product(t, own, "out_proj.weight", INIT_UNIFORM, out, PARAM_SHAPE(C, D));
+    param_add_product(t, own, "x_proj.weight", INIT_UNIFORM, 1 / sqrt(D),
+                      PARAM_SHAPE(shared(d), D));
 }
 
 static int64_t halo_size(const struct dims *d)

@@ -71,11 +71,12 @@ void ttt_params(struct param_table *t, const struct dims *d, const char *prefix)
     char own[PARAM_NAME];
 
     snprintf(own, sizeof own, "%sseq_modeling_block.", prefix);
-    param_add(t, own, "q_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
-    if (!d->share_qk) param_add(t, own, "k_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
-    param_add(t, own, "v_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
-    param_add(t, own, "o_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
-    if (d->gate) param_add(t, own, "g_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
+    param_add_product(t, own, "q_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
+    if (!d->share_qk)
+        param_add_product(t, own, "k_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
+    param_add_product(t, own, "v_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
+    param_add_product(t, own, "o_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
+    if (d->gate) param_add_product(t, own, "g_proj.weight", INIT_NORMAL, std, PARAM_SHAPE(C, C));
     if (d->share_qk) {
         param_add(t, own, "conv_q.weight", INIT_UNIFORM, conv, PARAM_SHAPE(C, 1, W));
         param_add(t, own, "conv_q.bias", INIT_UNIFORM, conv, PARAM_SHAPE(C));
@@ -83,7 +84,8 @@ void ttt_params(struct param_table *t, const struct dims *d, const char *prefix)
         param_add(t, own, "conv_k.bias", INIT_UNIFORM, conv, PARAM_SHAPE(C));
     }
     if (has(d, WITHOUT_GATE)) {
-        param_add(t, own, "learnable_ttt_lr_weight", INIT_NORMAL, std, PARAM_SHAPE(H, 1, C));
+        param_add_product(t, own, "learnable_ttt_lr_weight", INIT_NORMAL, std,
+                          PARAM_SHAPE(H, 1, C));
         param_add(t, own, "learnable_ttt_lr_bias", INIT_ZERO, 0, PARAM_SHAPE(H, 1));
     }
     if (has(d, WITHOUT_TOKEN_IDX))

@@ -127,9 +127,7 @@ double model_flops(const struct model *m, int context)
     double params = (double)m->dims.V * m->dims.C;
     for (int i = 0; i < m->params.count; i++) {
         const struct param *p = &m->params.p[i];
-        const size_t n = strlen(p->name);
-        const int product = p->ndim >= 2 && n > 12 && !strcmp(p->name + n - 12, "_proj.weight");
-        if (product || strstr(p->name, "learnable_ttt_lr_weight")) params += (double)p->n;
+        if (p->product) params += (double)p->n;
     }
     return 6 * params + 3 * m->dims.L * m->blocks[0].layer->flops(&m->dims, 0.5 * (context + 1.0));
 }

@@ -1,7 +1,5 @@
 #include "src/param/bf16_weights.h"
 
-#include <string.h>
-
 #include "src/base/mem.h"
 #include "src/base/status.h"
 
@@ -27,14 +25,12 @@ void bf16_weights_free(struct bf16_weights *h)
 /* Projections, and what the head multiplies with: the last of the vocabulary. */
 static int in_product(const struct param_table *t, int i)
 {
-    static const char end[] = "_proj.weight";
     const struct param *p = &t->p[i];
-    const size_t n = strlen(p->name);
 
     if (p->ndim != 2) return 0;
     for (int k = i + 1; p->vocabulary && k < t->count; k++)
         if (t->p[k].vocabulary) return 0;
-    return p->vocabulary || (n >= sizeof end && !strcmp(p->name + n - (sizeof end - 1), end));
+    return p->vocabulary || p->product;
 }
 
 static int within(const struct param *p, const struct span *spans, int n)

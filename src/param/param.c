@@ -29,6 +29,14 @@ int param_add(struct param_table *t, const char *prefix, const char *name, enum 
     return t->count++;
 }
 
+int param_add_product(struct param_table *t, const char *prefix, const char *name,
+                      enum init_kind init, double init_arg, const int64_t shape[PARAM_DIMS])
+{
+    const int k = param_add(t, prefix, name, init, init_arg, shape);
+    t->p[k].product = 1;
+    return k;
+}
+
 int param_find(const struct param_table *t, const char *name)
 {
     for (int i = 0; i < t->count; i++)

@@ -40,6 +40,9 @@ struct param {
     double         init_arg;
     int            no_decay;  /* weight decay leaves it alone              */
     int            vocabulary;  /* a row for every token: embedding, head  */
+    int            product;   /* a matrix that a linear product of every token reads: its model
+                               * FLOPs are counted, and in mixed precision a matrix of two
+                               * dimensions is a bf16 operand.  Whoever adds it sets this. */
 };
 
 struct param_table {
@@ -59,6 +62,10 @@ struct param_table {
  * returns   its index in the table */
 int param_add(struct param_table *t, const char *prefix, const char *name, enum init_kind init,
               double init_arg, const int64_t shape[PARAM_DIMS]);
+
+/* The same for a matrix that a product reads (struct param.product). */
+int param_add_product(struct param_table *t, const char *prefix, const char *name,
+                      enum init_kind init, double init_arg, const int64_t shape[PARAM_DIMS]);
 
 /* Index of a name, or -1. */
 int param_find(const struct param_table *t, const char *name);

@@ -27,7 +27,7 @@ static void lay_out(struct job *j)
 static struct job *new_job(void)
 {
     struct job *j = hold(1, sizeof *j);
-    param_add(&j->t, "", "x_proj.weight", INIT_NORMAL, 1, PARAM_SHAPE(M, C));
+    param_add_product(&j->t, "", "matrix", INIT_NORMAL, 1, PARAM_SHAPE(M, C));
     j->w = noise((int)j->t.total, 1);
     j->bf16 = bf16_weights_new(&j->t, 1);
     bf16_weights_make(j->bf16, j->w, &(struct span){ 0, j->t.total }, 1);
