@@ -1,46 +1,64 @@
 #include "data_prep/input.h"
 
-#include <errno.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "data_prep/folder.h"
-#include "src/base/encoding.h"
+#include "data_prep/decoder.h"
+#include "data_prep/format.h"
 #include "src/base/mem.h"
-#include "src/base/status.h"
+
+/* Bytes of a name of n bytes without an ending; -1: it has another one, or consists of it. */
+static int64_t without(const char *path, int64_t n, const char *ending)
+{
+    const int64_t k = (int64_t)strlen(ending);
+    return n > k && strncasecmp(path + n - k, ending, (size_t)k) == 0 ? n - k : -1;
+}
 
 int input_classify(struct input *x, const char *path)
 {
-    static const struct { const char *ending; int jsonl, zst; } kinds[] = {
-        { ".txt", 0, 0 }, { ".jsonl", 1, 0 }, { ".txt.zst", 0, 1 }, { ".jsonl.zst", 1, 1 },
-    };
-    const size_t n = strlen(path);
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        const size_t k = strlen(kinds[i].ending);
-        if (n <= k || strcasecmp(path + n - k, kinds[i].ending) != 0) continue;
-        x->jsonl = kinds[i].jsonl;
-        x->zst = kinds[i].zst;
-        return 1;
+    const struct decoder *d;
+    const struct format *f;
+
+    for (int i = 0; (d = decoder_row(i)) != NULL; i++) {
+        const int64_t n = without(path, (int64_t)strlen(path), d->ending);
+        for (int k = 0; n > 0 && (f = format_row(k)) != NULL; k++) {
+            if (without(path, n, f->ending) < 0) continue;
+            x->format = f;
+            x->decoder = d;
+            return 1;
+        }
     }
     return 0;
 }
 
-static void append(struct inputs *in, struct input x, const char *path)
+char *input_endings(void)
 {
-    if ((in->n & (in->n - 1)) == 0)
-        in->v = mem_resize(in->v, in->n ? 2 * in->n : 1, sizeof *in->v, "list of inputs");
-    x.path = mem_string(path);
-    in->v[in->n++] = x;
-    if (x.size > 0) in->bytes += x.size;
+    char *all = mem_string("");
+    const struct decoder *d;
+    const struct format *f;
+
+    for (int i = 0; (d = decoder_row(i)) != NULL; i++)
+        for (int k = 0; (f = format_row(k)) != NULL; k++) {
+            const int last = !decoder_row(i + 1) && !format_row(k + 1);
+            char *more = mem_format("%s%s%s%s", all, !*all ? "" : last ? " or " : ", ", f->ending,
+                                    d->ending);
+            mem_free(all);
+            all = more;
+        }
+    return all;
 }
 
 void inputs_append(struct inputs *in, struct input x, const struct stat *st, const char *path)
 {
-    x.size = st->st_size;
-    x.inode = st->st_ino;
-    x.changed_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
-    append(in, x, path);
+    x.size = st ? st->st_size : -1;
+    if (st) x.inode = st->st_ino;
+    if (st) x.changed_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+    x.path = mem_string(path);
+    if ((in->n & (in->n - 1)) == 0)
+        in->v = mem_resize(in->v, in->n ? 2 * in->n : 1, sizeof *in->v, "list of inputs");
+    in->v[in->n++] = x;
+    if (x.size > 0) in->bytes += x.size;
 }
 
 void inputs_leave(struct inputs *in, const char *path, enum data_left why,
@@ -50,30 +68,6 @@ void inputs_leave(struct inputs *in, const char *path, enum data_left why,
     if ((n & (n - 1)) == 0)
         in->left = mem_resize(in->left, n ? 2 * n : 1, sizeof *in->left, "list of what is left");
     in->left[in->left_n++] = (struct left){ mem_string(path), why, what };
-}
-
-int inputs_add(struct inputs *in, const char *path, int stdin_jsonl)
-{
-    struct input x = { .jsonl = stdin_jsonl, .zst = -1, .size = -1 };
-    struct stat st;
-
-    if (!strcmp(path, "-")) {
-        append(in, x, path);
-        return OK;
-    }
-    if (stat(path, &st) != 0) return fail(ERR_MISSING, "%s: %s", path, strerror(errno));
-    if (S_ISDIR(st.st_mode)) return folder_add(in, path);
-    const int ours = input_classify(&x, path);
-    if (!ours && encoding_of_name(path))
-        return fail(ERR_CONFIG, "%s: expected .txt, .jsonl or either with .zst, found %s; read it "
-                    "with: %s FILE | ttt prep - --stdin txt, or jsonl", path,
-                    encoding_of_name(path)->name, encoding_of_name(path)->command);
-    if (!ours)
-        return fail(ERR_CONFIG, "%s: not a " INPUT_FORMATS " file; other names can be read "
-                    "through - and --stdin", path);
-    if (!S_ISREG(st.st_mode)) return fail(ERR_MISSING, "%s: not a regular file", path);
-    inputs_append(in, x, &st, path);
-    return OK;
 }
 
 void inputs_done(struct inputs *in)

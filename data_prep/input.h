@@ -1,4 +1,4 @@
-/* input.h -- which files are read, in which order, and what was left out. */
+/* input.h -- the list of files that are read, in order, and of what was left out (find.h makes it). */
 #ifndef INPUT_H
 #define INPUT_H
 
@@ -7,18 +7,20 @@
 #include "src/base/hash.h"
 #include "src/data/data_index.h"
 
+struct decoder;
+struct format;
+struct stat;
+
 struct input {
     char   *path;            /* "-" is standard input                         */
-    int     jsonl;           /* one document a line; else one document a file */
-    int     zst;             /* compressed; -1: look at the first bytes       */
+    const struct format  *format;   /* how documents stand in it              */
+    const struct decoder *decoder;  /* NULL: look at the first bytes          */
     int64_t size;            /* -1 for standard input                         */
     int64_t changed_ns;      /* time of its last change (ctime)               */
     uint64_t inode;
     struct hash content;     /* of its bytes, if `known`: origin_digest()     */
     int     known, error;    /* error: errno of reading it                    */
 };
-
-struct stat;
 
 /* Something in a folder that is not read. */
 struct left { char *path; enum data_left why; struct data_files what; };
@@ -32,23 +34,26 @@ struct inputs {
     int           skip_bad;  /* [in] what can't be read is left out  */
 };
 
-/* Append what the user named: a file of one of the formats, whatever else its name; a folder,
- * which is searched (folder.h); "-", whose form is `stdin_jsonl`.
- * returns OK, ERR_MISSING, ERR_CONFIG (a file of another kind), ERR_IO */
-int inputs_add(struct inputs *in, const char *path, int stdin_jsonl);
-
-void inputs_done(struct inputs *in);
-
-/* ---- for folder.c */
-
-#define INPUT_FORMATS ".txt, .jsonl, .txt.zst or .jsonl.zst"
-
-/* What a name says about a file, small or capital letters; 0 if it is none of ours. */
+/* Take the format and the compression of a file from its name, in small or capital letters.
+ * Local.
+ *
+ * x        [out] format and decoder
+ * returns  1, or 0 if the name ends like none of our formats */
 int input_classify(struct input *x, const char *path);
 
-/* Append a regular file of form x. */
+/* The endings that input_classify() knows: ".txt, .jsonl, .txt.zst or .jsonl.zst".  A counted
+ * string.  Local. */
+char *input_endings(void);
+
+/* Append an input, a regular file for which stat() said `st`, or standard input (st NULL).  Local.
+ *
+ * x        format and decoder; the rest is filled in */
 void inputs_append(struct inputs *in, struct input x, const struct stat *st, const char *path);
+
+/* Append to the list of what is not read.  Local. */
 void inputs_leave(struct inputs *in, const char *path, enum data_left why,
                   struct data_files what);
+
+void inputs_done(struct inputs *in);
 
 #endif

@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "data_prep/decoder.h"
+#include "data_prep/format.h"
 #include "data_prep/origin_memo.h"
 #include "src/base/bytes.h"
 #include "src/base/clock.h"
@@ -142,13 +144,21 @@ struct hash origin_options_hash(const struct origin *o)
     return out;
 }
 
+/* Format and compression, where an unknown one counts as zstd: the first two of each are numbered as
+ * they were when there were no others. */
+static uint64_t form_number(const struct input *x)
+{
+    const uint64_t d = x->decoder ? (uint64_t)decoder_number(x->decoder) : 1;
+    return d / 2 << 32 | (2 * (uint64_t)format_number(x->format) + d % 2);
+}
+
 struct hash origin_inputs_hash(const struct origin *o)
 {
     struct hasher *h = hasher_new();
     for (int64_t i = 0; i < o->in.n; i++) {
         const struct input *x = o->in.v + i;
         unsigned char p[32];
-        put_u64(p, (uint64_t)(2 * x->jsonl + (x->zst != 0)));
+        put_u64(p, form_number(x));
         put_u64(p + 8, (uint64_t)x->size);
         hash_store(p + 16, x->content);
         hasher_add(h, p, sizeof p);
@@ -169,7 +179,7 @@ static const struct input *find(const struct input *v, int64_t n, const char *pa
 
 static int same(const struct input *a, const struct input *b)
 {
-    return a->jsonl == b->jsonl && a->zst == b->zst && a->size == b->size &&
+    return a->format == b->format && a->decoder == b->decoder && a->size == b->size &&
            hash_equal(a->content, b->content);
 }
 
@@ -178,7 +188,7 @@ static char *other_file(const struct input *then, const struct input *now)
     if (then->size != now->size)
         return mem_format("%s had %lld bytes, and now has %lld", now->path, (long long)then->size,
                           (long long)now->size);
-    if (then->jsonl != now->jsonl || then->zst != now->zst)
+    if (then->format != now->format || then->decoder != now->decoder)
         return mem_format("%s is read in another form", now->path);
     return mem_format("%s has the same size, and other content", now->path);
 }

@@ -5,8 +5,8 @@
  *
  *     DIR/INPUTS   {"began_ns": 1...}                            when contents were looked at
  *                  {"option": "--field", "value": "text"}
- *                  {"read": "in/a.txt", "jsonl": 0, "zst": 0, "bytes": 81, "content": "0f...",
- *                   "inode": 7, "changed_ns": 1...}
+ *                  {"read": "in/a.txt", "format": "txt", "compression": "none", "bytes": 81,
+ *                   "content": "0f...", "inode": 7, "changed_ns": 1...}
  *                  {"left_out": "in/a.gz", "why": "other_format", "files": 1, "bytes": 57}
  *                  {"hash": "5c..."}                              of the lines before
  *

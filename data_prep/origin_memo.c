@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data_prep/decoder.h"
+#include "data_prep/format.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -53,8 +55,8 @@ int origin_write(const struct origin *o, const char *dir)
                          shown(o->option[i].value)));
     for (int64_t i = 0; i < o->in.n; i++) {
         const struct input *x = o->in.v + i;
-        put(f, json_pack("{s:o, s:i, s:i, s:o, s:o, s:I, s:I}", "read", shown(x->path), "jsonl",
-                         x->jsonl, "zst", x->zst, "bytes",
+        put(f, json_pack("{s:o, s:s, s:s?, s:o, s:o, s:I, s:I}", "read", shown(x->path), "format",
+                         x->format->name, "compression", x->decoder ? x->decoder->name : NULL, "bytes",
                          x->known ? json_integer(x->size) : json_null(), "content",
                          x->known ? hex(x->content) : json_null(), "inode", (json_int_t)x->inode,
                          "changed_ns", (json_int_t)x->changed_ns));
@@ -86,18 +88,19 @@ static void read_line(struct memo_of_inputs *m, const char *line, size_t n)
     const char *path = json_string_value(json_object_get(j, "read"));
     const char *value = json_string_value(json_object_get(j, "value"));
     const char *content = json_string_value(json_object_get(j, "content"));
+    const char *format = json_string_value(json_object_get(j, "format"));
+    const char *compression = json_string_value(json_object_get(j, "compression"));
 
     if (began) m->began_ns = json_integer_value(began);
     if (name && value && m->options < (int)(sizeof m->option / sizeof *m->option))
         m->option[m->options++] = (struct origin_option){ mem_string(name), mem_string(value) };
-    if (path && content) {
+    if (path && content && format && compression) {
         if ((m->n & (m->n - 1)) == 0)
             m->v = mem_resize(m->v, m->n ? 2 * m->n : 1, sizeof *m->v, "inputs of then");
         struct input *x = m->v + m->n++;
         *x = (struct input){
             .path = mem_string(path),
-            .jsonl = (int)json_integer_value(json_object_get(j, "jsonl")),
-            .zst = (int)json_integer_value(json_object_get(j, "zst")),
+            .format = format_of_name(format), .decoder = decoder_of_name(compression),
             .size = json_integer_value(json_object_get(j, "bytes")),
             .inode = (uint64_t)json_integer_value(json_object_get(j, "inode")),
             .changed_ns = json_integer_value(json_object_get(j, "changed_ns")),

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include "data_prep/document.h"
+#include "data_prep/find.h"
+#include "data_prep/format.h"
 #include "data_prep/pipeline.h"
 #include "data_prep/report.h"
 #include "data_prep/sample.h"
@@ -198,7 +200,7 @@ static void list_options(struct prep *p)
     origin_option(g, "--train-tokenizer", "%d", o->train_tokenizer);
     origin_option(g, "--val-fraction", "%s", fraction);
     origin_option(g, "--field", "%s", o->field);
-    origin_option(g, "--stdin", "%s", o->stdin_jsonl ? "jsonl" : "txt");
+    origin_option(g, "--stdin", "%s", o->from_stdin->name);
     origin_option(g, "--block-tokens", "%lld", (long long)o->cut.block_tokens);
     origin_option(g, "--shard-tokens", "%lld", (long long)o->cut.shard_tokens);
     origin_option(g, "--level", "%d", o->cut.level);
@@ -311,7 +313,7 @@ static int prepare(struct prep *p, struct there *there)
 
     p->origin.in.skip_bad = o->skip_bad;
     for (int i = 0; i < o->inputs_n; i++)
-        TRY(inputs_add(&p->origin.in, o->inputs[i], o->stdin_jsonl));
+        TRY(inputs_add(&p->origin.in, o->inputs[i], o->from_stdin));
     list_options(p);
     if (!o->train_tokenizer) TRY(get_tokenizer(p, 0));  /* it may be what --restart removes */
     TRY(lock(p));

@@ -6,6 +6,8 @@
 
 #include "data_prep/set.h"
 
+struct format;
+
 struct prep_options {
     char          **inputs;           /* what the user named          */
     int             inputs_n;
@@ -14,7 +16,8 @@ struct prep_options {
     int             train_tokenizer;  /* pieces; 0: use `tokenizer`   */
     double          val_fraction;     /* 0: one data set, in `out` itself */
     const char     *field;
-    int             stdin_jsonl, skip_bad, restart, threads;
+    const struct format *from_stdin;  /* of what comes through "-"  */
+    int             skip_bad, restart, threads;
     double          skip_bad_max;     /* share of the bytes that may be skipped   */
     struct set_cut  cut;
 };

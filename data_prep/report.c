@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data_prep/decoder.h"
+#include "data_prep/format.h"
 #include "data_prep/origin.h"
 #include "src/base/human.h"
 #include "src/base/log.h"
@@ -141,8 +143,8 @@ void report_inputs(const struct inputs *in, const char *dir)
 
     for (int64_t i = 0; i < in->n; i++) {
         const struct input *x = in->v + i;
-        snprintf(kind, sizeof kind, "read: %s%s", x->jsonl ? "jsonl" : "txt",
-                 x->zst > 0 ? ".zst" : "");
+        snprintf(kind, sizeof kind, "read: %s%s", x->format->name,
+                 x->decoder ? x->decoder->ending : "");
         count(&t, kind, (struct data_files){ 1, x->size > 0 ? x->size : 0 }, x->path);
     }
     for (int64_t i = 0; i < in->left_n; i++) count_left(&t, in->left + i);

@@ -2,8 +2,10 @@
 #include <omp.h>
 #include <string.h>
 
+#include "data_prep/format.h"
 #include "data_prep/json_field.h"
 #include "data_prep/prep.h"
+#include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/cli/args.h"
@@ -63,9 +65,13 @@ static int read_words(struct prep_options *o, const char *from_stdin, const char
     struct json_path field;
     int rc = OK;
 
-    o->stdin_jsonl = !strcmp(from_stdin, "jsonl");
-    if (!o->stdin_jsonl && strcmp(from_stdin, "txt") != 0)
-        TRY(fail(ERR_USAGE, "--stdin %s: expected txt or jsonl", from_stdin));
+    o->from_stdin = format_of_name(from_stdin);
+    if (!o->from_stdin) {
+        char *names = format_names();
+        fail(ERR_USAGE, "--stdin %s: expected %s", from_stdin, names);
+        mem_free(names);
+        return ERR_USAGE;
+    }
     TRY(json_path_init(&field, o->field));  /* here only to refuse it before anything is made */
     json_path_done(&field);
     if (skip_bad_max && !o->skip_bad)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "data_prep/find.h"
 #include "data_prep/pipeline.h"
 #include "data_prep/prep.h"
 #include "data_prep/words.h"
@@ -86,7 +87,7 @@ static int read_texts(struct texts *t, const struct prep_options *o)
     for (int i = 0; i < o->inputs_n; i++) {
         if (!strcmp(o->inputs[i], "-"))
             TRY(fail(ERR_USAGE, "ttt bench prep reads files several times: no standard input"));
-        TRY(inputs_add(&in, o->inputs[i], 0));
+        TRY(inputs_add(&in, o->inputs[i], NULL));
     }
     struct pipeline p = { .in = &in, .field = o->field, .threads = 1, .skip_bad = o->skip_bad,
                           .what = "reading", .choose = choose, .take = take, .arg = t };

@@ -61,7 +61,7 @@ check "named twice" "$TTT" prep in/a.txt in/a.txt --out twice
 expect_text "named twice: said" '^ttt: warning: in/a.txt was named more than once'
 equal "named once: not said" "$("$TTT" prep in/a.txt --out once 2>&1 | grep -c 'more than once')" 0
 check "standard input, lines that nobody called so" sh -c '"$1" prep - --out as-text <in/b.jsonl' - "$TTT"
-expect_text "are said to look like lines" '^ttt: warning: -: looks like JSON lines.*--stdin jsonl makes documents'
+expect_text "are said to look like lines" '^ttt: warning: -: looks like JSON lines.*to read each line as a document, use --stdin jsonl'
 equal "and are one text" "$("$TTT" data info as-text | sed -n 's/^documents *//p')" 1
 "$TTT" prep - --out frames < in/frames.txt.zst 2>/dev/null
 equal "standard input, compressed" "$(text frames | wc -l | tr -d ' ')" 2
@@ -260,7 +260,7 @@ for line in 'inputs: {files: 5, bytes: ' 'hidden: {files: 4, bytes: 8}' 'other_f
     'no_permission: {files: 0'; do
     expect_text "INDEX: ${line%%:*}" "$line" folder/INDEX
 done
-expect_text "INPUTS: read" '"read":"tree/c.Jsonl","jsonl":1' folder/INPUTS
+expect_text "INPUTS: read" '"read":"tree/c.Jsonl","format":"jsonl","compression":"none"' folder/INPUTS
 expect_text "INPUTS: left out" '"left_out":"tree/x.gz","why":"other_format","files":1,"bytes":2' folder/INPUTS
 expect_text "INPUTS: control characters are visible" 'e\\\\x1b\[31m.txt' folder/INPUTS
 "$TTT" data info folder > out

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "data_prep/document.h"
+#include "data_prep/find.h"
 #include "data_prep/json_field.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -42,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     struct inputs in = { .skip_bad = 1 };
     struct hash first, second;
 
-    if (inputs_add(&in, fuzz_sections(data, n), 0) == OK) {
+    if (inputs_add(&in, fuzz_sections(data, n), NULL) == OK) {
         const int64_t count = read_all(&first, &in);
         promise(read_all(&second, &in) == count && hash_equal(first, second));
     }

@@ -2,6 +2,8 @@
  * again, and a file's content is believed unread only if nothing can have changed it. */
 #include "tests/unit/store_test.h"
 
+#include "data_prep/find.h"
+#include "data_prep/format.h"
 #include "data_prep/origin_memo.h"
 
 static void put_text(const char *path, const char *text) { put_file(path, text, strlen(text)); }
@@ -16,7 +18,7 @@ static void make(struct origin *o)
     for (int i = 0; i < 3; i++) {
         const char *path = at(names[i]);
         put_text(path, names[i]);
-        assert_int_equal(inputs_add(&o->in, path, 0), OK);
+        assert_int_equal(inputs_add(&o->in, path, NULL), OK);
         o->in.v[i].changed_ns = (7 + i) * ORIGIN_MARGIN_NS;
     }
     assert_int_equal(origin_digest(o, at("nowhere"), 2), OK);
@@ -43,7 +45,7 @@ static void contents_decide(void **state)
     b.in.v[1].size++;
     assert_false(hash_equal(origin_inputs_hash(&b), same));
     b.in.v[1] = keep;
-    b.in.v[1].jsonl = 1;
+    b.in.v[1].format = format_of_name("jsonl");
     assert_false(hash_equal(origin_inputs_hash(&b), same));
     b.in.v[1] = b.in.v[0];
     b.in.v[0] = keep;

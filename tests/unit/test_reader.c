@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include <zstd.h>
 
+#include "data_prep/decoder.h"
+#include "data_prep/format.h"
 #include "data_prep/frame.h"
 #include "data_prep/reader.h"
 #include "data_prep/source.h"
@@ -90,7 +92,9 @@ struct all { char *raw; int64_t n, records, bad, rests, bytes; char why[400]; st
 static struct all read_from(const char *path, int jsonl, int zst, struct data_place from, int64_t most)
 {
     const int is_stdin = !strcmp(path, "-");
-    struct input input = { .path = (char *)(uintptr_t)path, .jsonl = jsonl, .zst = zst, .size = -1 };
+    struct input input = { .path = (char *)(uintptr_t)path, .size = -1,
+                           .format = format_of_name(jsonl ? "jsonl" : "txt"),
+                           .decoder = zst < 0 ? NULL : decoder_of_name(zst ? "zstd" : "none") };
     struct inputs in = { .v = &input, .n = 1 };
     int fd = -1, more = 1;
 
@@ -237,7 +241,9 @@ static void windows(void **state)
         free(a.raw);
         if (log > 31) continue;
 
-        struct input in = { .path = (char *)(uintptr_t)path, .jsonl = 1, .zst = 1 };
+        struct input in = { .path = (char *)(uintptr_t)path,
+                            .format = format_of_name("jsonl"),
+                            .decoder = decoder_of_name("zstd") };
         struct source *s;
         const int64_t before = mem_live_bytes();
         assert_int_equal(source_open(&s, &in, 0), OK);
@@ -316,7 +322,9 @@ static char *second_block(char *p)
 /* Bytes that come before an error when `room` are asked for at a time; its words in `why`. */
 static int64_t read_rooms(const char *path, int64_t room, char why[400])
 {
-    struct input in = { .path = (char *)(uintptr_t)path, .jsonl = 1, .zst = 1 };
+    struct input in = { .path = (char *)(uintptr_t)path,
+                            .format = format_of_name("jsonl"),
+                            .decoder = decoder_of_name("zstd") };
     char *part = malloc((size_t)room);
     struct source *s;
     int64_t n = 0, got = 1;

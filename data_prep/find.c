@@ -1,4 +1,4 @@
-#include "data_prep/folder.h"
+#include "data_prep/find.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "data_prep/format.h"
+#include "src/base/encoding.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
@@ -14,16 +16,16 @@
 #define MAX_DEPTH 64  /* of folders */
 
 /* Files and folders that were met in this search: a set with open addressing, at most half full. */
-struct met { struct place { dev_t dev; ino_t ino; int used; } *v; int64_t n, room; };
+struct met { struct file_id { dev_t dev; ino_t ino; int used; } *v; int64_t n, room; };
 
 struct search { struct inputs *in; struct met met; };
 
-static struct place *find(const struct met *m, dev_t dev, ino_t ino)
+static struct file_id *find(const struct met *m, dev_t dev, ino_t ino)
 {
     const uint64_t id[2] = { (uint64_t)dev, (uint64_t)ino };
     uint64_t i = hash_bytes(id, sizeof id).lo;
     for (;; i++) {
-        struct place *p = m->v + i % (uint64_t)m->room;
+        struct file_id *p = m->v + i % (uint64_t)m->room;
         if (!p->used || (p->dev == dev && p->ino == ino)) return p;
     }
 }
@@ -39,9 +41,9 @@ static int is_new(struct met *m, const struct stat *st)
         mem_free(m->v);
         *m = bigger;
     }
-    struct place *p = find(m, st->st_dev, st->st_ino);
+    struct file_id *p = find(m, st->st_dev, st->st_ino);
     if (p->used) return 0;
-    *p = (struct place){ st->st_dev, st->st_ino, 1 };
+    *p = (struct file_id){ st->st_dev, st->st_ino, 1 };
     m->n++;
     return 1;
 }
@@ -143,23 +145,25 @@ out:
 static int nothing(const struct inputs *in, int64_t first, const char *path)
 {
     struct data_files left[LEFT_KINDS] = { { 0 } };
-    char text[200] = "";
+    const struct left *other = NULL;
+    char text[200] = "", *endings = input_endings();
     int n = 0;
 
-    for (int64_t i = first; i < in->left_n; i++)
+    for (int64_t i = first; i < in->left_n; i++) {
         left[in->left[i].why].files += in->left[i].what.files;
+        if (in->left[i].why == LEFT_FORMAT && !other) other = in->left + i;
+    }
     for (int k = 0; k < LEFT_KINDS; k++)
         if (left[k].files)
             n += snprintf(text + n, sizeof text - (size_t)n, "%s%lld %s", n ? ", " : ": ",
                           (long long)left[k].files, data_left_name(k));
-    for (int64_t i = first; i < in->left_n; i++)
-        if (in->left[i].why == LEFT_FORMAT)
-            return fail(ERR_MISSING, "%s: holds no " INPUT_FORMATS " file%s, such as %s", path,
-                        text, in->left[i].path);
-    return fail(ERR_MISSING, "%s: holds no " INPUT_FORMATS " file%s", path, text);
+    fail(ERR_MISSING, "%s: holds no %s file%s%s%s", path, endings, text, other ? ", such as " : "",
+         other ? other->path : "");
+    mem_free(endings);
+    return ERR_MISSING;
 }
 
-int folder_add(struct inputs *in, const char *path)
+static int add_folder(struct inputs *in, const char *path)
 {
     struct search s = { .in = in };
     const int64_t before = in->n, left = in->left_n;
@@ -172,4 +176,38 @@ int folder_add(struct inputs *in, const char *path)
 out:
     mem_free(s.met.v);
     return rc;
+}
+
+/* A file whose name does not tell one of our formats. */
+static int unknown_format(const char *path)
+{
+    const struct encoding *e = encoding_of_name(path);
+    char *endings = input_endings(), *names = format_names();
+
+    if (e)
+        fail(ERR_CONFIG, "%s: expected a %s file, found %s; read it with: %s FILE | ttt prep - "
+             "--stdin FORMAT, where FORMAT is %s", path, endings, e->name, e->command, names);
+    else
+        fail(ERR_CONFIG, "%s: expected a %s file; a file with another name can be read through "
+             "standard input, with - and --stdin", path, endings);
+    mem_free(endings);
+    mem_free(names);
+    return ERR_CONFIG;
+}
+
+int inputs_add(struct inputs *in, const char *path, const struct format *from_stdin)
+{
+    struct input x = { .format = from_stdin };
+    struct stat st;
+
+    if (!strcmp(path, "-")) {
+        inputs_append(in, x, NULL, path);
+        return OK;
+    }
+    if (stat(path, &st) != 0) return fail(ERR_MISSING, "%s: %s", path, strerror(errno));
+    if (S_ISDIR(st.st_mode)) return add_folder(in, path);
+    if (!input_classify(&x, path)) return unknown_format(path);
+    if (!S_ISREG(st.st_mode)) return fail(ERR_MISSING, "%s: not a regular file", path);
+    inputs_append(in, x, &st, path);
+    return OK;
 }
