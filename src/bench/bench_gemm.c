@@ -18,8 +18,12 @@ struct product { real *C, *A, *B; bf16 *rows, *panels; int N, M, K; };
 static void run(void *ctx)
 {
     const struct product *p = ctx;
-    if (p->rows) gemm_bf16(p->C, p->M, p->rows, p->panels, p->N, p->M, p->K, 0, p->K, GEMM_SET);
-    else gemm_nt(p->C, p->M, p->A, p->K, p->B, p->K, p->N, p->M, p->K, GEMM_SET);
+    if (p->rows)
+        gemm_bf16(&(struct gemm_bf16){ .C = p->C, .rows = p->rows, .panels = p->panels,
+                                       .N = p->N, .M = p->M, .K = p->K });
+    else
+        gemm(&(struct gemm){ .C = p->C, .A = p->A, .B = p->B, .transpose_B = 1,
+                             .N = p->N, .M = p->M, .K = p->K });
 }
 
 /* Elements spread over all tiles against sums in double. */

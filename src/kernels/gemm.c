@@ -34,11 +34,6 @@ void gemm_start(void)
  * next. */
 struct operand { const real *at; int64_t ld; int transposed; const bf16 *bf16; };
 
-static struct operand reals(const real *at, int ld, int transposed)
-{
-    return (struct operand){ .at = at, .ld = ld, .transposed = transposed };
-}
-
 static const real *place(struct operand o, int64_t i, int64_t k)
 {
     return o.transposed ? o.at + k * o.ld + i : o.at + i * o.ld + k;
@@ -136,17 +131,20 @@ static void pack_block(real *to, struct operand B, int k0, int K, int m0, int M,
     }
 }
 
-/* --- a piece of C ---------------------------------------------------------- */
+/* --- a block of k ----------------------------------------------------------- */
 
 struct product { struct operand A, B; real *C; int64_t ldc; int K, add; };
 
-/* Rows [n0, n0 + n), columns [m0, m0 + m); m * GEMM_BLOCK reals fit in BLOCK_BYTES. */
+/* Rows [n0, n0 + n), columns [m0, m0 + m) of C; m * GEMM_BLOCK reals fit in BLOCK_BYTES. */
 struct piece { int n0, n, m0, m; };
 
-/* The first row of tile t of so many, all of them as high as the others. */
-static int top(struct piece c, int t, int tiles)
+/* What numbers [k0, k0 + K) of the inner length add to a piece, whose rows are cut into tiles. */
+struct block { const struct product *p; struct piece c; int k0, K, tiles; };
+
+/* The first row of tile t; all tiles are as high as the others, or one row higher. */
+static int top(const struct block *b, int t)
 {
-    return c.n0 + (int)((int64_t)c.n * t / tiles);
+    return b->c.n0 + (int)((int64_t)b->c.n * t / b->tiles);
 }
 
 /* A tile's rows as a micro-kernel wants them. */
@@ -155,39 +153,44 @@ struct rows { enum gemm_layout layout; const real *at; int64_t apart; };
 #define COPIES_BYTES (64 << 10)   /* of rows, at once */
 #define MOST_TOGETHER 16          /* tiles in them    */
 
-/* Copies of rows [n0, n1), k in [k0, k0 + K). */
+/* Copies of the rows of tile t. */
 CLONES
-static struct rows along(real *restrict to, struct operand A, int n0, int n1, int k0, int K)
+static struct rows along(real *restrict to, const struct block *b, int t)
 {
-    for (int n = 0; n < n1 - n0; n++) {
-        real *row = to + n * GEMM_MICRO_ROW;
+    const struct operand A = b->p->A;
+    const int n0 = top(b, t), n1 = top(b, t + 1);
+    for (int n = n0; n < n1; n++) {
+        real *row = to + (n - n0) * GEMM_MICRO_ROW;
         if (A.bf16) {
-            const bf16 *narrow = A.bf16 + (n0 + n) * A.ld + k0;
-            for (int k = 0; k < K; k++) row[k] = (real)bf16_value(narrow[k]);
+            const bf16 *narrow = A.bf16 + n * A.ld + b->k0;
+            for (int k = 0; k < b->K; k++) row[k] = (real)bf16_value(narrow[k]);
         } else {
-            memcpy(row, place(A, n0 + n, k0), (size_t)K * sizeof *row);
+            memcpy(row, place(A, n, b->k0), (size_t)b->K * sizeof *row);
         }
     }
     return (struct rows){ GEMM_ALONG, to, 0 };
 }
 
-/* Is a transposed A read where it lies?  Not if the numbers that a tile needs would push each other out
- * of the caches there. */
+/* Is a transposed A read where it lies?  Not if the numbers that a tile needs would push each other
+ * out of the caches there. */
 static int in_place(struct operand A, const struct gemm_micro *micro)
 {
     const int64_t bytes = A.ld * (int64_t)sizeof(real);
     return (bytes & -bytes) <= micro->in_place;
 }
 
-/* Copies of tiles [t, end) of a transposed A, `wide` numbers for each k: as many as a tile has rows, or
- * more, in one move.  They are made together, since they lie in the same lines of the cache. */
-INLINE void copy_tiles(real *restrict to, struct operand A, struct piece c, int t, int end, int tiles,
-                       int k0, int K, int wide)
+/* Copies of tiles [t, end) of a transposed A, `wide` numbers for each k: as many as a tile has
+ * rows, or more, in one move.  They are made together, since they lie in the same lines of the
+ * cache. */
+INLINE void copy_tiles(real *restrict to, const struct block *b, int t, int end, int wide)
 {
+    const struct operand A = b->p->A;
+    const int after = b->c.n0 + b->c.n, K = b->K;
     const real *from[MOST_TOGETHER];
     int all = end - t;   /* of these tiles start early enough for `wide` rows */
-    for (int i = t; i < end; i++) from[i - t] = place(A, top(c, i, tiles), k0);
-    while (all > 0 && top(c, t + all - 1, tiles) + wide > c.n0 + c.n) all--;
+
+    for (int i = t; i < end; i++) from[i - t] = place(A, top(b, i), b->k0);
+    while (all > 0 && top(b, t + all - 1) + wide > after) all--;
     for (int k = 0; k < K; k++)
         for (int i = 0; i < all; i++)
             memcpy(to + ((int64_t)i * GEMM_BLOCK + k) * wide, from[i] + k * A.ld,
@@ -195,83 +198,92 @@ INLINE void copy_tiles(real *restrict to, struct operand A, struct piece c, int 
     for (int i = all; i < end - t; i++)
         for (int k = 0; k < K; k++)
             memcpy(to + ((int64_t)i * GEMM_BLOCK + k) * wide, from[i] + k * A.ld,
-                   (size_t)(c.n0 + c.n - top(c, t + i, tiles)) * sizeof *to);
+                   (size_t)(after - top(b, t + i)) * sizeof *to);
 }
 
 CLONES
-static void copy_across(real *to, struct operand A, struct piece c, int t, int end, int tiles, int k0,
-                        int K, int wide)
+static void copy_across(real *to, const struct block *b, int t, int end, int wide)
 {
-    if (wide == 16) copy_tiles(to, A, c, t, end, tiles, k0, K, 16);
-    else if (wide == 8) copy_tiles(to, A, c, t, end, tiles, k0, K, 8);
-    else copy_tiles(to, A, c, t, end, tiles, k0, K, wide);
+    if (wide == 16) copy_tiles(to, b, t, end, 16);
+    else if (wide == 8) copy_tiles(to, b, t, end, 8);
+    else copy_tiles(to, b, t, end, wide);
 }
 
 /* Tile t; copies [in,out] hold a few tiles of a transposed A from one to the next. */
-static struct rows rows_of(real *copies, struct operand A, struct piece c, int t, int tiles, int k0,
-                           int K, const struct gemm_micro *micro)
+static struct rows rows_of(real *copies, const struct block *b, int t,
+                           const struct gemm_micro *micro)
 {
+    const struct operand A = b->p->A;
     const int wide = micro->apart, tile = wide * GEMM_BLOCK;
     const int together = COPIES_BYTES / (tile * (int)sizeof *copies);
-    if (!A.transposed) return along(copies, A, top(c, t, tiles), top(c, t + 1, tiles), k0, K);
-    if (in_place(A, micro))
-        return (struct rows){ GEMM_ACROSS, place(A, top(c, t, tiles), k0), A.ld };
+    if (!A.transposed) return along(copies, b, t);
+    if (in_place(A, micro)) return (struct rows){ GEMM_ACROSS, place(A, top(b, t), b->k0), A.ld };
     if (t % together == 0)
-        copy_across(copies, A, c, t, t + together < tiles ? t + together : tiles, tiles, k0, K, wide);
+        copy_across(copies, b, t, t + together < b->tiles ? t + together : b->tiles, wide);
     return (struct rows){ GEMM_ACROSS, copies + t % together * tile, wide };
 }
 
-/* A part of the next tile's rows comes into the cache while one is worked on. */
-static void fetch(struct operand A, int n0, int n1, int k0, int K, int part, int parts)
+/* Part `part` of so many of the rows of tile t comes into the cache while another tile is worked
+ * on. */
+static void fetch(const struct block *b, int t, int part, int parts)
 {
-    if (A.transposed || A.bf16) return;
-    for (int n = n0 + (n1 - n0) * part / parts; n < n0 + (n1 - n0) * (part + 1) / parts; n++)
-        for (int k = 0; k < K; k += (int)ALIGN_REALS) __builtin_prefetch(place(A, n, k0 + k), 0, 2);
+    const struct operand A = b->p->A;
+    if (A.transposed || A.bf16 || t >= b->tiles) return;
+    const int n0 = top(b, t), n = top(b, t + 1) - n0;
+    for (int i = n0 + n * part / parts; i < n0 + n * (part + 1) / parts; i++)
+        for (int k = 0; k < b->K; k += (int)ALIGN_REALS)
+            __builtin_prefetch(place(A, i, b->k0 + k), 0, 2);
 }
 
-/* A tile that sticks out of C: `wide` of its columns are there. */
-static void narrow_tile(gemm_micro_fn *f, real *C, int64_t ldc, struct rows a, const real *b, int K,
-                        int add, int n, int wide, int columns)
+/* The first `wide` of a tile's w columns, n rows: those that C has. */
+static void put_narrow(real *C, int64_t ldc, const real *tile, int w, int n, int wide, int add)
 {
-    _Alignas(ALIGN_BYTES) real own[GEMM_MICRO_ROWS * GEMM_MICRO_COLUMNS];
-    f(own, columns, a.at, a.apart, b, K, 0);
     for (int i = 0; i < n; i++)
         for (int j = 0; j < wide; j++) {
-            const real s = own[i * columns + j];
+            const real s = tile[i * w + j];
             C[i * ldc + j] = add ? C[i * ldc + j] + s : s;
         }
 }
 
-/* A block of k, whose B is packed. */
-static void add_block(const struct product *p, struct piece c, const real *b, int k, int K)
+/* `panels`: the block of B, packed. */
+static void add_block(const struct block *b, const real *panels, const struct gemm_micro *micro)
 {
-    const struct gemm_micro *micro = gemm_micro(isa_best());
-    const int w = micro->columns, panels = ceil_of(c.m, w), tiles = ceil_of(c.n, micro->rows);
+    const struct product *p = b->p;
+    const int w = micro->columns, count = ceil_of(b->c.m, w), add = p->add || b->k0 > 0;
     _Alignas(ALIGN_BYTES) real copies[COPIES_BYTES / sizeof(real)];
+    _Alignas(ALIGN_BYTES) real narrow[GEMM_MICRO_ROWS * GEMM_MICRO_COLUMNS];
 
-    for (int t = 0; t < tiles; t++) {
-        const int n0 = top(c, t, tiles), n1 = top(c, t + 1, tiles);
-        const int next = t + 1 < tiles ? top(c, t + 2, tiles) : n1;
-        const struct rows a = rows_of(copies, p->A, c, t, tiles, k, K, micro);
-        gemm_micro_fn *f = micro->f[a.layout][n1 - n0 - 1];
-        for (int j = 0; j < panels; j++) {
-            real *C = p->C + n0 * p->ldc + c.m0 + j * w;
-            const int wide = c.m - j * w, add = p->add || k > 0;
-            fetch(p->A, n1, next, k, K, j, panels);
-            if (wide >= w) f(C, p->ldc, a.at, a.apart, b + (int64_t)j * w * K, K, add);
-            else narrow_tile(f, C, p->ldc, a, b + (int64_t)j * w * K, K, add, n1 - n0, wide, w);
+    for (int t = 0; t < b->tiles; t++) {
+        const int n0 = top(b, t), n = top(b, t + 1) - n0;
+        const struct rows a = rows_of(copies, b, t, micro);
+        gemm_micro_fn *f = micro->f[a.layout][n - 1];
+        for (int j = 0; j < count; j++) {
+            real *C = p->C + n0 * p->ldc + b->c.m0 + j * w;
+            const real *panel = panels + (int64_t)j * w * b->K;
+            const int wide = b->c.m - j * w;
+            fetch(b, t + 1, j, count);
+            if (wide >= w) {
+                f(C, p->ldc, a.at, a.apart, panel, b->K, add);
+            } else {
+                f(narrow, w, a.at, a.apart, panel, b->K, 0);
+                put_narrow(C, p->ldc, narrow, w, n, wide, add);
+            }
         }
     }
 }
 
+/* --- a piece of C ---------------------------------------------------------- */
+
 static void multiply(const struct product *p, struct piece c)
 {
-    _Alignas(ALIGN_BYTES) real b[BLOCK_REALS];
+    const struct gemm_micro *micro = gemm_micro(isa_best());
+    const int tiles = ceil_of(c.n, micro->rows);
+    _Alignas(ALIGN_BYTES) real panels[BLOCK_REALS];
 
     for (int k = 0; k == 0 || k < p->K; k += GEMM_BLOCK) {  /* of no k at all the sum is zero */
         const int K = p->K - k < GEMM_BLOCK ? p->K - k : GEMM_BLOCK;
-        pack_block(b, p->B, k, K, c.m0, c.m, gemm_micro(isa_best())->columns);
-        add_block(p, c, b, k, K);
+        pack_block(panels, p->B, k, K, c.m0, c.m, micro->columns);
+        add_block(&(struct block){ p, c, k, K, tiles }, panels, micro);
     }
 }
 
@@ -310,7 +322,7 @@ void gemm_cut(int *down, int *across, int N, int M, int most, int threads)
     }
 }
 
-static void product(const struct product *p, int N, int M)
+static void in_pieces(const struct product *p, int N, int M)
 {
     int rows, cols;
     gemm_cut(&rows, &cols, N, M, widest(), omp_get_max_threads());
@@ -324,56 +336,65 @@ static void product(const struct product *p, int N, int M)
                                         c * m, M - c * m < m ? M - c * m : m });
 }
 
-void gemm_nt(real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-             int N, int M, int K, enum gemm_c c)
-{
-    const struct product p = { reals(A, lda, 0), reals(B, ldb, 0), C, ldc, K, c == GEMM_ADD };
-    if (N > 0 && M > 0) product(&p, N, M);
-}
-
-void gemm_nn(real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-             int N, int M, int K, enum gemm_c c)
-{
-    const struct product p = { reals(A, lda, 0), reals(B, ldb, 1), C, ldc, K, c == GEMM_ADD };
-    if (N > 0 && M > 0) product(&p, N, M);
-}
-
-static void strips(const struct product *p, int N, int M)
+static void in_strips(const struct product *p, int N, int M)
 {
     const int most = widest();
     for (int m = 0; m < M; m += most)
         multiply(p, (struct piece){ 0, N, m, M - m < most ? M - m : most });
 }
 
-void gemm_tile_bf16(real *C, int ldc, const bf16 *A, const bf16 *B, int64_t apart, int N, int M,
-                    int K, enum gemm_c c)
+/* --- calls ------------------------------------------------------------------ */
+
+static int row_C(const struct gemm *p) { return p->ldc ? p->ldc : p->M; }
+static int row_A(const struct gemm *p) { return p->lda ? p->lda : p->transpose_A ? p->N : p->K; }
+static int row_B(const struct gemm *p) { return p->ldb ? p->ldb : p->transpose_B ? p->K : p->M; }
+
+static struct product product_of(const struct gemm *p)
 {
-    const struct product p = { { .bf16 = A, .ld = K }, { .bf16 = B, .ld = apart }, C, ldc, K,
-                               c == GEMM_ADD };
-    strips(&p, N, M);
+    return (struct product){
+        .A = { .at = p->A, .ld = row_A(p), .transposed = p->transpose_A },
+        .B = { .at = p->B, .ld = row_B(p), .transposed = !p->transpose_B },
+        .C = p->C, .ldc = row_C(p), .K = p->K, .add = p->add,
+    };
 }
 
-void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-               int N, int M, int K, enum gemm_c c)
+void gemm(const struct gemm *p)
 {
-    const struct product p = { reals(A, lda, ta == 'T'), reals(B, ldb, tb != 'T'), C, ldc, K,
-                               c == GEMM_ADD };
-    strips(&p, N, M);
+    const struct product product = product_of(p);
+    if (p->N > 0 && p->M > 0) in_pieces(&product, p->N, p->M);
+}
+
+void gemm_tile(const struct gemm *p)
+{
+    const struct product product = product_of(p);
+    in_strips(&product, p->N, p->M);
+}
+
+void gemm_widened(const struct gemm_bf16 *p)
+{
+    const int K = bf16_inner(p->K), panels_K = p->panels_K ? p->panels_K : p->K;
+    const struct product product = {
+        .A = { .bf16 = p->rows, .ld = K },
+        .B = { .bf16 = p->panels + (int64_t)p->k0 * BF16_PANEL,
+               .ld = (int64_t)bf16_inner(panels_K) * BF16_PANEL },
+        .C = p->C, .ldc = p->ldc ? p->ldc : p->M, .K = K, .add = p->add,
+    };
+    in_strips(&product, p->N, p->M);
 }
 
 CLONES
-void gemm_ref(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-              int N, int M, int K, enum gemm_c how)
+void gemm_ref(const struct gemm *p)
 {
-    for (int n = 0; n < N; n++)
-        for (int m = 0; m < M; m++) {
-            real *c = C + (int64_t)n * ldc + m;
-            for (int k0 = 0; k0 == 0 || k0 < K; k0 += GEMM_BLOCK) {
+    const int64_t ldc = row_C(p), lda = row_A(p), ldb = row_B(p);
+    for (int n = 0; n < p->N; n++)
+        for (int m = 0; m < p->M; m++) {
+            real *c = p->C + n * ldc + m;
+            for (int k0 = 0; k0 == 0 || k0 < p->K; k0 += GEMM_BLOCK) {
                 real s = 0;
-                for (int k = k0; k < K && k < k0 + GEMM_BLOCK; k++)
-                    s = vfma(ta == 'T' ? A[(int64_t)k * lda + n] : A[(int64_t)n * lda + k],
-                             tb == 'T' ? B[(int64_t)m * ldb + k] : B[(int64_t)k * ldb + m], s);
-                *c = how == GEMM_SET && k0 == 0 ? s : *c + s;
+                for (int k = k0; k < p->K && k < k0 + GEMM_BLOCK; k++)
+                    s = vfma(p->A[p->transpose_A ? k * lda + n : n * lda + k],
+                             p->B[p->transpose_B ? m * ldb + k : k * ldb + m], s);
+                *c = !p->add && k0 == 0 ? s : *c + s;
             }
         }
 }

@@ -20,27 +20,50 @@
 
 #define GEMM_BLOCK 256  /* of k: part of the result */
 
-/* How a call treats what is in C. */
-enum gemm_c { GEMM_SET, GEMM_ADD };
+/* C = op(A) op(B), or C += op(A) op(B), where op(X) is X or, with transpose_X, its transpose.
+ *
+ * ldc, lda, ldb: reals from the start of one stored row to the start of the next; 0: no gap.
+ * C must not overlap A or B.  N, M, K >= 0; for K = 0 the product is zero.  2 N M K flops.
+ *
+ *     y = x W'   .C = y,  .A = x,  .B = W, .transpose_B = 1     of a linear layer
+ *     dx = dy W  .C = dx, .A = dy, .B = W
+ *     dW = dy' x .C = dW, .A = dy, .B = x, .transpose_A = 1
+ */
+struct gemm {
+    real       *C;                     /* (N,M)                            */
+    const real *A;                     /* (N,K); with transpose_A (K,N)    */
+    const real *B;                     /* (K,M); with transpose_B (M,K)    */
+    int         ldc, lda, ldb;
+    int         N, M, K;
+    int         transpose_A, transpose_B;
+    int         add;                   /* 0: C =, 1: C +=                  */
+};
 
-/* C (N,M) =|+= A (N,K) B' with B (M,K): y = x W' of a linear layer.  Local; threads inside.
- * 2 NMK flops. */
-void gemm_nt(real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-             int N, int M, int K, enum gemm_c c);
+/* Local; threads inside.  The product is cut into pieces of C, which threads share out. */
+void gemm(const struct gemm *p);
 
-/* C (N,M) =|+= A (N,K) B with B (K,M): dx = dy W.  Local; threads inside. */
-void gemm_nn(real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-             int N, int M, int K, enum gemm_c c);
+/* The same on the calling thread, for callers that bring their own threads.  Local. */
+void gemm_tile(const struct gemm *p);
 
-/* For callers that bring their own threads: C (N,M) =|+= op(A) op(B) with inner length K; ta, tb:
- * 'N' or 'T', op(A) (N,K), op(B) (K,M).  Local; no threads inside. */
-void gemm_tile(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-               int N, int M, int K, enum gemm_c c);
+/* The same in three loops: what tests and the check at a run's start compare with.  Local. */
+void gemm_ref(const struct gemm *p);
 
-/* The same with bf16 operands, widened when they are packed: rows A (N,K), and panels B (K,M), a panel
- * `apart` numbers from the next; K is a multiple of 32 (kernels/bf16.h). */
-void gemm_tile_bf16(real *C, int ldc, const bf16 *A, const bf16 *B, int64_t apart, int N, int M,
-                    int K, enum gemm_c c);
+/* A mixed-precision product: C (N,M) = or += X B, operands in bf16 and sums in fp32
+ * (kernels/gemm_bf16.h; the layouts are in kernels/bf16.h). */
+struct gemm_bf16 {
+    real       *C;                     /* (N,M)                                          */
+    const bf16 *rows;                  /* X (N,K) as rows                                */
+    const bf16 *panels;                /* B as panels (panels_K,M), whose rows [k0, k0 + K) count */
+    int         ldc;                   /* reals from row to row of C; 0: M               */
+    int         N, M, K;
+    int         k0, panels_K;          /* panels_K 0: the panels have K rows, k0 is 0    */
+    int         add;                   /* 0: C =, 1: C +=                                */
+};
+
+/* Such a product by the code for fp32, on the calling thread: operands are widened when they are
+ * packed, as on processors without bf16 instructions.  k0 and K are multiples of 32, or K is the
+ * panels'.  Local. */
+void gemm_widened(const struct gemm_bf16 *p);
 
 /* One row, bound by reading B: y (M) = x B' with B (M,K).  Generation's own: a sum has 64 lanes, and
  * so another rounding.  Local; threads inside. */
@@ -49,10 +72,6 @@ void gemm_row(real *y, const real *x, const real *B, int M, int K);
 /* How a product of N rows and M columns may be cut for threads, each with its own tiles: pieces down
  * and across, of at most `most` rows and columns.  No part of the result.  Local. */
 void gemm_cut(int *down, int *across, int N, int M, int most, int threads);
-
-/* The same in three loops: what tests and the check at a run's start compare with. */
-void gemm_ref(char ta, char tb, real *C, int ldc, const real *A, int lda, const real *B, int ldb,
-              int N, int M, int K, enum gemm_c c);
 
 /* Once, before the first call of any library: it may use the instruction sets of kernels/isa.h,
  * and no threads of its own. */

@@ -11,6 +11,7 @@
 
 #define TILE_ROWS 256
 #define TILE_COLS 256
+
 int gemm_bf16_native(void)
 {
 #ifdef TTT_F64
@@ -98,8 +99,6 @@ static void native(struct made *e, real *C, const bf16 *A, const bf16 *B)
     check(dnnl_primitive_execute(e->run, stream, 3, args) == dnnl_success);
 }
 
-/* --- products ----------------------------------------------------------------- */
-
 CLONES
 static void put(real *restrict y, const real *restrict x, int n, int add)
 {
@@ -107,90 +106,104 @@ static void put(real *restrict y, const real *restrict x, int n, int add)
     else for (int i = 0; i < n; i++) y[i] = x[i];
 }
 
-/* Panels of the second operand: elements from one to the next, and if they hold no other rows. */
-struct panels { int64_t apart; int whole; };
+/* --- a tile: at most TILE_ROWS rows, TILE_COLS columns; ldc and panels_K are set ---- */
 
-/* n <= TILE_ROWS rows, m <= TILE_COLS columns. */
-static void by_dense_calls(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m, int K,
-                           struct panels p, int add)
+/* Numbers from one panel to the next. */
+static int64_t apart(const struct gemm_bf16 *t)
+{
+    return (int64_t)bf16_inner(t->panels_K) * BF16_PANEL;
+}
+
+/* The panel of column m, a multiple of BF16_PANEL. */
+static const bf16 *panel_of(const struct gemm_bf16 *t, int m)
+{
+    return t->panels + m / BF16_PANEL * apart(t) + (int64_t)t->k0 * BF16_PANEL;
+}
+
+static void by_dense_calls(const struct gemm_bf16 *t)
 {
     _Alignas(ALIGN_BYTES) real rows[CALL_ROWS * TILE_COLS];
-    const int each = p.whole ? TILE_COLS : BF16_PANEL;
+    const int K = bf16_inner(t->K), each = K == bf16_inner(t->panels_K) ? TILE_COLS : BF16_PANEL;
 
-    for (int j = 0; j < m; j += each) {
-        const int wide = m - j < each ? m - j : each;
+    for (int j = 0; j < t->M; j += each) {
+        const int wide = t->M - j < each ? t->M - j : each;
         const struct shape s = { CALL_ROWS, bf16_columns(wide), K };
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < t->N; i++) {
             if (i % CALL_ROWS == 0)
-                native(find(&s), rows, A + (int64_t)i * K, B + j / BF16_PANEL * p.apart);
-            put(C + (int64_t)i * ldc + j, rows + i % CALL_ROWS * s.N, wide, add);
+                native(find(&s), rows, t->rows + (int64_t)i * K, panel_of(t, j));
+            put(t->C + (int64_t)i * t->ldc + j, rows + i % CALL_ROWS * s.N, wide, t->add);
         }
     }
 }
 
-/* --- by our own kernel, with AVX512_BF16 ------------------------------------------ */
-
-static void by_panels(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m, int K,
-                      struct panels p, int add)
+/* By our own kernel, with AVX512_BF16. */
+static void by_panels(const struct gemm_bf16 *t)
 {
-    for (int j = 0; j < m; j += BF16_PANEL) {
-        const int wide = m - j < BF16_PANEL ? m - j : BF16_PANEL;
-        const bf16 *b = B + j / BF16_PANEL * p.apart;
+    const int K = bf16_inner(t->K);
+    for (int j = 0; j < t->M; j += BF16_PANEL) {
+        const int wide = t->M - j < BF16_PANEL ? t->M - j : BF16_PANEL;
+        real *C = t->C + j;
         if (wide == BF16_PANEL) {
-            gemm_bf16_panel(C + j, ldc, A, b, n, K, add);
+            gemm_bf16_panel(C, t->ldc, t->rows, panel_of(t, j), t->N, K, t->add);
             continue;
         }
         _Alignas(ALIGN_BYTES) real own[TILE_ROWS * BF16_PANEL] = { 0 };
-        for (int i = 0; add && i < n; i++)
-            put(own + i * BF16_PANEL, C + (int64_t)i * ldc + j, wide, 0);
-        gemm_bf16_panel(own, BF16_PANEL, A, b, n, K, add);
-        for (int i = 0; i < n; i++) put(C + (int64_t)i * ldc + j, own + i * BF16_PANEL, wide, 0);
+        for (int i = 0; t->add && i < t->N; i++)
+            put(own + i * BF16_PANEL, C + (int64_t)i * t->ldc, wide, 0);
+        gemm_bf16_panel(own, BF16_PANEL, t->rows, panel_of(t, j), t->N, K, t->add);
+        for (int i = 0; i < t->N; i++) put(C + (int64_t)i * t->ldc, own + i * BF16_PANEL, wide, 0);
     }
 }
-
-/* --- one of them -------------------------------------------------------------- */
 
 /* Are results written in place, by panels? */
 static int in_place(void) { return gemm_bf16_native() && isa_best() < ISA_AMX; }
 
 int gemm_bf16_tile_columns(void) { return in_place() ? BF16_PANEL : TILE_COLS; }
 
-static void block(real *C, int ldc, const bf16 *A, const bf16 *B, int n, int m, int K,
-                  struct panels p, int add)
+static void tile(const struct gemm_bf16 *t)
 {
-    if (in_place()) by_panels(C, ldc, A, B, n, m, K, p, add);
-    else if (gemm_bf16_native()) by_dense_calls(C, ldc, A, B, n, m, K, p, add);
-    else gemm_tile_bf16(C, ldc, A, B, p.apart, n, m, K, add ? GEMM_ADD : GEMM_SET);
+    if (in_place()) by_panels(t);
+    else if (gemm_bf16_native()) by_dense_calls(t);
+    else gemm_widened(t);
 }
 
-void gemm_bf16(real *C, int ldc, const bf16 *X, const bf16 *B, int N, int M, int K, int k0,
-               int K_all, enum gemm_c how)
-{
-    const int rows = (N + TILE_ROWS - 1) / TILE_ROWS, cols = (M + TILE_COLS - 1) / TILE_COLS;
-    const int inner = bf16_inner(K);
-    const struct panels p = { (int64_t)bf16_inner(K_all) * BF16_PANEL,
-                              inner == bf16_inner(K_all) };
+/* --- products ----------------------------------------------------------------- */
 
-    check(k0 % BF16_PAIR == 0 && k0 + K <= K_all && (p.whole || K % BF16_PAIR == 0));
+/* p with everything set that may be 0. */
+static struct gemm_bf16 filled(const struct gemm_bf16 *p)
+{
+    struct gemm_bf16 q = *p;
+    if (!q.ldc) q.ldc = q.M;
+    if (!q.panels_K) q.panels_K = q.K;
+    return q;
+}
+
+void gemm_bf16(const struct gemm_bf16 *product)
+{
+    const struct gemm_bf16 p = filled(product);
+    const int rows = (p.N + TILE_ROWS - 1) / TILE_ROWS, cols = (p.M + TILE_COLS - 1) / TILE_COLS;
+    const int K = bf16_inner(p.K), whole = K == bf16_inner(p.panels_K);
+
+    check(p.k0 % BF16_PAIR == 0 && p.k0 + p.K <= p.panels_K && (whole || p.K % BF16_PAIR == 0));
     #pragma omp parallel for schedule(dynamic) collapse(2)
     for (int c = 0; c < cols; c++)
         for (int r = 0; r < rows; r++) {
             const int n0 = r * TILE_ROWS, m0 = c * TILE_COLS;
-            const int n = N - n0 < TILE_ROWS ? N - n0 : TILE_ROWS;
-            const int m = M - m0 < TILE_COLS ? M - m0 : TILE_COLS;
-            block(C + (int64_t)n0 * ldc + m0, ldc, X + (int64_t)n0 * inner,
-                  B + m0 / BF16_PANEL * p.apart + (int64_t)k0 * BF16_PANEL, n, m, inner, p,
-                  how == GEMM_ADD);
+            struct gemm_bf16 t = p;
+            t.C += (int64_t)n0 * p.ldc + m0;
+            t.rows += (int64_t)n0 * K;
+            t.panels += m0 / BF16_PANEL * apart(&p);
+            t.N = p.N - n0 < TILE_ROWS ? p.N - n0 : TILE_ROWS;
+            t.M = p.M - m0 < TILE_COLS ? p.M - m0 : TILE_COLS;
+            tile(&t);
         }
 }
 
-void gemm_bf16_tile(real *C, int ldc, const bf16 *X, const bf16 *B, int n, int m, int K,
-                    enum gemm_c how)
+void gemm_bf16_tile(const struct gemm_bf16 *product)
 {
-    const int inner = bf16_inner(K);
-    check(n <= TILE_ROWS && m <= TILE_COLS);
-    block(C, ldc, X, B, n, m, inner, (struct panels){ (int64_t)inner * BF16_PANEL, 1 },
-          how == GEMM_ADD);
+    const struct gemm_bf16 p = filled(product);
+    check(p.N <= TILE_ROWS && p.M <= TILE_COLS);
+    tile(&p);
 }
 
 /* A panel's columns in 64 sums, in the order of k. */

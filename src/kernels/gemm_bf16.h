@@ -12,19 +12,19 @@
 #include "src/kernels/bf16.h"
 #include "src/kernels/gemm.h"
 
-/* C (N,M) =|+= X B: X rows (N,K), B rows [k0, k0 + K) of panels (K_all,M); k0 is a multiple of 32,
- * and so is K if there are more.  oneDNN is always called for 64 rows, which must be there (bf16.h), so X
- * may begin within other rows only at a multiple of 64 of them. */
-void gemm_bf16(real *C, int ldc, const bf16 *X, const bf16 *B, int N, int M, int K, int k0,
-               int K_all, enum gemm_c c);
+/* C (N,M) = or += X B, as struct gemm_bf16 (kernels/gemm.h) describes it.  Local; threads inside.
+ *
+ * k0 is a multiple of 32, and so is K unless the panels end with it.  oneDNN is always called for
+ * 64 rows, which must be there (bf16.h): X may begin within other rows only at a multiple of 64.
+ * 2 N M K flops. */
+void gemm_bf16(const struct gemm_bf16 *p);
 
 /* y (M) = x B, x (K) in full precision: bound by reading B.  Threads inside. */
 void gemm_bf16_row(real *y, const real *x, const bf16 *B, int M, int K);
 
-/* One tile's work, for callers that bring their own threads: C (n,m) =|+= X (n,K) B, of at most 256
- * rows and columns; B panels (K,m). */
-void gemm_bf16_tile(real *C, int ldc, const bf16 *X, const bf16 *B, int n, int m, int K,
-                    enum gemm_c how);
+/* The same of at most 256 rows and columns on the calling thread, for callers that bring their own
+ * threads.  Local. */
+void gemm_bf16_tile(const struct gemm_bf16 *p);
 
 /* Columns that such a tile should have: where results are written in place as many as one call
  * makes, so that they stay in the cache; else as many as operands are worth being read for. */

@@ -7,14 +7,14 @@
 
 enum { ROWS = 4, COLUMNS = 16, APART = 4, IN_PLACE = 2048 };
 
-INLINE void tile(real *restrict C, int64_t ldc, const real *restrict a, const real *restrict b,
-                 int K, int add, int rows, int64_t down, int64_t along)
+INLINE void tile(real *restrict C, int64_t ldc, struct gemm_micro_rows a, const real *restrict b,
+                 int K, int add, int rows)
 {
     real c[ROWS][COLUMNS] = { { 0 } };
     for (int k = 0; k < K; k++)
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < COLUMNS; j++)
-                c[i][j] = vfma(a[i * down + k * along], b[k * COLUMNS + j], c[i][j]);
+                c[i][j] = vfma(a.at[i * a.down + k * a.along], b[k * COLUMNS + j], c[i][j]);
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < COLUMNS; j++)
             C[i * ldc + j] = add ? C[i * ldc + j] + c[i][j] : c[i][j];
@@ -25,11 +25,11 @@ INLINE void tile(real *restrict C, int64_t ldc, const real *restrict a, const re
                                  const real *b, int K, int add)                           \
     {                                                                                     \
         (void)apart;                                                                      \
-        tile(C, ldc, a, b, K, add, n, GEMM_MICRO_ROW, 1);                                 \
+        tile(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n);     \
     }                                                                                     \
     CLONES static void across_##n(real *C, int64_t ldc, const real *a, int64_t apart,     \
                                   const real *b, int K, int add)                          \
-    { tile(C, ldc, a, b, K, add, n, 1, apart); }
+    { tile(C, ldc, (struct gemm_micro_rows){ a, 1, apart }, b, K, add, n); }
 
 TILES(1) TILES(2) TILES(3) TILES(4)
 

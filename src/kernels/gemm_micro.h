@@ -22,6 +22,10 @@
 
 enum gemm_layout { GEMM_ALONG, GEMM_ACROSS };
 
+/* Rows of a: number k of row i is at at[i * down + k * along].  Passed by value to functions that
+ * are always inlined: where down or along is a constant, addresses stay displacements. */
+struct gemm_micro_rows { const real *at; int64_t down, along; };
+
 /* C = or += sums over k < K <= GEMM_BLOCK of a_ik b_kj; `apart` is for ACROSS. */
 typedef void gemm_micro_fn(real *C, int64_t ldc, const real *a, int64_t apart, const real *b, int K,
                            int add);

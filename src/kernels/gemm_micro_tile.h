@@ -1,13 +1,14 @@
-/* gemm_micro_tile.h -- micro-kernels of one instruction set; gemm_micro_x86.c includes this once
- * for each, with VEC (a vector), LANES, ROWS, APART, IN_PLACE, TARGET, NAME(x) and the operations LOAD, STORE,
- * SPREAD, FMA, PLUS, ZERO defined.  Two vectors of C for each row, so a panel has 2 LANES columns.
- * No include guard. */
+/* gemm_micro_tile.h -- the micro-kernels of one instruction set.  gemm_micro_x86.c includes this
+ * once for each set, with VEC (a vector), LANES, ROWS, APART, IN_PLACE, TARGET, NAME(x) and the
+ * operations LOAD, STORE, SPREAD, FMA, PLUS, ZERO defined; so there is no include guard.
+ *
+ * A tile is ROWS rows of two vectors: 2 ROWS sums stay in registers, and each k takes two loads of
+ * b, ROWS broadcasts of a and 2 ROWS fused multiply-adds, enough of them in flight to hide their
+ * latency (Goto and van de Geijn 2008).  A panel of B has 2 LANES columns. */
 
-/* `rows` rows; number k of row i is at a[i * down + k * along].  All are constants where this is
- * inlined, so that sums stay in registers and addresses are displacements. */
+/* `rows` is a constant where this is inlined, so that sums stay in registers. */
 TARGET static inline __attribute__((always_inline)) void
-NAME(tile)(real *C, int64_t ldc, const real *a, const real *b, int K, int add, int rows,
-           int64_t down, int64_t along)
+NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K, int add, int rows)
 {
     VEC c[ROWS][2];
     #pragma GCC unroll 16
@@ -20,7 +21,7 @@ NAME(tile)(real *C, int64_t ldc, const real *a, const real *b, int K, int add, i
         const VEC b0 = LOAD(b + k * 2 * LANES), b1 = LOAD(b + k * 2 * LANES + LANES);
         #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            const VEC x = SPREAD(a[i * down + k * along]);
+            const VEC x = SPREAD(a.at[i * a.down + k * a.along]);
             c[i][0] = FMA(x, b0, c[i][0]);
             c[i][1] = FMA(x, b1, c[i][1]);
         }
@@ -38,11 +39,11 @@ NAME(tile)(real *C, int64_t ldc, const real *a, const real *b, int K, int add, i
                                        const real *b, int K, int add)                        \
     {                                                                                        \
         (void)apart;                                                                         \
-        NAME(tile)(C, ldc, a, b, K, add, n, GEMM_MICRO_ROW, 1);                              \
+        NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n);  \
     }                                                                                        \
     TARGET static void NAME(across_##n)(real *C, int64_t ldc, const real *a, int64_t apart,  \
                                         const real *b, int K, int add)                       \
-    { NAME(tile)(C, ldc, a, b, K, add, n, 1, apart); }
+    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, 1, apart }, b, K, add, n); }
 
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if ROWS > 6

@@ -64,21 +64,25 @@ struct operands { real *A, *B; bf16 *rows, *panels; };
 static void fp32(void *ctx, real *y, int n0, int n)
 {
     const struct operands *o = ctx;
-    gemm_nt(y, M, o->A + n0 * INNER, INNER, o->B, INNER, n, M, INNER, GEMM_SET);
+    gemm(&(struct gemm){ .C = y, .A = o->A + n0 * INNER, .B = o->B, .transpose_B = 1,
+                         .N = n, .M = M, .K = INNER });
 }
 
 static void rounded(void *ctx, real *y, int n0, int n)
 {
     const struct operands *o = ctx;
     bf16_rows(o->rows, o->A + n0 * INNER, INNER, n, INNER);
-    gemm_bf16(y, M, o->rows, o->panels, n, M, INNER, 0, INNER, GEMM_SET);
+    gemm_bf16(&(struct gemm_bf16){ .C = y, .rows = o->rows, .panels = o->panels,
+                                   .N = n, .M = M, .K = INNER });
 }
 
 static const char *as_defined(const struct operands *o)
 {
     real *y = mem_new(2 * N * M, sizeof *y, "proof"), *want = y + N * M;
-    gemm_nt(y, M, o->A, INNER, o->B, INNER, N, M, INNER, GEMM_SET);
-    gemm_ref('N', 'T', want, M, o->A, INNER, o->B, INNER, N, M, INNER, GEMM_SET);
+    struct gemm p = { .C = y, .A = o->A, .B = o->B, .transpose_B = 1, .N = N, .M = M, .K = INNER };
+    gemm(&p);
+    p.C = want;
+    gemm_ref(&p);
     const int good = equal(y, want, N * M);
     mem_free(y);
     return good ? NULL : "a product is not what its definition gives";

@@ -55,8 +55,11 @@ void linear_part_forward(const struct layer_call *c, int k, int row, real *y, st
     poke();
     check(panels || x.x);
     if (c->alone) forward_alone(c, w, h, y, x.x, M, C);
-    else if (panels) gemm_bf16(y, M, rows_of(c->bf16_work, x, N, C), h, N, M, C, 0, C, GEMM_SET);
-    else gemm_nt(y, M, x.x, C, w, C, N, M, C, GEMM_SET);
+    else if (panels)
+        gemm_bf16(&(struct gemm_bf16){ .C = y, .rows = rows_of(c->bf16_work, x, N, C), .panels = h,
+                                       .N = N, .M = M, .K = C });
+    else
+        gemm(&(struct gemm){ .C = y, .A = x.x, .B = w, .transpose_B = 1, .N = N, .M = M, .K = C });
 }
 
 /* Panels of every unit's x, in h. */
@@ -75,13 +78,15 @@ static void make_panels(const struct layer_call *c, struct operand x, int C)
 }
 
 static void backward_bf16(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
-                          struct operand x, int M, int C, enum gemm_c how)
+                          struct operand x, int M, int C, int add)
 {
     struct bf16_work *h = c->bf16_work;
     const int N = c->B * c->T, T = c->T, all = (int)c->t->p[c->first + k].shape[0];
     const bf16 *rows = rows_of(h, dy, N, M);
 
-    gemm_bf16(dx, C, rows, bf16_of(c, k, row, M)->backward, N, C, M, row, all, how);
+    gemm_bf16(&(struct gemm_bf16){ .C = dx, .rows = rows, .panels = bf16_of(c, k, row, M)->backward,
+                                   .N = N, .M = C, .K = M, .k0 = row, .panels_K = all,
+                                   .add = add });
     poke();
     make_panels(c, x, C);
     for (int b = 0; b < c->B; b++) {
@@ -95,19 +100,19 @@ void linear_part_backward(const struct layer_call *c, int k, int row, real *dx, 
                           struct operand x, int M, int C, int add)
 {
     const int64_t first = (int64_t)row * C;
-    const enum gemm_c how = add ? GEMM_ADD : GEMM_SET;
 
     poke();
     if (bf16_of(c, k, row, M)) {
-        backward_bf16(c, k, row, dx, dy, x, M, C, how);
+        backward_bf16(c, k, row, dx, dy, x, M, C, add);
         return;
     }
     check(dy.x && x.x);
-    gemm_nn(dx, C, dy.x, M, call_w(c, k) + first, C, c->B * c->T, C, M, how);
+    gemm(&(struct gemm){ .C = dx, .A = dy.x, .B = call_w(c, k) + first, .N = c->B * c->T, .M = C,
+                         .K = M, .add = add });
     poke();
     for (int b = 0; b < c->B; b++)
-        grad_add_tn(c->grad, call_at(c, k) + first, dy.x + (int64_t)b * c->T * M, M,
-                    x.x + (int64_t)b * c->T * C, C, M, C, c->T);
+        grad_add_tn(c->grad, call_at(c, k) + first, dy.x + (int64_t)b * c->T * M,
+                    x.x + (int64_t)b * c->T * C, M, C, c->T);
 }
 
 void linear_forward(const struct layer_call *c, int k, real *y, struct operand x, int M, int C)

@@ -39,13 +39,15 @@ static void way_back(struct head_work *w, struct grad *g, const struct model *m,
     const int64_t at = m->params.p[m->i_head].offset;
 
     if (!m->bf16) {
-        gemm_nn(dx, C, w->logits, V, m->w + at, C, n, C, V, GEMM_SET);
-        grad_add_tn(g, at, w->logits, V, x, C, V, C, n);
+        gemm(&(struct gemm){ .C = dx, .A = w->logits, .B = m->w + at, .N = n, .M = C, .K = V });
+        grad_add_tn(g, at, w->logits, x, V, C, n);
         return;
     }
     struct bf16_work *h = &w->bf16;
     bf16_rows(h->rows, w->logits, V, n, V);
-    gemm_bf16(dx, C, h->rows, m->bf16->w[m->i_head].backward, n, C, V, 0, V, GEMM_SET);
+    gemm_bf16(&(struct gemm_bf16){ .C = dx, .rows = h->rows,
+                                   .panels = m->bf16->w[m->i_head].backward,
+                                   .N = n, .M = C, .K = V });
     bf16_transposed(h->transposed, h->rows, n, V);
     bf16_panels(h->panels, x, C, n, C);
     grad_add_tn_bf16(g, at, h->transposed, h->panels, V, C, n);

@@ -155,11 +155,14 @@ void model_logits(const struct model *m, real *logits, const real *x, int n, bf1
     const int V = m->dims.V, C = m->dims.C;
 
     if (!m->bf16) {
-        gemm_nt(logits, V, x, C, m->w + m->params.p[m->i_head].offset, C, n, V, C, GEMM_SET);
+        gemm(&(struct gemm){ .C = logits, .A = x, .B = m->w + m->params.p[m->i_head].offset,
+                             .transpose_B = 1, .N = n, .M = V, .K = C });
         return;
     }
     bf16_rows(rows, x, C, n, C);
-    gemm_bf16(logits, V, rows, m->bf16->w[m->i_head].forward, n, V, C, 0, C, GEMM_SET);
+    gemm_bf16(&(struct gemm_bf16){ .C = logits, .rows = rows,
+                                   .panels = m->bf16->w[m->i_head].forward,
+                                   .N = n, .M = V, .K = C });
 }
 
 void model_next_logits(const struct model *m, real *logits, const real *x)

@@ -12,33 +12,46 @@
 #define TILE 256
 #define BLOCK 4096  /* elements of a thread at once */
 
-/* A stack of row-major matrices: op(A_i), from i to i + 1. */
-struct stack { const real *at; int ld; int64_t stride; char op; };
+/* Row-major matrices (rows,cols), one after another; with `transposed`, their transposes. */
+struct stack { const real *at; int rows, cols, transposed; };
 
-/* C_i (M,N) = op(A_i) op(B_i), inner length K, for all i.  Threads share out tiles. */
-static void product(real *C, int64_t stride, struct stack a, struct stack b, int M, int N, int K,
-                    int count)
+static struct stack stack_of(const real *at, int rows, int cols)
 {
-    const int rows = (M + TILE - 1) / TILE, cols = (N + TILE - 1) / TILE;
+    return (struct stack){ at, rows, cols, 0 };
+}
+
+static struct stack transposed(struct stack s)
+{
+    s.transposed = !s.transposed;
+    return s;
+}
+
+static int64_t elements(struct stack s) { return (int64_t)s.rows * s.cols; }
+
+/* C_i = A_i B_i of `count` matrices.  Threads share out tiles. */
+static void product(real *C, struct stack a, struct stack b, int count)
+{
+    const int N = a.transposed ? a.cols : a.rows, M = b.transposed ? b.rows : b.cols;
+    const int K = a.transposed ? a.rows : a.cols;
+    const int rows = (N + TILE - 1) / TILE, cols = (M + TILE - 1) / TILE;
 
     #pragma omp parallel for schedule(dynamic) collapse(3)
     for (int i = 0; i < count; i++) {
         for (int r = 0; r < rows; r++) {
             for (int c = 0; c < cols; c++) {
-                const int m0 = r * TILE, n0 = c * TILE;
-                const int m = M - m0 < TILE ? M - m0 : TILE, n = N - n0 < TILE ? N - n0 : TILE;
-                const real *x = a.at + i * a.stride + (a.op == 'T' ? m0 : (int64_t)m0 * a.ld);
-                const real *y = b.at + i * b.stride + (b.op == 'T' ? (int64_t)n0 * b.ld : n0);
-                gemm_tile(a.op, b.op, C + i * stride + (int64_t)m0 * N + n0, N, x, a.ld, y, b.ld,
-                          m, n, K, GEMM_SET);
+                const int n0 = r * TILE, m0 = c * TILE;
+                const int64_t to_row = a.transposed ? n0 : (int64_t)n0 * a.cols;
+                const int64_t to_col = b.transposed ? (int64_t)m0 * b.cols : m0;
+                gemm_tile(&(struct gemm){
+                    .C = C + ((int64_t)i * N + n0) * M + m0, .ldc = M,
+                    .A = a.at + i * elements(a) + to_row, .lda = a.cols,
+                    .B = b.at + i * elements(b) + to_col, .ldb = b.cols,
+                    .N = N - n0 < TILE ? N - n0 : TILE, .M = M - m0 < TILE ? M - m0 : TILE,
+                    .K = K, .transpose_A = a.transposed, .transpose_B = b.transposed,
+                });
             }
         }
     }
-}
-
-static struct stack stack_of(const real *at, int rows, int cols, char op)
-{
-    return (struct stack){ at, cols, (int64_t)rows * cols, op };
 }
 
 static int64_t square(int d) { return (int64_t)d * d; }
@@ -52,18 +65,14 @@ static void average(real *avg, const real *x, real beta, real rest, int64_t n)
 int soap_factors(struct soap_state *s, const struct factored *f, double beta, const real *g,
                  real *work)
 {
-    const int m = f->rows, n = f->cols;
+    const struct stack G = stack_of(g, f->rows, f->cols);
     int kept = 0;
 
     for (int side = 0; side < 2; side++) {
         const int d = factor_dim(f, side);
         if (!d) continue;
-        if (side == LEFT)
-            product(work, square(d), stack_of(g, m, n, 'N'), stack_of(g, m, n, 'T'), d, d, n,
-                    f->matrices);
-        else
-            product(work, square(d), stack_of(g, m, n, 'T'), stack_of(g, m, n, 'N'), d, d, m,
-                    f->matrices);
+        if (side == LEFT) product(work, G, transposed(G), f->matrices);
+        else product(work, transposed(G), G, f->matrices);
         #pragma omp parallel for schedule(static) reduction(+ : kept)
         for (int i = 0; i < f->matrices; i++) {
             const int64_t at = i * square(d);
@@ -75,23 +84,20 @@ int soap_factors(struct soap_state *s, const struct factored *f, double beta, co
     return kept;
 }
 
-/* out = BL x BR', or back = BL' x BR; through `between`.  out may be x. */
+/* out = BL x BR', or back = BL' x BR; through `between`.  out may be x if both factors exist. */
 static void rotate(real *out, real *between, const real *x, const struct soap_state *s,
-                          const struct factored *f, int back)
+                   const struct factored *f, int back)
 {
-    const int m = f->rows, n = f->cols, count = f->matrices;
-    const int64_t each = (int64_t)m * n;
+    const int m = f->rows, n = f->cols;
+    const struct stack L = stack_of(s->basis[LEFT], m, m), R = stack_of(s->basis[RIGHT], n, n);
 
     if (f->has[LEFT]) {
         real *to = f->has[RIGHT] ? between : out;
-        product(to, each, stack_of(s->basis[LEFT], m, m, back ? 'T' : 'N'),
-                stack_of(x, m, n, 'N'), m, n, m, count);
+        product(to, back ? transposed(L) : L, stack_of(x, m, n), f->matrices);
         x = to;
     }
-    if (f->has[RIGHT]) {
-        product(out, each, stack_of(x, m, n, 'N'),
-                stack_of(s->basis[RIGHT], n, n, back ? 'N' : 'T'), m, n, n, count);
-    }
+    if (f->has[RIGHT])
+        product(out, stack_of(x, m, n), back ? R : transposed(R), f->matrices);
 }
 
 /* --- elementwise, as in adamw.c ------------------------------------------------ */
@@ -189,7 +195,7 @@ static int power_step(real *B, const real *A, int d, real *v, const struct facto
     real *diag = next + square(d), *room = diag + d;
     struct rank *order = mem_new(d, sizeof *order, "power step");
 
-    product(next, 0, stack_of(B, d, d, 'N'), stack_of(A, d, d, 'N'), d, d, d, 1);
+    product(next, stack_of(B, d, d), stack_of(A, d, d), 1);
     for (int k = 0; k < d; k++) {
         double sum = 0;
         for (int j = 0; j < d; j++)

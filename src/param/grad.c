@@ -216,10 +216,20 @@ void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n)
     else if (add_fixed(g->fixed + offset, v, n, limit_of(g), 0)) note_bad(g, offset);
 }
 
-void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const real *B, int ldb,
-                 int M, int N, int K)
+/* Rows of a tile (m,n), `ld` apart, to the sums from `to` on of a matrix with N columns.
+ * returns how many elements were out of range */
+static int64_t add_tile(struct grad *g, int64_t to, int N, const real *tile, int ld, int m, int n,
+                        int set)
 {
     const double limit = limit_of(g);
+    int64_t bad = 0;
+    for (int i = 0; i < m; i++)
+        bad += add_fixed(g->fixed + to + (int64_t)i * N, tile + (int64_t)i * ld, n, limit, set);
+    return bad;
+}
+
+void grad_add_tn(struct grad *g, int64_t offset, const real *A, const real *B, int M, int N, int K)
+{
     const int set = takes_all(g, offset, (int64_t)M * N);
     int rows, cols;
 
@@ -230,46 +240,51 @@ void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const r
             const int m0 = (int)((int64_t)M * r / rows), m = (int)((int64_t)M * (r + 1) / rows) - m0;
             const int n0 = (int)((int64_t)N * c / cols), n = (int)((int64_t)N * (c + 1) / cols) - n0;
             const int64_t at = offset + (int64_t)m0 * N + n0;
+            struct gemm p = { .A = A + m0, .lda = M, .transpose_A = 1, .B = B + n0, .ldb = N,
+                              .N = m, .M = n, .K = K };
             if (g->mode == REDUCE_FAST) {
-                gemm_tile('T', 'N', g->floats + at, N, A + m0, lda, B + n0, ldb, m, n, K,
-                          set ? GEMM_SET : GEMM_ADD);
+                p.C = g->floats + at;
+                p.ldc = N;
+                p.add = !set;
+                gemm_tile(&p);
                 continue;
             }
             _Alignas(ALIGN_BYTES) real tile[TILE * TILE];
-            gemm_tile('T', 'N', tile, n, A + m0, lda, B + n0, ldb, m, n, K, GEMM_SET);
-            int64_t bad = 0;
-            for (int i = 0; i < m; i++)
-                bad += add_fixed(g->fixed + at + (int64_t)i * N, tile + (int64_t)i * n, n, limit,
-                                 set);
-            if (bad) note_bad(g, offset);
+            p.C = tile;
+            gemm_tile(&p);
+            if (add_tile(g, at, N, tile, n, m, n, set)) note_bad(g, offset);
         }
     }
 }
 
-/* A block of rows and columns whose operands stay in the cache, in tiles whose result does.
- * returns how many elements were out of range */
-static int64_t add_block_bf16(struct grad *g, int64_t at, const bf16 *A, const bf16 *B, int m,
-                              int n, int N, int K, int set)
+/* A block of rows and columns whose operands stay in the cache, in tiles whose result does: to the
+ * sums from `to` on of a matrix with N columns.  returns how many elements were out of range */
+static int64_t add_block_bf16(struct grad *g, int64_t to, int N, const struct gemm_bf16 *block,
+                              int set)
 {
-    const int inner = bf16_inner(K), columns = gemm_bf16_tile_columns();
-    const double limit = limit_of(g);
+    const int inner = bf16_inner(block->K), columns = gemm_bf16_tile_columns();
     int64_t bad = 0;
 
-    for (int n0 = 0; n0 < n; n0 += columns)
-        for (int m0 = 0; m0 < m; m0 += SIDE_BF16) {
+    for (int n0 = 0; n0 < block->M; n0 += columns)
+        for (int m0 = 0; m0 < block->N; m0 += SIDE_BF16) {
             _Alignas(ALIGN_BYTES) real tile[SIDE_BF16 * TILE_N_BF16];
-            const int high = m - m0 < SIDE_BF16 ? m - m0 : SIDE_BF16;
-            const int wide = n - n0 < columns ? n - n0 : columns;
-            const bf16 *a = A + (int64_t)m0 * inner, *b = B + (int64_t)n0 * inner;
-            const int64_t to = at + (int64_t)m0 * N + n0;
+            const int64_t at = to + (int64_t)m0 * N + n0;
+            struct gemm_bf16 p = *block;
+            p.rows += (int64_t)m0 * inner;
+            p.panels += (int64_t)n0 * inner;
+            p.N = block->N - m0 < SIDE_BF16 ? block->N - m0 : SIDE_BF16;
+            p.M = block->M - n0 < columns ? block->M - n0 : columns;
             if (g->mode == REDUCE_FAST) {
-                gemm_bf16_tile(g->floats + to, N, a, b, high, wide, K, set ? GEMM_SET : GEMM_ADD);
+                p.C = g->floats + at;
+                p.ldc = N;
+                p.add = !set;
+                gemm_bf16_tile(&p);
                 continue;
             }
-            gemm_bf16_tile(tile, columns, a, b, high, wide, K, GEMM_SET);
-            for (int i = 0; i < high; i++)
-                bad += add_fixed(g->fixed + to + (int64_t)i * N, tile + i * columns, wide, limit,
-                                 set);
+            p.C = tile;
+            p.ldc = columns;
+            gemm_bf16_tile(&p);
+            bad += add_tile(g, at, N, tile, columns, p.N, p.M, set);
         }
     return bad;
 }
@@ -285,10 +300,12 @@ void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < cols; c++) {
             const int m0 = r * TILE_M_BF16, n0 = c * TILE_N_BF16;
-            if (add_block_bf16(g, offset + (int64_t)m0 * N + n0, A + (int64_t)m0 * bf16_inner(K),
-                               B + (int64_t)n0 * bf16_inner(K),
-                               M - m0 < TILE_M_BF16 ? M - m0 : TILE_M_BF16,
-                               N - n0 < TILE_N_BF16 ? N - n0 : TILE_N_BF16, N, K, set))
+            const struct gemm_bf16 block = {
+                .rows = A + (int64_t)m0 * bf16_inner(K), .panels = B + (int64_t)n0 * bf16_inner(K),
+                .N = M - m0 < TILE_M_BF16 ? M - m0 : TILE_M_BF16,
+                .M = N - n0 < TILE_N_BF16 ? N - n0 : TILE_N_BF16, .K = K,
+            };
+            if (add_block_bf16(g, offset + (int64_t)m0 * N + n0, N, &block, set))
                 note_bad(g, offset);
         }
 }

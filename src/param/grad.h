@@ -64,13 +64,12 @@ void grad_end(struct grad *g, int64_t begin, int64_t end);
  * thread at a time. */
 void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n);
 
-/* sum of parameter (M,N) at offset += A' B, A (K,M), B (K,N), row-major with
- * leading dimensions lda, ldb: the weight gradient dW = dY' X of one unit.
+/* sum of parameter (M,N) at offset += A' B, A (K,M), B (K,N): the weight gradient dW = dY' X of one
+ * unit.
  *
- * Local; its tiles are shared out over the threads.  One product of a unit, so
- * K is the unit's length and the result one contribution. */
-void grad_add_tn(struct grad *g, int64_t offset, const real *A, int lda, const real *B, int ldb,
-                 int M, int N, int K);
+ * Local; its tiles are shared out over the threads.  One product of a unit, so K is the unit's
+ * length and the result one contribution.  2 M N K flops. */
+void grad_add_tn(struct grad *g, int64_t offset, const real *A, const real *B, int M, int N, int K);
 
 /* The same from bf16 operands: rows (M,K) of A transposed, panels of B (kernels/bf16.h). */
 void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 *B, int M, int N,

@@ -5,51 +5,43 @@
 #include "src/kernels/gemm_bf16.h"
 #include "src/kernels/gemm_micro.h"
 
-/* C (N,M) = op(A) op(B), with rows longer than what is used. */
-struct job {
-    char ta, tb;
-    int N, M, K, lda, ldb, ldc;
-    real *A, *B, *C;
-};
-
-static struct job job_of(char ta, char tb, int N, int M, int K, int extra)
+/* A product whose rows are longer than what is used. */
+static struct gemm product(int transpose_A, int transpose_B, int N, int M, int K, int extra)
 {
-    struct job j = { ta, tb, N, M, K, (ta == 'T' ? N : K) + extra, (tb == 'T' ? K : M) + extra,
-                     M + 2, NULL, NULL, NULL };
-    j.A = noise((int64_t)(ta == 'T' ? K : N) * j.lda, 1);
-    j.B = noise((int64_t)(tb == 'T' ? M : K) * j.ldb, 2);
-    j.C = noise((int64_t)N * j.ldc, 3);
-    return j;
+    struct gemm p = { .transpose_A = transpose_A, .transpose_B = transpose_B,
+                      .N = N, .M = M, .K = K, .lda = (transpose_A ? N : K) + extra,
+                      .ldb = (transpose_B ? K : M) + extra, .ldc = M + 2 };
+    p.A = noise((int64_t)(transpose_A ? K : N) * p.lda, 1);
+    p.B = noise((int64_t)(transpose_B ? M : K) * p.ldb, 2);
+    p.C = noise((int64_t)N * p.ldc, 3);
+    return p;
 }
 
-static int64_t size(const struct job *j) { return (int64_t)j->N * j->ldc; }
+static int64_t size(const struct gemm *p) { return (int64_t)p->N * p->ldc; }
 
-static real *by_definition(const struct job *j, enum gemm_c how)
+/* What `multiply` makes of a copy of C. */
+static real *result(void multiply(const struct gemm *), const struct gemm *p)
 {
-    real *C = copy(j->C, size(j));
-    gemm_ref(j->ta, j->tb, C, j->ldc, j->A, j->lda, j->B, j->ldb, j->N, j->M, j->K, how);
-    return C;
+    struct gemm q = *p;
+    q.C = copy(p->C, size(p));
+    multiply(&q);
+    return q.C;
 }
 
-static real *by_tile(const struct job *j, enum gemm_c how)
+static real *by_threads(const struct gemm *p, int threads)
 {
-    real *C = copy(j->C, size(j));
-    gemm_tile(j->ta, j->tb, C, j->ldc, j->A, j->lda, j->B, j->ldb, j->N, j->M, j->K, how);
-    return C;
-}
-
-static void gemm(const struct job *j, real *C, int n0, int N, enum gemm_c how)
-{
-    (j->tb == 'T' ? gemm_nt : gemm_nn)(C, j->ldc, j->A + (int64_t)n0 * j->lda, j->lda, j->B,
-                                       j->ldb, N, j->M, j->K, how);
-}
-
-static real *by_threads(const struct job *j, int threads, enum gemm_c how)
-{
-    real *C = copy(j->C, size(j));
     omp_set_num_threads(threads);
-    gemm(j, C, 0, j->N, how);
-    return C;
+    return result(gemm, p);
+}
+
+/* Rows [n0, n0 + n) alone, at most to the last; into an array like C. */
+static void some_rows(const struct gemm *p, real *C, int n0, int n)
+{
+    struct gemm q = *p;
+    q.N = p->N - n0 < n ? p->N - n0 : n;
+    q.A += (int64_t)n0 * p->lda;
+    q.C = C + (int64_t)n0 * p->ldc;
+    gemm(&q);
 }
 
 /* The definition itself. */
@@ -57,18 +49,18 @@ static void loops_are_the_sum(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
-        const struct job j = job_of(i & 1 ? 'T' : 'N', i & 2 ? 'T' : 'N', 7, 9, 600, 3);
-        for (int how = GEMM_SET; how <= GEMM_ADD; how++) {
+        struct gemm j = product(i & 1, i / 2, 7, 9, 600, 3);
+        for (j.add = 0; j.add < 2; j.add++) {
             double *want = widen(j.C, size(&j));
             for (int n = 0; n < j.N; n++)
                 for (int m = 0; m < j.M; m++) {
-                    double sum = how == GEMM_ADD ? want[n * j.ldc + m] : 0;
+                    double sum = j.add ? want[n * j.ldc + m] : 0;
                     for (int k = 0; k < j.K; k++)
-                        sum += (double)j.A[j.ta == 'T' ? k * j.lda + n : n * j.lda + k] *
-                               (double)j.B[j.tb == 'T' ? m * j.ldb + k : k * j.ldb + m];
+                        sum += (double)j.A[j.transpose_A ? k * j.lda + n : n * j.lda + k] *
+                               (double)j.B[j.transpose_B ? m * j.ldb + k : k * j.ldb + m];
                     want[n * j.ldc + m] = sum;
                 }
-            assert_close(by_definition(&j, (enum gemm_c)how), want, size(&j), ULPS(20));
+            assert_close(result(gemm_ref, &j), want, size(&j), ULPS(20));
         }
         release();
     }
@@ -89,16 +81,19 @@ static void every_shape_has_the_same_bits(void **state)
     (void)state;
     for (int s = 0; s < SHAPES; s++)
         for (int i = 0; i < 4; i++)
-            for (int how = GEMM_SET; how <= GEMM_ADD; how++) {
-                const struct job j = job_of(i & 1 ? 'T' : 'N', i & 2 ? 'T' : 'N', shapes[s].N,
-                                            shapes[s].M, shapes[s].K, shapes[s].extra);
-                const real *want = by_definition(&j, (enum gemm_c)how);
-                assert_same(by_tile(&j, (enum gemm_c)how), want, size(&j));
-                for (int threads = 1; threads <= 5 && j.ta == 'N'; threads++)
-                    assert_same(by_threads(&j, threads, (enum gemm_c)how), want, size(&j));
+            for (int add = 0; add < 2; add++) {
+                struct gemm j = product(i & 1, i / 2, shapes[s].N, shapes[s].M, shapes[s].K,
+                                        shapes[s].extra);
+                j.add = add;
+                const real *want = result(gemm_ref, &j);
+                assert_same(result(gemm_tile, &j), want, size(&j));
+                for (int threads = 1; threads <= 5; threads++)
+                    assert_same(by_threads(&j, threads), want, size(&j));
                 if (j.K) {   /* the comparison can fail */
-                    j.A[0] += 1;
-                    assert_other(by_tile(&j, (enum gemm_c)how), want, size(&j));
+                    real *other = copy(j.A, (j.transpose_A ? j.K : j.N) * j.lda);
+                    other[0] += 1;
+                    j.A = other;
+                    assert_other(result(gemm_tile, &j), want, size(&j));
                 }
                 release();
             }
@@ -110,15 +105,13 @@ static void rows_do_not_depend_on_others(void **state)
     (void)state;
     enum { N = 61, M = 130, K = 700 };
     for (int i = 0; i < 2; i++) {
-        const struct job j = job_of('N', i ? 'T' : 'N', N, M, K, 5);
-        const real *want = by_threads(&j, 2, GEMM_SET);
+        const struct gemm j = product(0, i, N, M, K, 5);
+        const real *want = by_threads(&j, 2);
         for (int n = 1; n <= N; n += n < 20 ? 1 : 7) {
             real *C = copy(j.C, size(&j)), *D = copy(j.C, size(&j));
-            for (int n0 = 0; n0 < N; n0 += n)
-                gemm(&j, C + n0 * j.ldc, n0, N - n0 < n ? N - n0 : n, GEMM_SET);
+            for (int n0 = 0; n0 < N; n0 += n) some_rows(&j, C, n0, n);
             #pragma omp parallel for num_threads(3)
-            for (int n0 = 0; n0 < N; n0 += n)
-                gemm(&j, D + n0 * j.ldc, n0, N - n0 < n ? N - n0 : n, GEMM_SET);
+            for (int n0 = 0; n0 < N; n0 += n) some_rows(&j, D, n0, n);
             assert_same(C, want, size(&j));
             assert_same(D, want, size(&j));
         }
@@ -140,8 +133,10 @@ static void instruction_sets_agree(void **state)
                     const int lda = layout == GEMM_ALONG ? GEMM_MICRO_ROW : n + 5;
                     real *a = noise((int64_t)(layout == GEMM_ALONG ? n : K) * lda, 1);
                     real *b = noise(K * w, 2), *C = noise(n * ldc, 3), *want = copy(C, n * ldc);
-                    gemm_ref(layout == GEMM_ALONG ? 'N' : 'T', 'N', want, ldc, a, lda, b, w, n, w,
-                             K, add ? GEMM_ADD : GEMM_SET);
+                    gemm_ref(&(struct gemm){
+                        .C = want, .ldc = ldc, .A = a, .lda = lda, .B = b, .N = n, .M = w, .K = K,
+                        .transpose_A = layout == GEMM_ACROSS, .add = add,
+                    });
                     micro->f[layout][n - 1](C, ldc, a, lda, b, K, add);
                     assert_same(C, want, n * ldc);
                     release();
@@ -155,19 +150,22 @@ static void widened_is_the_product(void **state)
     (void)state;
     static const struct { int N, M, K; } s[] = { { 1, 1, 32 }, { 7, 67, 64 }, { 30, 200, 320 } };
     for (int i = 0; i < 3; i++)
-        for (int how = GEMM_SET; how <= GEMM_ADD; how++) {
+        for (int add = 0; add < 2; add++) {
             const int M = s[i].M, K = s[i].K;
-            struct job j = job_of('N', 'N', s[i].N, M, K, 0);
+            struct gemm j = product(0, 0, s[i].N, M, K, 0);
+            real *A = copy(j.A, j.N * K), *B = copy(j.B, K * M), *C = copy(j.C, size(&j));
             bf16 *rows = hold(bf16_rows_size(j.N, K), sizeof *rows);
             bf16 *panels = hold(bf16_panels_size(K, M), sizeof *panels);
-            bf16_rows(rows, j.A, K, j.N, K);
-            bf16_panels(panels, j.B, M, K, M);
-            for (int k = 0; k < j.N * K; k++) j.A[k] = (real)bf16_value((bf16)bf16_bits(j.A[k]));
-            for (int k = 0; k < K * M; k++) j.B[k] = (real)bf16_value((bf16)bf16_bits(j.B[k]));
-            real *C = copy(j.C, size(&j));
-            gemm_tile_bf16(C, j.ldc, rows, panels, (int64_t)K * BF16_PANEL, j.N, M, K,
-                           (enum gemm_c)how);
-            assert_same(C, by_definition(&j, (enum gemm_c)how), size(&j));
+            bf16_rows(rows, A, K, j.N, K);
+            bf16_panels(panels, B, M, K, M);
+            for (int k = 0; k < j.N * K; k++) A[k] = (real)bf16_value((bf16)bf16_bits(A[k]));
+            for (int k = 0; k < K * M; k++) B[k] = (real)bf16_value((bf16)bf16_bits(B[k]));
+            j.A = A;
+            j.B = B;
+            j.add = add;
+            gemm_widened(&(struct gemm_bf16){ .C = C, .ldc = j.ldc, .rows = rows, .panels = panels,
+                                              .N = j.N, .M = M, .K = K, .add = add });
+            assert_same(C, result(gemm_ref, &j), size(&j));
             release();
         }
 }
@@ -178,10 +176,10 @@ static void a_row_is_near(void **state)
     (void)state;
     static const int s[][2] = { { 1, 1 }, { 70, 300 }, { 33, 64 }, { 130, 1000 } };
     for (int i = 0; i < 4; i++) {
-        const struct job j = job_of('N', 'T', 1, s[i][0], s[i][1], 0);
+        const struct gemm j = product(0, 1, 1, s[i][0], s[i][1], 0);
         real *y = zeros(j.M);
         gemm_row(y, j.A, j.B, j.M, j.K);
-        assert_close(y, widen(by_definition(&j, GEMM_SET), j.M), j.M, ULPS(30));
+        assert_close(y, widen(result(gemm_ref, &j), j.M), j.M, ULPS(30));
         release();
     }
 }

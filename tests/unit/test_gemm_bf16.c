@@ -94,6 +94,13 @@ static void assert_product(const real *C, int ldc, const real *add, const real *
         }
 }
 
+/* C (N,M) = or += X B, all of the panels. */
+static void multiply(real *C, const bf16 *X, const bf16 *B, int N, int M, int K, int add)
+{
+    gemm_bf16(&(struct gemm_bf16){ .C = C, .rows = X, .panels = B, .N = N, .M = M, .K = K,
+                                   .add = add });
+}
+
 static void products(void **state)
 {
     (void)state;
@@ -109,9 +116,12 @@ static void products(void **state)
         bf16 *B = hold(bf16_panels_size(K, M), sizeof *B);
         bf16_rows(X, x, K, N, K);
         bf16_panels(B, b, M, K, M);
-        gemm_bf16(C, ldc, X, B, N, M, K, 0, K, GEMM_ADD);
+        struct gemm_bf16 p = { .C = C, .ldc = ldc, .rows = X, .panels = B, .N = N, .M = M, .K = K,
+                               .add = 1 };
+        gemm_bf16(&p);
         assert_product(C, ldc, add, x, b, N, M, K);
-        gemm_bf16(C, ldc, X, B, N, M, K, 0, K, GEMM_SET);
+        p.add = 0;
+        gemm_bf16(&p);
         assert_product(C, ldc, NULL, x, b, N, M, K);
         for (int n = 0; n < N; n++)
             assert_true(C[n * ldc + M] == add[n * ldc + M]);    /* beyond the row: untouched */
@@ -134,7 +144,8 @@ static void part_of_panels(void **state)
     bf16_rows(X, x, K, N, K);
     bf16_panels(B, b, M, ALL, M);
     for (int k0 = 0; k0 + K <= ALL; k0 += 32) {
-        gemm_bf16(C, M, X, B, N, M, K, k0, ALL, GEMM_SET);
+        gemm_bf16(&(struct gemm_bf16){ .C = C, .rows = X, .panels = B, .N = N, .M = M, .K = K,
+                                       .k0 = k0, .panels_K = ALL });
         assert_product(C, M, NULL, x, b + k0 * M, N, M, K);
     }
     release();
@@ -166,9 +177,11 @@ static void weight_gradients(void **state)
             real *add = pass ? copy(C, M * N) : NULL;
             for (int m0 = 0; m0 < M; m0 += SIDE)
                 for (int n0 = 0; n0 < N; n0 += SIDE)
-                    gemm_bf16_tile(C + m0 * N + n0, N, dY + (int64_t)m0 * inner,
-                                   X + (int64_t)n0 * inner, M - m0 < SIDE ? M - m0 : SIDE,
-                                   N - n0 < SIDE ? N - n0 : SIDE, K, pass ? GEMM_ADD : GEMM_SET);
+                    gemm_bf16_tile(&(struct gemm_bf16){
+                        .C = C + m0 * N + n0, .ldc = N, .rows = dY + (int64_t)m0 * inner,
+                        .panels = X + (int64_t)n0 * inner, .N = M - m0 < SIDE ? M - m0 : SIDE,
+                        .M = N - n0 < SIDE ? N - n0 : SIDE, .K = K, .add = pass,
+                    });
             assert_product(C, N, add, dyT, x, M, N, K);
         }
         release();
@@ -187,23 +200,23 @@ static void same_for_units_of(int R)
     bf16_rows(X, x, K, N, K);
     bf16_panels(B, b, M, K, M);
     omp_set_num_threads(1);
-    gemm_bf16(all, M, X, B, N, M, K, 0, K, GEMM_SET);
+    multiply(all, X, B, N, M, K, 0);
     for (int t = 1; t <= 3; t++) {
         omp_set_num_threads(t);
-        gemm_bf16(C, M, X, B, N, M, K, 0, K, GEMM_SET);
+        multiply(C, X, B, N, M, K, 0);
         assert_same(C, all, N * M);
         memset(C, 0, (size_t)(N * M) * sizeof *C);
         for (int u = 0; u < UNITS; u++) {
             bf16_rows(unit, x + u * R * K, K, R, K);
-            gemm_bf16(C + u * R * M, M, unit, B, R, M, K, 0, K, GEMM_SET);
+            multiply(C + u * R * M, unit, B, R, M, K, 0);
         }
         assert_same(C, all, N * M);
     }
-    gemm_bf16(C, M, X, B, 3, M, K, 0, K, GEMM_SET);
+    multiply(C, X, B, 3, M, K, 0);
     assert_same(C, all, 3 * M);
     x[0] += 1;
     bf16_rows(X, x, K, N, K);
-    gemm_bf16(C, M, X, B, N, M, K, 0, K, GEMM_SET);       /* the comparison can fail */
+    multiply(C, X, B, N, M, K, 0);       /* the comparison can fail */
     assert_other(C, all, N * M);
     release();
 }

@@ -21,9 +21,9 @@ static void add_unit(struct grad *g, int u)
     const struct param *p = g->table->p;
     real *a = noise(K * M, 10 + (uint64_t)u), *b = noise(K * N, 20 + (uint64_t)u);
     real *v = noise(VECTOR, 30 + (uint64_t)u);
-    grad_add_tn(g, p[0].offset, a, M, b, N, M, N, K);
+    grad_add_tn(g, p[0].offset, a, b, M, N, K);
     grad_add(g, p[1].offset, v, VECTOR);
-    grad_add_tn(g, p[2].offset, b, N, a, M, N, M, K);
+    grad_add_tn(g, p[2].offset, b, a, N, M, K);
 }
 
 /* What the mean over units should be, in double. */
@@ -143,9 +143,9 @@ static void bad_contributions_are_named(void **state)
 
         real *a = noise(K * M, 1), *b = noise(K * N, 2);   /* through a product */
         a[5 * M + 66] = (real)bad[i];
-        grad_add_tn(&g, t.p[2].offset, b, N, a, M, N, M, K);
+        grad_add_tn(&g, t.p[2].offset, b, a, N, M, K);
         assert_string_equal(grad_bad_name(&g), "vector");  /* the first in the table */
-        grad_add_tn(&g, t.p[0].offset, a, M, b, N, M, N, K);
+        grad_add_tn(&g, t.p[0].offset, a, b, M, N, K);
         assert_string_equal(grad_bad_name(&g), "weight");
         release();
     }
@@ -231,7 +231,7 @@ static void nothing_is_left_of_the_step_before(void **state)
         grad_begin(&g, 1);
         #pragma omp parallel for schedule(static, 1)
         for (int i = 0; i < ROWS; i++) grad_add(&g, other + (int64_t)(N - ROWS + i) * M, v, M);
-        grad_add_tn(&g, weight, a, M, b, N, ROWS, N, K);
+        grad_add_tn(&g, weight, a, b, ROWS, N, K);
         grad_end(&g, 0, t.total);
         grad_read(&g, mean, 0, t.total);
         assert_other(mean + weight, want, ROWS * N);

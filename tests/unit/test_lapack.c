@@ -46,7 +46,7 @@ static void eigenvector_residuals(void **state)
     for (int k = 0; k < SIZES; k++) {
         const int n = sizes[k];
         real *X = noise((int64_t)n * n, 3), *A = zeros((int64_t)n * n), *w = zeros(n);
-        gemm_nt(A, n, X, n, X, n, n, n, n, GEMM_SET);
+        gemm(&(struct gemm){ .C = A, .A = X, .B = X, .transpose_B = 1, .N = n, .M = n, .K = n });
         real *B = copy(A, (int64_t)n * n), *y = zeros(n);
         assert_int_equal(lapack_eigen(B, w, n), 0);
         double worst = 0;

@@ -132,8 +132,10 @@ static void refresh_converges(void **state)
     struct soap_state s = new_state(&f);
     struct soap_trouble trouble = { 0, 0 };
     real *x = noise(30 * 30, 1), *q = zeros(30 * 30), *w = zeros(30), *y = noise(20 * 20, 2);
-    gemm_nt(s.factor[LEFT], 30, x, 30, x, 30, 30, 30, 30, GEMM_SET);
-    gemm_nt(s.factor[RIGHT], 20, y, 20, y, 20, 20, 20, 20, GEMM_SET);
+    gemm(&(struct gemm){ .C = s.factor[LEFT], .A = x, .B = x, .transpose_B = 1,
+                         .N = 30, .M = 30, .K = 30 });
+    gemm(&(struct gemm){ .C = s.factor[RIGHT], .A = y, .B = y, .transpose_B = 1,
+                         .N = 20, .M = 20, .K = 20 });
     memcpy(q, s.factor[LEFT], 30 * 30 * sizeof *q);
     assert_int_equal(lapack_eigen(q, w, 30), 0);
     for (int k = 0; k < 2000; k++) soap_refresh(&s, &f, 0, 0, &trouble);
