@@ -8,7 +8,7 @@ packages="gcc g++ make pkg-config git
     libhwloc-dev libcmocka-dev bible-kjv procps slurm-wlm munge $*"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
-    echo "deps: this is not a Debian system; README.md lists the libraries that are needed"
+    echo "deps: this is not a Debian system; jobs/README.md lists the libraries that are needed"
     exit 0
 fi
 
@@ -25,8 +25,8 @@ if [ "$(id -u)" != 0 ]; then
     # Without a terminal nobody can type a password.
     [ -t 0 ] && root=sudo || root="sudo -n"
     if ! command -v sudo >/dev/null 2>&1 || ! $root true 2>/dev/null; then
-        echo "deps: no root here. Ask for them, or build with libraries of your own (README.md,"
-        echo "deps: \"A cluster without root\") and say DEPS=no:"
+        echo "deps: no root here. Ask for them, or build with libraries of your own"
+        echo "deps: (jobs/README.md, \"Build without root\") and set DEPS=no:"
         echo "    apt-get install$missing"
         exit 1
     fi

@@ -1,7 +1,7 @@
 /* run_phase.h -- the state of a run, as a function of what is known about it.
  *
  * Facts come from the run's folder (run_state.c) and from SLURM (slurm_ask.h); nothing is read here.
- * README.md shows the table of states.
+ * RUNS.md shows the table of states.
  */
 #ifndef RUN_PHASE_H
 #define RUN_PHASE_H

@@ -1,4 +1,4 @@
-# Every command has its page and its row in README.md, and the exit codes there
+# Every command has its page and its row in README.md, and the exit codes in jobs/RUNS.md
 # are those of the program.
 . "$(dirname "$0")/lib.sh"
 
@@ -13,7 +13,7 @@ for c in $commands; do
     name="$c with an unknown option" expect_exit 64 "$TTT" "$c" --no-such-option
 done
 for code in $(sed -n '/^exit codes/,/^$/s/^  \([0-9]*\) .*/\1/p' "$WORK/help"); do
-    expect_text "exit code $code is in README.md" "| $code |" "$ROOT/README.md"
+    expect_text "exit code $code is in RUNS.md" "^| $code | " "$ROOT/jobs/RUNS.md"
 done
 name="unknown command" expect_exit 64 "$TTT" trian
 name="no command" expect_exit 64 "$TTT"

@@ -1,4 +1,4 @@
-# The table of README.md, Signals: however a run was started, a signal that asks for its end costs no
+# The table of jobs/RUNS.md, Signals: however a run was started, a signal that asks for its end costs no
 # step, with the exit code that the table says; a restart ends like a run without interruption.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"

@@ -105,7 +105,7 @@ trained logs/bad 74 40 40
 shows "failed" logs/bad failed 'exit code 74: reading or writing failed'
 
 for state in $(sed -n '/names\[RUN_PHASES\]/,/};/p' "$ROOT/jobs/run_phase.c" | grep -o '"[a-z]*"' | tr -d '"'); do
-    expect_text "README: $state" "^| $state | " "$ROOT/README.md"
+    expect_text "RUNS.md: $state" "^| $state | " "$ROOT/jobs/RUNS.md"
 done
 
 # --- no answer ----------------------------------------------------------------------------------
