@@ -14,14 +14,12 @@ enum { CONV_NORM, CONV_W, CONV_B };
 enum { FFN_NORM, FFN_GATE, FFN_UP, FFN_DOWN };
 
 void block_params(struct block *b, struct param_table *t, const struct dims *d,
-                  const struct layer *layer, int l)
+                  const struct layer *layer, const char *prefix)
 {
     const int C = d->C, E = d->E;
     const double taps = 1 / sqrt(d->conv_width);
     const struct family *f = layer->family;
-    char prefix[FAMILY_PREFIX];
 
-    family_block(f, prefix, l);
     b->layer = layer;
     b->d = *d;
     snprintf(b->d.layer, sizeof b->d.layer, "%s", layer->name);

@@ -19,10 +19,16 @@ struct block {
     int i_conv, i_layer, i_ffn;   /* first parameter of each part, in the table; -1: not there */
 };
 
-/* Append the parameters of block l; b [out].  d: its own dims, copied.  All calls below are on
- * these: they set the d of a layer_call. */
+/* Append the parameters of a block, named with a prefix as "model.layers.3."; b [out].  d: its own
+ * dims, copied.  All calls below are on these: they set the d of a layer_call. */
 void block_params(struct block *b, struct param_table *t, const struct dims *d,
-                  const struct layer *layer, int l);
+                  const struct layer *layer, const char *prefix);
+
+/* Has the block's layer an inner loop, and so inner losses? */
+static inline int block_has_inner(const struct block *b)
+{
+    return (b->layer->has & HAS_INNER) != 0;
+}
 
 /* Index of the block's first parameter; its parameters follow each other. */
 int block_first(const struct block *b);

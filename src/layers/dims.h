@@ -15,8 +15,12 @@
 #include "src/kernels/rope.h"
 #include "src/kernels/without.h"
 
+#define PATTERN_LAYERS 32  /* names that a list of layers has at most  */
+#define PATTERN_TEXT 512   /* bytes of such a list                     */
+
 struct dims {
-    char   layer[16];    /* sequence layer: "ttt_linear", ...              */
+    char   layer[PATTERN_TEXT];  /* sequence layer of every block, "ttt_linear"; or of blocks that
+                                  * differ, "ttt_linear, attention" (layers/pattern.h)          */
     int    V, L, C, H, E, K;
     int    Hkv;          /* groups of heads that share keys and values; 0: each has its own */
     int    F;            /* head width of attention; 0: C / H              */

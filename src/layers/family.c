@@ -23,6 +23,11 @@ const struct family family_mamba = {
     .rms_eps = 1e-5,
 };
 
+const struct family family_mixture = {
+    .embed = "model.embed_tokens.weight", .block = "model.layers.",
+    .norm = "model.norm.weight", .head = "lm_head.weight", .rms_eps = 1e-6,
+};
+
 const char *family_block(const struct family *f, char *text, int l)
 {
     snprintf(text, FAMILY_PREFIX, "%s%d.", f->block, l);

@@ -2,6 +2,10 @@
  *
  * A layer names its family (struct layer); so every model here has exactly the names of the
  * Hugging Face models of its kind, and a checkpoint's tensors need no renaming.
+ *
+ * Of a mixture of layers (pattern.h) no public format exists.  Around its blocks it has the names of
+ * family_mixture, which are those that the TTT and Llama models share; inside a block, from the
+ * norms on, those of the family of the block's layer.
  */
 #ifndef FAMILY_H
 #define FAMILY_H
@@ -17,7 +21,7 @@ struct family {
     double      rms_eps;      /* of its models, where a configuration says auto  */
 };
 
-extern const struct family family_ttt, family_llama, family_mamba;
+extern const struct family family_ttt, family_llama, family_mamba, family_mixture;
 
 /* The prefix of block l, "model.layers.3."; text has FAMILY_PREFIX bytes.  Returns text. */
 #define FAMILY_PREFIX 48

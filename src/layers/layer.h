@@ -231,10 +231,11 @@ struct layer {
 const struct layer *layers_find(const char *name);  /* NULL if there is none */
 const struct layer *layers_row(int i);              /* NULL past the last    */
 
-/* Without heads H is 1, without an inner loop K is 1 and there is no gate, shared Q/K or
- * convolution in front, without a state its sizes are 0.  F is 0 where it says nothing (-1) or
- * what C / H does; what a kind of rope scaling does not take is 0; a window that no layer has is
- * 0. */
+/* The dims of a block of this layer, from those of its model: what the layer does not use means
+ * "none".  Without heads H is 1; without an inner loop K is 1 and there is no gate, no shared Q/K
+ * and no convolution in front; without a state its sizes are 0; without a feed-forward E is 0.  F
+ * is 0 where it says nothing (-1) or what C / H does.  What a kind of rope scaling does not take is
+ * 0, and so is a window that no block has.  d [in,out] */
 void layer_trim(const struct layer *layer, struct dims *d);
 
 /* Parameter k of this layer: its weights and its place in the gradient. */

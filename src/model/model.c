@@ -6,9 +6,21 @@
 #include "src/base/status.h"
 #include "src/kernels/gemm_bf16.h"
 #include "src/kernels/xent.h"
+#include "src/layers/pattern.h"
 
-static int check_dims(const struct dims *d, const struct layer **layer)
+/* What the block with the i-th layer of the list sees.  A model whose blocks are all alike may have
+ * dims that its layer does not use, as files say them. */
+static struct dims block_dims(const struct pattern *p, const struct dims *d, int i)
 {
+    struct dims own = *d;
+    if (p->n > 1) layer_trim(p->layer[i], &own);
+    return own;
+}
+
+/* p [out] */
+static int check_dims(struct pattern *p, const struct dims *d)
+{
+    int rc = OK;
     const struct { const char *name; int v; } sizes[] = {
         { "vocab", d->V }, { "layers", d->L }, { "width", d->C }, { "heads", d->H },
         { "mini_batch", d->K }, { "conv_width", d->conv_width },
@@ -17,9 +29,11 @@ static int check_dims(const struct dims *d, const struct layer **layer)
         if (sizes[i].v < 1)
             return fail(ERR_CONFIG, "model.%s is %d, it must be at least 1", sizes[i].name,
                         sizes[i].v);
-    *layer = layers_find(d->layer);
-    if (!*layer) return fail(ERR_CONFIG, "model.layer: there is no sequence layer '%s'", d->layer);
-    if (d->E < 0 || (d->E > 0 && !(*layer)->family->ffn_norm))
+    if (pattern_of(p, d->layer) != OK) return ERR_CONFIG;
+    if (p->n > d->L)
+        return fail(ERR_CONFIG, "model.layer is a list of %d layers, but the model has %d blocks "
+                    "(model.layers)", p->n, d->L);
+    if (d->E < 0 || (d->E > 0 && !p->ffn))
         return fail(ERR_CONFIG, "model.ffn_width is %d, but blocks of layer %s have no feed-forward",
                     d->E, d->layer);
     /* Whatever a file says: sums of sizes stay far from overflow, and tables can be made. */
@@ -28,13 +42,20 @@ static int check_dims(const struct dims *d, const struct layer **layer)
         return fail(ERR_CONFIG, "a model of %d blocks of width %d and %d, %d tokens, mini-batches of "
                     "%d and convolutions of %d is too large", d->L, d->C, d->E, d->V, d->K,
                     d->conv_width);
-    if (!((*layer)->has & HAS_ATTENTION) && (d->F || d->qkv_bias || d->window || d->rope_scaling))
+    if (!(p->has & HAS_ATTENTION) && (d->F || d->qkv_bias || d->window || d->rope_scaling))
         return fail(ERR_CONFIG, "model.head_dim, qkv_bias, sliding_window and rope_scaling are of "
                     "attention; layer %s has none of them", d->layer);
     if (d->window < 0 || d->full_layers < 0)
         return fail(ERR_CONFIG, "a sliding window of %d tokens in all layers but the first %d",
                     d->window, d->full_layers);
-    return (*layer)->fits(d);
+    if (!(p->has & HAS_ATTENTION) && p->has & HAS_HEADS && head_groups(d) != d->H)
+        return fail(ERR_CONFIG, "model.kv_heads %d: in layer %s every head has its own keys and "
+                    "values", d->Hkv, d->layer);
+    for (int i = 0; rc == OK && i < p->n; i++) {
+        const struct dims own = block_dims(p, d, i);
+        rc = p->layer[i]->fits(&own);
+    }
+    return rc;
 }
 
 int model_check_window(const struct dims *d, int64_t tokens)
@@ -57,15 +78,19 @@ static void start_orthogonal(struct param_table *t)
     }
 }
 
-static void lay_out(struct model *m, const struct layer *layer)
+static void lay_out(struct model *m, const struct pattern *pattern)
 {
     const struct dims *d = &m->dims;
-    const struct family *f = layer->family;
+    const struct family *f = pattern->family;
     struct param_table *t = &m->params;
+    char prefix[FAMILY_PREFIX];
 
     m->i_embed = param_add(t, "", f->embed, INIT_NORMAL, d->init_std, PARAM_SHAPE(d->V, d->C));
     t->p[m->i_embed].vocabulary = 1;
-    for (int l = 0; l < d->L; l++) block_params(&m->blocks[l], t, d, layer, l);
+    for (int l = 0; l < d->L; l++) {
+        const struct dims own = block_dims(pattern, d, l % pattern->n);
+        block_params(&m->blocks[l], t, &own, pattern_layer(pattern, l), family_block(f, prefix, l));
+    }
     m->i_norm = param_add(t, "", f->norm, INIT_ONE, 0, PARAM_SHAPE(d->C));
     m->i_head = m->i_embed;
     if (!d->tied)
@@ -76,15 +101,17 @@ static void lay_out(struct model *m, const struct layer *layer)
 
 int model_shape(struct model **out, const struct dims *d)
 {
-    const struct layer *layer = NULL;
-    const int rc = check_dims(d, &layer);
+    struct pattern pattern;
+    const int rc = check_dims(&pattern, d);
 
     *out = NULL;
     if (rc != OK) return rc;
     struct model *m = mem_new(1, sizeof *m, "model");
     m->dims = *d;
+    m->kinds = pattern.n;
+    m->has = pattern.has;
     m->blocks = mem_new(d->L, sizeof *m->blocks, "blocks");
-    lay_out(m, layer);
+    lay_out(m, &pattern);
     *out = m;
     return OK;
 }
@@ -124,12 +151,14 @@ void model_init(struct model *m, uint64_t seed) { param_init(m->w, &m->params, s
 
 double model_flops(const struct model *m, int context)
 {
-    double params = (double)m->dims.V * m->dims.C;
+    double params = (double)m->dims.V * m->dims.C, layers = 0;
     for (int i = 0; i < m->params.count; i++) {
         const struct param *p = &m->params.p[i];
         if (p->product) params += (double)p->n;
     }
-    return 6 * params + 3 * m->dims.L * m->blocks[0].layer->flops(&m->dims, 0.5 * (context + 1.0));
+    for (int l = 0; l < m->dims.L; l++)
+        layers += m->blocks[l].layer->flops(&m->blocks[l].d, 0.5 * (context + 1.0));
+    return 6 * params + 3 * layers;
 }
 
 /* Rows of logits that are held at once. */

@@ -25,14 +25,13 @@ struct model {
     real               *w;       /* (params.total); owned                     */
     int                 i_embed, i_norm, i_head;  /* in params; i_head == i_embed if tied */
     struct block       *blocks;  /* (L); owned                                */
+    int                 kinds;   /* blocks l and l + kinds are alike; 1: all are */
+    int                 has;     /* of HAS_: what any block's layer has       */
     struct bf16_weights *bf16;    /* bf16 products: their weights; NULL: fp32; owned */
 };
 
-/* Does its sequence layer have inner losses? */
-static inline int model_has_inner(const struct model *m)
-{
-    return (m->blocks[0].layer->has & HAS_INNER) != 0;
-}
+/* Has any of its sequence layers inner losses?  block_has_inner(): has this one? */
+static inline int model_has_inner(const struct model *m) { return (m->has & HAS_INNER) != 0; }
 
 /* Check dims and lay out the parameters.  w is allocated, zero.
  * returns OK or ERR_CONFIG with a message; *out is NULL then */

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "src/base/status.h"
-#include "src/layers/layer.h"
+#include "src/layers/pattern.h"
 #include "src/store/hf_llama.h"
 
 #define LN_EPS 1e-6  /* fixed in the public code, so config.json has no key for it */
@@ -347,7 +347,11 @@ int hf_config_read(struct dims *d, const json_t *config, const char *path)
         if (want) rc = fail(ERR_DATA, "%s: %s must be %s", path, k->key, want);
     }
     if (kinds[kind].read(d, config, path) != OK) rc = ERR_DATA;
-    if (rc == OK) layer_trim(layers_find(d->layer), d);
+    if (rc == OK) {
+        struct pattern p;
+        check(pattern_of(&p, d->layer) == OK);
+        pattern_trim(&p, d);
+    }
 out:
     return rc;
 }
@@ -376,6 +380,9 @@ int hf_config_can_say(const struct dims *d)
 {
     const size_t kind = kind_of_dims(d, NULL);
 
+    if (pattern_is_list(d->layer))
+        return fail(ERR_CONFIG, "no public format has a model whose blocks differ (model.layer: "
+                    "[%s])", d->layer);
     if (kind == KINDS && d->window)
         return fail(ERR_CONFIG, "no Hugging Face model has the sequence layer %s with a sliding window "
                     "in some of its layers (model.full_layers %d) but no model.qkv_bias", d->layer,
