@@ -75,13 +75,13 @@ static void presentable(char out[64], const char *text)
 void conf_forget(struct reader *r, int i)
 {
     const struct conf_key *k = &r->schema->keys[i];
-    if (k->type == CONF_LIST) memset(conf_at(r->values, k), 0, k->size);
+    if (conf_is_list(k)) memset(conf_at(r->values, k), 0, k->size);
 }
 
 void conf_give(struct reader *r, int i, const char *text, int plain, struct place at)
 {
     const struct conf_key *k = &r->schema->keys[i];
-    char expected[256], found[64];
+    char expected[256], found[64], entry[32] = "";
 
     r->where[i] = at;
     r->bad[i] = !conf_store(r->values, k, text, plain);
@@ -96,8 +96,10 @@ void conf_give(struct reader *r, int i, const char *text, int plain, struct plac
     for (int j = 0; k->type == CONF_ENUM && k->names[j]; j++) nearest_try(&n, k->names[j]);
     for (int j = 0; k->type == CONF_LAYER && conf_layer(j); j++) nearest_try(&n, conf_layer(j));
     const char *mark = plain ? "'" : "\"";
-    conf_complain(r, at, k->path, "expected %s, found %s%s%s%s%s%s", expected, mark, found, mark,
-                  n.best ? " (did you mean " : "", n.best ? n.best : "", n.best ? "?)" : "");
+    if (k->type == CONF_LAYER && r->entry)
+        snprintf(entry, sizeof entry, " in entry %d of the list", r->entry);
+    conf_complain(r, at, k->path, "expected %s, found %s%s%s%s%s%s%s", expected, mark, found, mark,
+                  entry, n.best ? " (did you mean " : "", n.best ? n.best : "", n.best ? "?)" : "");
 }
 
 /* Override number i, "key.path=value", counted from 0. */
@@ -122,7 +124,7 @@ static void override(struct reader *r, const char *set, int i)
     /* Nothing behind the sign is the empty text, not YAML's null. */
     const int plain = equals[1] != '\0' || !conf_is_text(&r->schema->keys[key]);
     conf_forget(r, key);
-    if (r->schema->keys[key].type == CONF_LIST && equals[1] == '[')
+    if (conf_is_list(&r->schema->keys[key]) && equals[1] == '[')
         conf_yaml_list(r, key, equals + 1, at);
     else conf_give(r, key, equals + 1, plain, at);
 }

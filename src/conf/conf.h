@@ -31,7 +31,7 @@ struct conf {
         char grid[32];            /* "auto" or DxPxS, see plan/share.h            */
     } run;
     struct {
-        char layer[16];
+        char layer[PATTERN_TEXT]; /* a name, or several (layers/pattern.h)        */
         int backbone;             /* enum backbone: sets gate, share_qk, pre_conv when they are auto */
         int vocab, layers, width, heads, kv_heads, ffn_width, mini_batch, conv_width;
         int head_dim;             /* -1: width / heads                        */

@@ -7,7 +7,7 @@
 #include "src/base/status.h"
 #include "src/conf/conf_model.h"
 #include "src/conf/conf_reader.h"
-#include "src/layers/layer.h"
+#include "src/layers/pattern.h"
 #include "src/plan/share.h"
 
 /* A pebibyte: beyond it nothing is meant, and below it no product overflows. */
@@ -64,14 +64,21 @@ static void check_required(struct reader *r)
     }
 }
 
+/* The layers of the model; returns 0 if the key is wrong by itself. */
+static int layers_of(struct pattern *p, const struct reader *r)
+{
+    const struct conf *c = r->values;
+    return !r->bad[number("model.layer")] && pattern_of(p, c->model.layer) == OK;
+}
+
 /* Heads of a width that is given. */
-static void check_head_dim(struct reader *r, const struct layer *layer)
+static void check_head_dim(struct reader *r, const struct pattern *p)
 {
     const struct conf *c = r->values;
     const int C = c->model.width, H = c->model.heads, F = c->model.head_dim;
 
     must(r, KEYS("model.head_dim", "model.width", "model.heads", "model.layer"),
-         layer->has & HAS_ATTENTION || (int64_t)F * H == C,
+         p->has & HAS_ATTENTION || (int64_t)F * H == C,
          "expected model.width / model.heads, %d / %d, for layer %s, found %d", C, H, c->model.layer,
          F);
     must(r, KEYS("model.head_dim"), F % 2 == 0, "expected an even number, found %d", F);
@@ -79,14 +86,14 @@ static void check_head_dim(struct reader *r, const struct layer *layer)
          "expected at most 1048576 for all of the %d heads together, found %d", H, F);
 }
 
-static void check_rope(struct reader *r, const struct layer *layer)
+static void check_rope(struct reader *r, const struct pattern *p)
 {
     const struct conf *c = r->values;
     const int type = c->model.rope_scaling.type;
     const double low = c->model.rope_scaling.low_freq_factor;
 
     must(r, KEYS("model.rope_scaling.type", "model.layer"),
-         layer->has & HAS_ATTENTION || type == ROPE_DEFAULT,
+         p->has & HAS_ATTENTION || type == ROPE_DEFAULT,
          "expected default for layer %s", c->model.layer);
     must(r, KEYS("model.rope_scaling.factor", "model.rope_scaling.type"),
          type != ROPE_DEFAULT || c->model.rope_scaling.factor == 1,
@@ -97,48 +104,62 @@ static void check_rope(struct reader *r, const struct layer *layer)
          c->model.rope_scaling.high_freq_factor);
 }
 
-static void check_model(struct reader *r)
+static void check_heads(struct reader *r, const struct pattern *p)
 {
     const struct conf *c = r->values;
-    const struct layer *layer = layers_find(c->model.layer);
     const int C = c->model.width, H = c->model.heads;
 
-    must(r, KEYS("model.ffn_width", "model.layer"),
-         !layer || layer->family->ffn_norm || c->model.ffn_width <= 0,
-         "expected 0 for layer %s, found %d", c->model.layer, c->model.ffn_width);
-    const struct { const char *path; int on; } switches[] = {
-        { "model.gate", c->model.gate }, { "model.share_qk", c->model.share_qk },
-        { "model.pre_conv", c->model.pre_conv },
-    };
-    for (int i = 0; i < 3; i++)
-        must(r, KEYS(switches[i].path, "model.layer"),
-             !layer || layer->has & HAS_INNER || switches[i].on <= 0,
-             "expected false for layer %s, found true", c->model.layer);
-    must(r, KEYS("model.qkv_bias", "model.layer"),
-         !layer || layer->has & HAS_ATTENTION || !c->model.qkv_bias,
-         "expected false for layer %s, found true", c->model.layer);
-    must(r, KEYS("model.sliding_window", "model.layer"),
-         !layer || layer->has & HAS_ATTENTION || !c->model.sliding_window,
-         "expected 0 for layer %s, found %d", c->model.layer, c->model.sliding_window);
-    must(r, KEYS("train.context", "model.sliding_window"),
-         !c->model.sliding_window || c->model.full_layers >= c->model.layers ||
-             c->train.context <= c->model.sliding_window,
-         "expected at most model.sliding_window (%d), found %d", c->model.sliding_window,
-         c->train.context);
-    if (layer) check_rope(r, layer);
-    if (!layer || !(layer->has & HAS_HEADS)) return;
     must(r, KEYS("model.kv_heads", "model.heads"),
          c->model.kv_heads < 0 || H % c->model.kv_heads == 0,
          "expected a divisor of model.heads (%d), found %d", H, c->model.kv_heads);
-    if (c->model.head_dim > 0) {
-        check_head_dim(r, layer);
-        return;
-    }
+    if (c->model.head_dim > 0) check_head_dim(r, p);
+    if (c->model.head_dim > 0 && (p->n == 1 || !(p->has & HAS_INNER))) return;
     must(r, KEYS("model.heads", "model.width"), C % H == 0,
          "expected a divisor of model.width (%d), found %d", C, H);
     must(r, KEYS("model.heads", "model.width"), C % H != 0 || C / H % 2 == 0,
          "expected an even head width, model.width / model.heads, found %d / %d = %d", C, H,
          C / H);
+}
+
+/* Keys that no layer of the model uses have no value other than "none". */
+static void check_used(struct reader *r, const struct pattern *p)
+{
+    const struct conf *c = r->values;
+    const struct { const char *path; int has, on; } switches[] = {
+        { "model.gate", HAS_INNER, c->model.gate },
+        { "model.share_qk", HAS_INNER, c->model.share_qk },
+        { "model.pre_conv", HAS_INNER, c->model.pre_conv },
+        { "model.qkv_bias", HAS_ATTENTION, c->model.qkv_bias },
+    };
+
+    must(r, KEYS("model.ffn_width", "model.layer"), p->ffn || c->model.ffn_width <= 0,
+         "expected 0 for layer %s, found %d", c->model.layer, c->model.ffn_width);
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+        must(r, KEYS(switches[i].path, "model.layer"),
+             p->has & switches[i].has || switches[i].on <= 0,
+             "expected false for layer %s, found true", c->model.layer);
+    must(r, KEYS("model.sliding_window", "model.layer"),
+         p->has & HAS_ATTENTION || !c->model.sliding_window,
+         "expected 0 for layer %s, found %d", c->model.layer, c->model.sliding_window);
+}
+
+static void check_model(struct reader *r)
+{
+    struct conf *c = r->values;
+    struct pattern p;
+
+    must(r, KEYS("train.context", "model.sliding_window"),
+         !c->model.sliding_window || c->model.full_layers >= c->model.layers ||
+             c->train.context <= c->model.sliding_window,
+         "expected at most model.sliding_window (%d), found %d", c->model.sliding_window,
+         c->train.context);
+    if (!layers_of(&p, r)) return;
+    must(r, KEYS("model.layer", "model.layers"), p.n <= c->model.layers,
+         "expected at most one layer for each of the %d blocks (model.layers), found %d",
+         c->model.layers, p.n);
+    check_used(r, &p);
+    check_rope(r, &p);
+    if (p.has & HAS_HEADS) check_heads(r, &p);
 }
 
 static void check_sizes(struct reader *r)
@@ -159,17 +180,18 @@ static void check_sizes(struct reader *r)
          "layers", rows, C, L);
 }
 
-static int mini_batch(const struct conf *c)
+static int mini_batch(const struct reader *r)
 {
-    const struct layer *layer = layers_find(c->model.layer);
-    return layer && layer->has & HAS_INNER ? c->model.mini_batch : 1;
+    const struct conf *c = r->values;
+    struct pattern p;
+    return layers_of(&p, r) && p.has & HAS_INNER ? c->model.mini_batch : 1;
 }
 
 static void check_train(struct reader *r)
 {
     const struct conf *c = r->values;
     struct ranges skip;
-    const int T = c->train.context, S = c->train.slice_tokens, K = mini_batch(c);
+    const int T = c->train.context, S = c->train.slice_tokens, K = mini_batch(r);
 
     must(r, KEYS("train.batch_tokens", "train.context"), c->train.batch_tokens % T == 0,
          "expected a multiple of train.context (%d), found %lld", T,
@@ -236,19 +258,21 @@ static void check_run(struct reader *r)
     if (!c->run.dir[0]) snprintf(c->run.dir, sizeof c->run.dir, "logs/%s", c->run.name);
 }
 
-static void resolve(struct conf *c)
+static void resolve(struct reader *r)
 {
-    const struct layer *layer = layers_find(c->model.layer);
-    const int mamba = layer->has & HAS_INNER && c->model.backbone == BACKBONE_MAMBA;
-    const int K = mini_batch(c), T = c->train.context;
+    struct conf *c = r->values;
+    struct pattern p;
+    check(layers_of(&p, r));
+    const int mamba = p.has & HAS_INNER && c->model.backbone == BACKBONE_MAMBA;
+    const int K = mini_batch(r), T = c->train.context;
 
     if (c->model.kv_heads < 0) c->model.kv_heads = c->model.heads;
     /* One text for one meaning, as of kv_heads. */
-    c->model.head_dim = !(layer->has & HAS_ATTENTION) ? CONF_AUTO
+    c->model.head_dim = !(p.has & HAS_ATTENTION) ? CONF_AUTO
                       : c->model.head_dim < 0 ? c->model.width / c->model.heads
                       : c->model.head_dim;
-    if (c->model.ffn_width < 0) c->model.ffn_width = layer->family->ffn_norm ? 2048 : 0;
-    if (c->model.rms_eps < 0) c->model.rms_eps = layer->family->rms_eps;
+    if (c->model.ffn_width < 0) c->model.ffn_width = p.ffn ? 2048 : 0;
+    if (c->model.rms_eps < 0) c->model.rms_eps = p.family->rms_eps;
     if (c->model.dt_rank < 0) c->model.dt_rank = (c->model.width + 15) / 16;
     if (c->model.gate < 0) c->model.gate = mamba;
     if (c->model.share_qk < 0) c->model.share_qk = mamba;
@@ -264,12 +288,13 @@ void conf_check(struct reader *r)
 {
     check_required(r);
     check_run(r);
+    pattern_shorten(((struct conf *)r->values)->model.layer);
     if (r->source != FROM_RUN) conf_adopt(r);
     check_model(r);
     check_sizes(r);
     check_train(r);
     check_optim(r);
     conf_check_launch(r);
-    if (!r->errors) resolve(r->values);
+    if (!r->errors) resolve(r);
     if (!r->errors) conf_check_limits(r);
 }

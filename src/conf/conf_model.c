@@ -7,7 +7,7 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/conf/conf_reader.h"
-#include "src/layers/layer.h"
+#include "src/layers/pattern.h"
 #include "src/store/model_at.h"
 
 /* What a field of dims is; BIT: a part that is left out. */
@@ -97,7 +97,9 @@ void conf_dims(const struct conf *c, struct dims *d)
         if (rows[i].form != BIT) memcpy(to, from, rows[i].size);
         else if (!*(const int *)from) *(int *)to |= rows[i].bit;
     }
-    layer_trim(layers_find(d->layer), d);
+    struct pattern p;
+    check(pattern_of(&p, d->layer) == OK);
+    pattern_trim(&p, d);
 }
 
 /* --- one row of a model ------------------------------------------------------------ */
@@ -105,18 +107,18 @@ void conf_dims(const struct conf *c, struct dims *d)
 /* The kinds that a model is of. */
 static int kinds_of(const struct dims *d)
 {
-    const struct layer *layer = layers_find(d->layer);
+    struct pattern p;
     int kinds = 0;
 
-    if (layer->has & HAS_HEADS) kinds |= HEADS;
-    if (layer->has & HAS_INNER) kinds |= INNER;
-    if (layer->has & HAS_STATE) kinds |= STATE | CONV;
-    if (layer->has & HAS_HEADS && !(layer->has & HAS_INNER)) kinds |= GROUPS;
-    if (layer->has & HAS_ATTENTION) kinds |= ATTENTION;
+    check(pattern_of(&p, d->layer) == OK);
+    if (p.has & HAS_HEADS) kinds |= HEADS;
+    if (p.has & HAS_INNER) kinds |= INNER;
+    if (p.has & HAS_STATE) kinds |= STATE | CONV;
+    if (p.has & HAS_ATTENTION) kinds |= ATTENTION | GROUPS;
     if (d->rope_scaling != ROPE_DEFAULT) kinds |= SCALED;
     if (d->rope_scaling == ROPE_LLAMA3) kinds |= LLAMA3;
     if (d->window) kinds |= WINDOW;
-    if (layer->family->ffn_norm) kinds |= FFN;
+    if (p.ffn) kinds |= FFN;
     if (d->pre_conv || d->share_qk) kinds |= CONV;
     return kinds;
 }
@@ -136,7 +138,8 @@ static int whole(const struct row *row, const struct dims *d)
 }
 
 /* The model's value as it would be written in a configuration. */
-static void model_value(char out[TEXT_DOUBLE], const struct row *row, const struct dims *d)
+#define VALUE (PATTERN_TEXT + 2)
+static void model_value(char out[VALUE], const struct row *row, const struct dims *d)
 {
     const struct conf_key *k = &conf_keys[number_of(row->key)];
     const void *v = (const char *)d + row->at;
@@ -145,12 +148,13 @@ static void model_value(char out[TEXT_DOUBLE], const struct row *row, const stru
 
     while (k->type == CONF_ENUM && k->names[names]) names++;
 
-    if (row->form == NAME) snprintf(out, TEXT_DOUBLE, "%s", (const char *)v);
+    if (row->form == NAME)
+        snprintf(out, VALUE, pattern_is_list(v) ? "[%s]" : "%s", (const char *)v);
     else if (row->form == NUMBER) text_of_double(out, *(const double *)v);
     else if (row->form == BIT) strcpy(out, n & row->bit ? "false" : "true");
     else if (k->type == CONF_BOOL) strcpy(out, n ? "true" : "false");
-    else if (n >= 0 && n < names) snprintf(out, TEXT_DOUBLE, "%s", k->names[n]);
-    else snprintf(out, TEXT_DOUBLE, "%d", n);
+    else if (n >= 0 && n < names) snprintf(out, VALUE, "%s", k->names[n]);
+    else snprintf(out, VALUE, "%d", n);
 }
 
 /* Is a key in train.init_change? */
@@ -226,6 +230,15 @@ static struct place given(struct reader *r, const struct row *row)
     return r->where[backbone];
 }
 
+/* The model's value becomes the key's; returns 0 if it is none of this key. */
+static int take(struct conf *c, const struct row *row, const struct conf_key *k,
+                const struct dims *d, const char *theirs)
+{
+    if (row->form != NAME) return conf_store(c, k, theirs, 1);
+    memcpy(conf_at(c, k), (const char *)d + row->at, k->size);
+    return 1;
+}
+
 /* compare: a value that differs is a mistake, or named as a change. */
 static void adopt_row(struct reader *r, const struct row *row, const struct dims *d, int compare)
 {
@@ -233,7 +246,7 @@ static void adopt_row(struct reader *r, const struct row *row, const struct dims
     const int i = number_of(row->key);
     const struct conf_key *k = &conf_keys[i];
     const char *leaf = strchr(row->key, '.') + 1;
-    char theirs[TEXT_DOUBLE], ours[3 * CONF_PATH], both[2 * CONF_PATH];
+    char theirs[VALUE], ours[3 * CONF_PATH], both[2 * CONF_PATH];
 
     if (r->bad[i]) return;
     const struct place at = given(r, row);
@@ -241,7 +254,7 @@ static void adopt_row(struct reader *r, const struct row *row, const struct dims
     conf_show(ours, sizeof ours, c, k);
     if (!strcmp(ours, theirs)) return;
     if (!at.line) {
-        if (conf_store(c, k, theirs, 1))
+        if (take(c, row, k, d, theirs))
             add_text(c->start.taken, sizeof c->start.taken, leaf, theirs);
         else conf_complain(r, r->where[number_of("train.init_from")], row->key,
                            "expected a value of this key, the model %s has %s", c->start.from,
@@ -266,7 +279,7 @@ static void adopt(struct reader *r, const struct dims *d, int compare)
     if (strcmp(c->model.layer, d->layer) != 0) return;  /* said; nothing else can be compared */
     for (int i = 1; i < ROWS; i++)
         if (says(&rows[i], d)) adopt_row(r, &rows[i], d, compare);
-    if (layers_find(d->layer)->has & HAS_INNER && !r->where[number_of("model.backbone")].line)
+    if (kinds_of(d) & INNER && !r->where[number_of("model.backbone")].line)
         c->model.backbone = d->gate && d->share_qk && d->pre_conv ? BACKBONE_MAMBA
                                                                   : BACKBONE_TRANSFORMER;
 }
@@ -275,6 +288,7 @@ void conf_adopt(struct reader *r)
 {
     struct conf *c = r->values;
     struct model_at m;
+    struct pattern p;
     int own, rc;
 
     if (!r->bad[number_of("train.init_change")]) check_changes(r);
@@ -285,8 +299,9 @@ void conf_adopt(struct reader *r)
     if (c->start.missing) return;
     rc = model_at_open(&m, c->start.from, MODEL_NAMED);
     if (rc == OK) {
-        if (layers_find(m.dims.layer)) adopt(r, &m.dims, !own);
-        else rc = fail(ERR_DATA, "%s: there is no layer '%s'", c->start.from, m.dims.layer);
+        if (pattern_of(&p, m.dims.layer) == OK) adopt(r, &m.dims, !own);
+        else rc = fail(ERR_DATA, "%s: the model has a layer that this program does not know",
+                       c->start.from);
         model_at_close(&m);
     }
     if (rc == OK || own) return;  /* of its own checkpoints the run says more, and what to do */
@@ -299,7 +314,7 @@ void conf_adopt(struct reader *r)
 
 int conf_is_model(const struct conf *c, const struct dims *d, const char *source)
 {
-    char theirs[TEXT_DOUBLE], ours[3 * CONF_PATH];
+    char theirs[VALUE], ours[3 * CONF_PATH];
     int rc = OK;
 
     for (int i = 0; i < ROWS; i++) {

@@ -28,6 +28,7 @@ struct reader {
     const char  *name;                  /* of the file, for messages             */
     struct place where[CONF_MAX_KEYS];  /* where a key was given; line 0: it was not */
     int          bad[CONF_MAX_KEYS];    /* its value is not usable               */
+    int          entry;                 /* of a list that is being read, from 1; 0: none */
     int          errors, said;          /* said: those that were printed          */
     int          rc;                    /* not OK: instead of ERR_CONFIG          */
     int          stopped;               /* the rest of the file was not read     */

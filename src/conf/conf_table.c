@@ -28,8 +28,9 @@ const struct conf_key conf_keys[] = {
       "every sequence); auto: data parallelism first. The grid changes no bit of the result",
       { 0 } },
 
-    { KEY(model, layer), CONF_LAYER, "ttt_linear", NO_RANGE, "sequence layer of every block",
-      { 0 } },
+    { KEY(model, layer), CONF_LAYER, "ttt_linear", NO_RANGE,
+      "sequence layer of every block; a list, as `[ttt_linear, ttt_linear, attention]`, is repeated "
+      "through the depth, and a key below is for the blocks whose layer uses it", { 0 } },
     { KEY(model, backbone), CONF_ENUM, "mamba", NO_RANGE,
       "block around a TTT layer. mamba: with causal convolutions, a shared projection of "
       "queries and keys, and an output gate; transformer: with none of them",
@@ -58,8 +59,8 @@ const struct conf_key conf_keys[] = {
       "in a model with sliding_window, the number of first blocks whose attention sees all "
       "tokens, as in Qwen2", { 0 } },
     { KEY(model, ffn_width), CONF_INT, "auto", 0, 1 << 20, "",
-      "hidden width of the SwiGLU feed-forward network; 0: no feed-forward; auto: 0 for mamba, "
-      "2048 for other layers", { 0 } },
+      "hidden width of the SwiGLU feed-forward network; 0: no feed-forward; auto: 0 if all "
+      "blocks are mamba, else 2048; a block of mamba never has one", { 0 } },
     { KEY(model, mini_batch), CONF_INT, "16", 1, 4096, "tokens",
       "inner mini-batch size b of a TTT layer: tokens between two updates of the fast weights",
       { 0 } },
@@ -78,7 +79,7 @@ const struct conf_key conf_keys[] = {
       "base of the rotary position embedding (RoPE). In TTT layers positions count inside the "
       "mini-batch, in attention from the start of the sequence", { 0 } },
     { KEY(model, rms_eps), CONF_DOUBLE, "auto", 1e-30, 1, "",
-      "epsilon of RMSNorm; auto: 1e-5 for mamba, 1e-6 for other layers", { 0 } },
+      "epsilon of RMSNorm; auto: 1e-5 if all blocks are mamba, else 1e-6", { 0 } },
     { KEY(model, ln_eps), CONF_DOUBLE, "1e-6", 1e-30, 1, "",
       "epsilon of the LayerNorm in the inner model, and of the one after the heads of a TTT "
       "layer", { 0 } },

@@ -14,7 +14,7 @@ enum conf_type {
     CONF_TEXT,    /* char[], UTF-8 without control characters      */
     CONF_WORD,    /* char[], harmless ASCII characters             */
     CONF_LIST,    /* char[], texts of a YAML list, with \n between */
-    CONF_LAYER    /* char[], the name of a sequence layer          */
+    CONF_LAYER    /* char[], a sequence layer or a YAML list of them, as layers/pattern.h has it */
 };
 
 struct conf_key {
@@ -65,6 +65,9 @@ const char *conf_layer(int i);
 
 int conf_takes_auto(const struct conf_key *k);
 
+/* May it be a YAML list? */
+int conf_is_list(const struct conf_key *k);
+
 /* Is its value text, so that an empty one is a value? */
 int conf_is_text(const struct conf_key *k);
 
@@ -74,7 +77,8 @@ static inline void *conf_at(void *values, const struct conf_key *k)
     return (char *)values + k->offset;
 }
 
-/* Store `text` (plain: written without quotes) into the field of row k.
+/* Store `text` (plain: written without quotes) into the field of row k; of a list, after the texts
+ * that it has already.
  * returns 1, or 0 if the text is not a value of this key */
 int conf_store(void *values, const struct conf_key *k, const char *text, int plain);
 

@@ -6,8 +6,11 @@
 #include "src/base/text.h"
 #include "src/base/utf8.h"
 #include "src/conf/conf_table.h"
+#include "src/layers/pattern.h"
 
 int conf_takes_auto(const struct conf_key *k) { return k->preset && !strcmp(k->preset, "auto"); }
+
+int conf_is_list(const struct conf_key *k) { return k->type == CONF_LIST || k->type == CONF_LAYER; }
 
 int conf_is_text(const struct conf_key *k)
 {
@@ -104,7 +107,7 @@ int conf_store(void *values, const struct conf_key *k, const char *text, int pla
     if (k->type == CONF_TEXT) return store_text(at, k->size, text);
     if (k->type == CONF_WORD) return is_word(text) && store_text(at, k->size, text);
     if (k->type == CONF_LIST) return append_text(at, k->size, text);
-    if (k->type == CONF_LAYER) return is_layer(text) && store_text(at, k->size, text);
+    if (k->type == CONF_LAYER) return is_layer(text) && pattern_add(at, text);
     if (k->type == CONF_ENUM) {
         n = name_index(k->names, text);
         if (n >= 0) put_int(at, k->size, n);
@@ -174,7 +177,8 @@ const char *conf_show(char *out, size_t room, const void *values, const struct c
         return out;
     }
     if (k->type == CONF_LAYER) {
-        snprintf(out, room, "%s", (const char *)at);
+        const int list = pattern_is_list(at);
+        snprintf(out, room, "%s%s%s", list ? "[" : "", (const char *)at, list ? "]" : "");
         return out;
     }
     if (k->type == CONF_DOUBLE) {
@@ -223,6 +227,7 @@ const char *conf_expected(char *out, size_t room, const struct conf_key *k)
         while (conf_layer(count)) count++;
         for (int i = 0; i < count && n < room; i++)
             n += (size_t)snprintf(out + n, room - n, "%s%s", joint(i, count), conf_layer(i));
+        if (n < room) snprintf(out + n, room - n, ", or a list of them");
         break;
     case CONF_TEXT:
         snprintf(out, room, "printable text of at most %zu bytes", k->size - 1);

@@ -125,32 +125,55 @@ static const char *kind(const yaml_event_t *e)
          : e->type == YAML_MAPPING_START_EVENT  ? "keys and values" : "a single value";
 }
 
+/* One entry of list number i. */
+static void read_entry(struct yaml *y, int i, const yaml_event_t *e)
+{
+    const struct conf_key *k = &y->r->schema->keys[i];
+    const struct place at = place_of(y, e->start_mark);
+    char expected[256];
+
+    if (e->type == YAML_SCALAR_EVENT && e->data.scalar.length) {
+        conf_give(y->r, i, (const char *)e->data.scalar.value,
+                  e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, at);
+    } else if (e->type != YAML_ALIAS_EVENT) {
+        conf_complain(y->r, at, k->path, "expected %s, found %s in it",
+                      conf_expected(expected, sizeof expected, k),
+                      e->type == YAML_SCALAR_EVENT ? "an empty one" : kind(e));
+        y->r->bad[i] = 1;
+    }
+}
+
+/* A list of layers has a layer at least, and has room for a number of them. */
+static int check_layers(struct yaml *y, int i, struct place list, int entries)
+{
+    const struct conf_key *k = &y->r->schema->keys[i];
+
+    if (k->type != CONF_LAYER || (entries > 0 && entries <= PATTERN_LAYERS)) return 1;
+    if (entries > PATTERN_LAYERS)
+        conf_complain(y->r, list, k->path, "expected a list of at most %d layers, found %d",
+                      PATTERN_LAYERS, entries);
+    else conf_complain(y->r, list, k->path, "expected a layer at least, found an empty list");
+    return 0;
+}
+
 /* A list of texts, whose first event is e, to its end. */
 static void read_list(struct yaml *y, int i, yaml_event_t *e)
 {
-    const struct conf_key *k = &y->r->schema->keys[i];
+    const int layers = y->r->schema->keys[i].type == CONF_LAYER;
     const struct place list = place_of(y, e->start_mark);
-    char expected[256];
-    int bad = 0;
+    int bad = 0, entries = 0;
 
     yaml_event_delete(e);
     conf_forget(y->r, i);
     while (next(y, e) && e->type != YAML_SEQUENCE_END_EVENT) {
-        const struct place at = place_of(y, e->start_mark);
-        if (e->type == YAML_SCALAR_EVENT && e->data.scalar.length) {
-            conf_give(y->r, i, (const char *)e->data.scalar.value,
-                      e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, at);
-        } else if (e->type != YAML_ALIAS_EVENT) {
-            conf_complain(y->r, at, k->path, "expected %s, found %s in it",
-                          conf_expected(expected, sizeof expected, k),
-                          e->type == YAML_SCALAR_EVENT ? "an empty one" : kind(e));
-            y->r->bad[i] = 1;
-        }
+        y->r->entry = ++entries;
+        if (!layers || entries <= PATTERN_LAYERS) read_entry(y, i, e);
         bad |= y->r->bad[i];
         skip(y, e);
     }
+    y->r->entry = 0;
     y->r->where[i] = list;
-    y->r->bad[i] = bad;
+    y->r->bad[i] = bad || !check_layers(y, i, list, entries);
 }
 
 static void read_value(struct yaml *y, const char *path, struct place key, yaml_event_t *e)
@@ -167,7 +190,7 @@ static void read_value(struct yaml *y, const char *path, struct place key, yaml_
         conf_forget(y->r, i);
         conf_give(y->r, i, (const char *)e->data.scalar.value,
                   e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, place_of(y, e->start_mark));
-    } else if (e->type == YAML_SEQUENCE_START_EVENT && y->r->schema->keys[i].type == CONF_LIST) {
+    } else if (e->type == YAML_SEQUENCE_START_EVENT && conf_is_list(&y->r->schema->keys[i])) {
         read_list(y, i, e);
     } else {
         y->r->where[i] = place_of(y, e->start_mark);

@@ -172,6 +172,24 @@ static const struct { const char *text, *says; } bad[] = {
     { "model: {backbone: 0}\n", "2:19: model.backbone: expected" },
     { "model: {layer: ttt_liner}\n", "2:16: model.layer: expected ttt_linear" },
     { "model: {layer: lstm}\n", "2:16: model.layer: expected ttt_linear" },
+    { "model: {layer: []}\n", "2:16: model.layer: expected a layer at least, found an empty list" },
+    { "model: {layer: [mamba, atention]}\n",
+      "2:24: model.layer: expected ttt_linear, ttt_mlp, attention or mamba, or a list of them, found "
+      "'atention' in entry 2 of the list (did you mean attention?)" },
+    { "model: {layer: [mamba, [mamba]]}\n", "2:24: model.layer: expected ttt_linear, ttt_mlp, attention or mamba, or a list of them, found a list in it" },
+    { "model: {layer: [mamba, ]}\nmodle: {}", "3:1: modle" },  /* no empty entry */
+    { "model: {layer: [mamba, \"\"]}\n", "2:24: model.layer: expected ttt_linear" },
+    { "model: {layer: \"mamba, ttt_mlp\"}\n", "2:16: model.layer: expected ttt_linear" },
+    { "model: {layers: 33, layer: [mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, "
+      "mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, "
+      "mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba, mamba]}\n",
+      "2:28: model.layer: expected a list of at most 32 layers, found 33" },
+    { "model: {layers: 2, layer: [mamba, ttt_mlp, attention]}\n",
+      "2:27: model.layer: expected at most one layer for each of the 2 blocks (model.layers), found 3" },
+    { "model: {layer: [ttt_linear, mamba], qkv_bias: true}\n", "2:47: model.qkv_bias: expected false" },
+    { "model: {layer: [attention, mamba], gate: true}\n", "2:42: model.gate: expected false" },
+    { "model: {layer: [mamba, mamba], ffn_width: 8}\n", "2:43: model.ffn_width: expected 0 for layer mamba" },
+    { "model: {layer: [ttt_linear, mamba], kv_heads: 6}\n", "model.kv_heads 6: in layer ttt_linear, mamba every head has its own keys and values" },
     { "model: {layer: \"\"}\n", "2:16: model.layer: expected" },
     { "train: {precision: fp64}\n", "2:20: train.precision: expected fp32 or bf16, found 'fp64'" },
     { "train: {precision: half}\n", "2:20: train.precision: expected fp32 or bf16" },

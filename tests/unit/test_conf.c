@@ -129,7 +129,8 @@ static void every_key_is_strict(void **state)
                      k->path, deep ? "  " : "", deep ? (int)(leaf - part - 1) : 0, part,
                      deep ? ":\n" : "", deep ? "  " : "", leaf, value);
             snprintf(place, sizeof place, "t.yaml:%d:%zu: ", 2 + deep,
-                     strlen(leaf) + 4 + 2 * (size_t)deep + (*value != 0));
+                     strlen(leaf) + 4 + 2 * (size_t)deep + (*value != 0) +
+                     (k->type == CONF_LAYER && !strcmp(value, "[1]")));  /* the entry's place */
             if (parse(&c, text) != ERR_CONFIG) fail_msg("%s is accepted", text);
             if (*value && !strstr(said, place)) fail_msg("%s\n  says %s", text, said);
         }
@@ -259,6 +260,7 @@ static void dump_reads_back(void **state)
         }
         list[n++] = "optim.min_lr=0";
         list[n++] = "model.qkv_bias=false";
+        if (round % 3) list[n++] = "model.layer=[mamba, ttt_linear, attention]";
         list[n++] = "model.sliding_window=0";
         list[n++] = "model.rope_scaling.type=default";
         list[n++] = "model.rope_scaling.factor=1";
@@ -278,6 +280,55 @@ static void dump_reads_back(void **state)
         mem_free(once);
         mem_free(twice);
     }
+}
+
+/* A list of layers is repeated through the depth.  One text for one meaning: a list of one is the
+ * word, and what repeats itself is written once. */
+static void layers_may_differ(void **state)
+{
+    static const struct { const char *value, *text; } lists[] = {
+        { "mamba", "  layer: mamba\n" }, { "[mamba]", "  layer: mamba\n" },
+        { "[mamba, mamba, mamba]", "  layer: mamba\n" },
+        { "[ttt_linear, 'mamba']", "  layer: [ttt_linear, mamba]\n" },
+        { "[mamba, ttt_mlp, mamba, ttt_mlp]", "  layer: [mamba, ttt_mlp]\n" },
+        { "[mamba, ttt_mlp, mamba]", "  layer: [mamba, ttt_mlp, mamba]\n" },
+    };
+    struct conf c, d;
+    (void)state;
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        char text[256], set[128];
+        char *sets[] = { set };
+        snprintf(text, sizeof text, HEAD "model: {layer: %s}\n", lists[i].value);
+        snprintf(set, sizeof set, "model.layer=%s", lists[i].value);
+        if (parse(&c, text) != OK) fail_msg("%s", said);
+        assert_int_equal(parse_n(&d, HEAD, strlen(HEAD), sets, 1), OK);
+        assert_memory_equal(&c, &d, sizeof c);
+        char *whole = conf_text(&c);
+        if (!strstr(whole, lists[i].text)) fail_msg("%s\n%s", lists[i].text, whole);
+        mem_free(whole);
+    }
+}
+
+/* What belongs to any layer of the list has a value, everything else means "none". */
+static void a_mixture_has_the_union(void **state)
+{
+    struct conf c;
+    struct dims d;
+    (void)state;
+
+    assert_int_equal(parse(&c, HEAD "model: {layer: [mamba, attention], layers: 3, kv_heads: 4, "
+                           "head_dim: 32, state: 8}\n"), OK);
+    conf_dims(&c, &d);
+    assert_string_equal(d.layer, "mamba, attention");
+    assert_true(d.H == 12 && d.Hkv == 4 && d.F == 32 && d.state == 8 && d.expand == 2);
+    assert_true(d.E == 2048 && d.K == 1 && !d.gate && !d.pre_conv && d.rms_eps == 1e-6);
+    assert_int_equal(parse(&c, HEAD "model: {layer: [ttt_mlp, ttt_linear]}\n"), OK);
+    conf_dims(&c, &d);
+    assert_true(d.K == 16 && d.gate && d.pre_conv && d.share_qk && !d.state && d.E == 2048);
+    assert_int_equal(parse(&c, HEAD "model: {layer: [mamba, mamba]}\n"), OK);
+    conf_dims(&c, &d);
+    assert_true(d.E == 0 && d.rms_eps == 1e-5 && d.H == 1);
 }
 
 /* Text that grows `from` by `piece` to at least n bytes. */
@@ -496,6 +547,8 @@ int main(void)
         cmocka_unit_test(good_ones),
         cmocka_unit_test(overrides),
         cmocka_unit_test(dump_reads_back),
+        cmocka_unit_test(layers_may_differ),
+        cmocka_unit_test(a_mixture_has_the_union),
         cmocka_unit_test(hostile),
         cmocka_unit_test(noise),
         cmocka_unit_test(files),
