@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/base/status.h"
+#include "src/layers/pattern.h"
 
 /* One row per field of struct dims beside its layer. */
 static const struct {
@@ -35,11 +36,41 @@ static void set(json_t *object, const char *key, json_t *value)
     if (!value || json_object_set_new(object, key, value) != 0) die("out of memory for JSON");
 }
 
+/* A word, or a list of words. */
+static json_t *layer_json(const char *text)
+{
+    char name[PATTERN_NAME];
+    json_t *list;
+
+    if (!pattern_is_list(text)) return json_string(text);
+    list = json_array();
+    while (*text) {
+        text = pattern_next(name, text);
+        if (json_array_append_new(list, json_string(name)) != 0) die("out of memory for JSON");
+    }
+    return list;
+}
+
+/* returns 0 if it is neither */
+static int layer_of(char *text, const json_t *layer)
+{
+    const char *name = json_string_value(layer);
+    size_t i;
+    json_t *v;
+
+    text[0] = '\0';
+    if (!json_is_array(layer)) return name && pattern_add(text, name);
+    json_array_foreach(layer, i, v)
+        if (!json_is_string(v) || !pattern_add(text, json_string_value(v))) return 0;
+    pattern_shorten(text);
+    return text[0] != '\0';
+}
+
 json_t *dims_json(const struct dims *d)
 {
     json_t *model = json_object();
 
-    set(model, "layer", json_string(d->layer));
+    set(model, "layer", layer_json(d->layer));
     for (int i = 0; i < FIELDS; i++) {
         const void *v = (const char *)d + fields[i].at;
         set(model, fields[i].key,
@@ -51,14 +82,13 @@ json_t *dims_json(const struct dims *d)
 int dims_of_info(struct dims *d, const json_t *info, const char *source)
 {
     const json_t *model = json_object_get(info, "model");
-    const char *layer = json_string_value(json_object_get(model, "layer"));
 
     *d = (struct dims){ .layer = "" };
     if (!json_is_object(model))
         return fail(ERR_DATA, "%s: its info has no object \"model\", so it is not a model", source);
-    if (!layer || strlen(layer) >= sizeof d->layer)
-        return fail(ERR_DATA, "%s: model.layer is not the name of a layer", source);
-    memcpy(d->layer, layer, strlen(layer));
+    if (!layer_of(d->layer, json_object_get(model, "layer")))
+        return fail(ERR_DATA, "%s: model.layer is neither the name of a layer nor a list of at most "
+                    "%d names", source, PATTERN_LAYERS);
 
     for (int i = 0; i < FIELDS; i++) {
         void *v = (char *)d + fields[i].at;

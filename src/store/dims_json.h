@@ -1,6 +1,8 @@
 /* dims_json.h -- the dims of a model as the JSON object "model" of a checkpoint's info.
  *
  *     "model": { "layer": "ttt_linear", "V": 32000, "L": 12, ... }
+ *
+ * layer is a list of names where blocks differ.
  */
 #ifndef DIMS_JSON_H
 #define DIMS_JSON_H
