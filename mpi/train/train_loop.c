@@ -191,10 +191,12 @@ static int evaluate(struct train_loop *l)
 
 /* --- logging ------------------------------------------------------------------- */
 
-static json_t *reals(const double *x, int n)
+/* A number of each layer that has an inner loop, null of the others. */
+static json_t *of_layers(const struct model *m, const double *x)
 {
     json_t *a = json_array();
-    for (int i = 0; i < n; i++) json_array_append_new(a, metrics_real(x[i]));
+    for (int l = 0; l < m->dims.L; l++)
+        json_array_append_new(a, block_has_inner(&m->blocks[l]) ? metrics_real(x[l]) : json_null());
     return a;
 }
 
@@ -208,9 +210,9 @@ static void write_step(struct train_loop *l, const struct step_result *r, double
                           metrics_real(r->lr), "targets", r->targets, "tokens", l->state->tokens,
                           "step_s", step_s, "tok_per_s", (double)tokens / step_s);
     if (r->inner) {
-        json_object_set_new(o, "inner_w0", reals(r->inner, L));
-        json_object_set_new(o, "inner_before", reals(r->inner + L, L));
-        json_object_set_new(o, "inner_after", reals(r->inner + 2 * L, L));
+        json_object_set_new(o, "inner_w0", of_layers(l->state->model, r->inner));
+        json_object_set_new(o, "inner_before", of_layers(l->state->model, r->inner + L));
+        json_object_set_new(o, "inner_after", of_layers(l->state->model, r->inner + 2 * L));
     }
     metrics_write(l->metrics, o);
 }
@@ -245,12 +247,19 @@ static void write_again(struct train_loop *l, const struct step_result *r)
                                         l->state->step, "what", r->what, "rank", r->rank));
 }
 
-/* Mean over layers of the inner loss after a step relative to before it. */
-static double inner_ratio(const double *inner, int L)
+/* Mean over layers with an inner loop of the inner loss after a step relative to before it. */
+static double inner_ratio(const struct model *m, const double *inner)
 {
+    const int L = m->dims.L;
     double sum = 0;
-    for (int i = 0; i < L; i++) sum += inner[2 * L + i] / inner[L + i];
-    return sum / L;
+    int n = 0;
+
+    for (int l = 0; l < L; l++) {
+        if (!block_has_inner(&m->blocks[l])) continue;
+        sum += inner[2 * L + l] / inner[L + l];
+        n++;
+    }
+    return sum / n;
 }
 
 /* Nobody reads what is printed any more: training continues, and its folder tells. */
@@ -362,7 +371,7 @@ static int one_step(struct train_loop *l)
     beacon_step(l->state->step, took);
     if (!l->warned && l->state->step > l->start_step + 1)   /* the first step is slower */
         l->warned = patience_warn(took + l->save_took_s);
-    if (r.inner) l->inner = inner_ratio(r.inner, l->state->model->dims.L);
+    if (r.inner) l->inner = inner_ratio(l->state->model, r.inner);
     if (r.again && !r.bad) write_again(l, &r);
     if (!r.bad && out_of_line(l, r.loss)) return go_back(l, r.loss);
     if (!r.bad) {

@@ -57,9 +57,11 @@ static void print_table(const struct eval_result *r, const struct eval_opts *o,
     if (opt->inner) {
         printf("\n  %-7s %14s %14s %14s\n", "layer", "inner, initial", "before step",
                "after step");
-        for (int l = 0; l < L; l++)
+        for (int l = 0; l < L; l++) {
+            if (isnan(o->inner[l].w0)) continue;  /* a layer without an inner loop */
             printf("  %-7d %14.5g %14.5g %14.5g\n", l, o->inner[l].w0, o->inner[l].before,
                    o->inner[l].after);
+        }
     }
 }
 
@@ -82,9 +84,9 @@ static void print_json(const struct eval_result *r, const struct eval_opts *o,
     if (opt->inner) {
         json_t *layers = json_array();
         for (int l = 0; l < L; l++)
-            json_array_append_new(layers, json_pack("{s:f, s:f, s:f}", "w0", o->inner[l].w0,
-                                                    "before", o->inner[l].before, "after",
-                                                    o->inner[l].after));
+            json_array_append_new(layers, isnan(o->inner[l].w0) ? json_null() :
+                                  json_pack("{s:f, s:f, s:f}", "w0", o->inner[l].w0, "before",
+                                            o->inner[l].before, "after", o->inner[l].after));
         json_object_set_new(j, "inner_loss", layers);
     }
     char *text = json_dumps(j, JSON_INDENT(2));

@@ -25,7 +25,7 @@ struct dataset;
 #define EVAL_BUCKETS 48
 
 /* Inner losses of a layer: at the initial state, before and after the step of
- * a mini-batch; means over everything that was read. */
+ * a mini-batch; means over everything that was read.  NAN of a layer without an inner loop. */
 struct eval_inner { double w0, before, after; };
 
 struct eval_opts {

@@ -10,7 +10,8 @@
  *         mini-batch; of an unfinished one also igrad.* (inner gradient beside the
  *         state) and tail.* (the fast weights its last token sees)
  *     conv_state.<layer>.* (B,C,taps-1): last inputs of the convolutions, oldest first
- *     w0, before, after (layers, mini-batches): inner losses
+ *     w0, before, after (layers, mini-batches): inner losses; NAN in the row of a layer that has no
+ *         inner loop
  */
 #ifndef PROBE_H
 #define PROBE_H

@@ -1,5 +1,6 @@
 #include "src/infer/probe_put.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -95,9 +96,11 @@ void probe_put_inner(struct probe *p, const struct probe_input *in, const double
 
     for (int i = 0; i < 3; i++) {
         real *out = probe_put(p, 2, (int64_t[]){ layers, n }, "%s", names[i]);
-        for (int l = 0; l < layers; l++)
+        for (int l = 0; l < layers; l++) {
+            const int has = block_has_inner(&in->m->blocks[l]);
             for (int k = 0; k < n; k++)
-                out[l * n + k] = (real)v[((int64_t)i * layers + l) * stride + k];
+                out[l * n + k] = has ? (real)v[((int64_t)i * layers + l) * stride + k] : (real)NAN;
+        }
     }
 }
 

@@ -43,7 +43,8 @@ int probe_put_state(struct probe *p, const struct probe_input *in, int l, int i,
 /* tail.* of all layers, from state.* and igrad.*; nothing if no mini-batch is unfinished. */
 void probe_put_tails(struct probe *p, const struct probe_input *in);
 
-/* Tensors w0, before, after (layers, n); v (3, layers, stride). */
+/* Tensors w0, before, after (layers, n); v (3, layers, stride).  The rows of layers without an inner
+ * loop are NAN. */
 void probe_put_inner(struct probe *p, const struct probe_input *in, const double *v, int n,
                      int64_t stride);
 
