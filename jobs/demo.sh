@@ -51,7 +51,7 @@ wait "$pid" || :
 trap - EXIT
 echo "   killed after step $(steps_done) of $steps"
 
-say "the same command again: it goes on from the newest valid checkpoint"
+say "the same command again: it resumes from the newest valid checkpoint"
 show "$ttt" train $config
 show "$ttt" ckpt list "$demo/run"
 

@@ -8,7 +8,7 @@ RUN=${2:-$ROOT/config/ttt-linear-125m.yaml}
 
 echo "$(cpu), $(basename "$RUN" .yaml), two layers, vocabulary 4,096, $(threads) threads, ${PRECISION:-fp32}"
 echo
-echo "| context | us a token | beside the first | share of products |"
+echo "| context | us a token | relative to the first | share of products |"
 echo "|---|---|---|---|"
 first=
 for n in ${CONTEXTS:-2048 4096 8192 16384 32768}; do

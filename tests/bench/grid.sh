@@ -1,6 +1,7 @@
 #!/bin/sh
-# grid.sh PROGRAM -- on two ranks with one thread: steps of replicas, chunks and stages beside what
-# ttt plan says of them from rates measured just before, and chunks beside replicas.
+# grid.sh PROGRAM -- steps on two ranks with one thread: data, sequence and pipeline parallelism,
+# each compared with the prediction of ttt plan from rates measured just before, and sequence with
+# data parallelism.
 # TTT-Linear 125m, 12 layers, 4 sequences of 512 tokens in micro-batches of one.
 ttt=$1
 run=$(dirname "$0")/../../config/ttt-linear-125m.yaml

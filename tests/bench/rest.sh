@@ -1,4 +1,4 @@
-# The rest of a run beside its limits: text to shards, shards to training, checkpoints, messages.
+# The rest of a run compared with its limits: text to shards, shards to training, checkpoints, messages.
 # Four minutes on two cores.
 #
 #   sh tests/bench/rest.sh TTT [RUN.yaml]     TEXT="FILE ..." for ttt prep (default: the demo's books
@@ -38,7 +38,7 @@ done
 row "a save stops training" "$(value %.2f blocked_s "$beside") s" \
     "a copy $(value %.2f copy_s "$beside") s + a step $(value %.2f step_s "$beside") s" \
     "$(value %.0f share_of_copy_and_step "$beside" 100) %" "100 %"
-row "$(value %.0f steps_beside "$beside") steps beside it" \
+row "$(value %.0f steps_beside "$beside") steps during the save" \
     "$(value %.2f step_beside_s "$beside") s" "$(value %.2f step_s "$beside") s" \
     "$(calc %+.1f "100 * ($(number slowed "$beside") - 1)") %" "+10 %"
 for name in "two ranks" reduce-scatter all-gather all-to-all "sums, exact" weights; do

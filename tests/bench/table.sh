@@ -1,4 +1,4 @@
-# The paper's systems beside the limits of this machine, measured in the same run: dense products
+# The paper's systems compared with the limits of this machine, measured in the same run: dense products
 # for training and prefill, reading memory for decoding.  Five minutes on two cores.
 #
 #   sh tests/bench/table.sh TTT [RUN.yaml ...]     default: the four of 125m; PRECISIONS="fp32 bf16"
