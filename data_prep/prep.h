@@ -16,7 +16,7 @@ struct prep_options {
     int             train_tokenizer;  /* pieces; 0: use `tokenizer`   */
     double          val_fraction;     /* 0: one data set, in `out` itself */
     const char     *field;
-    const struct format *from_stdin;  /* of what comes through "-"  */
+    const struct format *from_stdin;  /* of what comes through "-"; never NULL */
     int             skip_bad, restart, threads;
     double          skip_bad_max;     /* share of the bytes that may be skipped   */
     struct set_cut  cut;

@@ -126,6 +126,8 @@ int cmd_ckpt(int argc, char **argv)
           "list: verify MANIFEST and index only, do not read tiles" },
     };
     struct arg_rest rest;
+
+    if (argc > 1 && !strcmp(argv[1], "spectrum")) return cmd_ckpt_spectrum(argc - 1, argv + 1);
     const int rc = args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
                               "ttt ckpt list|show|verify|diff CKPT [CKPT]", about);
     if (rc != OK || rest.n < 0) return rc;

@@ -28,20 +28,11 @@ static const struct {
     { "status", cmd_status, "show the state of runs" },
     { "stop", cmd_stop, "ask a run to save a checkpoint and end" },
     { "plan", cmd_plan, "predict time, idle share, traffic and memory of process grids" },
-    { "bench rates", cmd_bench_rates, "measure the rates of a machine for ttt plan" },
-    { "bench eigen", cmd_bench_eigen, "measure matrix decompositions on several processes" },
-    { "bench train", cmd_bench_train, "measure training steps of one process" },
-    { "bench grid", cmd_bench_grid, "measure training steps on a process grid" },
-    { "bench latency", cmd_bench_latency, "measure prefill and decode by context, systems side by side" },
-    { "bench comm", cmd_bench_comm, "measure messages between processes" },
-    { "bench store", cmd_bench_store, "measure shards, checkpoints, and steps during a save" },
-    { "bench prep", cmd_bench_prep, "measure ttt prep, compared with the tokenizer's library" },
     { "bench", cmd_bench, "measure this machine, and training on it" },
     { "eval", cmd_eval, "evaluate a model on a data set: loss, perplexity, bits per byte" },
     { "generate", cmd_generate, "continue a text" },
     { "probe", cmd_probe, "write logits, gradients and states of a model, for comparison" },
-    { "ckpt spectrum", cmd_ckpt_spectrum, "print singular values of weights and fast weights" },
-    { "ckpt", cmd_ckpt, "list, show, verify and compare checkpoints" },
+    { "ckpt", cmd_ckpt, "list, show, verify and compare checkpoints; singular values" },
     { "import", cmd_import, "import a Hugging Face model as a checkpoint" },
     { "export", cmd_export, "export a checkpoint as a Hugging Face model" },
     { NULL, NULL, NULL },
@@ -56,19 +47,10 @@ static void help(FILE *out)
                  "usage: ttt COMMAND [ARGUMENT ...]     (ttt COMMAND --help prints its options)\n\n"
                  "commands\n");
     for (int i = 0; commands[i].name; i++)
-        fprintf(out, "  %-13s %s\n", commands[i].name, commands[i].about);
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].about);
     fprintf(out, "\nexit codes\n");
     for (int i = 0; (text = status_row(i, &code)); i++) fprintf(out, "  %-10d %s\n", code, text);
     fprintf(out, "\n%s\n", build_text());
-}
-
-/* Words at the start of argv that are this command's name; 0: it is another one. */
-static int words(const char *name, int argc, char **argv)
-{
-    const size_t n = strcspn(name, " ");
-    if (strlen(argv[0]) != n || strncmp(name, argv[0], n) != 0) return 0;
-    if (!name[n]) return 1;
-    return argc > 1 && !strcmp(name + n + 1, argv[1]) ? 2 : 0;
 }
 
 /* Threads that wait for others look out for some 20 us before they sleep.  By default they would do
@@ -113,10 +95,8 @@ int main(int argc, char **argv)
     if (openmp_check() != OK) return -ERR_USAGE;
     wait_briefly(argv);
     if (isa_check() != OK) return -ERR_USAGE;
-    for (int i = 0; commands[i].name; i++) {
-        const int n = words(commands[i].name, argc - 1, argv + 1);
-        if (n) return ended(commands[i].run(argc - n, argv + n));
-    }
+    for (int i = 0; commands[i].name; i++)
+        if (!strcmp(argv[1], commands[i].name)) return ended(commands[i].run(argc - 1, argv + 1));
     fail(ERR_USAGE, "'%s' is not a command; ttt --help lists them", argv[1]);
     return -ERR_USAGE;
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mpi/bench/cmd_bench.h"
 #include "mpi/grid/blacs.h"
 #include "mpi/grid/grid.h"
 #include "src/base/clock.h"
@@ -10,7 +11,6 @@
 #include "src/base/rng.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
-#include "src/cli/cmd.h"
 #include "src/kernels/gemm.h"
 #include "src/kernels/lapack.h"
 #include "src/plan/cyclic_plan.h"

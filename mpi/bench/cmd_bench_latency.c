@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/bench/cmd_bench.h"
 #include "src/base/clock.h"
 #include "src/base/mem.h"
 #include "src/base/openmp.h"
@@ -19,7 +20,6 @@
 #include "src/base/status.h"
 #include "src/bench/bench.h"
 #include "src/cli/args.h"
-#include "src/cli/cmd.h"
 #include "src/conf/conf_model.h"
 #include "src/model/model.h"
 

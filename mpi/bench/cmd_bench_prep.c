@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "data_prep/find.h"
+#include "data_prep/format.h"
 #include "data_prep/pipeline.h"
 #include "data_prep/prep.h"
 #include "data_prep/words.h"
+#include "mpi/bench/cmd_bench.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
@@ -15,7 +17,6 @@
 #include "src/base/status.h"
 #include "src/bench/bench.h"
 #include "src/cli/args.h"
-#include "src/cli/cmd.h"
 #include "src/data/dataset.h"
 #include "src/data/sentencepiece_c.h"
 
@@ -303,7 +304,8 @@ out:
 
 int cmd_bench_prep(int argc, char **argv)
 {
-    struct request q = { .o = { .field = "text", .restart = 1, .skip_bad_max = 1,
+    struct request q = { .o = { .field = "text", .from_stdin = format_row(0), .restart = 1,
+                                .skip_bad_max = 1,
                                 .cut = { .block_tokens = 65536, .shard_tokens = 100000000,
                                          .level = 3 } },
                          .pieces = 8000, .mb = 8, .repeat = 3, .threads = omp_get_max_threads() };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mpi/bench/cmd_bench.h"
 #include "mpi/bench/pingpong.h"
 #include "mpi/grid/comm.h"
 #include "src/base/file.h"
@@ -12,7 +13,6 @@
 #include "src/base/status.h"
 #include "src/bench/bench.h"
 #include "src/cli/args.h"
-#include "src/cli/cmd.h"
 #include "src/conf/conf.h"
 #include "src/conf/rates.h"
 #include "src/kernels/gemm.h"

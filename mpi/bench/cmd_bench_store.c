@@ -5,13 +5,13 @@
 #include <unistd.h>
 
 #include "mpi/bench/bench_store.h"
+#include "mpi/bench/cmd_bench.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/openmp.h"
 #include "src/base/status.h"
-#include "src/cli/cmd.h"
 #include "src/kernels/gemm.h"
 #include "src/store/ckpt_dir.h"
 

@@ -3,6 +3,7 @@
 #include <omp.h>
 #include <stdio.h>
 
+#include "mpi/bench/cmd_bench.h"
 #include "mpi/state/train_state.h"
 #include "mpi/step/reduce.h"
 #include "src/base/clock.h"
@@ -13,7 +14,6 @@
 #include "src/base/status.h"
 #include "src/bench/bench.h"
 #include "src/cli/args.h"
-#include "src/cli/cmd.h"
 #include "src/conf/conf.h"
 #include "src/kernels/gemm.h"
 #include "src/model/budget.h"

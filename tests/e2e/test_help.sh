@@ -12,6 +12,14 @@ for c in $commands; do
     expect_text "$c is in README.md" "^|.*\`ttt $c[ \`]" "$ROOT/README.md"
     name="$c with an unknown option" expect_exit 64 "$TTT" "$c" --no-such-option
 done
+name="the page of ttt bench" expect_exit 0 "$TTT" bench --help
+sed -n '/^options/q;p' "$WORK/out" >"$WORK/bench"
+differ "benchmarks are listed" "$(wc -l <"$WORK/bench")" 0
+for part in $(sed -n '/^  [a-z]* * [a-z]/s/^  \([a-z]*\) .*/\1/p' "$WORK/bench" | grep -v ttt); do
+    name="bench $part --help" expect_exit 0 "$TTT" bench "$part" --help
+    expect_text "bench $part --help: usage" "^usage: .*ttt bench $part" "$WORK/out"
+    name="bench $part with an unknown option" expect_exit 64 "$TTT" bench "$part" --no-such-option
+done
 for code in $(sed -n '/^exit codes/,/^$/s/^  \([0-9]*\) .*/\1/p' "$WORK/help"); do
     expect_text "exit code $code is in RUNS.md" "^| $code | " "$ROOT/jobs/RUNS.md"
 done
