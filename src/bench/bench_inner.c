@@ -98,21 +98,22 @@ struct batch {
     const struct inner *f;
     struct inner_in     in;
     struct inner_grad   g;
-    real *O, *state, *next, *igrad, *kept, *saved, *work, *dO, *dstate, *small;
+    real *O, *state, *next, *igrad, *kept, *saved, *work, *dO, *dstate;
 };
 
 /* The arrays, one block. */
 static real *batch_init(struct batch *b, const struct inner *f, int in_bf16)
 {
-    const int64_t S = align_reals(f->state_reals(F)), KF = align_reals(K * F);
+    const struct inner_reals size = inner_reals(f, K, F);
+    const int64_t S = align_reals(size.state), KF = align_reals(K * F);
     const struct { const real **to; int64_t n; } in[] = {
         { &b->in.Q, KF }, { &b->in.X, KF }, { &b->in.V, KF }, { &b->in.lr, K }, { &b->in.tok, K },
         { &b->in.gamma, F }, { &b->in.beta, F },
     };
     const struct { real **to; int64_t n; } own[] = {
         { &b->O, KF }, { &b->state, S }, { &b->next, S }, { &b->igrad, S },
-        { &b->kept, f->kept_reals(K, F) }, { &b->saved, f->saved_reals(K, F) },
-        { &b->work, f->work_reals(K, F) }, { &b->dO, KF }, { &b->dstate, S }, { &b->g.dQ, KF },
+        { &b->kept, size.kept }, { &b->saved, size.saved },
+        { &b->work, size.work }, { &b->dO, KF }, { &b->dstate, S }, { &b->g.dQ, KF },
         { &b->g.dX, KF }, { &b->g.dV, KF }, { &b->g.dlr, K }, { &b->g.dtok, K },
         { &b->g.dgamma, F }, { &b->g.dbeta, F },
     };
@@ -125,31 +126,32 @@ static real *batch_init(struct batch *b, const struct inner *f, int in_bf16)
     for (int i = 0; i < K; i++) ((real *)(uintptr_t)b->in.lr)[i] = (real)0.001;
     for (int64_t i = 0; i < S; i++) b->state[i] *= (real)0.1;
     b->f = f;
-    b->in.r = K, b->in.F = F, b->in.bf16 = in_bf16, b->in.eps = (real)1e-6;
+    b->in.r = b->in.ld = K, b->in.F = F, b->in.bf16 = in_bf16, b->in.eps = (real)1e-6;
     return all;
 }
 
 static void forward(void *ctx)
 {
     const struct batch *b = ctx;
-    for (int i = 0; i < TIMES; i++)
-        b->f->forward(b->O, b->next, NULL, b->state, &b->in, b->kept, b->work, NULL);
+    const struct inner_result to = { .O = b->O, .next = b->next, .kept = b->kept };
+    for (int i = 0; i < TIMES; i++) inner_batch_forward(b->f, &to, b->state, &b->in, b->work);
 }
 
 /* As training has it: the mini-batch once more, then its gradient. */
 static void backward(void *ctx)
 {
     struct batch *b = ctx;
+    const struct inner_tape tape = { b->state, b->kept, b->saved };
     for (int i = 0; i < TIMES; i++) {
-        b->f->replay(b->saved, b->next, b->state, b->kept, &b->in, b->work);
-        b->f->backward(&b->g, b->dstate, b->dO, b->saved, b->state, b->kept, &b->in, 0, b->work);
+        inner_batch_replay(b->f, &tape, b->next, &b->in, b->work);
+        inner_batch_backward(b->f, &b->g, b->dstate, b->dO, &tape, &b->in, b->work);
     }
 }
 
 /* The dual form against the primal one, a token at a time in fp32. */
 static int batch_verify(struct batch *b)
 {
-    const int64_t S = b->f->state_reals(F);
+    const int64_t S = inner_reals(b->f, K, F).state;
     real *state = mem_new(2 * align_reals(S) + F, sizeof *state, "benchmark");
     real *igrad = state + align_reals(S), *O = igrad + align_reals(S);
     double off = 0, size = 0;
@@ -161,7 +163,8 @@ static int batch_verify(struct batch *b)
         struct inner_in in = b->in;
         in.Q += t * F, in.X += t * F, in.V += t * F, in.lr += t, in.tok += t;
         in.r = 1;
-        b->f->step(O, state, igrad, &in, t + 1 == K, b->work);
+        in.complete = t + 1 == K;
+        inner_token(b->f, O, state, igrad, &in, b->work);
         for (int f = 0; f < F; f++) {
             off += pow((double)(O[f] - b->O[t * F + f]), 2);
             size += pow((double)O[f], 2);
@@ -175,12 +178,12 @@ static int batch_verify(struct batch *b)
 
 static int mini_batches(const struct bench_opts *o, const struct limits *l)
 {
-    static const struct inner *const models[] = { &inner_linear, &inner_mlp };
+    static const struct inner *const models[] = { &ttt_linear, &ttt_mlp };
     int rc = OK;
 
     for (int i = 0; rc == OK && i < 4; i++) {
         const int in_bf16 = i % 2;
-        const double flops = K * models[i / 2]->flops(K, F);
+        const double flops = K * models[i / 2]->model->flops(K, F);
         struct batch b = { 0 };
         char name[32];
         real *all = batch_init(&b, models[i / 2], in_bf16);

@@ -50,6 +50,8 @@ struct inner_weight inner_weight(const real *W, const real *b, int ways,
 
 /* --- pieces ---------------------------------------------------------------- */
 
+void inner_zero(real *y, int64_t n) { memset(y, 0, (size_t)n * sizeof *y); }
+
 CLONES
 void inner_add(real *restrict y, const real *restrict x, int64_t n)
 {
@@ -257,31 +259,31 @@ void inner_affine_backward(real *dx, const real *dz, const struct inner_weight *
 
 void inner_bias_backward(real *db, const real *dy, const struct inner_dense *d)
 {
-    add_rows(db, dy, NULL, d->r, d->O);
+    if (d->bias) add_rows(db, dy, NULL, d->r, d->O);
 }
 
-/* From the step [E15], which every complete mini-batch ends with: with
+/* From the step [E15], which every complete mini-batch ends with.  It is linear in the state, the
+ * keys and the gradients, so each factor gets the gradient of the result times the others: with
  * u_j = tok_{r-1} lr_j and D = dW', d = db',
  *     y_j = x_j D + d,   dg_j = -u_j y_j,   du_j = -<y_j, g_j>,
  *     dx_j -= u_j D g_j'                                              [E23] */
-static void step_backward(struct inner_grad *o, real *dg, real *dx, const struct inner_weight *D,
-                          const real *x, const real *g, int add, const struct inner_dense *d,
+static void step_backward(const struct inner_dense_backward *b, const struct inner_dense *d,
                           real *work)
 {
     const int r = d->r, O = d->O;
     real *y = inner_take(&work, (int64_t)r * O), *ug = inner_take(&work, (int64_t)r * O);
     real *u = inner_take(&work, r), *du = inner_take(&work, r);
 
-    inner_affine(y, D, x, d, work);
-    row_dots(du, y, g, r, O);
+    inner_affine(y, b->dw, b->x, d, work);
+    row_dots(du, y, b->g, r, O);
     for (int j = 0; j < r; j++) {
         u[j] = -d->tok[r - 1] * d->lr[j];
-        o->dlr[j] -= du[j] * d->tok[r - 1];
-        o->dtok[r - 1] -= du[j] * d->lr[j];
+        b->dlr[j] -= du[j] * d->tok[r - 1];
+        b->dtok[r - 1] -= du[j] * d->lr[j];
     }
-    scale_rows(dg, y, u, r, O);
-    scale_rows(ug, g, u, r, O);
-    times_transpose(dx, D, ug, add, d, work);
+    scale_rows(b->dg, y, u, r, O);
+    scale_rows(ug, b->g, u, r, O);
+    times_transpose(b->dx, b->dw, ug, !b->fresh, d, work);
 }
 
 /* From [E12]: dM = -dy g' below the diagonal; with M = tok_i lr_j P_ij,
@@ -307,41 +309,37 @@ static void mix_backward(real *restrict dtok, real *restrict dlr, real *restrict
     }
 }
 
-void inner_dense_backward(struct inner_grad *o, real *dq, real *dx, real *dg,
-                          const struct inner_weight *dw, const real *dy, const real *P,
-                          const struct inner_weight *w, const real *q, const real *x,
-                          const real *g, int complete, int fresh, const struct inner_dense *d,
+void inner_dense_backward(const struct inner_dense_backward *b, const struct inner_dense *d,
                           real *work)
 {
     const int r = d->r, I = d->I, O = d->O;
     real *M = inner_take(&work, (int64_t)r * r), *gT = inner_take(&work, (int64_t)r * O);
 
-    if (complete) step_backward(o, dg, dx, dw, x, g, !fresh, d, work);
-    else memset(dg, 0, (size_t)r * (size_t)O * sizeof *dg);
-    if (!complete && fresh) memset(dx, 0, (size_t)r * (size_t)I * sizeof *dx);
+    if (b->complete) step_backward(b, d, work);
+    else memset(b->dg, 0, (size_t)r * (size_t)O * sizeof *b->dg);
+    if (!b->complete && b->fresh) memset(b->dx, 0, (size_t)r * (size_t)I * sizeof *b->dx);
 
-    times_transpose(dq, w, dy, !fresh, d, work);                /* dq += dy W'  */
-    mix(M, P, d);
-    smm_tn(dg, M, dy, r, O, r, 1);                          /* dg -= M' dy  */
-    smm_transpose(gT, g, r, O);
-    smm(M, dy, gT, r, r, O, 0);
-    mix_backward(o->dtok, o->dlr, M, P, d);                     /* M is dP now  */
-    smm(dq, M, x, r, I, r, 1);
-    smm_tn(dx, M, q, r, I, r, 1);
+    times_transpose(b->dq, b->w, b->dy, !b->fresh, d, work);    /* dq += dy W'  */
+    mix(M, b->P, d);
+    smm_tn(b->dg, M, b->dy, r, O, r, 1);                        /* dg -= M' dy  */
+    smm_transpose(gT, b->g, r, O);
+    smm(M, b->dy, gT, r, r, O, 0);
+    mix_backward(b->dtok, b->dlr, M, b->P, d);                  /* M is dP now  */
+    smm(b->dq, M, b->x, r, I, r, 1);
+    smm_tn(b->dx, M, b->q, r, I, r, 1);
 }
 
 /* --- one token -------------------------------------------------------------- */
 
-void inner_dense_row(real *y, const real *W, const real *b, const real *G, const real *Gb,
-                     const real *q, real tok, int I, int O, real *work)
+void inner_dense_row(real *y, const real *q, const struct inner_dense_moved *m, real *work)
 {
-    smm_row(y, q, W, O, I, 0);
-    smm_row(work, q, G, O, I, 0);
-    if (b) {
-        inner_add(y, b, O);
-        inner_add(work, Gb, O);
+    smm_row(y, q, m->W, m->O, m->I, 0);
+    smm_row(work, q, m->G, m->O, m->I, 0);
+    if (m->b) {
+        inner_add(y, m->b, m->O);
+        inner_add(work, m->Gb, m->O);
     }
-    inner_step_by(y, work, tok, O);
+    inner_step_by(y, work, m->tok, m->O);
 }
 
 CLONES
@@ -350,4 +348,37 @@ void inner_dense_row_grad(real *G, real *Gb, const real *x, const real *g, real 
     for (int i = 0; i < I; i++)
         for (int k = 0; k < O; k++) G[i * O + k] += lr * x[i] * g[k];
     for (int k = 0; Gb && k < O; k++) Gb[k] += lr * g[k];
+}
+
+/* --- for inner models, one layer at one state --------------------------------- */
+
+void inner_affine_grads(real *dx, const struct inner_dense_grad *dw, const real *dz, const real *x,
+                        const struct inner_weight *w, const struct inner_dense *d, real *work)
+{
+    times_transpose(dx, w, dz, 1, d, work);
+    inner_outer(dw->W, dw->W, x, dz, d->r, d, work);
+    inner_bias_backward(dw->b, dz, d);
+}
+
+void inner_dense_add(const struct inner_dense_grad *G, const real *x, const real *g,
+                     const struct inner_dense *d, real *work)
+{
+    if (d->bias) add_rows(G->b, g, d->lr, d->r, d->O);
+    weighted_outer(G->W, G->W, x, g, d->lr, d, work);
+}
+
+/* G is linear in x, g and lr, as the step is [E23], with lr_j in place of -u_j. */
+void inner_dense_add_backward(const struct inner_dense_terms *to, const struct inner_weight *D,
+                              const real *x, const real *g, const struct inner_dense *d,
+                              real *work)
+{
+    const int r = d->r, O = d->O;
+    real *y = inner_take(&work, (int64_t)r * O), *dots = inner_take(&work, r);
+
+    inner_affine(y, D, x, d, work);
+    row_dots(dots, y, g, r, O);
+    inner_add(to->dlr, dots, r);
+    scale_rows(to->dg, y, d->lr, r, O);
+    scale_rows(y, g, d->lr, r, O);
+    times_transpose(to->dx, D, y, 1, d, work);
 }

@@ -27,11 +27,21 @@ struct inner_dense {
     const real *tok, *lr;
 };
 
-/* The layer of a mini-batch that maps I to O. */
+/* The layer of a mini-batch that maps I to O, with the token's first rate. */
 static inline struct inner_dense inner_dense_of(const struct inner_in *in, int I, int O)
 {
     return (struct inner_dense){ in->r, I, O, !(in->without & WITHOUT_BIAS), in->bf16, in->tok,
                                  in->lr };
+}
+
+/* For the functions of an inner model, which are fp32: the same, with rate `rate`. */
+static inline struct inner_dense inner_dense_exact(const struct inner_in *in, int I, int O,
+                                                   int rate)
+{
+    struct inner_dense d = inner_dense_of(in, I, O);
+    d.bf16 = 0;
+    d.lr += (int64_t)rate * in->ld;
+    return d;
 }
 
 /* The next n reals of a block, on a boundary. */
@@ -85,13 +95,18 @@ void inner_dense_step(real *to, real *to_b, const struct inner_weight *w, const 
 void inner_dense_sum(real *G, real *Gb, const real *x, const real *g, const struct inner_dense *d,
                      real *work);
 
-/* Backward of forward and step but for dW += q' dy, db += rows of dy (below).  dy (r,O) is given;
- * dw: gradient of the state after.  dq, dx (r,I): set when `fresh`, else += ; dg (r,O) set;
- * dtok, dlr of o += . */
-void inner_dense_backward(struct inner_grad *o, real *dq, real *dx, real *dg,
-                          const struct inner_weight *dw, const real *dy, const real *P,
-                          const struct inner_weight *w, const real *q, const real *x,
-                          const real *g, int complete, int fresh, const struct inner_dense *d,
+/* Backward of forward and step, except dW += q' dy and db += rows of dy (below). */
+struct inner_dense_backward {
+    const struct inner_weight *w, *dw;  /* the weight, and the gradient of the one after the step */
+    const real *q, *x, *g, *P;          /* as in forward                                     */
+    const real *dy;                     /* (r,O)                                             */
+    real *dq, *dx;                      /* (r,I) set when `fresh`, else +=                   */
+    real *dg;                           /* (r,O) set                                         */
+    real *dlr, *dtok;                   /* (r) +=                                            */
+    int   complete;                     /* 0/1 a step followed                               */
+    int   fresh;
+};
+void inner_dense_backward(const struct inner_dense_backward *b, const struct inner_dense *d,
                           real *work);
 
 /* dx (r,I) += dz W': of inner_affine. */
@@ -103,17 +118,39 @@ void inner_bias_backward(real *db, const real *dy, const struct inner_dense *d);
 
 /* --- one token, the primal form ------------------------------------------- */
 
-/* The state that a token at the end of a prefix sees is W - tok G, b - tok Gb, where G, Gb are the
- * sums of lr x' g so far: y (O) = q (W - tok G) + b - tok Gb. */
-void inner_dense_row(real *y, const real *W, const real *b, const real *G, const real *Gb,
-                     const real *q, real tok, int I, int O, real *work);
+/* The layer that a token inside a mini-batch sees: W - tok G, b - tok Gb, where G, Gb are the sums
+ * of lr x' g so far.  b and Gb NULL: no bias. */
+struct inner_dense_moved { const real *W, *b, *G, *Gb; real tok; int I, O; };
+
+/* y (O) [out] = q (W - tok G) + b - tok Gb.  work (O). */
+void inner_dense_row(real *y, const real *q, const struct inner_dense_moved *m, real *work);
 
 /* G += lr x' g, Gb += lr g. */
 void inner_dense_row_grad(real *G, real *Gb, const real *x, const real *g, real lr, int I, int O);
 
+/* --- for inner models, one layer at one state --------------------------------- */
+
+/* A weight's gradient: (I,O), (O). */
+struct inner_dense_grad { real *W, *b; };
+
+/* Backward of inner_affine: dx (r,I) += dz W', dW += x' dz, db += rows of dz. */
+void inner_affine_grads(real *dx, const struct inner_dense_grad *dw, const real *dz, const real *x,
+                        const struct inner_weight *w, const struct inner_dense *d, real *work);
+
+/* The rows' share of an inner gradient: G += x' diag(lr) g, Gb += lr' g. */
+void inner_dense_add(const struct inner_dense_grad *G, const real *x, const real *g,
+                     const struct inner_dense *d, real *work);
+
+/* Backward of inner_dense_add, with the gradient D of G: dg (r,O) [out], dx (r,I), dlr (r) += . */
+struct inner_dense_terms { real *dg, *dx, *dlr; };
+void inner_dense_add_backward(const struct inner_dense_terms *to, const struct inner_weight *D,
+                              const real *x, const real *g, const struct inner_dense *d,
+                              real *work);
+
 /* --- small things that inner models share ---------------------------------- */
 
-/* y += x;  y -= c x;  z = x y;  z = x y and w = x v;  z += x y. */
+/* y = 0;  y += x;  y -= c x;  z = x y;  z = x y and w = x v;  z += x y. */
+void inner_zero(real *y, int64_t n);
 void inner_add(real *y, const real *x, int64_t n);
 void inner_step_by(real *y, const real *x, real c, int64_t n);
 void inner_times(real *z, const real *x, const real *y, int64_t n);

@@ -5,10 +5,13 @@
 #include "src/kernels/row_sum.h"
 
 /* Several bodies from one text: for heads of the paper's width, so that a row stays in registers,
- * and any other; the target is v - x or, without a residual, v. */
+ * and any other; with and without a residual, and for both losses. */
 #define BODY static inline __attribute__((always_inline)) void
-#define TARGET_I (residual ? v_n[i] - x_n[i] : v_n[i])
 #define USUAL 64
+
+/* e of row n: [E21]. */
+#define TARGET_I (residual ? v_n[i] - x_n[i] : v_n[i])
+#define E_I (dot ? -v_n[i] : gamma[i] * h_n[i] + beta[i] - TARGET_I)
 
 BODY norm(real *restrict h, real *restrict s, const real *restrict z, int r, int F, real eps)
 {
@@ -32,21 +35,22 @@ void inner_ln(real *h, real *s, const real *z, int r, int F, real eps)
     else norm(h, s, z, r, F, eps);
 }
 
-BODY grad(real *restrict g, const real *restrict h, const real *s, const real *restrict v,
-          const real *restrict x, const real *restrict gamma, const real *restrict beta, int r,
-          int F, double *loss, int residual)
+BODY grad(real *restrict g, const struct inner_ln_rows *rows, int F, double *loss, int residual,
+          int dot)
 {
+    const real *restrict h = rows->h, *restrict v = rows->v, *restrict x = rows->x;
+    const real *restrict gamma = rows->gamma, *restrict beta = rows->beta, *s = rows->s;
     const real per = (real)1 / (real)F;
-    for (int n = 0; n < r; n++) {
+    for (int n = 0; n < rows->r; n++) {
         const int64_t at = (int64_t)n * F;
         const real *h_n = h + at, *v_n = v + at, *x_n = x + at;
         real *g_n = g + at, mean, along;
-        for (int i = 0; i < F; i++)
-            g_n[i] = gamma[i] * h_n[i] + beta[i] - TARGET_I;           /* e */
+        for (int i = 0; i < F; i++) g_n[i] = E_I;
         if (loss) {
             real sum;
-            ROW_SUM(sum, F, g_n[i] * g_n[i]);
-            *loss += 0.5 * (double)sum;
+            if (dot) ROW_SUM(sum, F, -v_n[i] * (gamma[i] * h_n[i] + beta[i]));
+            else ROW_SUM(sum, F, g_n[i] * g_n[i]);
+            *loss += (dot ? 1 : 0.5) * (double)sum;
         }
         for (int i = 0; i < F; i++) g_n[i] *= gamma[i];                /* p */
         ROW_SUM(mean, F, g_n[i]);
@@ -59,20 +63,21 @@ BODY grad(real *restrict g, const real *restrict h, const real *s, const real *r
 }
 
 CLONES
-void inner_ln_grad(real *g, const real *h, const real *s, const real *v, const real *x,
-                   const real *gamma, const real *beta, int r, int F, int residual, double *loss)
+void inner_ln_grad(real *g, const struct inner_ln_rows *n, double *loss)
 {
-    if (residual && F == USUAL) grad(g, h, s, v, x, gamma, beta, r, USUAL, loss, 1);
-    else if (residual) grad(g, h, s, v, x, gamma, beta, r, F, loss, 1);
-    else grad(g, h, s, v, x, gamma, beta, r, F, loss, 0);
+    if (n->dot) grad(g, n, n->F, loss, 0, 1);
+    else if (n->residual && n->F == USUAL) grad(g, n, USUAL, loss, 1, 0);
+    else if (n->residual) grad(g, n, n->F, loss, 1, 0);
+    else grad(g, n, n->F, loss, 0, 0);
 }
 
-BODY backward(real *restrict dz, real *restrict dgamma, real *restrict dbeta,
-              const real *restrict dy, const real *restrict h, const real *s,
-              const real *restrict gamma, int r, int F)
+BODY backward(real *restrict dz, const struct inner_ln_grads *o, const real *restrict dy,
+              const struct inner_ln_rows *rows, int F)
 {
+    const real *restrict h = rows->h, *restrict gamma = rows->gamma, *s = rows->s;
+    real *restrict dgamma = o->dgamma, *restrict dbeta = o->dbeta;
     const real per = (real)1 / (real)F;
-    for (int n = 0; n < r; n++) {
+    for (int n = 0; n < rows->r; n++) {
         const int64_t at = (int64_t)n * F;
         const real *dy_n = dy + at, *h_n = h + at;
         real *dz_n = dz + at, mean, along;
@@ -91,28 +96,29 @@ BODY backward(real *restrict dz, real *restrict dgamma, real *restrict dbeta,
 }
 
 CLONES
-void inner_ln_backward(real *dz, real *dgamma, real *dbeta, const real *dy, const real *h,
-                       const real *s, const real *gamma, int r, int F)
+void inner_ln_backward(real *dz, const struct inner_ln_grads *o, const real *dy,
+                       const struct inner_ln_rows *n)
 {
-    if (F == USUAL) backward(dz, dgamma, dbeta, dy, h, s, gamma, r, USUAL);
-    else backward(dz, dgamma, dbeta, dy, h, s, gamma, r, F);
+    if (n->F == USUAL) backward(dz, o, dy, n, USUAL);
+    else backward(dz, o, dy, n, n->F);
 }
 
-BODY grad_backward(real *restrict dz, real *restrict dgamma, real *restrict dbeta,
-                   real *restrict dv, real *restrict dx, const real *restrict dg,
-                   const real *restrict g, const real *restrict h, const real *s,
-                   const real *restrict v, const real *restrict x, const real *restrict gamma,
-                   const real *restrict beta, int r, int F, int residual)
+BODY grad_backward(real *restrict dz, const struct inner_ln_grads *o, const real *restrict dg,
+                   const real *restrict g, const struct inner_ln_rows *rows, int F, int residual,
+                   int dot)
 {
+    const real *restrict h = rows->h, *restrict v = rows->v, *restrict x = rows->x;
+    const real *restrict gamma = rows->gamma, *restrict beta = rows->beta, *s = rows->s;
+    real *restrict dgamma = o->dgamma, *restrict dbeta = o->dbeta;
+    real *restrict dv = o->dv, *restrict dx = o->dx;
     const real per = (real)1 / (real)F;
-    for (int n = 0; n < r; n++) {
+    for (int n = 0; n < rows->r; n++) {
         const int64_t at = (int64_t)n * F;
         const real *dg_n = dg + at, *g_n = g + at, *h_n = h + at, *v_n = v + at, *x_n = x + at;
         real *dz_n = dz + at, *dv_n = dv + at, *dx_n = dx + at;
         real dg_mean, dg_along, p_along, ds, mean, along;
         const real inverse = 1 / s[n];
 
-#define E_I (gamma[i] * h_n[i] + beta[i] - TARGET_I)
         ROW_SUM(dg_mean, F, dg_n[i]);
         ROW_SUM(dg_along, F, dg_n[i] * h_n[i]);
         ROW_SUM(p_along, F, E_I * gamma[i] * h_n[i]);
@@ -125,13 +131,13 @@ BODY grad_backward(real *restrict dz, real *restrict dgamma, real *restrict dbet
             const real e = E_I, p = e * gamma[i];
             const real dp = (dg_n[i] - dg_mean - h_n[i] * dg_along) * inverse;
             const real de = dp * gamma[i];
-            dgamma[i] += dp * e + de * h_n[i];
-            dbeta[i] += de;
+            const real along_p = (dg_n[i] * p_along + p * dg_along) * inverse;
+            dgamma[i] += dot ? dp * e : dp * e + de * h_n[i];
+            if (!dot) dbeta[i] += de;
             dv_n[i] -= de;
             if (residual) dx_n[i] += de;
-            dz_n[i] = de * gamma[i] - (dg_n[i] * p_along + p * dg_along) * inverse;  /* dh */
+            dz_n[i] = dot ? -along_p : de * gamma[i] - along_p;        /* dh */
         }
-#undef E_I
         ROW_SUM(mean, F, dz_n[i]);
         ROW_SUM(along, F, dz_n[i] * h_n[i]);
         mean *= per;
@@ -142,15 +148,11 @@ BODY grad_backward(real *restrict dz, real *restrict dgamma, real *restrict dbet
 }
 
 CLONES
-void inner_ln_grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real *dx,
-                            const real *dg, const real *g, const real *h, const real *s,
-                            const real *v, const real *x, const real *gamma, const real *beta,
-                            int r, int F, int residual)
+void inner_ln_grad_backward(real *dz, const struct inner_ln_grads *o, const real *dg,
+                            const real *g, const struct inner_ln_rows *n)
 {
-    if (residual && F == USUAL)
-        grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, USUAL, 1);
-    else if (residual)
-        grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, F, 1);
-    else
-        grad_backward(dz, dgamma, dbeta, dv, dx, dg, g, h, s, v, x, gamma, beta, r, F, 0);
+    if (n->dot) grad_backward(dz, o, dg, g, n, n->F, 0, 1);
+    else if (n->residual && n->F == USUAL) grad_backward(dz, o, dg, g, n, USUAL, 1, 0);
+    else if (n->residual) grad_backward(dz, o, dg, g, n, n->F, 1, 0);
+    else grad_backward(dz, o, dg, g, n, n->F, 0, 0);
 }

@@ -1,39 +1,56 @@
-/* inner_ln.h -- LayerNorm of the inner loop, row by row: forward, the gradient
- * of the inner loss through it, and the derivative of that gradient.
+/* inner_ln.h -- LayerNorm of the inner loop, row by row: forward, the gradient of the inner loss
+ * through it, and the derivative of that gradient.
  *
  *     s = sqrt(var + eps),  h = (z - mean) / s,  LN(z) = gamma h + beta   [E20]
  *
- * Rows are short (F = 32..128) and stay in L1.  Sums run in 16 fixed lanes.
+ * Rows are short (F = 32..128) and stay in L1.  Sums run in 16 fixed lanes.  Everything is Local.
  */
 #ifndef INNER_LN_H
 #define INNER_LN_H
 
 #include "src/base/real.h"
 
-/* h (r,F), s (r) from z (r,F). */
+/* Normalised rows, and what they are compared with. */
+struct inner_ln_rows {
+    const real *h, *s;         /* (r,F), (r) from inner_ln()                               */
+    const real *gamma, *beta;  /* (F)                                                      */
+    const real *v, *x;         /* (r,F) values and keys                                    */
+    int r, F;
+    int residual;              /* 0/1 the target is v - x, not v                           */
+    int dot;                   /* 0/1 the loss is a dot product, not a squared distance    */
+};
+
+/* Gradients, each += : dgamma, dbeta (F), dv, dx (r,F). */
+struct inner_ln_grads { real *dgamma, *dbeta, *dv, *dx; };
+
+/* h (r,F), s (r) [out] from z (r,F). */
 void inner_ln(real *h, real *s, const real *z, int r, int F, real eps);
 
-/* g = d/dz 1/2 |gamma h + beta - t|^2 with t = v - x, or v without a residual:
- *     e = gamma h + beta - t,  p = gamma e,
- *     g = (p - mean(p) - h mean(p h)) / s                             [E21]
- * loss += sum over rows of 1/2 |e|^2 unless NULL. */
-void inner_ln_grad(real *g, const real *h, const real *s, const real *v, const real *x,
-                   const real *gamma, const real *beta, int r, int F, int residual, double *loss);
+/* g (r,F) [out] = d loss / dz.  With the target t,
+ *
+ *     regression  loss = 1/2 |e|^2, e = LN(z) - t      dot product  loss = -<LN(z), v>, e = -v
+ *     p = gamma e,  g = (p - mean(p) - h mean(p h)) / s                             [E21]
+ *
+ * loss += the sum of the rows' losses, unless NULL. */
+void inner_ln_grad(real *g, const struct inner_ln_rows *n, double *loss);
 
-/* Plain backward of y = gamma h + beta: dz (set), dgamma, dbeta +=. */
-void inner_ln_backward(real *dz, real *dgamma, real *dbeta, const real *dy, const real *h,
-                       const real *s, const real *gamma, int r, int F);
+/* Plain backward of y = gamma h + beta: dz [out], dgamma and dbeta of o += . */
+void inner_ln_backward(real *dz, const struct inner_ln_grads *o, const real *dy,
+                       const struct inner_ln_rows *n);
 
-/* Backward of inner_ln_grad and of inner_ln below it: given dg, the gradient of
- * z (set), and += for gamma, beta, v, x.
+/* Backward of inner_ln_grad and of inner_ln below it: from dg (r,F), the gradient of g, that of z
+ * in dz [out], and o += .  The inner gradient g depends on z in three ways (through h in e, through
+ * h in the projection, and through s), hence the three terms:
+ *
  *     dp = (dg - mean(dg) - h mean(dg h)) / s
  *     dh = -(dg mean(p h) + p mean(dg h)) / s + de gamma,  de = dp gamma
  *     ds = -sum(dg g) / s
- *     dz = (dh - mean(dh) - h mean(dh h)) / s + ds h / F              [E22]
- *     dgamma += dp e + de h, dbeta += de, dv -= de, dx += de (with a residual) */
-void inner_ln_grad_backward(real *dz, real *dgamma, real *dbeta, real *dv, real *dx,
-                            const real *dg, const real *g, const real *h, const real *s,
-                            const real *v, const real *x, const real *gamma, const real *beta,
-                            int r, int F, int residual);
+ *     dz = (dh - mean(dh) - h mean(dh h)) / s + ds h / F                            [E22]
+ *     dgamma += dp e + de h, dbeta += de, dv -= de, dx += de (with a residual)
+ *
+ * With a dot product e is -v and nothing else: the terms with de in dh, dgamma, dbeta and dx are
+ * not there. */
+void inner_ln_grad_backward(real *dz, const struct inner_ln_grads *o, const real *dg,
+                            const real *g, const struct inner_ln_rows *n);
 
 #endif

@@ -1,4 +1,5 @@
-/* ttt_linear.h -- TTT-Linear: the inner model is f(x) = x W + b.
+/* ttt_linear.h -- TTT-Linear: the inner model f(x) = x W + b (inner_linear.h) with plain steps,
+ * whole mini-batches in the dual form.
  *
  *     Z  = X W + b                                     (r,F)          [E10]
  *     g  = d/dZ 1/2 |LN(Z) - (V - X)|^2                (r,F)          [E11]
@@ -19,6 +20,6 @@
 
 #include "src/kernels/inner.h"
 
-extern const struct inner inner_linear;
+extern const struct inner ttt_linear;
 
 #endif

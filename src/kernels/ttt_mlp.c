@@ -5,32 +5,12 @@
 #include "src/kernels/inner_dense.h"
 #include "src/kernels/inner_gelu.h"
 #include "src/kernels/inner_kept.h"
+#include "src/kernels/inner_mlp.h"
 #include "src/kernels/inner_out.h"
+#include "src/kernels/inner_plain.h"
 #include "src/kernels/smm.h"
 
-#define HIDDEN 4  /* hidden width in head widths */
-
-static int part(int i, int F, const char **name, int *rows, int *cols)
-{
-    static const char *const names[] = { "W1", "b1", "W2", "b2" };
-    if (i > 3) return 0;
-    *name = names[i];
-    *rows = i == 0 ? F : i == 2 ? HIDDEN * F : 1;
-    *cols = i < 2 ? HIDDEN * F : F;
-    return 1;
-}
-
-/* The state's parts. */
-struct state { real *W1, *b1, *W2, *b2; };
-
-static struct state state_at(const real *block, int F)
-{
-    real *p = (real *)(uintptr_t)block;
-    const int64_t M = (int64_t)HIDDEN * F;
-    return (struct state){ p, p + F * M, p + F * M + M, p + 2 * F * M + M };
-}
-
-static int64_t state_reals(int F) { return 2 * (int64_t)HIDDEN * F * F + HIDDEN * F + F; }
+#define HIDDEN INNER_MLP_HIDDEN
 
 /* What replay leaves for backward.  Factors of dW1 and dW2 are stacked, so that each is one
  * product; rows in brackets backward fills in, dZ of layer two behind dZ2b and g2:
@@ -94,7 +74,7 @@ static struct both both_of(const struct inner_in *in)
 static struct weights weights_of(const real *state, const struct both *d, int ways_one,
                                  int ways_two, real **p)
 {
-    const struct state s = state_at(state, d->one.I);
+    const struct inner_mlp_parts s = inner_mlp_parts(state, d->one.I);
     struct weights w;
     w.one = inner_weight(s.W1, s.b1, ways_one, &d->one, p);
     w.two = inner_weight(s.W2, s.b2, ways_two, &d->two, p);
@@ -138,7 +118,7 @@ static void move(real *next, const struct weights *w, const struct keys *k,
                  const struct inner_in *in, real *p)
 {
     const struct both d = both_of(in);
-    const struct state to = state_at(next, in->F);
+    const struct inner_mlp_parts to = inner_mlp_parts(next, in->F);
     inner_dense_step(to.W1, to.b1, &w->one, in->X, k->g1, &d.one, p);
     inner_dense_step(to.W2, to.b2, &w->two, k->X2, k->g2, &d.two, p);
 }
@@ -156,84 +136,92 @@ static struct keys take_keys(real **p, const struct inner_in *in)
     return k;
 }
 
-static void forward(real *O, real *next, real *igrad, const real *state, const struct inner_in *in,
-                    real *kept, real *work, double *loss)
+static void forward(const struct inner_result *to, const real *state, const struct inner_in *in,
+                    real *work)
 {
     const struct both d = both_of(in);
     const int r = in->r, F = in->F;
     const int64_t rM = (int64_t)r * HIDDEN * F;
-    const struct inner_kept n = inner_kept_at(kept ? kept : work, r, F, 2);
+    const struct inner_kept n = inner_kept_at(to->kept ? to->kept : work, r, F);
     real *p = work + kept_reals(r, F);
     const struct weights w = weights_of(state, &d, INNER_FORTH, INNER_FORTH + INNER_BACK, &p);
     const struct keys k = take_keys(&p, in);
     real *Z = inner_take(&p, rM), *X2b = inner_take(&p, rM);
 
-    if (loss) *loss = 0;
+    if (to->loss) *to->loss = 0;
     keys_forward(&k, &n, &w, in, p);
-    keys_gradient(&k, NULL, &n, &w, in, p, loss);
-    inner_dense_overlap(n.P[0], in->Q, in->X, &d.one, p);
-    inner_dense_forward(Z, n.P[0], &w.one, in->Q, k.g1, &d.one, p);
+    keys_gradient(&k, NULL, &n, &w, in, p, to->loss);
+    inner_dense_overlap(inner_overlap(&n, 0), in->Q, in->X, &d.one, p);
+    inner_dense_forward(Z, inner_overlap(&n, 0), &w.one, in->Q, k.g1, &d.one, p);
     inner_gelu(X2b, Z, rM);
-    inner_dense_overlap(n.P[1], X2b, k.X2, &d.two, p);
-    inner_dense_forward(Z, n.P[1], &w.two, X2b, k.g2, &d.two, p);
+    inner_dense_overlap(inner_overlap(&n, 1), X2b, k.X2, &d.two, p);
+    inner_dense_forward(Z, inner_overlap(&n, 1), &w.two, X2b, k.g2, &d.two, p);
     inner_out(n.h2, n.s2, Z, in);
-    inner_out_value(O, n.h2, in);
+    inner_out_value(to->O, n.h2, in);
 
-    if (next) move(next, &w, &k, in, p);
-    if (!igrad) return;
-    const struct state G = state_at(igrad, F);
+    if (to->next) move(to->next, &w, &k, in, p);
+    if (!to->igrad) return;
+    const struct inner_mlp_parts G = inner_mlp_parts(to->igrad, F);
     inner_dense_sum(G.W1, G.b1, in->X, k.g1, &d.one, p);
     inner_dense_sum(G.W2, G.b2, k.X2, k.g2, &d.two, p);
 }
 
-static void replay(real *saved, real *next, const real *state, const real *kept,
-                   const struct inner_in *in, real *work)
+static void replay(const struct inner_tape *t, real *next, const struct inner_in *in, real *work)
 {
     const struct both d = both_of(in);
     const int r = in->r, F = in->F, M = HIDDEN * F;
     const int64_t rF = (int64_t)r * F, rM = (int64_t)r * M;
-    const struct inner_kept n = inner_kept_at(kept, r, F, 2);
-    const struct saved s = saved_at(saved, r, F);
+    const struct inner_kept n = inner_kept_at(t->kept, r, F);
+    const struct saved s = saved_at(t->saved, r, F);
     const struct keys k = { .X2 = s.x2 + 2 * rM, .f = s.f, .g1 = s.g1, .g2 = s.z2 + rF };
     real *p = work, *Z = inner_take(&p, rM);
-    const struct weights w = weights_of(state, &d, INNER_FORTH, INNER_BACK, &p);
+    const struct weights w = weights_of(t->state, &d, INNER_FORTH, INNER_BACK, &p);
 
     memcpy(s.x1, in->Q, (size_t)rF * sizeof *s.x1);
     memcpy(s.x1 + rF, in->X, (size_t)rF * sizeof *s.x1);
     inner_affine(Z, &w.one, in->X, &d.one, p);
     inner_gelu_slope_way_back(k.X2, s.d, k.f, s.Adf, Z, rM);
     keys_gradient(&k, s.Adf, &n, &w, in, p, NULL);
-    inner_dense_forward(Z, n.P[0], &w.one, in->Q, k.g1, &d.one, p);
+    inner_dense_forward(Z, inner_overlap(&n, 0), &w.one, in->Q, k.g1, &d.one, p);
     inner_gelu_way_back(s.x2, s.db, Z, rM);
     if (next) move(next, &w, &k, in, p);
 }
 
-static void backward(struct inner_grad *o, real *dstate, const real *dO, real *saved,
-                     const real *state, const real *kept, const struct inner_in *in, int complete,
-                     real *work)
+/* In the reverse order of forward: the queries' side from the output down to Q, which gives the
+ * gradients of g1 and g2 (through M1, M2 and the step); then the keys' side, of which g1 and g2 are
+ * the last results: g1 = A f(Z1) and A = g2 W2', then g2 and what is below it. */
+static void backward(struct inner_grad *o, real *dstate, const real *dO,
+                     const struct inner_tape *t, const struct inner_in *in, real *work)
 {
     const struct both d = both_of(in);
     const int r = in->r, F = in->F, M = HIDDEN * F;
     const int64_t rF = (int64_t)r * F, rM = (int64_t)r * M;
-    const struct inner_kept n = inner_kept_at(kept, r, F, 2);
-    const struct saved s = saved_at(saved, r, F);
-    const struct state ds = state_at(dstate, F);
+    const struct inner_kept n = inner_kept_at(t->kept, r, F);
+    const struct saved s = saved_at(t->saved, r, F);
+    const struct inner_mlp_parts ds = inner_mlp_parts(dstate, F);
     real *const X2b = s.x2, *const dA = s.x2 + rM, *const X2 = s.x2 + 2 * rM;
     real *const dZ2b = s.z2, *const g2 = s.z2 + rF, *const dZ2 = s.z2 + 2 * rF;
     real *p = work, *dX2b = inner_take(&p, rM), *dX2 = inner_take(&p, rM);
     real *z1 = inner_take(&p, 2 * rM), *const dZ1b = z1, *const dZ1 = z1 + rM;
     real *dg1 = inner_take(&p, rM), *dg2 = inner_take(&p, rF);
     const int ways = INNER_FORTH + INNER_BACK;
-    const struct weights w = weights_of(state, &d, INNER_BACK, ways, &p);
+    const struct weights w = weights_of(t->state, &d, INNER_BACK, ways, &p);
     const struct weights dw = weights_of(dstate, &d, ways, ways, &p);
+    const struct inner_dense_backward two = {
+        .w = &w.two, .dw = &dw.two, .q = X2b, .x = X2, .g = g2, .P = inner_overlap(&n, 1),
+        .dy = dZ2b, .dq = dX2b, .dx = dX2, .dg = dg2, .dlr = o->dlr, .dtok = o->dtok,
+        .complete = in->complete, .fresh = 1,
+    }, one = {
+        .w = &w.one, .dw = &dw.one, .q = in->Q, .x = in->X, .g = s.g1, .P = inner_overlap(&n, 0),
+        .dy = dZ1b, .dq = o->dQ, .dx = o->dX, .dg = dg1, .dlr = o->dlr, .dtok = o->dtok,
+        .complete = in->complete,
+    };
 
     /* Queries' side, from the output down. */
     inner_out_value_backward(o, dZ2b, dO, n.h2, n.s2, in);
-    inner_dense_backward(o, dX2b, dX2, dg2, &dw.two, dZ2b, n.P[1], &w.two, X2b, X2, g2, complete,
-                         1, &d.two, p);
+    inner_dense_backward(&two, &d.two, p);
     inner_times(dZ1b, dX2b, s.db, rM);
-    inner_dense_backward(o, o->dQ, o->dX, dg1, &dw.one, dZ1b, n.P[0], &w.one, in->Q, in->X, s.g1,
-                         complete, 0, &d.one, p);
+    inner_dense_backward(&one, &d.one, p);
 
     /* g1 = A f(Z1), A = g2 W2' */
     inner_times_both(dA, dZ1, dg1, s.f, s.Adf, rM);
@@ -253,59 +241,43 @@ static void backward(struct inner_grad *o, real *dstate, const real *dO, real *s
     inner_bias_backward(ds.b1, dZ1, &d.one);
 }
 
-/* --- one token, and the loss ------------------------------------------------- */
+/* --- one token -------------------------------------------------------------- */
 
-static void step(real *O, real *state, real *igrad, const struct inner_in *in, int last,
-                 real *work)
+static void token(real *O, real *state, real *igrad, const struct inner_in *in, real *work)
 {
     struct inner_in one = *in;
     one.bf16 = 0;
     const int F = in->F, M = HIDDEN * F;
     const struct both d = both_of(&one);
-    const struct inner_kept n = inner_kept_at(work, 1, F, 2);
-    struct state w = state_at(state, F), G = state_at(igrad, F);
+    const struct inner_kept n = inner_kept_at(work, 1, F);
+    struct inner_mlp_parts w = inner_mlp_parts(state, F), G = inner_mlp_parts(igrad, F);
     real *p = work + kept_reals(1, F);
     const struct weights both = weights_of(state, &d, 0, 0, &p);
     const struct keys k = take_keys(&p, in);
     real *z = inner_take(&p, M), *X2b = inner_take(&p, M);
+    const int64_t S = inner_model_reals(&inner_mlp, F);
 
     if (in->without & WITHOUT_BIAS) w.b1 = w.b2 = G.b1 = G.b2 = NULL;
+    const struct inner_dense_moved m1 = { w.W1, w.b1, G.W1, G.b1, in->tok[0], F, M };
+    const struct inner_dense_moved m2 = { w.W2, w.b2, G.W2, G.b2, in->tok[0], M, F };
     keys_forward(&k, &n, &both, &one, p);
     keys_gradient(&k, NULL, &n, &both, &one, p, NULL);
     inner_dense_row_grad(G.W1, G.b1, in->X, k.g1, in->lr[0], F, M);
     inner_dense_row_grad(G.W2, G.b2, k.X2, k.g2, in->lr[0], M, F);
-    inner_dense_row(z, w.W1, w.b1, G.W1, G.b1, in->Q, in->tok[0], F, M, p);
+    inner_dense_row(z, in->Q, &m1, p);
     inner_gelu(X2b, z, M);
-    inner_dense_row(z, w.W2, w.b2, G.W2, G.b2, X2b, in->tok[0], M, F, p);
+    inner_dense_row(z, X2b, &m2, p);
     inner_out(n.h2, n.s2, z, in);
     inner_out_value(O, n.h2, in);
-    if (!last) return;
-    inner_step_by(state, igrad, in->tok[0], state_reals(F));
-    memset(igrad, 0, (size_t)state_reals(F) * sizeof *igrad);
+    if (!in->complete) return;
+    inner_step_by(state, igrad, in->tok[0], S);
+    memset(igrad, 0, (size_t)S * sizeof *igrad);
 }
 
-static double loss_at(const real *state, const struct inner_in *in, real *work)
-{
-    const struct inner_kept n = inner_kept_at(work, in->r, in->F, 2);
-    const struct both d = both_of(in);
-    real *p = work + kept_reals(in->r, in->F);
-    const struct weights w = weights_of(state, &d, INNER_FORTH, INNER_FORTH, &p);
-    const struct keys k = take_keys(&p, in);
-    double loss = 0;
-
-    keys_forward(&k, &n, &w, in, p);
-    inner_out_grad(k.g2, n.h1, n.s1, in, &loss);
-    return loss;
-}
-
-/* Z1, Z2, g2 W2', Q W1, X2b W2, two steps: 7 products of 2 F 4F; P and M g of both layers. */
-static double flops(int K, int F)
-{
-    return 14.0 * HIDDEN * F * F + 4.0 * K * (F + HIDDEN * F);
-}
-
-const struct inner inner_mlp = {
-    .name = "mlp", .part = part, .state_reals = state_reals, .kept_reals = kept_reals,
-    .saved_reals = saved_reals, .work_reals = work_reals, .forward = forward, .replay = replay,
-    .backward = backward, .step = step, .loss = loss_at, .flops = flops,
+static const struct inner_fused dual = {
+    .kept_reals = kept_reals, .saved_reals = saved_reals, .work_reals = work_reals,
+    .forward = forward, .replay = replay, .backward = backward, .token = token,
 };
+
+const struct inner ttt_mlp = { .name = "mlp", .model = &inner_mlp, .step = &inner_plain,
+                               .fused = &dual };

@@ -78,7 +78,7 @@ static void work(struct tape *w, struct arena *a, const struct layer_call *c, in
     const int64_t N = (int64_t)c->B * c->T, NC = N * d->C;
     w->v[W_ROPE] = arena_reals(a, (int64_t)d->K * F);
     w->v[W_TOK] = arena_reals(a, d->K);
-    w->v[W_INIT] = arena_reals(a, d->H * heads_stride(f, F) / 2);
+    w->v[W_INIT] = arena_reals(a, d->H * heads_state(f, F));
     w->v[W_LOCAL] = arena_reals(a, threads * heads_scratch(f, c->T, d->K, F, c->group, backward));
     if (!backward) return;
     for (int i = W_DY; i <= W_DV; i++)
@@ -125,13 +125,13 @@ static struct heads heads_of(const struct layer_call *c, const struct head_share
 
     heads_rope(w->v[W_ROPE], n, F, d->rope_theta);
     heads_tok(w->v[W_TOK], p.token_idx < 0 ? NULL : call_w(c, p.token_idx), d->K, d->without);
-    if (c->stats) ttt_initial_states(c, w->v[W_INIT], stride / 2);
+    if (c->stats) ttt_initial_states(c, w->v[W_INIT], heads_state(f, F));
     return (struct heads){
         .inner = f, .call = c, .H = s->H, .h0 = s->h0, .q = s->in[0], .k = s->in[1], .v = s->in[2],
         .sig = s->in[3], .tok = w->v[W_TOK], .rope = w->v[W_ROPE],
         .gamma = p.norm < 0 ? NULL : call_w(c, p.norm) + s->h0 * F,
         .beta = p.norm < 0 ? NULL : call_w(c, p.norm + 1) + s->h0 * F,
-        .init = w->v[W_INIT] + s->h0 * stride / 2, .carry = carry,
+        .init = w->v[W_INIT] + s->h0 * heads_state(f, F), .carry = carry,
         .carry_reals = ttt_carry_reals(d), .offset = ttt_halo_reals(d) + s->h0 * stride,
         .kept = s->kept, .scratch = w->v[W_LOCAL],
     };
@@ -398,7 +398,7 @@ static void backward(const struct layer_call *c, real *dh, const real *dy, const
 static double flops(const struct dims *d, double keys)
 {
     (void)keys;
-    return d->H * ttt_inner(d)->flops(d->K, head_width(d));
+    return d->H * ttt_inner(d)->model->flops(d->K, head_width(d));
 }
 
 static const struct layer_split split = {
@@ -424,8 +424,8 @@ static const struct layer_split split = {
 
 /* The table: a new inner model is a row here. */
 static const struct { struct layer layer; const struct inner *inner; } rows[] = {
-    { TTT_LAYER("ttt_linear"), &inner_linear },
-    { TTT_LAYER("ttt_mlp"), &inner_mlp },
+    { TTT_LAYER("ttt_linear"), &ttt_linear },
+    { TTT_LAYER("ttt_mlp"), &ttt_mlp },
 };
 
 const struct layer *ttt_layer(int i)

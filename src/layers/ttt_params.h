@@ -5,12 +5,10 @@
 #include "src/kernels/inner.h"
 #include "src/layers/layer.h"
 
-#define TTT_PARTS 4  /* most that the state of an inner model has */
-
-/* Places of the parameters after the layer's first one; -1: not there.  state[i]: where part i of
- * the fast weights begins, of `parts`. */
+/* Places of the parameters after the layer's first one; -1: not there.  state: the first initial
+ * value of the fast weights; those that are learned follow each other. */
 struct ttt_places {
-    int q, k, v, o, g, conv_q, conv_k, lr, token_idx, norm, state[TTT_PARTS], parts, post;
+    int q, k, v, o, g, conv_q, conv_k, lr, token_idx, norm, state, post;
 };
 
 struct ttt_places ttt_places(const struct dims *d);
@@ -27,6 +25,9 @@ void ttt_carry_start(const struct layer_call *c, real *carry);
 void ttt_carry_start_backward(const struct layer_call *c, const real *dcarry);
 int ttt_state(const struct dims *d, int i, const char **name, int shape[3], int64_t *offset,
               int64_t *stride);
+
+/* Inner rates of a token and head. */
+int ttt_rates(const struct dims *d);
 
 /* Reals of the halo that a carry begins with. */
 int64_t ttt_halo_reals(const struct dims *d);

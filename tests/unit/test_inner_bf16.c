@@ -1,27 +1,10 @@
 /* The inner loop with bf16 operands: words against plain C, then mini-batches against the same with
  * fp32 operands. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "src/base/mem.h"
-#include "src/base/rng.h"
 #include "src/kernels/bf16.h"
 #include "src/kernels/smm_bf16.h"
 #include "src/kernels/ttt_linear.h"
 #include "src/kernels/ttt_mlp.h"
-
-static real *noise(int64_t n, uint64_t seed, double scale)
-{
-    real *x = mem_new(n, sizeof *x, "test");
-    const uint64_t key = rng_key(seed, "noise");
-    for (int64_t i = 0; i < n; i++) x[i] = (real)(scale * rng_normal(key, (uint64_t)i));
-    return x;
-}
+#include "tests/unit/inner_case.h"
 
 /* Half `high` of a word is x[at], rounded, or zero if there is none. */
 static void check_word(bf16_word w, int high, const real *x, int64_t at, int there)
@@ -37,11 +20,11 @@ static void words_are_rounded_numbers(void **state)
                                      { 33, 6 }, { 4, 70 } };
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         const int K = shapes[s][0], N = shapes[s][1], across = bf16_words(N);
-        real *x = noise((int64_t)K * N, 1, 1);
-        bf16_word *rows = mem_new((int64_t)K * across, sizeof *rows, "test");
-        bf16_word *columns = mem_new((int64_t)bf16_words(K) * N, sizeof *columns, "test");
-        bf16_word *transposed = mem_new((int64_t)K * across, sizeof *transposed, "test");
-        bf16_word *work = mem_new((int64_t)K * across, sizeof *work, "test");
+        real *x = noise((int64_t)K * N, 1);
+        bf16_word *rows = hold((int64_t)K * across, sizeof *rows);
+        bf16_word *columns = hold((int64_t)bf16_words(K) * N, sizeof *columns);
+        bf16_word *transposed = hold((int64_t)K * across, sizeof *transposed);
+        bf16_word *work = hold((int64_t)K * across, sizeof *work);
         for (int both = 0; both < 2; both++) {
             if (both) {
                 smm_bf16_both(rows, columns, x, K, N);
@@ -64,7 +47,7 @@ static void words_are_rounded_numbers(void **state)
             }
             memset(rows, 0, (size_t)K * (size_t)across * sizeof *rows);
         }
-        mem_free(x); mem_free(rows); mem_free(columns); mem_free(transposed); mem_free(work);
+        release();
     }
 }
 
@@ -79,11 +62,11 @@ static void products_match_plain_c(void **state)
         for (int how = 0; how < 4; how++) {
             const int M = shapes[s][0], N = shapes[s][1], K = shapes[s][2];
             const int transposed = how & 1, add = how >> 1;
-            real *A = noise((int64_t)M * K, 1, 1), *B = noise((int64_t)K * N, 2, 1);
-            real *C = noise((int64_t)M * N, 3, 1), *R = noise((int64_t)M * N, 3, 1);
-            real *D = noise((int64_t)M * N, 3, 1);
-            bf16_word *a = mem_new((int64_t)(M + 1) * (K + 1), sizeof *a, "test");
-            bf16_word *b = mem_new((int64_t)(K + 1) * N, sizeof *b, "test");
+            real *A = noise((int64_t)M * K, 1), *B = noise((int64_t)K * N, 2);
+            real *C = noise((int64_t)M * N, 3), *R = noise((int64_t)M * N, 3);
+            real *D = noise((int64_t)M * N, 3);
+            bf16_word *a = hold((int64_t)(M + 1) * (K + 1), sizeof *a);
+            bf16_word *b = hold((int64_t)(K + 1) * N, sizeof *b);
             if (transposed) smm_bf16_columns(a, A, K, M);
             else smm_bf16_rows(a, A, M, K);
             smm_bf16_columns(b, B, K, N);
@@ -104,8 +87,7 @@ static void products_match_plain_c(void **state)
                     assert_true(fabs((double)C[m * N + n] - sum) <= (K + 1) * REAL_EPS * size);
                     assert_true(fabs((double)R[m * N + n] - sum) <= (K + 1) * REAL_EPS * size);
                 }
-            void *all[] = { A, B, C, R, D, a, b };
-            for (size_t i = 0; i < sizeof all / sizeof *all; i++) mem_free(all[i]);
+            release();
         }
 }
 
@@ -120,39 +102,14 @@ static double distance(const real *x, const real *y, int64_t n)
     return sqrt(off / size);
 }
 
-/* Everything that a mini-batch gives, forward and backward; gradients in one array. */
-struct outcome { real *O, *next, *igrad, *grads, *dstate; int64_t n; };
-
-static struct outcome run(const struct inner *f, int r, int F, int half, int complete)
+/* The same numbers whatever the precision, and inner rates that are small enough for bf16. */
+static struct inner_outcome run(const struct inner *f, int r, int F, int in_bf16, int complete)
 {
-    const int64_t S = f->state_reals(F), rF = (int64_t)r * F;
-    real *Q = noise(rF, 1, 1), *X = noise(rF, 2, 1), *V = noise(rF, 3, 1), *lr = noise(r, 4, 0.002);
-    real *tok = noise(r, 5, 0.3), *gamma = noise(F, 6, 0.2), *beta = noise(F, 7, 0.2);
-    real *state = noise(S, 8, 0.2), *dO = noise(rF, 10, 1);
-    real *work = noise(f->work_reals(r, F), 9, 1), *kept = noise(f->kept_reals(r, F), 9, 1);
-    real *saved = noise(f->saved_reals(r, F), 9, 1), *again = noise(S, 9, 1);
-    struct inner_in in = { .Q = Q, .X = X, .V = V, .lr = lr, .tok = tok, .gamma = gamma,
-                           .beta = beta, .r = r, .F = F, .bf16 = half, .eps = (real)1e-6 };
-    struct outcome o = { .O = noise(rF, 9, 1), .next = noise(S, 9, 1), .igrad = noise(S, 9, 1),
-                         .dstate = noise(S, 11, 0.1), .n = 3 * rF + 2 * F + 2 * r };
-    real *g = o.grads = mem_new(o.n, sizeof *g, "test");
-    struct inner_grad grads = { g, g + rF, g + 2 * rF, g + 3 * rF, g + 3 * rF + r,
-                                g + 3 * rF + 2 * r, g + 3 * rF + 2 * r + F };
-
-    for (int i = 0; i < F; i++) gamma[i] += 1;
-    for (int i = 0; i < r; i++) tok[i] += 1;
-    f->forward(o.O, o.next, o.igrad, state, &in, kept, work, NULL);
-    f->replay(saved, again, state, kept, &in, work);
-    assert_memory_equal(again, o.next, (size_t)S * sizeof *again);
-    f->backward(&grads, o.dstate, dO, saved, state, kept, &in, complete, work);
-    void *all[] = { Q, X, V, lr, tok, gamma, beta, state, dO, work, kept, saved, again };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) mem_free(all[i]);
-    return o;
-}
-
-static void outcome_free(struct outcome *o)
-{
-    mem_free(o->O); mem_free(o->next); mem_free(o->igrad); mem_free(o->grads); mem_free(o->dstate);
+    struct inner_case c = inner_case(f, r, F);
+    for (int i = 0; i < r; i++) c.rates[i] *= (real)0.1;
+    c.in.bf16 = in_bf16;
+    c.in.complete = complete;
+    return inner_outcome(&c);
 }
 
 /* Near what fp32 operands give, and not the same: rounding is 2^-9, and gradients amplify it. */
@@ -162,18 +119,18 @@ static void mini_batches_are_near_fp32(void **state)
     static const int shapes[][2] = { { 16, 64 }, { 5, 18 }, { 1, 8 } };
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int i = 0; i < 4; i++) {
-            const struct inner *f = i / 2 ? &inner_mlp : &inner_linear;
-            const int r = shapes[s][0], F = shapes[s][1];
-            struct outcome a = run(f, r, F, 1, i % 2), b = run(f, r, F, 0, i % 2);
+            const struct inner *f = i / 2 ? &ttt_mlp : &ttt_linear;
+            const int r = shapes[s][0], F = shapes[s][1], complete = i % 2;
+            const int64_t S = inner_reals(f, r, F).state;
+            const struct inner_outcome a = run(f, r, F, 1, complete), b = run(f, r, F, 0, complete);
             const double off[] = {
-                distance(a.O, b.O, (int64_t)r * F), distance(a.igrad, b.igrad, f->state_reals(F)),
-                distance(a.grads, b.grads, a.n), distance(a.dstate, b.dstate, f->state_reals(F)),
-                distance(a.next, b.next, f->state_reals(F)),
+                distance(a.O, b.O, (int64_t)r * F), distance(a.igrad, b.igrad, S),
+                distance(a.all_grads, b.all_grads, a.n_grads), distance(a.dstate, b.dstate, S),
+                complete ? distance(a.next, b.next, S) : 1e-3,
             };
             for (size_t k = 0; k < sizeof off / sizeof *off; k++)
                 assert_true(off[k] > 1e-6 && off[k] < 0.03);
-            outcome_free(&a);
-            outcome_free(&b);
+            release();
         }
 }
 
