@@ -44,9 +44,8 @@ struct attention {
 /* Reals for one thread. */
 int64_t attention_scratch(int T, int F, int backward);
 
-/* Rows of past from pos on: k, v (B T, G F). */
-void attention_append(real *past, const real *k, const real *v, int B, int T, int G, int F,
-                      int64_t pos, int64_t room);
+/* Rows of past from pos on = k, v (B T, G F).  Of a, only B, T, G, F, pos and room are read. */
+void attention_append(const struct attention *a, real *past, const real *k, const real *v);
 
 /* o, lse set. */
 void attention_forward(const struct attention *a);
@@ -54,8 +53,7 @@ void attention_forward(const struct attention *a);
 /* dq (B T, G R F) set; dpast, of past's shape, += for all rows up to pos + T. */
 void attention_backward(const struct attention *a, real *dq, real *dpast, const real *dout);
 
-/* dk, dv (B T, G F): rows of dpast from pos on. */
-void attention_take(real *dk, real *dv, const real *dpast, int B, int T, int G, int F, int64_t pos,
-                    int64_t room);
+/* dk, dv (B T, G F) = rows of dpast from pos on.  Of a, the same is read. */
+void attention_take(const struct attention *a, real *dk, real *dv, const real *dpast);
 
 #endif

@@ -60,29 +60,33 @@ struct local attention_local(const struct attention *a, int backward)
 
 /* --- rows ------------------------------------------------------------------- */
 
-void attention_append(real *past, const real *k, const real *v, int B, int T, int G, int F,
-                      int64_t pos, int64_t room)
+/* Where the key of token n of the slice's B T, and group g, is in the past. */
+static int64_t row_at(const struct attention *a, int64_t n, int g)
 {
-    const size_t bytes = (size_t)F * sizeof(real);
-    #pragma omp parallel for schedule(static) if (T > 16)
-    for (int64_t n = 0; n < (int64_t)B * T; n++)
-        for (int g = 0; g < G; g++) {
-            real *row = past + ((n / T * G + g) * room + pos + n % T) * 2 * F;
-            memcpy(row, k + (n * G + g) * F, bytes);
-            memcpy(row + F, v + (n * G + g) * F, bytes);
+    return ((n / a->T * a->G + g) * a->room + a->pos + n % a->T) * 2 * a->F;
+}
+
+void attention_append(const struct attention *a, real *past, const real *k, const real *v)
+{
+    const size_t bytes = (size_t)a->F * sizeof(real);
+    #pragma omp parallel for schedule(static) if (a->T > 16)
+    for (int64_t n = 0; n < (int64_t)a->B * a->T; n++)
+        for (int g = 0; g < a->G; g++) {
+            real *row = past + row_at(a, n, g);
+            memcpy(row, k + (n * a->G + g) * a->F, bytes);
+            memcpy(row + a->F, v + (n * a->G + g) * a->F, bytes);
         }
 }
 
-void attention_take(real *dk, real *dv, const real *dpast, int B, int T, int G, int F, int64_t pos,
-                    int64_t room)
+void attention_take(const struct attention *a, real *dk, real *dv, const real *dpast)
 {
-    const size_t bytes = (size_t)F * sizeof(real);
-    #pragma omp parallel for schedule(static) if (T > 16)
-    for (int64_t n = 0; n < (int64_t)B * T; n++)
-        for (int g = 0; g < G; g++) {
-            const real *row = dpast + ((n / T * G + g) * room + pos + n % T) * 2 * F;
-            memcpy(dk + (n * G + g) * F, row, bytes);
-            memcpy(dv + (n * G + g) * F, row + F, bytes);
+    const size_t bytes = (size_t)a->F * sizeof(real);
+    #pragma omp parallel for schedule(static) if (a->T > 16)
+    for (int64_t n = 0; n < (int64_t)a->B * a->T; n++)
+        for (int g = 0; g < a->G; g++) {
+            const real *row = dpast + row_at(a, n, g);
+            memcpy(dk + (n * a->G + g) * a->F, row, bytes);
+            memcpy(dv + (n * a->G + g) * a->F, row + a->F, bytes);
         }
 }
 

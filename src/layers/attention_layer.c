@@ -186,8 +186,9 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
 /* Keys turn where they are, so a second append() finds them transposed. */
 static void append(const struct layer_call *c, const struct head_share *s)
 {
-    attention_append(c->past, s->in[1], s->in[2], c->B, c->T, s->H, head_width(c->d), c->pos,
-                     c->room);
+    const struct attention a = { .B = c->B, .T = c->T, .G = s->H, .F = head_width(c->d),
+                                 .pos = c->pos, .room = c->room };
+    attention_append(&a, c->past, s->in[1], s->in[2]);
 }
 
 /* A share of the groups of heads.  The order of s->in is that of the table at the end. */
@@ -264,7 +265,7 @@ static void inner_backward(const struct layer_call *c, const struct head_share *
     (void)dcarry;
     poke();
     attention_backward(&a, s->din[0], c->dpast, s->dout);
-    attention_take(s->din[1], s->din[2], c->dpast, c->B, c->T, a.G, a.F, c->pos, c->room);
+    attention_take(&a, s->din[1], s->din[2], c->dpast);
     rope_table(w->v[W_ROPE], c->pos, c->T, a.F, &r);
     rope_rotate(s->din[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, -1);
     rope_rotate(s->din[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, -1);

@@ -119,13 +119,13 @@ static void in_slices(struct arrays *a, int T)
     for (int i = 0; i < n; i++) {
         x[i] = slice_of(a, i * T, s->L - i * T < T ? s->L - i * T : T);
         const struct attention c = call_of(a, &x[i]);
-        attention_append(a->past, x[i].k, x[i].v, s->B, x[i].T, s->G, s->F, i * T, a->room);
+        attention_append(&c, a->past, x[i].k, x[i].v);
         attention_forward(&c);
     }
     for (int i = n - 1; i >= 0; i--) {
         const struct attention c = call_of(a, &x[i]);
         attention_backward(&c, x[i].dq, a->dpast, x[i].dout);
-        attention_take(x[i].dk, x[i].dv, a->dpast, s->B, x[i].T, s->G, s->F, i * T, a->room);
+        attention_take(&c, x[i].dk, x[i].dv, a->dpast);
         slice_done(a, &x[i]);
     }
     mem_free(x);
@@ -387,7 +387,7 @@ static void generation_is_near(void **state)
             struct slice x = slice_of(&b[half], t, 1);
             struct attention c = call_of(&b[half], &x);
             c.alone = 1;
-            attention_append(b[half].past, x.k, x.v, s.B, 1, s.G, s.F, t, b[half].room);
+            attention_append(&c, b[half].past, x.k, x.v);
             attention_forward(&c);
             slice_done(&b[half], &x);
         }
