@@ -67,12 +67,12 @@ void train_state_update(struct train_state *s, const struct optim_opts *o, const
     int64_t at = 0;
 
     for (int i = 0; i < n; i++) {
+        const struct adamw u = { .opts = o, .grad = g, .w = s->model->w, .begin = adam[i].begin,
+                                 .end = adam[i].end, .t = s->step, .factor = factor };
         if (s->bf16)
-            adamw_update_bf16(o, s->step, factor, g, s->model->w, (bf16 *)s->m + at,
-                              (bf16 *)s->v + at, (uint64_t)s->seed, adam[i].begin, adam[i].end);
+            adamw_update_bf16(&u, (bf16 *)s->m + at, (bf16 *)s->v + at, (uint64_t)s->seed);
         else
-            adamw_update(o, s->step, factor, g, s->model->w, (real *)s->m + at, (real *)s->v + at,
-                         adam[i].begin, adam[i].end);
+            adamw_update(&u, (real *)s->m + at, (real *)s->v + at);
         at += adam[i].end - adam[i].begin;
     }
     if (s->soap) soap_step(s->soap, g, s->model->w, s->step, factor);

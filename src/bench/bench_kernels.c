@@ -309,7 +309,8 @@ static double verify_grad(struct arrays *s)
 
 static void adamw(struct arrays *s)
 {
-    adamw_update(&optim, 0, 1, &s->grad, s->y, s->z, s->b, 0, s->NC);
+    adamw_update(&(struct adamw){ .opts = &optim, .grad = &s->grad, .w = s->y, .end = s->NC,
+                                  .factor = 1 }, s->z, s->b);
 }
 static double verify_adamw(struct arrays *s)
 {

@@ -48,8 +48,8 @@ static inline uint32_t bf16_bits(real x)
     return (u & 0x7fffffff) > 0x7f800000 ? u >> 16 | 0x40 : rounded;
 }
 
-/* Up or down by chance, so that the mean is x: r is uniform in [0, 65536), x is finite. */
-static inline uint32_t bf16_chance(real x, uint32_t r)
+/* Stochastic rounding of a finite x: up or down so that the mean is x; r uniform in [0, 65536). */
+static inline uint32_t bf16_stochastic(real x, uint32_t r)
 {
     const float f = (float)x;
     uint32_t u;

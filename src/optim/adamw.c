@@ -75,29 +75,38 @@ struct adam_rates adam_rates(const struct optim_opts *o, int64_t t, int64_t n, d
     };
 }
 
-/* A block of at most BLOCK elements, which may have several decays. */
-static void update_block(const struct adam_rates *a, const struct optim_opts *o,
-                         const struct grad *g, real *w, real *m, real *v, int64_t offset, int n)
+/* Elements [offset, offset + n) of update u, n <= BLOCK, which may have several decays. */
+static void update_block(const struct adamw *u, const struct adam_rates *a, real *m, real *v,
+                         int64_t offset, int n)
 {
     _Alignas(ALIGN_BYTES) real mean[BLOCK];
+    real *w = u->w + offset;
 
-    grad_read(g, mean, offset, n);
+    grad_read(u->grad, mean, offset, n);
     for (int at = 0, same; at < n; at += same) {
         real decay;
-        same = one_decay(&decay, o, g->table, offset + at, n - at);
+        same = one_decay(&decay, u->opts, u->grad->table, offset + at, n - at);
         update(*a, decay, mean + at, w + at, m + at, v + at, same);
     }
 }
 
-void adamw_update(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
-                  real *w, real *m, real *v, int64_t begin, int64_t end)
+static int block_at(const struct adamw *u, int64_t i)
 {
-    check(t >= 0 && begin >= 0 && end <= g->table->total);
-    const struct adam_rates a = adam_rates(o, t, t + 1, factor);
+    return u->end - i < BLOCK ? (int)(u->end - i) : BLOCK;
+}
+
+static struct adam_rates rates_of(const struct adamw *u)
+{
+    check(u->t >= 0 && u->begin >= 0 && u->end <= u->grad->table->total);
+    return adam_rates(u->opts, u->t, u->t + 1, u->factor);
+}
+
+void adamw_update(const struct adamw *u, real *m, real *v)
+{
+    const struct adam_rates a = rates_of(u);
     #pragma omp parallel for schedule(static)
-    for (int64_t i = begin; i < end; i += BLOCK)
-        update_block(&a, o, g, w + i, m + (i - begin), v + (i - begin), i,
-                     end - i < BLOCK ? (int)(end - i) : BLOCK);
+    for (int64_t i = u->begin; i < u->end; i += BLOCK)
+        update_block(u, &a, m + (i - u->begin), v + (i - u->begin), i, block_at(u, i));
 }
 
 /* --- moments in bf16 -------------------------------------------------------------- */
@@ -110,29 +119,29 @@ static void widen(real *restrict to, const bf16 *restrict from, int n)
 
 /* The low or the high half of 32 random bits decides. */
 CLONES
-static void round_by_chance(bf16 *restrict to, const real *restrict from,
+static void round_stochastically(bf16 *restrict to, const real *restrict from,
                             const uint32_t *restrict bits, int shift, int n)
 {
-    for (int i = 0; i < n; i++) to[i] = (bf16)bf16_chance(from[i], bits[i] >> shift & 0xffff);
+    for (int i = 0; i < n; i++) to[i] = (bf16)bf16_stochastic(from[i], bits[i] >> shift & 0xffff);
 }
 
-void adamw_update_bf16(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
-                       real *w, bf16 *m, bf16 *v, uint64_t seed, int64_t begin, int64_t end)
+void adamw_update_bf16(const struct adamw *u, bf16 *m, bf16 *v, uint64_t seed)
 {
-    check(t >= 0 && begin >= 0 && begin % 4 == 0 && end <= g->table->total);
-    const struct adam_rates a = adam_rates(o, t, t + 1, factor);
-    const uint64_t key = rng_u64(rng_key(seed, "moments"), (uint64_t)t);
+    const struct adam_rates a = rates_of(u);
+    const uint64_t key = rng_u64(rng_key(seed, "moments"), (uint64_t)u->t);
+
+    check(u->begin % 4 == 0);
     #pragma omp parallel for schedule(static)
-    for (int64_t i = begin; i < end; i += BLOCK) {
+    for (int64_t i = u->begin; i < u->end; i += BLOCK) {
         _Alignas(ALIGN_BYTES) real wide[2][BLOCK];
         _Alignas(ALIGN_BYTES) uint32_t bits[BLOCK];
-        const int n = end - i < BLOCK ? (int)(end - i) : BLOCK;
-        bf16 *m_i = m + (i - begin), *v_i = v + (i - begin);
+        const int n = block_at(u, i);
+        bf16 *m_i = m + (i - u->begin), *v_i = v + (i - u->begin);
         widen(wide[0], m_i, n);
         widen(wide[1], v_i, n);
-        update_block(&a, o, g, w + i, wide[0], wide[1], i, n);
+        update_block(u, &a, wide[0], wide[1], i, n);
         rng_fill(bits, (n + 3) / 4, key, (uint64_t)i / 4);
-        round_by_chance(m_i, wide[0], bits, 0, n);
-        round_by_chance(v_i, wide[1], bits, 16, n);
+        round_stochastically(m_i, wide[0], bits, 0, n);
+        round_stochastically(v_i, wide[1], bits, 16, n);
     }
 }

@@ -68,17 +68,27 @@ struct adam_rates {
 /* Of update t of the schedule, the n-th of the moments (from 1). */
 struct adam_rates adam_rates(const struct optim_opts *o, int64_t t, int64_t n, double factor);
 
-/* Update number t (from 0) of flat elements [begin, end) of w from the mean
- * gradient in g, scaled by `factor`.  m, v (end - begin): the moments of these
- * elements alone, so that a process keeps only its share of them.  Local; threads
- * inside, elementwise.  7 streams: memory-bound. */
-void adamw_update(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
-                  real *w, real *m, real *v, int64_t begin, int64_t end);
+/* One update of elements [begin, end) of the flat arrays. */
+struct adamw {
+    const struct optim_opts *opts;
+    const struct grad       *grad;       /* whose mean over units is the gradient            */
+    real                    *w;          /* weights, the whole flat array  [in,out]          */
+    int64_t                  begin, end; /* 0 <= begin <= end <= the array's elements        */
+    int64_t                  t;          /* number of the update, from 0                     */
+    double                   factor;     /* the gradient is multiplied by it (clip_factor()) */
+};
 
-/* The same with moments of half the size.  They are computed as above and then rounded up or down
- * by chance, so that small changes are not lost but happen seldom; the chance is a function of seed,
- * t and the element, on any grid.  begin is a multiple of 16. */
-void adamw_update_bf16(const struct optim_opts *o, int64_t t, double factor, const struct grad *g,
-                       real *w, bf16 *m, bf16 *v, uint64_t seed, int64_t begin, int64_t end);
+/* The weights and the moments m, v (end - begin) [in,out] make one step [E30].
+ *
+ * m and v are those of these elements alone, so that a process keeps only its share of them: a
+ * sharded (ZeRO-1) optimizer.  Elementwise: the share and the number of threads change no bit.
+ * Local; threads inside.  7 streams of reals: bound by memory. */
+void adamw_update(const struct adamw *u, real *m, real *v);
+
+/* The same with moments in bf16: half the memory.  They are widened, updated in full precision, and
+ * written back with stochastic rounding, so that changes below a unit of bf16 are not lost.  The
+ * random bits are a function of seed, t and the element's place in the flat array, on any grid.
+ * begin is a multiple of 4, since four elements share one draw of 128 bits. */
+void adamw_update_bf16(const struct adamw *u, bf16 *m, bf16 *v, uint64_t seed);
 
 #endif

@@ -67,6 +67,19 @@ static void finish(struct state *s)
     param_done(&s->t);
 }
 
+/* Update t of elements [begin, end), as a process that holds no others makes it. */
+static void update_part(struct state *s, int64_t t, double factor, int64_t begin, int64_t end)
+{
+    adamw_update(&(struct adamw){ .opts = &opts, .grad = &s->g, .w = s->w, .begin = begin,
+                                  .end = end, .t = t, .factor = factor },
+                 s->m + begin, s->v + begin);
+}
+
+static void update(struct state *s, int64_t t, double factor)
+{
+    update_part(s, t, factor, 0, s->t.total);
+}
+
 /* optax's order of things: clip, moments, correct, decay, scale, add. */
 static void plain_update(double *w, double *m, double *v, const real *g, double factor,
                          double lr, int count)
@@ -93,7 +106,7 @@ static void six_updates(void **state)
             grad_read(&s.g, g, 0, N);
             const double norm = sqrt(grad_sumsq(&s.g)), factor = clip_factor(&opts, norm);
             assert_true(norm > 100 && factor < 0.01);
-            adamw_update(&opts, t, factor, &s.g, s.w, s.m, s.v, 0, s.t.total);
+            update(&s, t, factor);
             plain_update(w, m, v, g, factor, sched_lr(&opts, t), t + 1);
         }
         assert_close(s.w, w, N, ULPS(4));
@@ -111,10 +124,10 @@ static void first_update_moves_moments_only(void **state)
     start(&s, REDUCE_EXACT);
     real *before = copy(s.w, N);
     give_gradient(&s, 1);
-    adamw_update(&opts, 0, 1, &s.g, s.w, s.m, s.v, 0, s.t.total);
+    update(&s, 0, 1);
     assert_same(s.w, before, N);
     assert_true(dot(s.m, s.m, N) > 0 && dot(s.v, s.v, N) > 0);
-    adamw_update(&opts, 1, 1, &s.g, s.w, s.m, s.v, 0, s.t.total);
+    update(&s, 1, 1);
     assert_other(s.w, before, N);
     finish(&s);
     release();
@@ -134,8 +147,7 @@ static void pieces_and_threads_change_no_bit(void **state)
             give_gradient(&s[k], 50 + (uint64_t)t);
             for (int i = 0; i < (k == 3 ? 6 : 1); i++) {
                 const int64_t end = k < 3 || cut[i + 1] < 0 ? s[k].t.total : cut[i + 1];
-                adamw_update(&opts, t, 0.5, &s[k].g, s[k].w, s[k].m + cut[i], s[k].v + cut[i],
-                             cut[i], end);
+                update_part(&s[k], t, 0.5, cut[i], end);
             }
         }
         assert_same(s[k].w, s[0].w, s[0].t.total);
@@ -144,7 +156,7 @@ static void pieces_and_threads_change_no_bit(void **state)
         for (int64_t i = N; i < s[k].t.total; i++)
             assert_true(s[k].w[i] == 0 && s[k].m[i] == 0 && s[k].v[i] == 0);
     }
-    adamw_update(&opts, 3, 0.5, &s[1].g, s[1].w, s[1].m + 19999, s[1].v + 19999, 19999, 20000);
+    update_part(&s[1], 3, 0.5, 19999, 20000);
     assert_other(s[1].w, s[0].w, N);                       /* the comparison can fail */
     for (int k = 0; k < 4; k++) finish(&s[k]);
     release();
@@ -174,7 +186,8 @@ static void decay_spares_what_says_so(void **state)
         grad_init(&g, &t, REDUCE_EXACT);
         grad_begin(&g, 1);
         grad_add(&g, 0, w[k], total);
-        adamw_update(k == 1 ? &none : &opts, 7, 1, &g, w[k], m, v, 0, total);
+        adamw_update(&(struct adamw){ .opts = k == 1 ? &none : &opts, .grad = &g, .w = w[k],
+                                      .end = total, .t = 7, .factor = 1 }, m, v);
         grad_done(&g);
         param_done(&t);
     }

@@ -71,7 +71,8 @@ static void train(struct run *r, enum reduction mode, double weight_decay)
         if (t == STEPS) break;
         r->lr[t] = sched_lr(&o, t);
         r->norm[t] = sqrt(grad_sumsq(&g));
-        adamw_update(&o, t, clip_factor(&o, r->norm[t]), &g, r->m->w, m, v, 0, total);
+        adamw_update(&(struct adamw){ .opts = &o, .grad = &g, .w = r->m->w, .end = total, .t = t,
+                                      .factor = clip_factor(&o, r->norm[t]) }, m, v);
     }
     grad_done(&g);
     pass_free(pass);

@@ -35,7 +35,7 @@ static void chance_is_fair(void **state)
         const double high = (double)bf16_value((bf16)((bits >> 16) + 1));
         double sum = 0;
         for (uint32_t r = 0; r < TRIES; r++) {
-            const double y = (double)bf16_value((bf16)bf16_chance((real)x, r));
+            const double y = (double)bf16_value((bf16)bf16_stochastic((real)x, r));
             assert_true(y == low || y == high);
             sum += y;
         }
@@ -77,6 +77,15 @@ static void give_gradient(struct state *s, uint64_t seed)
     mem_free(held[--n_held]);
 }
 
+/* Update t of elements [begin, end), as a process that holds no others makes it. */
+static void update(struct state *s, int64_t t, double factor, int64_t begin, int64_t end,
+                   uint64_t seed)
+{
+    adamw_update_bf16(&(struct adamw){ .opts = &opts, .grad = &s->g, .w = s->w, .begin = begin,
+                                       .end = end, .t = t, .factor = factor },
+                      s->m + begin, s->v + begin, seed);
+}
+
 static void follows_whole_moments(void **state)
 {
     (void)state;
@@ -87,8 +96,9 @@ static void follows_whole_moments(void **state)
     for (int t = 0; t < 60; t++) {
         give_gradient(&a, 50 + (uint64_t)t);
         give_gradient(&b, 50 + (uint64_t)t);
-        adamw_update_bf16(&opts, t, 1, &a.g, a.w, a.m, a.v, 7, 0, a.t.total);
-        adamw_update(&opts, t, 1, &b.g, b.w, b.fm, b.fv, 0, b.t.total);
+        update(&a, t, 1, 0, a.t.total, 7);
+        adamw_update(&(struct adamw){ .opts = &opts, .grad = &b.g, .w = b.w, .end = b.t.total,
+                                      .t = t, .factor = 1 }, b.fm, b.fv);
     }
     for (int i = 0; i < N; i++) {
         const double m = (double)bf16_value(a.m[i]), v = (double)bf16_value(a.v[i]);
@@ -118,8 +128,7 @@ static void pieces_and_threads_change_no_bit(void **state)
             give_gradient(&s[k], 50 + (uint64_t)t);
             for (int i = 0; i < (k == 3 ? 5 : 1); i++) {
                 const int64_t end = k < 3 || cut[i + 1] < 0 ? s[k].t.total : cut[i + 1];
-                adamw_update_bf16(&opts, t, 0.5, &s[k].g, s[k].w, s[k].m + cut[i],
-                                  s[k].v + cut[i], 7, cut[i], end);
+                update(&s[k], t, 0.5, cut[i], end, 7);
             }
         }
         assert_same(s[k].w, s[0].w, s[0].t.total);
@@ -127,8 +136,7 @@ static void pieces_and_threads_change_no_bit(void **state)
         assert_same(s[k].v, s[0].v, s[0].t.total);
     }
     for (int k = 1; k < 3; k++)   /* the same gradient, another seed: another rounding */
-        adamw_update_bf16(&opts, 3, 0.5, &s[k].g, s[k].w, s[k].m, s[k].v, 7 + (uint64_t)k, 0,
-                          s[k].t.total);
+        update(&s[k], 3, 0.5, 0, s[k].t.total, 7 + (uint64_t)k);
     assert_other(s[1].m, s[2].m, N);
     for (int k = 0; k < 4; k++) finish(&s[k]);
     release();

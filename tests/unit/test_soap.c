@@ -52,7 +52,8 @@ static void identity_is_adamw(void **state)
             grad_begin(&g, 1);
             grad_add(&g, 0, noise(n, 10 + (uint64_t)step), n);
             grad_read(&g, x, 0, n);
-            adamw_update(&opts, step, 1, &g, w, m, v, 0, n);
+            adamw_update(&(struct adamw){ .opts = &opts, .grad = &g, .w = w, .end = n, .t = step,
+                                          .factor = 1 }, m, v);
             const struct adam_rates a = adam_rates(&opts, step, step + 1, 1);
             soap_direction(&s, &f, &a, x, work);
             soap_apply(&a, u, x, n);
