@@ -25,7 +25,7 @@ struct batch {
 };
 
 /* What is shown while it runs. */
-struct progress { double start_s, last_s; int tty; int64_t docs, bytes, tokens, taken_at_start; };
+struct pace { double start_s, last_s; int tty; int64_t docs, bytes, tokens, taken_at_start; };
 
 struct run {
     struct pipeline *p;
@@ -36,7 +36,7 @@ struct run {
     int              read_rc, take_rc;
     int64_t          repeated;   /* documents with the field more than once */
     int64_t          bad;        /* skipped                     */
-    struct progress  shown;
+    struct pace      shown;
 };
 
 static int read_batch(struct run *run, struct batch *b)
@@ -167,7 +167,7 @@ static int take_batch(struct run *run, struct batch *b)
 /* A line that is overwritten on a terminal, a line a minute elsewhere. */
 static void show(struct run *run, int last)
 {
-    struct progress *s = &run->shown;
+    struct pace *s = &run->shown;
     const double now = clock_s(), dt = now - s->start_s;
     if (!last && now - s->last_s < (s->tty ? 0.5 : 60.0)) return;
     if (last && !s->tty) return;
@@ -221,7 +221,7 @@ int pipeline_run(struct pipeline *p)
     run->more = 1;
     TRY(json_path_init(&run->field, p->field));
     run->reader = reader_new(p->in, p->from);
-    run->shown = (struct progress){ .start_s = clock_s(), .last_s = clock_s(),
+    run->shown = (struct pace){ .start_s = clock_s(), .last_s = clock_s(),
                                     .tty = isatty(STDERR_FILENO),
                                     .taken_at_start = reader_taken(run->reader) };
     for (int i = 0; i < STAGES; i++)

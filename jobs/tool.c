@@ -22,7 +22,7 @@ extern char **environ;
 enum { WAIT_S = 15, MOST_S = 3600, REAP_S = 2 };
 
 /* What a pipe brings. */
-struct stream { int fd, cut; char *text; size_t room, used; };
+struct pipe_text { int fd, cut; char *text; size_t room, used; };
 
 int tool_wait_s(void)
 {
@@ -74,7 +74,7 @@ static int spawn(pid_t *pid, int out, int err, char *const words[], char *const 
 }
 
 /* Take what is there; what does not fit is dropped. */
-static void take(struct stream *s)
+static void take(struct pipe_text *s)
 {
     char rest[4096];
     const int fits = s->used + 1 < s->room;
@@ -94,7 +94,7 @@ static void take(struct stream *s)
 }
 
 /* To the end of both, or of the time. */
-static void read_both(struct stream s[2], double until)
+static void read_both(struct pipe_text s[2], double until)
 {
     while (s[0].fd >= 0 || s[1].fd >= 0) {
         struct pollfd p[2] = { { .fd = s[0].fd, .events = POLLIN },
@@ -122,7 +122,7 @@ static int ended(pid_t pid, int *status, double until)
     }
 }
 
-static int run(struct stream *out, struct stream *err, int quiet, double limit_s,
+static int run(struct pipe_text *out, struct pipe_text *err, int quiet, double limit_s,
                char *const words[], char *const env[])
 {
     int ends[2][2] = { { -1, -1 }, { -1, -1 } }, status = 0;
@@ -143,7 +143,7 @@ static int run(struct stream *out, struct stream *err, int quiet, double limit_s
     const int rc = spawn(&pid, ends[0][1], err ? ends[1][1] : quiet ? -2 : -1, words, env);
     close(ends[0][1]);
     if (err) close(ends[1][1]);
-    struct stream s[2] = { *out, err ? *err : (struct stream){ .fd = -1 } };
+    struct pipe_text s[2] = { *out, err ? *err : (struct pipe_text){ .fd = -1 } };
     s[0].fd = ends[0][0];
     s[1].fd = ends[1][0];
     read_both(s, rc == 0 ? until : 0);
@@ -161,7 +161,7 @@ static int run(struct stream *out, struct stream *err, int quiet, double limit_s
 
 int tool_run(char *out, size_t room, int quiet, char *const words[])
 {
-    struct stream s = { .text = out, .room = room };
+    struct pipe_text s = { .text = out, .room = room };
     return run(&s, NULL, quiet, TOOL_CHANGES * tool_wait_s(), words, environ);
 }
 
@@ -177,8 +177,8 @@ static const char *last_line(char *text)
 int tool_ask(char *out, size_t room, char why[TOOL_WHY], char *const words[])
 {
     char messages[4096] = "", **env = plain_environment();
-    struct stream s = { .text = out, .room = room };
-    struct stream err = { .text = messages, .room = sizeof messages };
+    struct pipe_text s = { .text = out, .room = room };
+    struct pipe_text err = { .text = messages, .room = sizeof messages };
     const int code = run(&s, &err, 0, tool_wait_s(), words, env);
     const char *line = last_line(messages);
 

@@ -37,7 +37,7 @@ struct saver {
     pthread_t          thread;
     int                threaded, done, rc;
     double             begin_s;
-    struct saved       now, last;
+    struct save_result       now, last;
 };
 
 struct saver *saver_new(const struct train_state *st, const char *dir, const struct saver_opts *o)
@@ -179,7 +179,7 @@ int saver_begin(struct saver *s, json_t *info, int idle)
     check(s->phase == IDLE);
     s->idle = idle;
     s->begin_s = clock_s();
-    s->now = (struct saved){ .step = s->st->step };
+    s->now = (struct save_result){ .step = s->st->step };
     s->scalars = train_state_scalars(s->st);
     s->info = json_incref(info);
     s->name[0] = '\0';
@@ -307,4 +307,4 @@ int saver_advance(struct saver *s)
     return OK;
 }
 
-const struct saved *saver_saved(const struct saver *s) { return &s->last; }
+const struct save_result *saver_saved(const struct saver *s) { return &s->last; }

@@ -38,7 +38,7 @@ struct saver_opts {
     const struct fence *fence;     /* the first rank's right to commit; NULL: nobody asks */
 };
 
-struct saved {
+struct save_result {
     int64_t     step;
     struct hash root;              /* equal to that of a single process           */
     double      snapshot_s;        /* training stood still: for the copy, or in settle */
@@ -75,6 +75,6 @@ int saver_advance(struct saver *s);
 void saver_settle(struct saver *s);
 
 /* What the last save that ended well was. */
-const struct saved *saver_saved(const struct saver *s);
+const struct save_result *saver_saved(const struct saver *s);
 
 #endif

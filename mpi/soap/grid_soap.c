@@ -20,7 +20,7 @@ static void add_piece(struct soap *s, int k, int from, int to, int64_t begin, in
 
     if (end <= begin || (from != me && to != me)) return;
     if (s->piece)
-        s->piece[s->n_pieces] = (struct piece){ .matrix = k, .from = from, .to = to,
+        s->piece[s->n_pieces] = (struct soap_piece){ .matrix = k, .from = from, .to = to,
                                                 .begin = begin, .n = end - begin,
                                                 .rest = to == me ? a->g + at : NULL };
     s->n_pieces++;
@@ -66,7 +66,7 @@ static void place_runs(struct soap *s)
     for (int pass = 0; pass < 2; pass++) {
         n = 0;
         for (int k = 0; k < s->n_pieces; k++) {
-            struct piece *p = &s->piece[k];
+            struct soap_piece *p = &s->piece[k];
             if (p->from != s->a[p->matrix].axis->rank) continue;
             if (pass) p->run = s->runs + n;
             n += align_reals(p->n);

@@ -8,7 +8,7 @@
 #include "src/optim/adamw.h"
 
 /* A run of elements of one matrix that goes from one process to one other, and back. */
-struct piece {
+struct soap_piece {
     int     matrix;
     int     from, to;            /* on the matrix's axis: owner of tiles, of the matrix */
     int64_t begin, n;            /* in the flat array                               */
@@ -21,7 +21,7 @@ struct soap {
     struct optim_opts     o;
     struct matrix        *a;     /* (n)                                             */
     int                   n;
-    struct piece         *piece; /* (n_pieces) where we are `from` or `to`          */
+    struct soap_piece         *piece; /* (n_pieces) where we are `from` or `to`          */
     int                   n_pieces;
     MPI_Request          *request;
     struct span          *rest;

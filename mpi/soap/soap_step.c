@@ -17,7 +17,7 @@ static void exchange(struct soap *s, int back)
     int n = 0;
 
     for (int k = 0; k < s->n_pieces; k++) {
-        const struct piece *p = &s->piece[k];
+        const struct soap_piece *p = &s->piece[k];
         const struct axis *x = s->a[p->matrix].axis;
         const int from = back ? p->to : p->from, to = back ? p->from : p->to;
         const real *src = back ? p->rest : p->run;
@@ -35,7 +35,7 @@ static void exchange(struct soap *s, int back)
 static void read_gradients(struct soap *s, const struct grad *g, real factor)
 {
     for (int k = 0; k < s->n_pieces; k++) {
-        const struct piece *p = &s->piece[k];
+        const struct soap_piece *p = &s->piece[k];
         if (!p->run) continue;
         enum { BLOCK = 4096 };
         #pragma omp parallel for schedule(static)

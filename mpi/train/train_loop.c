@@ -25,7 +25,7 @@ enum { REWINDS = 3, REWIND_STEPS = 1000 };  /* more of them in fewer steps: it d
 /* A save ended, in whatever way. */
 static int report(struct train_loop *l, int rc)
 {
-    const struct saved *saved = saver_saved(l->saver);
+    const struct save_result *saved = saver_saved(l->saver);
     const int64_t step = l->save_step;
     char hex[HASH_HEX];
 

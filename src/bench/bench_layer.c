@@ -24,7 +24,7 @@ enum { LAYERS = 4 };  /* in turn, so that weights are not in a cache */
 enum part { FRONT, PROJECTIONS, INNER, FFN, PARTS };
 
 /* One block's unit of one sequence. */
-struct unit {
+struct layer_unit {
     struct model            *m;
     const struct block      *b;      /* the one at work            */
     const struct layer_split *split;
@@ -39,7 +39,7 @@ struct unit {
 
 /* --- setting up ---------------------------------------------------------------------- */
 
-static void lay_out(struct unit *u)
+static void lay_out(struct layer_unit *u)
 {
     const struct dims *d = &u->m->dims;
     struct arena *a = &u->arena;
@@ -59,7 +59,7 @@ static void lay_out(struct unit *u)
     if (u->m->bf16) bf16_work_lay_out(&u->bf16, a, u->T, u->T, bf16_widest(&u->m->params), 1);
 }
 
-static int unit_init(struct unit *u, const struct conf *c)
+static int unit_init(struct layer_unit *u, const struct conf *c)
 {
     struct pass_opts o;
     struct dims d;
@@ -97,7 +97,7 @@ out:
     return rc;
 }
 
-static void unit_done(struct unit *u)
+static void unit_done(struct layer_unit *u)
 {
     if (u->m) grad_done(&u->grad);
     arena_done(&u->arena);
@@ -105,7 +105,7 @@ static void unit_done(struct unit *u)
 }
 
 /* Before a pass: gradients that are zero, the carry before the first token, and dx. */
-static struct layer_call begin(struct unit *u)
+static struct layer_call begin(struct layer_unit *u)
 {
     const struct dims *d = &u->m->dims;
     struct layer_call c = {
@@ -123,7 +123,7 @@ static struct layer_call begin(struct unit *u)
     return c;
 }
 
-static struct head_share middle(const struct unit *u)
+static struct head_share middle(const struct layer_unit *u)
 {
     struct head_share s = block_all(u->b, &u->tape, &u->work);
     if (!u->kept) return s;
@@ -142,7 +142,7 @@ static double lap(double *clock)
     return s;
 }
 
-static void forward(struct unit *u, struct layer_call *c, double s[PARTS])
+static void forward(struct layer_unit *u, struct layer_call *c, double s[PARTS])
 {
     const struct head_share all = middle(u);
     double t = clock_s();
@@ -158,7 +158,7 @@ static void forward(struct unit *u, struct layer_call *c, double s[PARTS])
     s[FFN] = lap(&t);
 }
 
-static void backward(struct unit *u, struct layer_call *c, double s[PARTS])
+static void backward(struct layer_unit *u, struct layer_call *c, double s[PARTS])
 {
     const struct head_share all = middle(u);
     double t = clock_s();
@@ -178,7 +178,7 @@ static void backward(struct unit *u, struct layer_call *c, double s[PARTS])
 
 /* The layer's share of what block_project() and block_finish() do goes where it belongs: it is
  * done once more, alone.  With dx: likewise of the backward pass. */
-static void sort_out(struct unit *u, struct layer_call *c, double s[PARTS], int back)
+static void sort_out(struct layer_unit *u, struct layer_call *c, double s[PARTS], int back)
 {
     struct tape *t = &u->tape.layer, *w = &u->work.layer;
     double clock, project, finish;
@@ -198,7 +198,7 @@ static void sort_out(struct unit *u, struct layer_call *c, double s[PARTS], int 
 }
 
 /* The whole block, then its parts: the same output, gradient, and gradient sums. */
-static int verify(struct unit *u)
+static int verify(struct layer_unit *u)
 {
     const size_t bytes = (size_t)u->NC * sizeof(real);
     const int exact = u->grad.mode == REDUCE_EXACT;
@@ -226,7 +226,7 @@ static int verify(struct unit *u)
 /* --- measuring -------------------------------------------------------------------------- */
 
 /* Medians, forward and backward. */
-static void measure(struct unit *u, int repeat, double f[PARTS], double b[PARTS])
+static void measure(struct layer_unit *u, int repeat, double f[PARTS], double b[PARTS])
 {
     double *s = mem_new(2 * (int64_t)PARTS * repeat, sizeof *s, "times"), now[2][PARTS];
 
@@ -247,8 +247,8 @@ static void measure(struct unit *u, int repeat, double f[PARTS], double b[PARTS]
 }
 
 /* Of T tokens; flops: forward, a token; f 0: both are in b. */
-static void row(const struct unit *u, const struct bench_opts *o, const char *name, double flops,
-                double f, double b, double limit)
+static void row(const struct layer_unit *u, const struct bench_opts *o, const char *name,
+                double flops, double f, double b, double limit)
 {
     const double work = 1e-9 * flops * u->T, ways = 3, rate = ways * work / (f + b);
     const struct dims *d = &u->m->dims;
@@ -270,7 +270,7 @@ static void row(const struct unit *u, const struct bench_opts *o, const char *na
     puts("");
 }
 
-static void print(const struct unit *u, const struct bench_opts *o, const double f[PARTS],
+static void print(const struct layer_unit *u, const struct bench_opts *o, const double f[PARTS],
                   const double b[PARTS], const struct bench_operations *ops, double limit)
 {
     static const char *const names[] = { "front", "projections", "inner", "feed-forward" };
@@ -295,7 +295,7 @@ static void print(const struct unit *u, const struct bench_opts *o, const double
 int bench_layer(const struct bench_opts *o, const char *file, const struct arg_list *sets)
 {
     struct conf *c = mem_new(1, sizeof *c, "configuration");
-    struct unit u = { .m = NULL };
+    struct layer_unit u = { .m = NULL };
     struct bench_operations ops;
     double f[PARTS], b[PARTS], before, after;
     int rc;

@@ -14,9 +14,9 @@
 #define TAIL 39  /* "hash: ", 32 digits, newline */
 
 /* Reading: one place in the text, and the first thing that was wrong. */
-struct reader { const char *path, *p, *end; int line; int rc; };
+struct index_text { const char *path, *p, *end; int line; int rc; };
 
-static void wrong(struct reader *r, const char *expected)
+static void wrong(struct index_text *r, const char *expected)
 {
     if (r->rc != OK) return;
     const int n = (int)strcspn(r->p, "\n");
@@ -25,7 +25,7 @@ static void wrong(struct reader *r, const char *expected)
 }
 
 /* The text that must come now. */
-static void literal(struct reader *r, const char *text)
+static void literal(struct index_text *r, const char *text)
 {
     const size_t n = strlen(text);
     if (r->rc != OK) return;
@@ -37,7 +37,7 @@ static void literal(struct reader *r, const char *text)
     for (size_t i = 0; i < n; i++) r->line += text[i] == '\n';
 }
 
-static int64_t number(struct reader *r, int64_t max)
+static int64_t number(struct index_text *r, int64_t max)
 {
     int64_t x = 0;
     int digits = 0;
@@ -55,7 +55,7 @@ static int64_t number(struct reader *r, int64_t max)
 
 /* A name that can't leave its folder: letters, digits, '-', '_', '.', and no
  * '.' in front. */
-static void name(struct reader *r, char *out, size_t room)
+static void name(struct index_text *r, char *out, size_t room)
 {
     static const char allowed[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
@@ -70,7 +70,7 @@ static void name(struct reader *r, char *out, size_t room)
     r->p += n;
 }
 
-static struct hash digits(struct reader *r)
+static struct hash digits(struct index_text *r)
 {
     struct hash h = { 0, 0 };
     char text[HASH_HEX] = "";
@@ -82,7 +82,7 @@ static struct hash digits(struct reader *r)
     return h;
 }
 
-static void read_shards(struct reader *r, struct data_index *x)
+static void read_shards(struct index_text *r, struct data_index *x)
 {
     const struct data_index said = *x;
 
@@ -110,14 +110,14 @@ static void read_shards(struct reader *r, struct data_index *x)
         r->rc = fail(ERR_DATA, "%s: the shards do not add up to the totals", r->path);
 }
 
-static int number_or_none(struct reader *r, int none)
+static int number_or_none(struct index_text *r, int none)
 {
     if (r->rc != OK || *r->p != '~') return (int)number(r, INT32_MAX);
     literal(r, "~");
     return none;
 }
 
-static struct data_files read_files(struct reader *r, const char *before)
+static struct data_files read_files(struct index_text *r, const char *before)
 {
     struct data_files x = { 0 };
     literal(r, before);
@@ -129,7 +129,7 @@ static struct data_files read_files(struct reader *r, const char *before)
 }
 
 /* What the data set was made from; since format 2. */
-static void read_origin(struct reader *r, struct data_index *x)
+static void read_origin(struct index_text *r, struct data_index *x)
 {
     literal(r, "\noptions: ");
     x->options = digits(r);
@@ -153,7 +153,7 @@ static void read_origin(struct reader *r, struct data_index *x)
     literal(r, "}");
 }
 
-static void read_format(struct reader *r, struct data_index *x)
+static void read_format(struct index_text *r, struct data_index *x)
 {
     literal(r, "# ttt data set\nformat: ");
     x->format = (int)number(r, INT32_MAX);
@@ -162,7 +162,7 @@ static void read_format(struct reader *r, struct data_index *x)
                      "made by a newer one", r->path, x->format, INDEX_FORMAT);
 }
 
-static void read_fields(struct reader *r, struct data_index *x)
+static void read_fields(struct index_text *r, struct data_index *x)
 {
     read_format(r, x);
     literal(r, "\ntokenizer: ");
@@ -231,7 +231,7 @@ int data_index_read(struct data_index *x, const char *path, int part)
         TRY(fail(ERR_DATA, "%s: damaged: its hash does not match its content", path));
     text[n - TAIL] = '\0';
 
-    struct reader r = { .path = path, .p = text, .end = text + n - TAIL, .line = 1 };
+    struct index_text r = { .path = path, .p = text, .end = text + n - TAIL, .line = 1 };
     read_fields(&r, x);
     rc = r.rc;
 out:

@@ -14,7 +14,7 @@
 #define CACHE_BYTES ((int64_t)64 << 20)
 #define CACHE_MAX 32
 
-struct slot { struct shard *shard; int number; uint64_t used; };
+struct open_shard { struct shard *shard; int number; uint64_t used; };
 
 /* A decoded block. */
 struct cached { int shard; int64_t block, n; int32_t *ids; uint64_t used; };
@@ -23,7 +23,7 @@ struct dataset {
     char             *dir, *model_path;  /* model_path NULL for bytes           */
     struct data_index index;
     int64_t          *start;             /* (shard_count + 1) first tokens      */
-    struct slot       open[OPEN_SHARDS];
+    struct open_shard       open[OPEN_SHARDS];
     struct cached     cache[CACHE_MAX];
     int               cache_n;
     int64_t           block_tokens;      /* the most of any shard               */
@@ -52,10 +52,10 @@ static int check_shard(const struct dataset *d, int i, const struct shard *s)
 /* Shard i, open and checked; it stays open until OPEN_SHARDS others were used. */
 static int use_shard(struct dataset *d, struct shard **out, int i)
 {
-    struct slot *slot = d->open;
+    struct open_shard *slot = d->open;
     int rc = OK;
 
-    for (struct slot *s = d->open; s < d->open + OPEN_SHARDS; s++) {
+    for (struct open_shard *s = d->open; s < d->open + OPEN_SHARDS; s++) {
         if (s->shard && s->number == i) {
             s->used = ++d->clock;
             *out = s->shard;
@@ -65,7 +65,7 @@ static int use_shard(struct dataset *d, struct shard **out, int i)
     }
     if (slot->shard) d->bytes_read += shard_bytes_read(slot->shard);
     shard_close(slot->shard);
-    *slot = (struct slot){ .number = i };
+    *slot = (struct open_shard){ .number = i };
     char *path = mem_format("%s/%s", d->dir, d->index.shards[i].name);
     TRY(shard_open(&slot->shard, path));
     TRY(check_shard(d, i, slot->shard));

@@ -91,8 +91,8 @@ static int read_footer(struct shard *s, struct footer *f, int64_t size, struct h
 
 /* Read, check and decompress the record that must be at `at` and must look like
  * `want` (payload and own hash apart); its content is then in s->raw. */
-static int read_record(struct shard *s, uint64_t at, const struct record *want, const char *what,
-                       struct record *got)
+static int read_record(struct shard *s, uint64_t at, const struct shard_record *want,
+                       const char *what, struct shard_record *got)
 {
     const uint64_t n = (uint64_t)HEAD_BYTES + want->stored, number = want->number;
     int rc = OK;
@@ -142,13 +142,13 @@ static int read_index(struct shard *s, const struct footer *f)
     const uint64_t end = (uint64_t)s->sums.size - FOOT_BYTES;
     const uint64_t stored = end - f->index_at - HEAD_BYTES;
     const uint64_t raw = (uint64_t)(s->blocks + 1) * ENTRY_BYTES;
-    struct record got;
+    struct shard_record got;
     uint64_t at = SUPER_BYTES;
     int rc = OK;
 
     if (stored > MAX_RAW || raw > MAX_RAW) return damaged(s, "index", 0, f->index_at, "too large");
     TRY(read_record(s, f->index_at,
-                    &(struct record){ .kind = RECORD_INDEX, .raw = (uint32_t)raw,
+                    &(struct shard_record){ .kind = RECORD_INDEX, .raw = (uint32_t)raw,
                                       .stored = (uint32_t)stored, .first_token = f->tokens },
                     "index", &got));
     if (!hash_equal(got.own, f->index))
@@ -223,12 +223,13 @@ int shard_read(struct shard *s, int32_t *out, int64_t *n, int64_t b)
     check(b >= 0 && b < s->blocks);
     const struct entry *e = s->index + b;
     const int width = token_width(s->spec.vocab);
-    struct record got;
+    struct shard_record got;
     int rc = OK;
 
     *n = 0;
     TRY(read_record(s, e->at,
-                    &(struct record){ .kind = RECORD_BLOCK, .number = (uint32_t)b, .raw = e->raw,
+                    &(struct shard_record){ .kind = RECORD_BLOCK, .number = (uint32_t)b,
+                                            .raw = e->raw,
                                       .stored = e->stored,
                                       .first_token = (uint64_t)(b * s->spec.block_tokens) },
                     "block", &got));
@@ -253,11 +254,11 @@ int shard_documents(struct shard *s, int64_t **lengths)
     const struct entry *e = s->index + s->blocks;
     int64_t *list = NULL, sum = 0;
     const char *why = NULL;
-    struct record got;
+    struct shard_record got;
     int rc = OK;
 
     TRY(read_record(s, e->at,
-                    &(struct record){ .kind = RECORD_DOCUMENTS, .raw = e->raw,
+                    &(struct shard_record){ .kind = RECORD_DOCUMENTS, .raw = e->raw,
                                       .stored = e->stored,
                                       .first_token = (uint64_t)s->sums.tokens },
                     "document list", &got));

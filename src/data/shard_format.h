@@ -29,7 +29,7 @@ enum record_kind {
 };
 
 /* In front of every record. */
-struct record {
+struct shard_record {
     uint32_t    kind, number, raw, stored;  /* sizes in bytes                   */
     uint64_t    first_token, stamp;
     struct hash payload;                    /* of the stored bytes              */
@@ -59,7 +59,7 @@ static inline int sealed(const unsigned char *p, int n)
     return hash_equal(hash_bytes(p, (size_t)n - 16), hash_load(p + n - 16));
 }
 
-static inline struct hash put_record(unsigned char *p, const struct record *r)
+static inline struct hash put_record(unsigned char *p, const struct shard_record *r)
 {
     put_u32(p, r->kind);
     put_u32(p + 4, r->number);
@@ -71,9 +71,9 @@ static inline struct hash put_record(unsigned char *p, const struct record *r)
     return seal(p, HEAD_BYTES);
 }
 
-static inline struct record get_record(const unsigned char *p)
+static inline struct shard_record get_record(const unsigned char *p)
 {
-    return (struct record){
+    return (struct shard_record){
         .kind = get_u32(p), .number = get_u32(p + 4), .raw = get_u32(p + 8),
         .stored = get_u32(p + 12), .first_token = get_u64(p + 16), .stamp = get_u64(p + 24),
         .payload = hash_load(p + 32), .own = hash_load(p + 48),

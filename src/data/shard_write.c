@@ -63,7 +63,7 @@ static void reserve(unsigned char **p, int64_t *room, int64_t used, int64_t n)
 }
 
 /* Compress, seal and write one record. */
-static int put(struct shard_writer *w, struct record r, const void *raw, struct hash *own)
+static int put(struct shard_writer *w, struct shard_record r, const void *raw, struct hash *own)
 {
     const size_t bound = ZSTD_compressBound(r.raw);
 
@@ -94,7 +94,7 @@ static int put(struct shard_writer *w, struct record r, const void *raw, struct 
 static int put_block(struct shard_writer *w)
 {
     struct hash own;
-    const struct record r = {
+    const struct shard_record r = {
         .kind = RECORD_BLOCK, .number = w->foot.blocks,
         .raw = (uint32_t)(w->held * token_width(w->spec.vocab)),
         .first_token = w->foot.tokens - (uint64_t)w->held,
@@ -168,10 +168,10 @@ int shard_finish(struct shard_writer *w, struct shard_sums *sums)
     check(w->foot.tokens > 0 && w->begun == (int64_t)w->foot.tokens);
     if (w->held) TRY(put_block(w));
     w->foot.documents_at = (uint64_t)w->at;
-    TRY(put(w, (struct record){ .kind = RECORD_DOCUMENTS, .raw = (uint32_t)w->documents_n,
+    TRY(put(w, (struct shard_record){ .kind = RECORD_DOCUMENTS, .raw = (uint32_t)w->documents_n,
                                 .first_token = w->foot.tokens }, w->documents, &own));
     w->foot.index_at = (uint64_t)w->at;
-    TRY(put(w, (struct record){ .kind = RECORD_INDEX, .raw = (uint32_t)w->index_n,
+    TRY(put(w, (struct shard_record){ .kind = RECORD_INDEX, .raw = (uint32_t)w->index_n,
                                 .first_token = w->foot.tokens }, w->index, &w->foot.index));
     w->foot.file_size = (uint64_t)w->at + FOOT_BYTES;
     *sums = (struct shard_sums){

@@ -37,11 +37,11 @@ static const char *next_line(void *arg, size_t *n)
     return line;
 }
 
-struct model { char *p; size_t n; };
+struct trained_model { char *p; size_t n; };
 
 static void take_model(void *arg, const void *p, size_t n)
 {
-    struct model *m = arg;
+    struct trained_model *m = arg;
     m->p = memcpy(mem_new((int64_t)n, 1, "tokenizer model"), p, n);
     m->n = n;
 }
@@ -65,7 +65,7 @@ int tokenizer_train(char **model, size_t *n, int vocab,
         NULL,
     };
     struct lines lines = { .next = next, .arg = arg };
-    struct model out = { 0 };
+    struct trained_model out = { 0 };
 
     *model = NULL;
     *n = 0;

@@ -12,7 +12,7 @@
 #include "src/infer/eval_sums.h"
 
 /* B windows side by side, a slice of at most T tokens of each at once. */
-struct reader {
+struct window_reader {
     const struct model     *m;
     struct dataset         *d;
     const struct eval_opts *o;
@@ -32,7 +32,7 @@ static int slice_of(const struct model *m, int64_t length)
     return length < whole ? (int)eval_rows(length, K) : whole;
 }
 
-static void reader_init(struct reader *r, int B, int64_t length)
+static void reader_init(struct window_reader *r, int B, int64_t length)
 {
     const int T = slice_of(r->m, length);
     const int64_t N = (int64_t)B * T;
@@ -47,7 +47,7 @@ static void reader_init(struct reader *r, int B, int64_t length)
     r->nll = mem_new(N, sizeof *r->nll, "evaluation losses");
 }
 
-static void reader_done(struct reader *r)
+static void reader_done(struct window_reader *r)
 {
     stream_free(r->stream);
     mem_free(r->read);
@@ -55,20 +55,20 @@ static void reader_done(struct reader *r)
     mem_free(r->target);
     mem_free(r->x);
     mem_free(r->nll);
-    *r = (struct reader){ .m = r->m, .d = r->d, .o = r->o, .sums = r->sums };
+    *r = (struct window_reader){ .m = r->m, .d = r->d, .o = r->o, .sums = r->sums };
 }
 
 static void add_inner(void *ctx, int l, int n, const double *w0, const double *before,
                       const double *after)
 {
-    struct reader *r = ctx;
+    struct window_reader *r = ctx;
     const int whole = r->read_now / r->m->dims.K;
     eval_sums_inner(&r->sums, l, n < whole ? n : whole, w0, before, after);
 }
 
 /* A slice of B windows, T tokens each: the first begins at token `first`, t0 tokens of its
  * window.  The last slice of a window is filled up with tokens that are not scored. */
-static int read_slice(struct reader *r, int64_t first, int64_t length, int64_t t0, int T)
+static int read_slice(struct window_reader *r, int64_t first, int64_t length, int64_t t0, int T)
 {
     const struct stream_tap tap = { .ctx = r, .inner = add_inner };
     const int rows = (int)eval_rows(T, r->m->dims.K);
@@ -101,7 +101,7 @@ out:
 }
 
 /* B windows of `length` predictions from token `first` on, slice by slice. */
-static int read_group(struct reader *r, int64_t first, int64_t length)
+static int read_group(struct window_reader *r, int64_t first, int64_t length)
 {
     int rc = OK;
 
@@ -139,7 +139,7 @@ int64_t eval_memory(const struct dims *d, int in_bf16, const struct eval_opts *o
     return bytes;
 }
 
-static int read_windows(struct reader *r, int64_t first, int64_t count, int64_t length)
+static int read_windows(struct window_reader *r, int64_t first, int64_t count, int64_t length)
 {
     const int batch = count ? choose_batch(r->m, r->o, length) : 1;
     int rc = OK;
@@ -162,7 +162,7 @@ out:
 int eval_run(struct eval_result *r, const struct model *m, struct dataset *d,
              const struct eval_opts *o)
 {
-    struct reader reader = { .m = m, .d = d, .o = o };
+    struct window_reader reader = { .m = m, .d = d, .o = o };
     const double start = clock_s();
     int64_t n;
     int rc = OK;

@@ -58,8 +58,8 @@ static void store(real *restrict o, const real *restrict ot, const real *restric
 }
 
 /* One block of keys with one of queries, the first of which is token `first`. */
-static void forward_tile(const struct attention *a, const struct local *l, int i, const real *kv,
-                         int64_t j, int64_t first)
+static void forward_tile(const struct attention *a, const struct attn_local *l, int i,
+                         const real *kv, int64_t j, int64_t first)
 {
     const int F = a->F;
     const int64_t tile = (int64_t)i * BLOCK * F;
@@ -84,7 +84,7 @@ static void forward_tile(const struct attention *a, const struct local *l, int i
 /* Blocks [i0, i0 + n) of the queries of head h. */
 static void forward_blocks(const struct attention *a, int b, int h, int i0, int n)
 {
-    const struct local l = attention_local(a, 0);
+    const struct attn_local l = attention_local(a, 0);
     const int F = a->F, ld = a->G * a->R * F;
     const int64_t from = (int64_t)b * a->T * ld + (int64_t)h * F, tile = (int64_t)BLOCK * F;
     const real *rows = attention_rows(a, b, h / a->R);
@@ -157,7 +157,7 @@ static void forward_token(const struct attention *a, int b, int g)
     const int F = a->F;
     const int64_t from = ((int64_t)b * a->G + g) * a->R * F, keys = a->pos + 1;
     const real *rows = attention_rows(a, b, g);
-    const struct local local = attention_local(a, 0);
+    const struct attn_local local = attention_local(a, 0);
     real *m = local.m, *l = local.l;
 
     for (int r0 = 0; r0 < a->R; r0 += BLOCK) {

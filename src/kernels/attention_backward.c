@@ -21,8 +21,8 @@ static void unsoften(real *restrict s, real *restrict p, const real *restrict ls
 }
 
 /* What backward needs of the queries q of head h of sequence b, as block i of the chunk. */
-static void load_queries(const struct attention *a, const struct local *l, const real *dout, int i,
-                         int b, int h, struct queries q)
+static void load_queries(const struct attention *a, const struct attn_local *l, const real *dout,
+                         int i, int b, int h, struct queries q)
 {
     const int F = a->F, ld = a->G * a->R * F;
     const int64_t from = (int64_t)b * a->T * ld + (int64_t)h * F, tile = (int64_t)i * BLOCK * F;
@@ -55,8 +55,8 @@ static void load_queries(const struct attention *a, const struct local *l, const
 struct part { int b, h, i0, n; int64_t j0, j1; real *dq, *drows; };
 
 /* Block j of the keys with block i of the part's queries, the first of which is token `first`. */
-static void backward_tile(const struct attention *a, const struct local *l, const struct part *p,
-                          const real *kv, int64_t j, int i, int64_t first)
+static void backward_tile(const struct attention *a, const struct attn_local *l,
+                          const struct part *p, const real *kv, int64_t j, int i, int64_t first)
 {
     const int F = a->F;
     const int64_t tile = (int64_t)i * BLOCK * F;
@@ -73,7 +73,7 @@ static void backward_tile(const struct attention *a, const struct local *l, cons
 }
 
 /* The same of operands rounded.  dq is made transposed, so that no operand has to be. */
-static void backward_tile_bf16(const struct local *l, const struct part *p, int64_t j, int i,
+static void backward_tile_bf16(const struct attn_local *l, const struct part *p, int64_t j, int i,
                                int64_t first, int F)
 {
     const int64_t at = i * attention_words(F);
@@ -97,7 +97,7 @@ static void backward_tile_bf16(const struct local *l, const struct part *p, int6
 }
 
 /* dq of block i, rows ld apart from the slice's first token on. */
-static void store_queries(const struct attention *a, const struct local *l, real *dq, int i,
+static void store_queries(const struct attention *a, const struct attn_local *l, real *dq, int i,
                           struct queries q, int ld)
 {
     const int F = a->F, transposed = a->bf16;
@@ -108,7 +108,7 @@ static void store_queries(const struct attention *a, const struct local *l, real
         for (int f = 0; f < F; f++) dq[f] = scale * gq[transposed ? f * BLOCK + k : k * F + f];
 }
 
-static void add_rows(real *drow, const struct local *l, int64_t n, int F)
+static void add_rows(real *drow, const struct attn_local *l, int64_t n, int F)
 {
     for (int64_t k = 0; k < n; k++)
         for (int f = 0; f < F; f++) {
@@ -117,8 +117,8 @@ static void add_rows(real *drow, const struct local *l, int64_t n, int F)
         }
 }
 
-static void backward_part(const struct attention *a, const struct local *l, const struct part *p,
-                          const real *dout)
+static void backward_part(const struct attention *a, const struct attn_local *l,
+                          const struct part *p, const real *dout)
 {
     const int F = a->F, ld = a->G * a->R * F;
     const real *rows = attention_rows(a, p->b, p->h / a->R);
@@ -151,7 +151,7 @@ static void backward_part(const struct attention *a, const struct local *l, cons
 static void backward_keys(const struct attention *a, int bg, int64_t j0, int64_t j1, real *dq,
                           real *dpast, const real *dout)
 {
-    const struct local l = attention_local(a, 1);
+    const struct attn_local l = attention_local(a, 1);
     const int blocks = attention_blocks(a);
     struct part p = { .b = bg / a->G, .j0 = j0, .j1 = j1, .dq = dq,
                       .drows = dpast + (int64_t)bg * a->room * 2 * a->F };
@@ -169,7 +169,7 @@ static void backward_keys(const struct attention *a, int bg, int64_t j0, int64_t
 static void backward_queries(const struct attention *a, int bh, int i, int64_t keys, real *dq,
                              const real *dout)
 {
-    const struct local l = attention_local(a, 1);
+    const struct attn_local l = attention_local(a, 1);
     const int heads = a->G * a->R;
     const struct part p = { .b = bh / heads, .h = bh % heads, .i0 = i, .n = 1, .j1 = keys,
                             .dq = dq };

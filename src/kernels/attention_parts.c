@@ -15,7 +15,7 @@ static int held_blocks(int T, int most)
     return blocks < most ? blocks : most;
 }
 
-static int64_t local_at(struct local *l, real *p, int T, int F, int backward)
+static int64_t local_at(struct attn_local *l, real *p, int T, int F, int backward)
 {
     const int64_t n = held_blocks(T, backward ? CHUNK : FORWARD_CHUNK);
     const int64_t tile = (int64_t)BLOCK * F, back = backward ? 1 : 0;
@@ -46,13 +46,13 @@ static int64_t local_at(struct local *l, real *p, int T, int F, int backward)
 
 int64_t attention_scratch(int T, int F, int backward)
 {
-    struct local l;
+    struct attn_local l;
     return local_at(&l, NULL, T, F, backward);
 }
 
-struct local attention_local(const struct attention *a, int backward)
+struct attn_local attention_local(const struct attention *a, int backward)
 {
-    struct local l;
+    struct attn_local l;
     const int64_t each = attention_scratch(a->T, a->F, backward);
     local_at(&l, a->scratch + omp_get_thread_num() * each, a->T, a->F, backward);
     return l;
@@ -92,7 +92,7 @@ void attention_take(const struct attention *a, real *dk, real *dv, const real *d
 
 /* --- blocks ------------------------------------------------------------------ */
 
-const real *attention_keys(const struct attention *a, const struct local *l, const real *rows,
+const real *attention_keys(const struct attention *a, const struct attn_local *l, const real *rows,
                            int64_t j)
 {
     const int64_t left = a->pos + a->T - j * BLOCK, width = 2 * (int64_t)a->F;

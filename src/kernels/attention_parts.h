@@ -12,7 +12,7 @@ enum { BLOCK = ATTENTION_BLOCK };
 #define CHUNK 16
 #define FORWARD_CHUNK 4
 
-struct local {
+struct attn_local {
     real *kv;                  /* (BLOCK, 2F) the last keys, filled up with zeros     */
     real *s, *p;               /* (BLOCK keys, BLOCK queries)                         */
     real *qt, *ot;             /* (chunk, F, BLOCK) q', and o' or, backward, dO'      */
@@ -33,7 +33,7 @@ struct local {
 static inline int64_t attention_words(int F) { return (int64_t)BLOCK * F / 2; }
 
 /* Those of the calling thread. */
-struct local attention_local(const struct attention *a, int backward);
+struct attn_local attention_local(const struct attention *a, int backward);
 
 /* Blocks that a slice has queries in, and the first token of the first, which may come before the
  * slice. */
@@ -56,7 +56,7 @@ static inline const real *attention_rows(const struct attention *a, int b, int g
 
 /* Keys and values of block j.  Behind the last token they are zero: what stands there in the past
  * may be anything, NaN too. */
-const real *attention_keys(const struct attention *a, const struct local *l, const real *rows,
+const real *attention_keys(const struct attention *a, const struct attn_local *l, const real *rows,
                            int64_t j);
 
 /* yt (F,BLOCK) = scale x' of the block's queries, x those of the slice's first token on, ld apart;

@@ -32,9 +32,9 @@ void gemm_start(void)
 /* An operand: number k of row (of A) or column (of B) i is at at[i * ld + k], or, transposed, at
  * at[k * ld + i].  Or it has bf16 numbers: rows of A, ld apart, or panels of B, ld from each to the
  * next. */
-struct operand { const real *at; int64_t ld; int transposed; const bf16 *bf16; };
+struct gemm_operand { const real *at; int64_t ld; int transposed; const bf16 *bf16; };
 
-static const real *place(struct operand o, int64_t i, int64_t k)
+static const real *place(struct gemm_operand o, int64_t i, int64_t k)
 {
     return o.transposed ? o.at + k * o.ld + i : o.at + i * o.ld + k;
 }
@@ -110,7 +110,7 @@ INLINE void pack_widened(real *restrict to, const bf16 *restrict B, int64_t apar
 
 /* The block of B with k in [k0, k0 + K) and columns [m0, m0 + M) as panels of w columns. */
 CLONES
-static void pack_block(real *to, struct operand B, int k0, int K, int m0, int M, int w)
+static void pack_block(real *to, struct gemm_operand B, int k0, int K, int m0, int M, int w)
 {
     if (B.bf16) {
         const bf16 *narrow = B.bf16 + (int64_t)k0 * BF16_PANEL;
@@ -133,16 +133,16 @@ static void pack_block(real *to, struct operand B, int k0, int K, int m0, int M,
 
 /* --- a block of k ----------------------------------------------------------- */
 
-struct product { struct operand A, B; real *C; int64_t ldc; int K, add; };
+struct product { struct gemm_operand A, B; real *C; int64_t ldc; int K, add; };
 
 /* Rows [n0, n0 + n), columns [m0, m0 + m) of C; m * GEMM_BLOCK reals fit in BLOCK_BYTES. */
 struct piece { int n0, n, m0, m; };
 
 /* What numbers [k0, k0 + K) of the inner length add to a piece, whose rows are cut into tiles. */
-struct block { const struct product *p; struct piece c; int k0, K, tiles; };
+struct gemm_slab { const struct product *p; struct piece c; int k0, K, tiles; };
 
 /* The first row of tile t; all tiles are as high as the others, or one row higher. */
-static int top(const struct block *b, int t)
+static int top(const struct gemm_slab *b, int t)
 {
     return b->c.n0 + (int)((int64_t)b->c.n * t / b->tiles);
 }
@@ -155,9 +155,9 @@ struct rows { enum gemm_layout layout; const real *at; int64_t apart; };
 
 /* Copies of the rows of tile t. */
 CLONES
-static struct rows along(real *restrict to, const struct block *b, int t)
+static struct rows along(real *restrict to, const struct gemm_slab *b, int t)
 {
-    const struct operand A = b->p->A;
+    const struct gemm_operand A = b->p->A;
     const int n0 = top(b, t), n1 = top(b, t + 1);
     for (int n = n0; n < n1; n++) {
         real *row = to + (n - n0) * GEMM_MICRO_ROW;
@@ -173,7 +173,7 @@ static struct rows along(real *restrict to, const struct block *b, int t)
 
 /* Is a transposed A read where it lies?  Not if the numbers that a tile needs would push each other
  * out of the caches there. */
-static int in_place(struct operand A, const struct gemm_micro *micro)
+static int in_place(struct gemm_operand A, const struct gemm_micro *micro)
 {
     const int64_t bytes = A.ld * (int64_t)sizeof(real);
     return (bytes & -bytes) <= micro->in_place;
@@ -182,9 +182,9 @@ static int in_place(struct operand A, const struct gemm_micro *micro)
 /* Copies of tiles [t, end) of a transposed A, `wide` numbers for each k: as many as a tile has
  * rows, or more, in one move.  They are made together, since they lie in the same lines of the
  * cache. */
-INLINE void copy_tiles(real *restrict to, const struct block *b, int t, int end, int wide)
+INLINE void copy_tiles(real *restrict to, const struct gemm_slab *b, int t, int end, int wide)
 {
-    const struct operand A = b->p->A;
+    const struct gemm_operand A = b->p->A;
     const int after = b->c.n0 + b->c.n, K = b->K;
     const real *from[MOST_TOGETHER];
     int all = end - t;   /* of these tiles start early enough for `wide` rows */
@@ -202,7 +202,7 @@ INLINE void copy_tiles(real *restrict to, const struct block *b, int t, int end,
 }
 
 CLONES
-static void copy_across(real *to, const struct block *b, int t, int end, int wide)
+static void copy_across(real *to, const struct gemm_slab *b, int t, int end, int wide)
 {
     if (wide == 16) copy_tiles(to, b, t, end, 16);
     else if (wide == 8) copy_tiles(to, b, t, end, 8);
@@ -210,10 +210,10 @@ static void copy_across(real *to, const struct block *b, int t, int end, int wid
 }
 
 /* Tile t; copies [in,out] hold a few tiles of a transposed A from one to the next. */
-static struct rows rows_of(real *copies, const struct block *b, int t,
+static struct rows rows_of(real *copies, const struct gemm_slab *b, int t,
                            const struct gemm_micro *micro)
 {
-    const struct operand A = b->p->A;
+    const struct gemm_operand A = b->p->A;
     const int wide = micro->apart, tile = wide * GEMM_BLOCK;
     const int together = COPIES_BYTES / (tile * (int)sizeof *copies);
     if (!A.transposed) return along(copies, b, t);
@@ -225,9 +225,9 @@ static struct rows rows_of(real *copies, const struct block *b, int t,
 
 /* Part `part` of so many of the rows of tile t comes into the cache while another tile is worked
  * on. */
-static void fetch(const struct block *b, int t, int part, int parts)
+static void fetch(const struct gemm_slab *b, int t, int part, int parts)
 {
-    const struct operand A = b->p->A;
+    const struct gemm_operand A = b->p->A;
     if (A.transposed || A.bf16 || t >= b->tiles) return;
     const int n0 = top(b, t), n = top(b, t + 1) - n0;
     for (int i = n0 + n * part / parts; i < n0 + n * (part + 1) / parts; i++)
@@ -246,7 +246,7 @@ static void put_narrow(real *C, int64_t ldc, const real *tile, int w, int n, int
 }
 
 /* `panels`: the block of B, packed. */
-static void add_block(const struct block *b, const real *panels, const struct gemm_micro *micro)
+static void add_block(const struct gemm_slab *b, const real *panels, const struct gemm_micro *micro)
 {
     const struct product *p = b->p;
     const int w = micro->columns, count = ceil_of(b->c.m, w), add = p->add || b->k0 > 0;
@@ -283,7 +283,7 @@ static void multiply(const struct product *p, struct piece c)
     for (int k = 0; k == 0 || k < p->K; k += GEMM_BLOCK) {  /* of no k at all the sum is zero */
         const int K = p->K - k < GEMM_BLOCK ? p->K - k : GEMM_BLOCK;
         pack_block(panels, p->B, k, K, c.m0, c.m, micro->columns);
-        add_block(&(struct block){ p, c, k, K, tiles }, panels, micro);
+        add_block(&(struct gemm_slab){ p, c, k, K, tiles }, panels, micro);
     }
 }
 

@@ -33,7 +33,7 @@ static void put(struct making *m, uint32_t kind, const uint8_t *raw, size_t n)
 {
     uint8_t *p = m->file + m->n;
     const size_t stored = ZSTD_compress(p + HEAD_BYTES, ZSTD_compressBound(n), raw, n, 1);
-    struct record r = { .kind = kind, .raw = (uint32_t)n, .stored = (uint32_t)stored,
+    struct shard_record r = { .kind = kind, .raw = (uint32_t)n, .stored = (uint32_t)stored,
                         .stamp = get_u64(m->file + 24) };
 
     if (kind == RECORD_BLOCK) {

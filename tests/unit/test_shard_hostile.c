@@ -18,7 +18,7 @@ static uint64_t stamp;
 
 static int64_t unpack(unsigned char *out, const char *file, uint64_t at)
 {
-    const struct record r = get_record((const unsigned char *)file + at);
+    const struct shard_record r = get_record((const unsigned char *)file + at);
     assert_int_equal(ZSTD_decompress(out, ROOM, file + at + HEAD_BYTES, r.stored), r.raw);
     return r.raw;
 }
@@ -54,7 +54,8 @@ static int setup(void **state)
 }
 
 /* One record behind `file`; the hash of its header. */
-static struct hash pack(unsigned char *file, int64_t *n, struct record r, const unsigned char *raw)
+static struct hash pack(unsigned char *file, int64_t *n, struct shard_record r,
+                        const unsigned char *raw)
 {
     unsigned char *p = file + *n;
     r.stored = (uint32_t)ZSTD_compress(p + HEAD_BYTES, ROOM, raw, r.raw, 3);
@@ -76,17 +77,18 @@ static int assemble_and_read(int follow)
     int rc = OK;
 
     memcpy(file, before, (size_t)before_n);
-    pack(file, &n, (struct record){ .kind = RECORD_DOCUMENTS, .raw = (uint32_t)documents_n,
+    pack(file, &n, (struct shard_record){ .kind = RECORD_DOCUMENTS, .raw = (uint32_t)documents_n,
                                     .first_token = foot.tokens }, documents);
     if (follow) {
         unsigned char *entry = entries + entries_n - ENTRY_BYTES;
-        const struct record r = get_record(file + before_n);
+        const struct shard_record r = get_record(file + before_n);
         put_u32(entry + 8, r.stored);
         put_u32(entry + 12, r.raw);
         hash_store(entry + 16, r.payload);
     }
     f.index_at = (uint64_t)n;
-    f.index = pack(file, &n, (struct record){ .kind = RECORD_INDEX, .raw = (uint32_t)entries_n,
+    f.index = pack(file, &n, (struct shard_record){ .kind = RECORD_INDEX,
+                                                    .raw = (uint32_t)entries_n,
                                               .first_token = foot.tokens }, entries);
     f.file_size = (uint64_t)n + FOOT_BYTES;
     put_footer(file + n, &f);
@@ -148,8 +150,9 @@ static void wrong_blocks_are_refused(void **state)
         memset(raw, 0, sizeof raw);
         if (kind == 0) put_u16(raw + 40, 300);
         n = 0;
-        pack(block, &n, (struct record){ .kind = RECORD_BLOCK, .raw = kind == 1 ? 126 : 128 }, raw);
-        const struct record old = get_record(before + SUPER_BYTES), new = get_record(block);
+        pack(block, &n, (struct shard_record){ .kind = RECORD_BLOCK,
+                                               .raw = kind == 1 ? 126 : 128 }, raw);
+        const struct shard_record old = get_record(before + SUPER_BYTES), new = get_record(block);
         memmove(before + SUPER_BYTES + HEAD_BYTES + new.stored,
                 before + SUPER_BYTES + HEAD_BYTES + old.stored,
                 (size_t)(before_n - SUPER_BYTES - HEAD_BYTES - old.stored));
