@@ -201,6 +201,7 @@ test-slurm: all
 test-layers:
 	@sh tests/check_layers.sh tests/layers.txt
 	@sh tests/check_equations.sh
+	@sh tests/check_readme.sh
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin

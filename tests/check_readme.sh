@@ -33,7 +33,7 @@ slug() { tr 'A-Z' 'a-z' | sed 's/[^a-z0-9 _-]//g; s/ /-/g'; }
 # exists WORD: a file or folder of the repository; * stands for anything, an ending may be left out.
 exists() {
     # shellcheck disable=SC2086
-    for f in $1 $1.[ch] $1.cc; do [ -e "$f" ] && return 0; done
+    for found in $1 $1.[ch] $1.cc; do [ -e "$found" ] && return 0; done
     return 1
 }
 
@@ -117,7 +117,7 @@ for room in $rooms; do
     grep -qE "\`$room/?\`" src/README.md || wrong "src/README.md: does not name the room $room"
 done
 echo "$commands" | while read -r first second; do
-    grep "^| *\`ttt" README.md | grep "\`ttt $first[ \`]" | grep -qE "[\` ]$second\`" || echo "ttt $first $second"
+    sed -n 's/^\(| `ttt[^|]*\)|.*/\1/p' README.md | grep "\`ttt $first[ \`]" | grep -qE "[\` ]$second\`" || echo "ttt $first $second"
 done >"$tmp/missing"
 while read -r c; do wrong "README.md: no row for $c"; done <"$tmp/missing"
 

@@ -24,6 +24,7 @@ sources() {
     good=0; bad=0
     sh tests/check_layers.sh tests/layers.txt && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_equations.sh && good=$((good + 1)) || bad=$((bad + 1))
+    sh tests/check_readme.sh && good=$((good + 1)) || bad=$((bad + 1))
     echo "$good passed, $bad failed"
 }
 
