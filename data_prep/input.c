@@ -22,7 +22,8 @@ int input_classify(struct input *x, const char *path)
 
     for (int i = 0; (d = decoder_row(i)) != NULL; i++) {
         const int64_t n = without(path, (int64_t)strlen(path), d->ending);
-        for (int k = 0; n > 0 && (f = format_row(k)) != NULL; k++) {
+        if (n < 0) continue;
+        for (int k = 0; (f = format_row(k)) != NULL; k++) {
             if (without(path, n, f->ending) < 0) continue;
             x->format = f;
             x->decoder = d;

@@ -66,6 +66,33 @@ static void prepare(const struct run *run, struct doc *d)
     d->r.raw = NULL;
 }
 
+static void add_chunk(struct batch *b, struct chunk c)
+{
+    if (b->chunk_n == b->chunk_room) {
+        b->chunk_room = 2 * b->chunk_room + 64;
+        b->chunks = mem_resize(b->chunks, b->chunk_room, sizeof *b->chunks, "chunks");
+    }
+    b->chunks[b->chunk_n++] = c;
+}
+
+/* The chunks of document i, as long as the tokenizer can encode each alone. */
+static void cut_document(const struct tokenizer *t, struct batch *b, int64_t i)
+{
+    struct record *r = &b->docs[i].r;
+
+    for (int64_t from = 0, to; from < r->n; from = to) {
+        to = tokenizer_chunk(t, r->raw, r->n, from);
+        if (to - from > TOKENIZER_MAX_WHOLE) {
+            r->bad = mem_format("%s:%lld: a document of %lld bytes, but this tokenizer can't encode "
+                                "a text in pieces; at most %lld bytes are allowed", r->input->path,
+                                (long long)r->line, (long long)r->n,
+                                (long long)TOKENIZER_MAX_WHOLE);
+            return;
+        }
+        add_chunk(b, (struct chunk){ .doc = i, .from = from, .to = to });
+    }
+}
+
 /* Cut the texts of a batch into the work of threads. */
 static void cut(const struct tokenizer *t, struct batch *b)
 {
@@ -73,25 +100,12 @@ static void cut(const struct tokenizer *t, struct batch *b)
     for (int64_t i = 0; i < b->n; i++) {
         struct doc *d = b->docs + i;
         const int64_t first = b->chunk_n;
-        for (int64_t from = 0, to; t && d->choice >= 0 && from < d->r.n; from = to) {
-            to = tokenizer_chunk(t, d->r.raw, d->r.n, from);
-            if (to - from > TOKENIZER_MAX_WHOLE) {
-                d->r.bad = mem_format("%s:%lld: a document of %lld bytes, and this tokenizer can't "
-                                      "take texts in pieces; at most %lld", d->r.input->path,
-                                      (long long)d->r.line, (long long)d->r.n,
-                                      (long long)TOKENIZER_MAX_WHOLE);
-                break;
-            }
-            if (b->chunk_n == b->chunk_room) {
-                b->chunk_room = 2 * b->chunk_room + 64;
-                b->chunks = mem_resize(b->chunks, b->chunk_room, sizeof *b->chunks, "chunks");
-            }
-            b->chunks[b->chunk_n++] = (struct chunk){ .doc = i, .from = from, .to = to };
-        }
+        if (t && d->choice >= 0) cut_document(t, b, i);
         d->chunk_n = b->chunk_n - first;
     }
     struct chunk *c = b->chunks;  /* now that they stay where they are; NULL: there is none */
-    for (int64_t i = 0; c && i < b->n; c += b->docs[i++].chunk_n) b->docs[i].chunks = c;
+    if (!c) return;
+    for (int64_t i = 0; i < b->n; c += b->docs[i++].chunk_n) b->docs[i].chunks = c;
 }
 
 static void encode(const struct tokenizer *t, const struct batch *b, struct chunk *c)

@@ -102,7 +102,8 @@ int there_look(struct there *t)
 
     t->done = complete == t->sets_n;
     t->resuming = parts > 0;
-    for (int i = 0; i < t->sets_n && t->done && rc == OK; i++) rc = check_whole(t->dirs[i]);
+    if (t->done)
+        for (int i = 0; i < t->sets_n && rc == OK; i++) rc = check_whole(t->dirs[i]);
     if (rc == OK && complete > 0 && !t->done && parts == 0)
         rc = fail(ERR_CONFIG, "%s: one of two data sets is complete and the other is gone; choose "
                   "another folder, or --restart to replace it", t->out);

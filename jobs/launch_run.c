@@ -104,8 +104,9 @@ int launch_asked(void)
     sigset_t waiting;
 
     sigpending(&waiting);
-    for (int i = 1; i < NSIG && held; i++)
-        if (sigismember(&waiting, i) == 1 && sigismember(&caught, i) == 1) nap(0);
+    if (held)
+        for (int i = 1; i < NSIG; i++)
+            if (sigismember(&waiting, i) == 1 && sigismember(&caught, i) == 1) nap(0);
     return asked;
 }
 

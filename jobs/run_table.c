@@ -146,7 +146,8 @@ void run_states_judge(struct run_state *s, int n)
     for (int k = 0; k < m; k++) all[k] = *from[k];
     slurm_ask_history(all, m);
     for (int k = 0; k < m; k++) *from[k] = all[k];
-    for (int i = 0; i < n && m; i++) decide(&s[i]);
+    if (m)
+        for (int i = 0; i < n; i++) decide(&s[i]);
     mem_free(from);
     mem_free(all);
 }

@@ -178,7 +178,8 @@ static int cat(struct dataset *d, struct data_options o)
         k = n - at < WINDOW ? n - at : WINDOW;
         TRY(dataset_read(d, ids, o.from + at, k));
         if (t) TRY(print_text(t, ids, k, at > 0));
-        for (int64_t i = 0; i < k && !t; i++) printf("%d\n", (int)ids[i]);
+        if (!t)
+            for (int64_t i = 0; i < k; i++) printf("%d\n", (int)ids[i]);
     }
 out:
     mem_free(ids);

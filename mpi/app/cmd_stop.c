@@ -176,7 +176,8 @@ int cmd_stop(int argc, char **argv)
         const int one = ask(rest.v[i]);
         if (rc == OK) rc = one;
     }
-    for (int i = 0; i < rest.n && wait && rc == OK; i++) wait_end(rest.v[i]);
+    if (wait && rc == OK)
+        for (int i = 0; i < rest.n; i++) wait_end(rest.v[i]);
 out:
     return rc;
 }

@@ -192,7 +192,8 @@ static int two_ranks(struct bench *b)
         mpi_do(MPI_Recv(b->in, n, MPI_INT64_T, 0, TAG, b->world.comm, MPI_STATUS_IGNORE));
         mpi_do(MPI_Send(b->in, n, MPI_INT64_T, 0, TAG, b->world.comm));
     }
-    for (int64_t i = 0; b->world.rank == 0 && i < b->room; i++) wrong += b->in[i] != b->out[i];
+    if (b->world.rank == 0)
+        for (int64_t i = 0; i < b->room; i++) wrong += b->in[i] != b->out[i];
     const int rc = axis_agree(&b->world, wrong == 0 ? OK : fail(ERR_DATA, "%lld elements came back "
                                                      "otherwise", (long long)wrong));
     if (rc != OK) return rc;

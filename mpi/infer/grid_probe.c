@@ -142,13 +142,16 @@ static void put_forward(struct probing *z)
     double *nll = mem_new(losses, sizeof *nll, "probe losses");
     real *logits = probe_put(z->p, 3, (int64_t[]){ z->in.B, z->in.L, d->V }, "logits"), *norm;
 
-    for (int l = 0; z->o->hidden && l <= d->L; l++) {
-        real *out = probe_put(z->p, 3, shape, "hidden.%d", l);
-        for (int u = a->u0; here && l >= a->l0 && l <= a->l1 && u < a->u1; u++)
-            place(z, out, stage_x(step_exec_stage(z->exec), 0, l, u), u);
-    }
+    if (z->o->hidden)
+        for (int l = 0; l <= d->L; l++) {
+            real *out = probe_put(z->p, 3, shape, "hidden.%d", l);
+            if (here && l >= a->l0 && l <= a->l1)
+                for (int u = a->u0; u < a->u1; u++)
+                    place(z, out, stage_x(step_exec_stage(z->exec), 0, l, u), u);
+        }
     norm = z->o->hidden ? probe_put(z->p, 3, shape, "hidden.norm") : NULL;
-    for (int u = a->u0; last && u < a->u1; u++) score(z, norm, logits, nll, u);
+    if (last)
+        for (int u = a->u0; u < a->u1; u++) score(z, norm, logits, nll, u);
     gather(z->g, nll, losses * (int64_t)sizeof *nll);
     gather_tensors(z, 0);
     probe_put_losses(z->p, &z->in, nll);

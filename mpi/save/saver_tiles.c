@@ -23,7 +23,8 @@ static void meet_group(struct saver_tiles *t)
 
     mpi_do(MPI_Allgather(&t->n_own, 1, MPI_INT64_T, n, 1, MPI_INT64_T, g->comm));
     t->n_places = t->n_own;
-    for (int i = 1; g->rank == 0 && i < g->size; i++) t->n_places += n[i];
+    if (g->rank == 0)
+        for (int i = 1; i < g->size; i++) t->n_places += n[i];
     t->places = mem_new(t->n_places, sizeof *t->places, "tiles of a writer");
     t->leaves = mem_new(t->n_places, sizeof *t->leaves, "tiles of a writer");
     memcpy(t->places, t->own, (size_t)t->n_own * sizeof *t->own);
@@ -33,10 +34,11 @@ static void meet_group(struct saver_tiles *t)
         pieces_wait(&p);
     }
     struct place *to = t->places + t->n_own;
-    for (int i = 1; g->rank == 0 && i < g->size; to += n[i], i++) {
-        pieces_receive(&p, g, i, TAG_PLACES, to, n[i] * (int64_t)sizeof *to, PIECE);
-        pieces_wait(&p);
-    }
+    if (g->rank == 0)
+        for (int i = 1; i < g->size; to += n[i], i++) {
+            pieces_receive(&p, g, i, TAG_PLACES, to, n[i] * (int64_t)sizeof *to, PIECE);
+            pieces_wait(&p);
+        }
 
     for (int64_t k = t->n_own; k < t->n_places; k++) others += raw_bytes(t, &t->places[k]);
     if (others) t->received = mem_new(others, 1, "tiles of a writer's group");
@@ -139,7 +141,8 @@ int64_t saver_tiles_copies(const struct axis *world, int writers, int copy, int6
     (void)group_of(world, writers < world->size ? writers : world->size, &size, &rank);
     mpi_do(MPI_Allgather(&own, 1, MPI_INT64_T, of, 1, MPI_INT64_T, world->comm));
     if (rank > 0 || copy) sum = own;
-    for (int i = 1; rank == 0 && i < size; i++) sum += of[world->rank + i];
+    if (rank == 0)
+        for (int i = 1; i < size; i++) sum += of[world->rank + i];
     mem_free(of);
     return sum;
 }

@@ -40,7 +40,8 @@ static void start_basis(struct matrix *a, int side)
     const int64_t d = factor_dim(&a->f, side);
     struct own_tile tile;
 
-    for (int64_t i = 0; d && matrix_tile(a, (int)d, (int)d, i, &tile); i++)
+    if (!d) return;
+    for (int64_t i = 0; matrix_tile(a, (int)d, (int)d, i, &tile); i++)
         for (int64_t row = tile.at / d; row < (tile.at + tile.n) / d; row++)
             a->s.basis[side][tile.local + row * d + row % d - tile.at] = 1;
 }

@@ -81,10 +81,11 @@ int trace_write(struct trace *t, const struct axis *axis, const char *path)
     int rc = OK;
 
     mpi_do(MPI_Gather(&count, 1, MPI_INT, counts, 1, MPI_INT, 0, axis->comm));
-    for (int i = 0; axis->rank == 0 && i < axis->size; i++) {
-        places[i] = mpi_count(total);
-        total += counts[i];
-    }
+    if (axis->rank == 0)
+        for (int i = 0; i < axis->size; i++) {
+            places[i] = mpi_count(total);
+            total += counts[i];
+        }
     static const char head[] = "[\n", tail[] = "{}]\n";
     all = mem_new(total + 16, 1, "trace");
     mpi_do(MPI_Gatherv(mine, count, MPI_CHAR, all + strlen(head), counts, places, MPI_CHAR, 0,

@@ -107,17 +107,19 @@ static int read_batch(struct stepper *s, int64_t *targets, const struct train_st
     const int n = a->q1 - a->q0;
     int rc = FAILPOINT("train.step");
 
-    for (int q = 0; s->reads && q < n && rc == OK; q++) {
-        int32_t *window = s->windows + q * s->stride;
-        const int64_t id = sample_id(st, d, p->context, a->q0 + q);
-        rc = dataset_read(d, window, id * p->context + (int64_t)a->u0 * p->slice_tokens,
-                          s->stride);
-        if (rc == OK) s->valid[q] = stage_count_targets(window, s->tokens, p->mask_token);
-    }
+    if (s->reads)
+        for (int q = 0; q < n && rc == OK; q++) {
+            int32_t *window = s->windows + q * s->stride;
+            const int64_t id = sample_id(st, d, p->context, a->q0 + q);
+            rc = dataset_read(d, window, id * p->context + (int64_t)a->u0 * p->slice_tokens,
+                              s->stride);
+            if (rc == OK) s->valid[q] = stage_count_targets(window, s->tokens, p->mask_token);
+        }
     rc = axis_agree(&s->grid->world, rc);
     if (rc != OK) return rc;
     *targets = 0;
-    for (int q = 0; a->p == s->grid->shape.P - 1 && q < n; q++) *targets += s->valid[q];
+    if (a->p == s->grid->shape.P - 1)
+        for (int q = 0; q < n; q++) *targets += s->valid[q];
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, s->valid, n, MPI_INT64_T, MPI_SUM, s->grid->seq.comm));
     return OK;
 }
@@ -142,15 +144,16 @@ static int injected(const char *kind, const char *name)
 static struct poison poison_begin(struct model *m)
 {
     struct poison p = { .grad = -1, .once = -1 };
-    for (int i = 0; failpoint_armed && i < m->params.count; i++) {
-        const struct param *q = &m->params.p[i];
-        if (injected("nan-grad", q->name)) p.grad = q->offset;
-        if (injected("nan-once", q->name)) p.once = q->offset;
-        if (p.weight || !injected("nan-weight", q->name)) continue;
-        p.weight = m->w + q->offset;
-        p.was = *p.weight;
-        *p.weight = (real)NAN;
-    }
+    if (failpoint_armed)
+        for (int i = 0; i < m->params.count; i++) {
+            const struct param *q = &m->params.p[i];
+            if (injected("nan-grad", q->name)) p.grad = q->offset;
+            if (injected("nan-once", q->name)) p.once = q->offset;
+            if (p.weight || !injected("nan-weight", q->name)) continue;
+            p.weight = m->w + q->offset;
+            p.was = *p.weight;
+            *p.weight = (real)NAN;
+        }
     return p;
 }
 

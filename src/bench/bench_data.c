@@ -93,10 +93,11 @@ static int read_plain(int64_t *bytes, const char *dir, int shards, int only_forg
         char *path = mem_format("%s/%s", dir, name);
         rc = file_open(&fd, &size, path);
         if (rc == OK && only_forget) (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-        for (int64_t at = 0, n; rc == OK && !only_forget && at < size; at += n) {
-            n = size - at < ROOM ? size - at : ROOM;
-            rc = file_read_at(fd, buffer, (size_t)n, at, path);
-        }
+        if (!only_forget)
+            for (int64_t at = 0, n; rc == OK && at < size; at += n) {
+                n = size - at < ROOM ? size - at : ROOM;
+                rc = file_read_at(fd, buffer, (size_t)n, at, path);
+            }
         if (rc == OK) *bytes += size;
         if (fd >= 0) file_close(fd);
         mem_free(path);

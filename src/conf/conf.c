@@ -93,8 +93,10 @@ void conf_give(struct reader *r, int i, const char *text, int plain, struct plac
         return;
     }
     struct nearest n = { .to = text };
-    for (int j = 0; k->type == CONF_ENUM && k->names[j]; j++) nearest_try(&n, k->names[j]);
-    for (int j = 0; k->type == CONF_LAYER && conf_layer(j); j++) nearest_try(&n, conf_layer(j));
+    if (k->type == CONF_ENUM)
+        for (int j = 0; k->names[j]; j++) nearest_try(&n, k->names[j]);
+    if (k->type == CONF_LAYER)
+        for (int j = 0; conf_layer(j); j++) nearest_try(&n, conf_layer(j));
     const char *mark = plain ? "'" : "\"";
     if (k->type == CONF_LAYER && r->entry)
         snprintf(entry, sizeof entry, " in entry %d of the list", r->entry);

@@ -97,11 +97,13 @@ static void forward(struct run *r)
     read_slices(r, s, logits, nll, norm);
     probe_put_losses(r->p, in, nll);
     int batches = 0;  /* layers with an inner loop have seen as many, the others none */
-    for (int l = 0; inner && l < layers; l++)
-        if (r->inner_n[l] > batches) batches = r->inner_n[l];
+    if (inner)
+        for (int l = 0; l < layers; l++)
+            if (r->inner_n[l] > batches) batches = r->inner_n[l];
     if (inner) probe_put_inner(r->p, in, r->inner, batches, r->inner_cap);
-    for (int l = 0; r->o->states && l < layers; l++)
-        for (int i = 0; probe_put_state(r->p, in, l, i, stream_carry(s, l), 0, in->B); i++) ;
+    if (r->o->states)
+        for (int l = 0; l < layers; l++)
+            for (int i = 0; probe_put_state(r->p, in, l, i, stream_carry(s, l), 0, in->B); i++) ;
     if (r->o->states) probe_put_tails(r->p, in);
 
     stream_free(s);

@@ -134,7 +134,8 @@ static void put_tail(struct probe *p, const struct model *m, int l, int n)
 void probe_put_tails(struct probe *p, const struct probe_input *in)
 {
     const int unfinished = in->L % in->m->dims.K;
-    for (int l = 0; unfinished && l < in->m->dims.L; l++) put_tail(p, in->m, l, unfinished);
+    if (unfinished)
+        for (int l = 0; l < in->m->dims.L; l++) put_tail(p, in->m, l, unfinished);
 }
 
 /* Carries are kept as (B, shape), those of channels, a convolution's or a state space's, as
@@ -159,11 +160,12 @@ int probe_put_state(struct probe *p, const struct probe_input *in, int l, int i,
                           dot ? name : "state", l, dot ? dot + 1 : name);
 
     out += (int64_t)b0 * shape[0] * rows * cols;
-    for (int b = 0; carry && b < B; b++)
-        for (int j = 0; j < shape[0]; j++, out += rows * cols) {
-            const real *from = v + b * stride[0] + j * stride[1];
-            for (int k = 0; k < rows * cols; k++)
-                out[conv ? k % cols * rows + k / cols : k] = from[k];
-        }
+    if (carry)
+        for (int b = 0; b < B; b++)
+            for (int j = 0; j < shape[0]; j++, out += rows * cols) {
+                const real *from = v + b * stride[0] + j * stride[1];
+                for (int k = 0; k < rows * cols; k++)
+                    out[conv ? k % cols * rows + k / cols : k] = from[k];
+            }
     return 1;
 }

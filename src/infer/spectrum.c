@@ -27,9 +27,10 @@ void spectra_weights(struct spectra *x, const struct model *m, const char *part)
         if (p->ndim < 2 || p->ndim > 3 || !strstr(p->name, part)) continue;
         const int rows = (int)p->shape[p->ndim - 2], cols = (int)p->shape[p->ndim - 1];
         const int heads = p->ndim == 3 ? (int)p->shape[0] : 1;
-        for (int h = 0; rows > 1 && cols > 1 && h < heads; h++)
-            add(x, p->name, p->ndim == 3 ? h : -1, rows, cols,
-                m->w + p->offset + (int64_t)h * rows * cols);
+        if (rows > 1 && cols > 1)
+            for (int h = 0; h < heads; h++)
+                add(x, p->name, p->ndim == 3 ? h : -1, rows, cols,
+                    m->w + p->offset + (int64_t)h * rows * cols);
     }
 }
 

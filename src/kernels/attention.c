@@ -111,7 +111,8 @@ static void forward_blocks(const struct attention *a, int b, int h, int i0, int 
         const real *m_i = l.m + i * BLOCK + q.slot, *l_i = l.l + i * BLOCK + q.slot;
         real *lse = a->lse ? a->lse + ((int64_t)b * a->G * a->R + h) * a->T + q.t : NULL;
         store(a->o + from + (int64_t)q.t * ld, l.ot + i * tile, l.l + i * BLOCK, q, F, ld);
-        for (int k = 0; lse && k < q.n; k++) lse[k] = m_i[k] + (real)log((double)l_i[k]);
+        if (lse)
+            for (int k = 0; k < q.n; k++) lse[k] = m_i[k] + (real)log((double)l_i[k]);
     }
 }
 
@@ -172,8 +173,9 @@ static void forward_token(const struct attention *a, int b, int g)
                      (int)(keys - k < BLOCK ? keys - k : BLOCK), F, 1 / vsqrt((real)F));
         for (int r = 0; r < R; r++)
             for (int f = 0; f < F; f++) o[r * F + f] *= 1 / l[r];
-        for (int r = 0; a->lse && r < R; r++)
-            a->lse[((int64_t)b * a->G + g) * a->R + r0 + r] = m[r] + (real)log((double)l[r]);
+        if (a->lse)
+            for (int r = 0; r < R; r++)
+                a->lse[((int64_t)b * a->G + g) * a->R + r0 + r] = m[r] + (real)log((double)l[r]);
     }
 }
 

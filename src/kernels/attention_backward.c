@@ -142,9 +142,10 @@ static void backward_part(const struct attention *a, const struct attn_local *l,
         }
         if (p->drows) add_rows(p->drows + j * BLOCK * 2 * F, l, left < BLOCK ? left : BLOCK, F);
     }
-    for (int i = 0; p->dq && i < p->n; i++)
-        store_queries(a, l, p->dq + (int64_t)p->b * a->T * ld + (int64_t)p->h * F, i,
-                      attention_queries(a, p->i0 + i), ld);
+    if (p->dq)
+        for (int i = 0; i < p->n; i++)
+            store_queries(a, l, p->dq + (int64_t)p->b * a->T * ld + (int64_t)p->h * F, i,
+                          attention_queries(a, p->i0 + i), ld);
 }
 
 /* All queries with keys [j0, j1) of group bg, head after head. */

@@ -57,9 +57,11 @@ INLINE void pack_copied(real *restrict to, const real *restrict B, int64_t ld, i
                        (size_t)w * sizeof *to);
             }
     }
-    for (int k = 0; whole * w < M && k < K; k++)
-        for (int j = 0; j < w; j++)
-            to[((int64_t)whole * K + k) * w + j] = whole * w + j < M ? B[k * ld + whole * w + j] : 0;
+    if (whole * w < M)
+        for (int k = 0; k < K; k++)
+            for (int j = 0; j < w; j++)
+                to[((int64_t)whole * K + k) * w + j] =
+                    whole * w + j < M ? B[k * ld + whole * w + j] : 0;
 }
 
 #define SIDE TRANSPOSE_SIDE

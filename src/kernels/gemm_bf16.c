@@ -148,8 +148,9 @@ static void by_panels(const struct gemm_bf16 *t)
             continue;
         }
         _Alignas(ALIGN_BYTES) real own[TILE_ROWS * BF16_PANEL] = { 0 };
-        for (int i = 0; t->add && i < t->N; i++)
-            put(own + i * BF16_PANEL, C + (int64_t)i * t->ldc, wide, 0);
+        if (t->add)
+            for (int i = 0; i < t->N; i++)
+                put(own + i * BF16_PANEL, C + (int64_t)i * t->ldc, wide, 0);
         gemm_bf16_panel(own, BF16_PANEL, t->rows, panel_of(t, j), t->N, K, t->add);
         for (int i = 0; i < t->N; i++) put(C + (int64_t)i * t->ldc, own + i * BF16_PANEL, wide, 0);
     }

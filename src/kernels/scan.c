@@ -345,10 +345,11 @@ static void states_only(real *sum, const struct strip *p, const real *dy)
         const int64_t at = p->row + (int64_t)t * s->C;
         const real *row = (dy ? s->Cn : s->Bn) + ((int64_t)p->b * s->T + t) * s->ld;
         begin_token(&k, p, t);
-        for (int j = 0; dy && j < p->w; j++) {
-            const real z = s->z[at + j];
-            k.v[j] = dy[at + j] * (z * vsigmoid(z));
-        }
+        if (dy)
+            for (int j = 0; j < p->w; j++) {
+                const real z = s->z[at + j];
+                k.v[j] = dy[at + j] * (z * vsigmoid(z));
+            }
         for (int j = 0; j < W; j++) sum[j] += k.delta[j];
         for (int n = 0; n < s->N; n++) {
             const real x = row[n];

@@ -92,13 +92,14 @@ void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s)
 void smm_tn_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K)
 {
     if (!from) smm_tn(C, A, B, M, N, K, 0);
-    for (int m = 0; from && m < M; m += ROWS) {
-        const int rows = M - m < ROWS ? M - m : ROWS;
-        const struct smm_shape s = { rows, N, K, N, M, N, 1, 1 };
-        real *at = C + (int64_t)m * N;
-        if (C != from) memcpy(at, from + (int64_t)m * N, (size_t)rows * (size_t)N * sizeof *at);
-        smm_block(at, A + m, B, &s);
-    }
+    if (from)
+        for (int m = 0; m < M; m += ROWS) {
+            const int rows = M - m < ROWS ? M - m : ROWS;
+            const struct smm_shape s = { rows, N, K, N, M, N, 1, 1 };
+            real *at = C + (int64_t)m * N;
+            if (C != from) memcpy(at, from + (int64_t)m * N, (size_t)rows * (size_t)N * sizeof *at);
+            smm_block(at, A + m, B, &s);
+        }
 }
 
 #define SIDE TRANSPOSE_SIDE

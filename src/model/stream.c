@@ -53,9 +53,10 @@ static void make_room(struct stream *s, int64_t tokens)
         struct memory *b = &s->memory[l];
         if (!b->row) continue;
         real *past = mem_new(b->columns * room * b->row, sizeof *past, "keys and values");
-        for (int64_t i = 0; s->pos > 0 && i < b->columns; i++)
-            memcpy(past + i * room * b->row, b->past + i * s->room * b->row,
-                   (size_t)(s->pos * b->row) * sizeof *past);
+        if (s->pos > 0)
+            for (int64_t i = 0; i < b->columns; i++)
+                memcpy(past + i * room * b->row, b->past + i * s->room * b->row,
+                       (size_t)(s->pos * b->row) * sizeof *past);
         mem_free(b->past);
         b->past = past;
     }

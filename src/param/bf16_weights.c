@@ -28,8 +28,9 @@ static int in_product(const struct param_table *t, int i)
     const struct param *p = &t->p[i];
 
     if (p->ndim != 2) return 0;
-    for (int k = i + 1; p->vocabulary && k < t->count; k++)
-        if (t->p[k].vocabulary) return 0;
+    if (p->vocabulary)
+        for (int k = i + 1; k < t->count; k++)
+            if (t->p[k].vocabulary) return 0;
     return p->vocabulary || p->product;
 }
 

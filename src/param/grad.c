@@ -33,11 +33,12 @@ static struct span *make_tiles(const struct param_table *t, int64_t *count)
         int64_t n = 0;
         for (int i = 0; i < t->count; i++) {
             const struct tiling c = tiling_of(t->p[i].shape, t->p[i].ndim);
-            for (int64_t k = 0, at, size; list && k < tiling_count(&c); k++) {
-                tiling_at(&c, k, &at, &size);
-                at += t->p[i].offset;
-                list[n + k] = (struct span){ at, at + size };
-            }
+            if (list)
+                for (int64_t k = 0, at, size; k < tiling_count(&c); k++) {
+                    tiling_at(&c, k, &at, &size);
+                    at += t->p[i].offset;
+                    list[n + k] = (struct span){ at, at + size };
+                }
             n += tiling_count(&c);
         }
         if (!list) list = mem_new(n, sizeof *list, "tiles");

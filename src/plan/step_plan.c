@@ -127,7 +127,8 @@ static void forward(struct builder *b, int m)
     put(b, OP_BEGIN, m, -1, -1, -1);
     if (by_layer(b)) forward_layers(b, m);
     else forward_wave(b, m);
-    for (int u = a->u0; a->p == b->g->P - 1 && u < a->u1; u++) put(b, OP_HEAD, m, -1, u, -1);
+    if (a->p == b->g->P - 1)
+        for (int u = a->u0; u < a->u1; u++) put(b, OP_HEAD, m, -1, u, -1);
 }
 
 /* The same on the way back. */
@@ -160,9 +161,11 @@ static void backward_layer(struct builder *b, int m, int l)
 {
     const struct share *a = &b->plan->share;
 
-    for (int u = a->u1 - 1; l == a->l1 - 1 && u >= a->u0; u--) enter_back(b, m, u);
+    if (l == a->l1 - 1)
+        for (int u = a->u1 - 1; u >= a->u0; u--) enter_back(b, m, u);
     put(b, OP_BACKWARD_SEQ, m, l, -1, -1);
-    for (int u = a->u1 - 1; l == a->l0 && u >= a->u0; u--) leave_back(b, m, u);
+    if (l == a->l0)
+        for (int u = a->u1 - 1; u >= a->u0; u--) leave_back(b, m, u);
 }
 
 static void backward(struct builder *b, int m)
@@ -197,7 +200,8 @@ void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
     }
     /* Without work of our own we still take part in the sums, in the same order. */
     if (a->M == 0 && a->p == g->P - 1) put(&b, OP_REDUCE, -1, BUCKET_HEAD(w->L), -1, -1);
-    for (int l = a->l1 - 1; a->M == 0 && l >= a->l0; l--) put(&b, OP_REDUCE, -1, l, -1, -1);
+    if (a->M == 0)
+        for (int l = a->l1 - 1; l >= a->l0; l--) put(&b, OP_REDUCE, -1, l, -1, -1);
     if (a->p == 0 || (tied && a->p == g->P - 1))
         put(&b, OP_REDUCE, -1, BUCKET_EMBED(w->L), -1, -1);
 }
