@@ -9,7 +9,8 @@ wrong() { echo "$1"; bad=1; }
 
 pages=$(find . -name '*.md' ! -path './build/*' ! -path './logs/*/*' | sed 's|^\./||' | sort)
 rooms=$(awk '!/^#/ && NF { print $1 }' tests/layers.txt)
-commands=$(sed -n 's/^    { "\([a-z ]*\)", cmd_.*/\1/p' mpi/app/main.c)
+commands=$(sed -n 's/^    { "\([a-z ]*\)", cmd_.*/\1/p' mpi/app/main.c
+           sed -n 's/^    { "\([a-z]*\)", cmd_.*/bench \1/p' mpi/bench/cmd_bench.c)
 targets=$(sed -n 's/^\([a-z0-9 -]*\):.*/\1/p' Makefile)
 sed -n 's/^| `\([a-z0-9_.]*\)` |.*/\1/p' config/README.md >"$tmp/keys"
 sed -n 's/.*KEY(series, \([a-z_]*\)).*/series.\1/p' jobs/series.c >>"$tmp/keys"
@@ -81,14 +82,16 @@ for page in $pages; do
         esac
     done
 
-    # Commands: the first word is in the table of main.c, a second one there or in the command.
+    # Commands: the first word is in the table of main.c; the second one is the command's.
     grep -oE '(^|[ ;(])(build/)?ttt [a-z]+( [a-z]+)?' "$tmp/code" | sed 's/.*ttt //' | sort -u >"$tmp/used"
     while read -r first second; do
         if ! echo "$commands" | grep -qE "^$first( |\$)"; then
             wrong "$page: no command ttt $first"
         elif [ -n "$second" ] && ! echo "$commands" | grep -qx "$first $second"; then
-            case $first in data | config | ckpt | bench)
-                grep -q "\"$second\"" mpi/app/cmd_"$first".c mpi/bench/cmd_"$first"*.c src/bench/*.c 2>/dev/null ||
+            case $first in
+            bench) wrong "$page: no command ttt bench $second" ;;
+            data | config | ckpt)
+                grep -q "\"$second\"" mpi/app/cmd_"$first".c ||
                     wrong "$page: no command ttt $first $second" ;;
             esac
         fi
