@@ -35,7 +35,7 @@ void inner_ln(real *h, real *s, const real *z, int r, int F, real eps)
     else norm(h, s, z, r, F, eps);
 }
 
-BODY grad(real *restrict g, const struct inner_ln_rows *rows, int F, double *loss, int residual,
+BODY grad(real *restrict g, const struct inner_ln_rows *restrict rows, int F, double *loss, int residual,
           int dot)
 {
     const real *restrict h = rows->h, *restrict v = rows->v, *restrict x = rows->x;
@@ -63,7 +63,7 @@ BODY grad(real *restrict g, const struct inner_ln_rows *rows, int F, double *los
 }
 
 CLONES
-void inner_ln_grad(real *g, const struct inner_ln_rows *n, double *loss)
+void inner_ln_grad(real *restrict g, const struct inner_ln_rows *restrict n, double *loss)
 {
     if (n->dot) grad(g, n, n->F, loss, 0, 1);
     else if (n->residual && n->F == USUAL) grad(g, n, USUAL, loss, 1, 0);
@@ -71,8 +71,8 @@ void inner_ln_grad(real *g, const struct inner_ln_rows *n, double *loss)
     else grad(g, n, n->F, loss, 0, 0);
 }
 
-BODY backward(real *restrict dz, const struct inner_ln_grads *o, const real *restrict dy,
-              const struct inner_ln_rows *rows, int F)
+BODY backward(real *restrict dz, const struct inner_ln_grads *restrict o, const real *restrict dy,
+              const struct inner_ln_rows *restrict rows, int F)
 {
     const real *restrict h = rows->h, *restrict gamma = rows->gamma, *s = rows->s;
     real *restrict dgamma = o->dgamma, *restrict dbeta = o->dbeta;
@@ -96,15 +96,15 @@ BODY backward(real *restrict dz, const struct inner_ln_grads *o, const real *res
 }
 
 CLONES
-void inner_ln_backward(real *dz, const struct inner_ln_grads *o, const real *dy,
-                       const struct inner_ln_rows *n)
+void inner_ln_backward(real *restrict dz, const struct inner_ln_grads *restrict o, const real *restrict dy,
+                       const struct inner_ln_rows *restrict n)
 {
     if (n->F == USUAL) backward(dz, o, dy, n, USUAL);
     else backward(dz, o, dy, n, n->F);
 }
 
-BODY grad_backward(real *restrict dz, const struct inner_ln_grads *o, const real *restrict dg,
-                   const real *restrict g, const struct inner_ln_rows *rows, int F, int residual,
+BODY grad_backward(real *restrict dz, const struct inner_ln_grads *restrict o, const real *restrict dg,
+                   const real *restrict g, const struct inner_ln_rows *restrict rows, int F, int residual,
                    int dot)
 {
     const real *restrict h = rows->h, *restrict v = rows->v, *restrict x = rows->x;
@@ -148,8 +148,8 @@ BODY grad_backward(real *restrict dz, const struct inner_ln_grads *o, const real
 }
 
 CLONES
-void inner_ln_grad_backward(real *dz, const struct inner_ln_grads *o, const real *dg,
-                            const real *g, const struct inner_ln_rows *n)
+void inner_ln_grad_backward(real *restrict dz, const struct inner_ln_grads *restrict o, const real *restrict dg,
+                            const real *restrict g, const struct inner_ln_rows *restrict n)
 {
     if (n->dot) grad_backward(dz, o, dg, g, n, n->F, 0, 1);
     else if (n->residual && n->F == USUAL) grad_backward(dz, o, dg, g, n, USUAL, 1, 0);

@@ -10,18 +10,19 @@
 
 #include "src/base/real.h"
 
-/* Normalised rows, and what they are compared with. */
+/* Normalised rows, and what they are compared with.  No two arrays of a call overlap: without
+ * `restrict` the backward does not vectorise. */
 struct inner_ln_rows {
-    const real *h, *s;         /* (r,F), (r) from inner_ln()                               */
-    const real *gamma, *beta;  /* (F)                                                      */
-    const real *v, *x;         /* (r,F) values and keys                                    */
+    const real *restrict h, *restrict s;         /* (r,F), (r) from inner_ln()              */
+    const real *restrict gamma, *restrict beta;  /* (F)                                     */
+    const real *restrict v, *restrict x;         /* (r,F) values and keys                   */
     int r, F;
-    int residual;              /* 0/1 the target is v - x, not v                           */
-    int dot;                   /* 0/1 the loss is a dot product, not a squared distance    */
+    int residual;    /* 0/1 the target is v - x, not v                                      */
+    int dot;         /* 0/1 the loss is a dot product, not a squared distance               */
 };
 
 /* Gradients, each += : dgamma, dbeta (F), dv, dx (r,F). */
-struct inner_ln_grads { real *dgamma, *dbeta, *dv, *dx; };
+struct inner_ln_grads { real *restrict dgamma, *restrict dbeta, *restrict dv, *restrict dx; };
 
 /* h (r,F), s (r) [out] from z (r,F). */
 void inner_ln(real *h, real *s, const real *z, int r, int F, real eps);
