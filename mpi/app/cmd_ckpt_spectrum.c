@@ -233,7 +233,8 @@ int cmd_ckpt_spectrum(int argc, char **argv)
         { "slice", ARG_INT, &q.slice, "N", "read the text in slices of N tokens (default 1024)" },
         { "tokenizer", ARG_TEXT, &q.tokenizer, "FILE",
           "SentencePiece model, or \"bytes\" (default: the model's own)" },
-        { "threads", ARG_INT, &threads, "N", "threads (default: OMP_NUM_THREADS, else cores)" },
+        { "threads", ARG_INT, &threads, "N",
+          "number of threads (default: OMP_NUM_THREADS, else all cores)" },
     };
     struct arg_rest rest;
     struct axis world;

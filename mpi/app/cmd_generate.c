@@ -184,7 +184,8 @@ int cmd_generate(int argc, char **argv)
         { "slice", ARG_INT, &slice, "N", "read the prompt in slices of N tokens (default 1024)" },
         { "precision", ARG_TEXT, &o.precision, "P",
           "mixed precision, operands of matrix products: fp32 (default) or bf16" },
-        { "threads", ARG_INT, &threads, "N", "threads (default: OMP_NUM_THREADS, else cores)" },
+        { "threads", ARG_INT, &threads, "N",
+          "number of threads (default: OMP_NUM_THREADS, else all cores)" },
     };
     struct arg_rest rest;
     int rc;

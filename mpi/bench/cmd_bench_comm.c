@@ -290,7 +290,7 @@ int cmd_bench_comm(int argc, char **argv)
     int rc;
     const struct arg args[] = {
         { "mib", ARG_INT, &mib, "N", "size of a rank's buffer in collectives, in MiB (32)" },
-        { "repeat", ARG_INT, &repeat, "N", "timed repetitions (11)" },
+        { "repeat", ARG_INT, &repeat, "N", "number of timed repetitions (11)" },
         { "threads", ARG_INT, &threads, "N", "threads of a rank; 0: OMP_NUM_THREADS or all cores" },
         { "json", ARG_FLAG, &b.json, NULL, "one JSON object a line" },
     };

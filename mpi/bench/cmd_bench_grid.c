@@ -319,7 +319,7 @@ int cmd_bench_grid(int argc, char **argv)
         { "rates", ARG_TEXT, &q.rates, "FILE", "the machine, from ttt bench rates" },
         { "threads", ARG_INT, &q.threads, "N",
           "threads of a rank; 0: OMP_NUM_THREADS or all cores" },
-        { "steps", ARG_INT, &q.steps, "N", "timed steps (3)" },
+        { "steps", ARG_INT, &q.steps, "N", "number of timed steps (3)" },
         { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
         { "trace", ARG_TARGET, &q.trace, "FILE",
           "write the timeline of the last step for Chrome's trace viewer" },

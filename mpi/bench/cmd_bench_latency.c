@@ -347,7 +347,7 @@ int cmd_bench_latency(int argc, char **argv)
         { "to", ARG_INT, &to, "N", "longest context (32768)" },
         { "tokens", ARG_INT, &tokens, "N", "tokens to decode after each context (32)" },
         { "repeat", ARG_INT, &repeat, "N", "number of sequences (3)" },
-        { "threads", ARG_INT, &threads, "N", "threads; 0: OMP_NUM_THREADS or all cores" },
+        { "threads", ARG_INT, &threads, "N", "number of threads; 0: OMP_NUM_THREADS or all cores" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of every system" },
         { "json", ARG_FLAG, &o.json, NULL, "one JSON object" },
     };

@@ -87,8 +87,8 @@ int cmd_bench_machine(int argc, char **argv)
     struct bench_opts o = { 0 };
     int part = 0;
     const struct arg args[] = {
-        { "threads", ARG_INT, &threads, "N", "threads; 0: OMP_NUM_THREADS or all cores" },
-        { "repeat", ARG_INT, &repeat, "N", "timed repetitions (5)" },
+        { "threads", ARG_INT, &threads, "N", "number of threads; 0: OMP_NUM_THREADS or all cores" },
+        { "repeat", ARG_INT, &repeat, "N", "number of timed repetitions (5)" },
         { "json", ARG_FLAG, &o.json, NULL, "one JSON object a line" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of RUN.yaml" },
     };

@@ -313,13 +313,13 @@ int cmd_bench_prep(int argc, char **argv)
     struct arg_rest rest;
     int rc;
     const struct arg args[] = {
-        { "j", ARG_INT, &q.threads, "N", "threads of ttt prep (default all)" },
+        { "j", ARG_INT, &q.threads, "N", "number of threads of ttt prep (default all)" },
         { "tokenizer", ARG_TEXT, &q.o.tokenizer, "FILE", "a SentencePiece model" },
         { "pieces", ARG_INT, &q.pieces, "N",
           "pieces of the model that is trained without --tokenizer (8000)" },
         { "mb", ARG_INT, &q.mb, "N", "million bytes of words without FILE (8)" },
         { "field", ARG_TEXT, &q.o.field, "NAME", "field of a JSON line with the text (text)" },
-        { "repeat", ARG_INT, &q.repeat, "N", "timed repetitions (3)" },
+        { "repeat", ARG_INT, &q.repeat, "N", "number of timed repetitions (3)" },
         { "dir", ARG_TEXT, &q.dir, "DIR", "folder for the files (default $TMPDIR or /tmp)" },
         { "json", ARG_FLAG, &q.json, NULL, "print one JSON object" },
     };

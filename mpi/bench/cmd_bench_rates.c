@@ -167,7 +167,7 @@ int cmd_bench_rates(int argc, char **argv)
     const struct arg args[] = {
         { "threads", ARG_INT, &q.threads, "N",
           "threads of a rank; 0: OMP_NUM_THREADS or all cores" },
-        { "repeat", ARG_INT, &q.repeat, "N", "timed repetitions (3)" },
+        { "repeat", ARG_INT, &q.repeat, "N", "number of timed repetitions (3)" },
         { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
         { "out", ARG_TARGET, &q.out, "FILE", "write to FILE, not to standard output" },
         { "json", ARG_FLAG, &q.json, NULL, "print one JSON object" },

@@ -249,9 +249,9 @@ int cmd_bench_train(int argc, char **argv)
     struct axis world;
     int rc;
     const struct arg args[] = {
-        { "threads", ARG_INT, &threads, "N", "threads; 0: OMP_NUM_THREADS or all cores" },
+        { "threads", ARG_INT, &threads, "N", "number of threads; 0: OMP_NUM_THREADS or all cores" },
         { "tokens", ARG_INT, &q.tokens, "N", "tokens of a sequence (2048, or RUN.yaml's)" },
-        { "steps", ARG_INT, &q.steps, "N", "timed steps (3)" },
+        { "steps", ARG_INT, &q.steps, "N", "number of timed steps (3)" },
         { "set", ARG_LIST, &q.sets, "KEY=VALUE", "override a key of RUN.yaml" },
         { "json", ARG_FLAG, &q.o.json, NULL, "print JSON" },
     };

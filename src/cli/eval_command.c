@@ -168,7 +168,7 @@ int eval_command_parse(struct eval_command *c, int argc, char **argv)
         { "precision", ARG_TEXT, &c->precision, "P",
           "mixed precision, operands of matrix products: fp32 (default) or bf16" },
         { "threads", ARG_INT, &c->threads, "N",
-          "threads (default: OMP_NUM_THREADS, else cores)" },
+          "number of threads (default: OMP_NUM_THREADS, else all cores)" },
     };
     struct arg_rest rest;
     int rc;
