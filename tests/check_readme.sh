@@ -73,6 +73,14 @@ for page in $pages; do
         echo x >>"$tmp/files"
     done
 
+    # Tests by their name, and modules by their room, as in src/EQUATIONS.md.
+    for t in $(grep -oE '^test_[a-z0-9_]+$' "$tmp/code" | sort -u); do
+        [ -n "$(find tests -name "$t.c" -o -name "$t.sh")" ] || wrong "$page: no test $t"
+    done
+    for m in $(grep -oE '^[a-z]+/[a-z0-9_]+$' "$tmp/code" | sort -u); do
+        [ ! -d "src/${m%%/*}" ] || exists "src/$m" || wrong "$page: no module $m in src"
+    done
+
     # Targets of make: its words up to the next command, a comment or two blanks.
     for t in $(grep -oE '(^|[ (])make( [^ &|#;)]+)+' "$tmp/code" | sed 's/^.*make //' | tr ' ' '\n' |
                grep -vE '^-|=|/|"|^.$' | sort -u); do
