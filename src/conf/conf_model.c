@@ -7,70 +7,9 @@
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/conf/conf_reader.h"
+#include "src/layers/dims_table.h"
 #include "src/layers/pattern.h"
 #include "src/store/model_at.h"
-
-/* What a field of dims is; BIT: a part that is left out. */
-enum form { NAME, COUNT, NUMBER, BIT };
-
-/* Of what kind of model a key says something; none of them: of all. */
-enum { HEADS = 1, INNER = 2, STATE = 4, FFN = 8, GROUPS = 16, CONV = 32, ATTENTION = 64,
-       SCALED = 128, LLAMA3 = 256, WINDOW = 512 };
-
-/* SHAPE: another value needs other weights; PER_HEAD: where the layer has weights of each head,
- * PER_TOKEN: of each token of a mini-batch.  START: of initial weights only, so taken and never
- * compared.  OURS: of no model. */
-enum use { FUNCTION, PER_HEAD, PER_TOKEN, SHAPE, START, OURS };
-
-static const struct row {
-    const char *key;
-    enum form   form;
-    size_t      at, size;
-    int         bit, of;
-    enum use    use;
-} rows[] = {
-#define AT(field) offsetof(struct dims, field), sizeof ((struct dims *)0)->field
-    { "model.layer", NAME, AT(layer), 0, 0, SHAPE },
-    { "model.vocab", COUNT, AT(V), 0, 0, SHAPE },
-    { "model.layers", COUNT, AT(L), 0, 0, SHAPE },
-    { "model.width", COUNT, AT(C), 0, 0, SHAPE },
-    { "model.heads", COUNT, AT(H), 0, HEADS, PER_HEAD },
-    { "model.kv_heads", COUNT, AT(Hkv), 0, GROUPS, SHAPE },
-    { "model.head_dim", COUNT, AT(F), 0, ATTENTION, SHAPE },
-    { "model.qkv_bias", COUNT, AT(qkv_bias), 0, ATTENTION, SHAPE },
-    { "model.sliding_window", COUNT, AT(window), 0, ATTENTION, FUNCTION },
-    { "model.full_layers", COUNT, AT(full_layers), 0, WINDOW, FUNCTION },
-    { "model.ffn_width", COUNT, AT(E), 0, FFN, SHAPE },
-    { "model.mini_batch", COUNT, AT(K), 0, INNER, PER_TOKEN },
-    { "model.gate", COUNT, AT(gate), 0, INNER, SHAPE },
-    { "model.share_qk", COUNT, AT(share_qk), 0, INNER, SHAPE },
-    { "model.pre_conv", COUNT, AT(pre_conv), 0, INNER, SHAPE },
-    { "model.conv_width", COUNT, AT(conv_width), 0, CONV, SHAPE },
-    { "model.tied", COUNT, AT(tied), 0, 0, SHAPE },
-    { "model.rope_theta", NUMBER, AT(rope_theta), 0, HEADS, FUNCTION },
-    { "model.rms_eps", NUMBER, AT(rms_eps), 0, 0, FUNCTION },
-    { "model.ln_eps", NUMBER, AT(ln_eps), 0, INNER, FUNCTION },
-    { "model.init", COUNT, AT(orthogonal), 0, 0, OURS },
-    { "model.init_std", NUMBER, AT(init_std), 0, 0, START },
-    { "model.inner_lr", NUMBER, AT(inner_lr), 0, INNER, FUNCTION },
-    { "model.inner_norm", BIT, AT(without), WITHOUT_NORM, INNER, SHAPE },
-    { "model.inner_residual", BIT, AT(without), WITHOUT_RESIDUAL, INNER, FUNCTION },
-    { "model.inner_bias", BIT, AT(without), WITHOUT_BIAS, INNER, SHAPE },
-    { "model.inner_mean", BIT, AT(without), WITHOUT_MEAN, INNER, FUNCTION },
-    { "model.learn_init", BIT, AT(without), WITHOUT_INIT, INNER, SHAPE },
-    { "model.learn_gate", BIT, AT(without), WITHOUT_GATE, INNER, SHAPE },
-    { "model.learn_token_idx", BIT, AT(without), WITHOUT_TOKEN_IDX, INNER, SHAPE },
-    { "model.state", COUNT, AT(state), 0, STATE, SHAPE },
-    { "model.expand", COUNT, AT(expand), 0, STATE, SHAPE },
-    { "model.dt_rank", COUNT, AT(dt_rank), 0, STATE, SHAPE },
-    { "model.rope_scaling.type", COUNT, AT(rope_scaling), 0, ATTENTION, FUNCTION },
-    { "model.rope_scaling.factor", NUMBER, AT(rope_factor), 0, SCALED, FUNCTION },
-    { "model.rope_scaling.low_freq_factor", NUMBER, AT(rope_low), 0, LLAMA3, FUNCTION },
-    { "model.rope_scaling.high_freq_factor", NUMBER, AT(rope_high), 0, LLAMA3, FUNCTION },
-    { "model.rope_scaling.original_context", COUNT, AT(rope_original), 0, LLAMA3, FUNCTION },
-#undef AT
-};
-#define ROWS (int)(sizeof rows / sizeof *rows)
 
 static int number_of(const char *path)
 {
@@ -79,82 +18,55 @@ static int number_of(const char *path)
     return i;
 }
 
-int conf_model_row(int i, size_t *at, size_t *size)
-{
-    if (i < 0 || i >= ROWS) return 0;
-    *at = rows[i].at;
-    *size = rows[i].size;
-    return 1;
-}
-
 void conf_dims(const struct conf *c, struct dims *d)
 {
-    memset(d, 0, sizeof *d);
-    for (int i = 0; i < ROWS; i++) {
-        const struct conf_key *k = &conf_keys[number_of(rows[i].key)];
-        const void *from = (const char *)c + k->offset;
-        void *to = (char *)d + rows[i].at;
-        if (rows[i].form != BIT) memcpy(to, from, rows[i].size);
-        else if (!*(const int *)from) *(int *)to |= rows[i].bit;
-    }
+    const struct dim *row;
     struct pattern p;
+
+    memset(d, 0, sizeof *d);
+    for (int i = 0; (row = dims_row(i)); i++) {
+        if (!row->key) continue;
+        const void *from = (const char *)c + conf_keys[number_of(row->key)].offset;
+        if (row->type != DIM_PART) memcpy(dims_at(d, row), from, row->size);
+        else if (!*(const int *)from) d->without |= row->part;
+    }
     check(pattern_of(&p, d->layer) == OK);
     pattern_trim(&p, d);
 }
 
 /* --- one row of a model ------------------------------------------------------------ */
 
-/* The kinds that a model is of. */
-static int kinds_of(const struct dims *d)
+static int says(const struct dim *row, const struct dims *d)
 {
-    struct pattern p;
-    int kinds = 0;
-
-    check(pattern_of(&p, d->layer) == OK);
-    if (p.has & HAS_HEADS) kinds |= HEADS;
-    if (p.has & HAS_INNER) kinds |= INNER;
-    if (p.has & HAS_STATE) kinds |= STATE | CONV;
-    if (p.has & HAS_ATTENTION) kinds |= ATTENTION | GROUPS;
-    if (d->rope_scaling != ROPE_DEFAULT) kinds |= SCALED;
-    if (d->rope_scaling == ROPE_LLAMA3) kinds |= LLAMA3;
-    if (d->window) kinds |= WINDOW;
-    if (p.ffn) kinds |= FFN;
-    if (d->pre_conv || d->share_qk) kinds |= CONV;
-    return kinds;
-}
-
-static int says(const struct row *row, const struct dims *d)
-{
-    return row->use != OURS && (!row->of || row->of & kinds_of(d));
+    return row->key && row->use != USE_OURS && (!row->of || row->of & dims_of(d));
 }
 
 /* A whole number of the model; where 0 stands for what follows from others, that.  Nobody has
  * checked the dims of a file yet. */
-static int whole(const struct row *row, const struct dims *d)
+static int whole(const struct dim *row, const struct dims *d)
 {
     if (row->at == offsetof(struct dims, Hkv)) return head_groups(d);
     if (row->at == offsetof(struct dims, F) && !d->F) return d->H > 0 ? d->C / d->H : 0;
-    return row->form == COUNT || row->form == BIT ? *(const int *)((const char *)d + row->at) : 0;
+    return *(const int *)dims_get(d, row);
 }
 
 /* The model's value as it would be written in a configuration. */
 #define VALUE (PATTERN_TEXT + 2)
-static void model_value(char out[VALUE], const struct row *row, const struct dims *d)
+static void model_value(char out[VALUE], const struct dim *row, const struct dims *d)
 {
     const struct conf_key *k = &conf_keys[number_of(row->key)];
-    const void *v = (const char *)d + row->at;
-    const int n = whole(row, d);
+    const void *v = dims_get(d, row);
     int names = 0;
 
     while (k->type == CONF_ENUM && k->names[names]) names++;
-
-    if (row->form == NAME)
+    if (row->type == DIM_LAYERS)
         snprintf(out, VALUE, pattern_is_list(v) ? "[%s]" : "%s", (const char *)v);
-    else if (row->form == NUMBER) text_of_double(out, *(const double *)v);
-    else if (row->form == BIT) strcpy(out, n & row->bit ? "false" : "true");
-    else if (k->type == CONF_BOOL) strcpy(out, n ? "true" : "false");
-    else if (n >= 0 && n < names) snprintf(out, VALUE, "%s", k->names[n]);
-    else snprintf(out, VALUE, "%d", n);
+    else if (row->type == DIM_NUMBER) text_of_double(out, *(const double *)v);
+    else if (row->type == DIM_PART) strcpy(out, d->without & row->part ? "false" : "true");
+    else if (k->type == CONF_BOOL) strcpy(out, whole(row, d) ? "true" : "false");
+    else if (whole(row, d) >= 0 && whole(row, d) < names)
+        snprintf(out, VALUE, "%s", k->names[whole(row, d)]);
+    else snprintf(out, VALUE, "%d", whole(row, d));
 }
 
 /* Is a key in train.init_change? */
@@ -176,19 +88,12 @@ static void add_text(char *text, size_t room, const char *key, const char *value
 
 /* --- train.init_change --------------------------------------------------------------- */
 
-static const struct row *row_of(const char *key)
-{
-    for (int i = 0; i < ROWS; i++)
-        if (!strcmp(rows[i].key, key)) return &rows[i];
-    return NULL;
-}
-
 /* With the same weights?  d NULL: of any model. */
-static int can_change(const struct row *row, const struct dims *d)
+static int can_change(const struct dim *row, const struct dims *d)
 {
-    if (!d) return row->use < SHAPE;
-    return row->use == FUNCTION || (row->use == PER_HEAD && !(kinds_of(d) & INNER)) ||
-           (row->use == PER_TOKEN && d->without & WITHOUT_TOKEN_IDX);
+    if (!d) return row->use < USE_SHAPE;
+    return row->use == USE_FUNCTION || (row->use == USE_PER_HEAD && !(dims_of(d) & OF_INNER)) ||
+           (row->use == USE_PER_TOKEN && d->without & WITHOUT_TOKEN_IDX);
 }
 
 /* Names must be those of keys that can be another one's, and have a value here. */
@@ -200,9 +105,10 @@ static void check_changes(struct reader *r)
 
     for (const char *p = c->train.init_change; *p; p += strcspn(p, "\n"), p += *p == '\n') {
         snprintf(key, sizeof key, "%.*s", (int)strcspn(p, "\n"), p);
-        const struct row *row = row_of(key);
+        const struct dim *row = dims_key(key), *other;
         struct nearest n = { .to = key };
-        for (int i = 0; i < ROWS; i++) if (can_change(&rows[i], NULL)) nearest_try(&n, rows[i].key);
+        for (int i = 0; (other = dims_row(i)); i++)
+            if (other->key && can_change(other, NULL)) nearest_try(&n, other->key);
         if (!row || !can_change(row, NULL))
             conf_complain(r, r->where[list], "train.init_change",
                           "expected keys of the model that change no shape of weights, found '%s'"
@@ -217,7 +123,7 @@ static void check_changes(struct reader *r)
 /* --- taking --------------------------------------------------------------------------- */
 
 /* Where a key was given a value of its own; line 0: nowhere.  A backbone gives its switches. */
-static struct place given(struct reader *r, const struct row *row)
+static struct place given(struct reader *r, const struct dim *row)
 {
     struct conf *c = r->values;
     const int i = number_of(row->key), backbone = number_of("model.backbone");
@@ -231,16 +137,16 @@ static struct place given(struct reader *r, const struct row *row)
 }
 
 /* The model's value becomes the key's; returns 0 if it is none of this key. */
-static int take(struct conf *c, const struct row *row, const struct conf_key *k,
+static int take(struct conf *c, const struct dim *row, const struct conf_key *k,
                 const struct dims *d, const char *theirs)
 {
-    if (row->form != NAME) return conf_store(c, k, theirs, 1);
-    memcpy(conf_at(c, k), (const char *)d + row->at, k->size);
+    if (row->type != DIM_LAYERS) return conf_store(c, k, theirs, 1);
+    memcpy(conf_at(c, k), dims_get(d, row), k->size);
     return 1;
 }
 
 /* compare: a value that differs is a mistake, or named as a change. */
-static void adopt_row(struct reader *r, const struct row *row, const struct dims *d, int compare)
+static void adopt_row(struct reader *r, const struct dim *row, const struct dims *d, int compare)
 {
     struct conf *c = r->values;
     const int i = number_of(row->key);
@@ -262,7 +168,7 @@ static void adopt_row(struct reader *r, const struct row *row, const struct dims
     } else if (compare && can_change(row, d) && asked(c, row->key)) {
         snprintf(both, sizeof both, "%.100s, the model's is %s", ours, theirs);
         add_text(c->start.changed, sizeof c->start.changed, leaf, both);
-    } else if (compare && row->use != START) {
+    } else if (compare && row->use != USE_START) {
         conf_complain(r, at, row->key, "expected %s, as the model %s has it, found %.100s%s%s%s",
                       theirs, c->start.from, ours,
                       can_change(row, d) ? " (to change it: train.init_change: [" : "",
@@ -274,12 +180,13 @@ static void adopt_row(struct reader *r, const struct row *row, const struct dims
 static void adopt(struct reader *r, const struct dims *d, int compare)
 {
     struct conf *c = r->values;
+    const struct dim *row;
 
-    adopt_row(r, &rows[0], d, compare);
+    adopt_row(r, dims_row(0), d, compare);
     if (strcmp(c->model.layer, d->layer) != 0) return;  /* said; nothing else can be compared */
-    for (int i = 1; i < ROWS; i++)
-        if (says(&rows[i], d)) adopt_row(r, &rows[i], d, compare);
-    if (kinds_of(d) & INNER && !r->where[number_of("model.backbone")].line)
+    for (int i = 1; (row = dims_row(i)); i++)
+        if (says(row, d)) adopt_row(r, row, d, compare);
+    if (dims_of(d) & OF_INNER && !r->where[number_of("model.backbone")].line)
         c->model.backbone = d->gate && d->share_qk && d->pre_conv ? BACKBONE_MAMBA
                                                                   : BACKBONE_TRANSFORMER;
 }
@@ -315,14 +222,15 @@ void conf_adopt(struct reader *r)
 int conf_is_model(const struct conf *c, const struct dims *d, const char *source)
 {
     char theirs[VALUE], ours[3 * CONF_PATH];
+    const struct dim *row;
     int rc = OK;
 
-    for (int i = 0; i < ROWS; i++) {
-        if (!says(&rows[i], d) || rows[i].use == START || asked(c, rows[i].key)) continue;
-        model_value(theirs, &rows[i], d);
-        conf_show(ours, sizeof ours, c, &conf_keys[number_of(rows[i].key)]);
+    for (int i = 0; (row = dims_row(i)); i++) {
+        if (!says(row, d) || row->use == USE_START || asked(c, row->key)) continue;
+        model_value(theirs, row, d);
+        conf_show(ours, sizeof ours, c, &conf_keys[number_of(row->key)]);
         if (strcmp(theirs, ours) != 0)
-            rc = fail(ERR_CONFIG, "%s is %s in this run, %s in %s", rows[i].key, ours, theirs,
+            rc = fail(ERR_CONFIG, "%s is %s in this run, %s in %s", row->key, ours, theirs,
                       source);
     }
     return rc;

@@ -1,5 +1,5 @@
-/* conf_model.h -- the section `model` and the dims of a model, by one table of rows; and what a run
- * takes from the model that it starts from.
+/* conf_model.h -- what a run takes from the model that it starts from, row by row of
+ * layers/dims_table.h.
  *
  * With train.init_from a run is the model that it begins with: a key of the section that is not
  * given (or `auto`) has the model's value, one that is given must have it too, unless
@@ -8,8 +8,6 @@
  */
 #ifndef CONF_MODEL_H
 #define CONF_MODEL_H
-
-#include <stddef.h>
 
 #include "src/conf/conf.h"
 
@@ -24,9 +22,5 @@ int conf_is_model(const struct conf *c, const struct dims *d, const char *source
 
 /* Say what a run took from its model, what it changes of it, and that a model is not there (yet). */
 void conf_say_model(const struct conf *c);
-
-/* The part of struct dims that row i is about; returns 0 past the last.  For a test: no field of
- * dims may be without a row. */
-int conf_model_row(int i, size_t *at, size_t *size);
 
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "src/base/openmp.h"
+#include "src/layers/dims_table.h"
 #include "src/layers/layer.h"
 #include "src/layers/ttt_heads.h"
 #include "src/plan/share.h"
@@ -35,36 +36,36 @@ const struct conf_key conf_keys[] = {
       "block around a TTT layer. mamba: with causal convolutions, a shared projection of "
       "queries and keys, and an output gate; transformer: with none of them",
       { "mamba", "transformer" } },
-    { KEY(model, vocab), CONF_INT, "32000", 2, 1 << 24, "pieces",
+    { KEY(model, vocab), CONF_INT, "32000", RANGE_V, "pieces",
       "size of the vocabulary, at least the tokenizer's", { 0 } },
-    { KEY(model, layers), CONF_INT, "12", 1, 1024, "blocks", "number of blocks (depth)", { 0 } },
-    { KEY(model, width), CONF_INT, "768", 2, 65536, "",
+    { KEY(model, layers), CONF_INT, "12", RANGE_L, "blocks", "number of blocks (depth)", { 0 } },
+    { KEY(model, width), CONF_INT, "768", RANGE_C, "",
       "width of the residual stream (d_model); a multiple of model.heads, except with "
       "model.head_dim", { 0 } },
-    { KEY(model, heads), CONF_INT, "12", 1, 4096, "",
+    { KEY(model, heads), CONF_INT, "12", RANGE_H, "",
       "heads of the sequence layer, if it has heads; width / heads must be even", { 0 } },
-    { KEY(model, kv_heads), CONF_INT, "auto", 1, 4096, "",
+    { KEY(model, kv_heads), CONF_INT, "auto", RANGE_H, "",
       "grouped-query attention: heads of keys and values, a divisor of model.heads (attention "
       "only); auto: as many as model.heads", { 0 } },
-    { KEY(model, head_dim), CONF_INT, "auto", 1, 65536, "",
+    { KEY(model, head_dim), CONF_INT, "auto", RANGE_F, "",
       "width of a head of attention, an even number; auto: width / heads", { 0 } },
     { KEY(model, qkv_bias), CONF_BOOL, "false", NO_RANGE,
       "the projections to queries, keys and values have a bias, as in Qwen2 (attention only)",
       { 0 } },
-    { KEY(model, sliding_window), CONF_INT, "0", 0, 1 << 24, "tokens",
+    { KEY(model, sliding_window), CONF_INT, "0", RANGE_WINDOW, "tokens",
       "sliding-window attention: tokens that a query sees, itself included, as in Mistral; 0: "
       "all. train.context must not be longer than the window, because longer sequences are not "
       "supported yet", { 0 } },
-    { KEY(model, full_layers), CONF_INT, "0", 0, 1024, "blocks",
+    { KEY(model, full_layers), CONF_INT, "0", RANGE_FULL, "blocks",
       "in a model with sliding_window, the number of first blocks whose attention sees all "
       "tokens, as in Qwen2", { 0 } },
-    { KEY(model, ffn_width), CONF_INT, "auto", 0, 1 << 20, "",
+    { KEY(model, ffn_width), CONF_INT, "auto", RANGE_E, "",
       "hidden width of the SwiGLU feed-forward network; 0: no feed-forward; auto: 0 if all "
       "blocks are mamba, else 2048; a block of mamba never has one", { 0 } },
-    { KEY(model, mini_batch), CONF_INT, "16", 1, 4096, "tokens",
+    { KEY(model, mini_batch), CONF_INT, "16", RANGE_K, "tokens",
       "inner mini-batch size b of a TTT layer: tokens between two updates of the fast weights",
       { 0 } },
-    { KEY(model, conv_width), CONF_INT, "4", 1, 64, "taps",
+    { KEY(model, conv_width), CONF_INT, "4", RANGE_CONV, "taps",
       "kernel width of every causal convolution", { 0 } },
     { KEY(model, gate), CONF_BOOL, "auto", NO_RANGE,
       "output gate of the sequence layer; auto: true with the mamba backbone", { 0 } },
@@ -108,11 +109,11 @@ const struct conf_key conf_keys[] = {
       "false: it is inner_lr", { 0 } },
     { KEY(model, learn_token_idx), CONF_BOOL, "true", NO_RANGE,
       "a learned offset is added to the factor 1 / (i + 1) of token i of a mini-batch", { 0 } },
-    { KEY(model, state), CONF_INT, "16", 1, 256, "numbers",
+    { KEY(model, state), CONF_INT, "16", RANGE_STATE, "numbers",
       "state size of a Mamba channel (d_state)", { 0 } },
-    { KEY(model, expand), CONF_INT, "2", 1, 16, "",
+    { KEY(model, expand), CONF_INT, "2", RANGE_EXPAND, "",
       "expansion factor of a Mamba layer: it has expand * width channels", { 0 } },
-    { KEY(model, dt_rank), CONF_INT, "auto", 1, 65536, "",
+    { KEY(model, dt_rank), CONF_INT, "auto", RANGE_DT_RANK, "",
       "rank of the projection to Mamba's step sizes; auto: width / 16, rounded up", { 0 } },
 
     { KEY(model.rope_scaling, type), CONF_ENUM, "default", NO_RANGE,
@@ -126,7 +127,7 @@ const struct conf_key conf_keys[] = {
       { 0 } },
     { KEY(model.rope_scaling, high_freq_factor), CONF_DOUBLE, "4", 1e-6, 1e6, "turns",
       "llama3: angles that make more turns than this in original_context tokens stay", { 0 } },
-    { KEY(model.rope_scaling, original_context), CONF_INT, "8192", 1, 1 << 24, "tokens",
+    { KEY(model.rope_scaling, original_context), CONF_INT, "8192", RANGE_ORIGINAL, "tokens",
       "llama3: context that the model was first trained with", { 0 } },
 
     { KEY(data, train), CONF_TEXT, NULL, NO_RANGE,

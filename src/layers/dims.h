@@ -21,29 +21,30 @@
 struct dims {
     char   layer[PATTERN_TEXT];  /* sequence layer of every block, "ttt_linear"; or of blocks that
                                   * differ, "ttt_linear, attention" (layers/pattern.h)          */
-    int    V, L, C, H, E, K;
-    int    Hkv;          /* groups of heads that share keys and values; 0: each has its own */
-    int    F;            /* head width of attention; 0: C / H              */
-    int    qkv_bias;     /* 0/1 attention: q, k and v have a bias          */
+    int    V, L, C, H, E, K;  /* the letters above; E 0: there is no feed-forward */
+    int    Hkv;          /* attention: groups of heads that share keys and values; 0: H groups */
+    int    F;            /* attention: width of a head; 0: C / H           */
+    int    qkv_bias;     /* attention: 0/1 the projections to q, k and v have a bias */
     int    conv_width;   /* taps of every causal convolution               */
-    int    gate;         /* 0/1 output gate             (M) 1, (T) 0       */
-    int    share_qk;     /* 0/1 Q and K from one projection + convolutions */
-    int    pre_conv;     /* 0/1 convolution before the sequence layer      */
-    int    tied;         /* 0/1 head uses the embedding                    */
-    double rope_theta;
-    double rms_eps;      /* RMSNorm                                        */
-    double ln_eps;       /* inner LayerNorm and post_norm                  */
-    double init_std;
-    int    orthogonal;   /* 0/1 initial matrices; no matter behind that    */
-    double inner_lr;     /* base inner learning rate                       */
-    int    without;      /* parts a TTT layer lacks, a set of enum without */
+    int    gate;         /* TTT: 0/1 the output is gated     (M) 1, (T) 0  */
+    int    share_qk;     /* TTT: 0/1 Q and K from one projection and two convolutions */
+    int    pre_conv;     /* TTT: 0/1 a convolution before the sequence layer */
+    int    tied;         /* 0/1 the head uses the embedding                */
+    double rope_theta;   /* base of the rotary angles                      */
+    double rms_eps;      /* epsilon of RMSNorm                             */
+    double ln_eps;       /* TTT: epsilon of the inner LayerNorm and of post_norm */
+    double init_std;     /* standard deviation of initial matrices         */
+    int    orthogonal;   /* 0/1 initial matrices are orthogonal.  It only matters before the
+                          * first step, so no checkpoint has it            */
+    double inner_lr;     /* TTT: base inner learning rate                  */
+    int    without;      /* TTT: parts that the layer lacks, a set of enum without */
     int    state;        /* Mamba: numbers of a channel's state            */
     int    expand;       /* Mamba: channels are expand * C                 */
     int    dt_rank;      /* Mamba: width that step sizes are projected from */
-    int    window;       /* attention: last tokens that a query sees; 0: all of them */
-    int    full_layers;  /* of a model with a window, the first ones that have none  */
-    int    rope_scaling; /* attention: enum rope_scaling, and what it takes (kernels/rope.h); 0 */
-    int    rope_original;  /*   where it does not                          */
+    int    window;       /* attention: a query sees this many of the last tokens; 0: all */
+    int    full_layers;  /* with a window: so many blocks, the first ones, see all tokens */
+    int    rope_scaling; /* attention: enum rope_scaling (kernels/rope.h)  */
+    int    rope_original;                     /* arguments of rope_scaling; 0 if it takes none */
     double rope_factor, rope_low, rope_high;
 };
 

@@ -27,7 +27,7 @@
  *      there, and a table of their config.json keys in store/hf_config.c; without it there is no
  *      import and export, and that is said.
  *   3. `has`: which dims it uses.  A size that no layer had before is a field of dims.h, a row of
- *      conf_table.c, of conf_model.c and of store/dims_json.c.
+ *      dims_table.c and a row of conf/conf_table.c.
  *   4. Every array of a slice has the shape of the slice and nothing else, every sum over tokens is
  *      of one unit and goes to grad_add(): so its bits depend on no grid.
  *   5. Its name goes into the lists of tests/unit/test_model.c (gradients are derivatives, slices

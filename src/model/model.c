@@ -6,6 +6,7 @@
 #include "src/base/status.h"
 #include "src/kernels/gemm_bf16.h"
 #include "src/kernels/xent.h"
+#include "src/layers/dims_table.h"
 #include "src/layers/pattern.h"
 
 /* What the block with the i-th layer of the list sees.  A model whose blocks are all alike may have
@@ -20,34 +21,19 @@ static struct dims block_dims(const struct pattern *p, const struct dims *d, int
 /* p [out] */
 static int check_dims(struct pattern *p, const struct dims *d)
 {
-    int rc = OK;
-    const struct { const char *name; int v; } sizes[] = {
-        { "vocab", d->V }, { "layers", d->L }, { "width", d->C }, { "heads", d->H },
-        { "mini_batch", d->K }, { "conv_width", d->conv_width },
-    };
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-        if (sizes[i].v < 1)
-            return fail(ERR_CONFIG, "model.%s is %d, it must be at least 1", sizes[i].name,
-                        sizes[i].v);
+    int rc = dims_within(d);
+
+    if (rc != OK) return rc;
     if (pattern_of(p, d->layer) != OK) return ERR_CONFIG;
     if (p->n > d->L)
         return fail(ERR_CONFIG, "model.layer is a list of %d layers, but the model has %d blocks "
                     "(model.layers)", p->n, d->L);
-    if (d->E < 0 || (d->E > 0 && !p->ffn))
+    if (d->E > 0 && !p->ffn)
         return fail(ERR_CONFIG, "model.ffn_width is %d, but blocks of layer %s have no feed-forward",
                     d->E, d->layer);
-    /* Whatever a file says: sums of sizes stay far from overflow, and tables can be made. */
-    if (d->L > 4096 || d->C > 1 << 20 || d->E > 1 << 20 || d->V > 1 << 24 || d->K > 1 << 16 ||
-        d->conv_width > 1 << 10)
-        return fail(ERR_CONFIG, "a model of %d blocks of width %d and %d, %d tokens, mini-batches of "
-                    "%d and convolutions of %d is too large", d->L, d->C, d->E, d->V, d->K,
-                    d->conv_width);
     if (!(p->has & HAS_ATTENTION) && (d->F || d->qkv_bias || d->window || d->rope_scaling))
         return fail(ERR_CONFIG, "model.head_dim, qkv_bias, sliding_window and rope_scaling are of "
                     "attention; layer %s has none of them", d->layer);
-    if (d->window < 0 || d->full_layers < 0)
-        return fail(ERR_CONFIG, "a sliding window of %d tokens in all layers but the first %d",
-                    d->window, d->full_layers);
     if (!(p->has & HAS_ATTENTION) && p->has & HAS_HEADS && head_groups(d) != d->H)
         return fail(ERR_CONFIG, "model.kv_heads %d: in layer %s every head has its own keys and "
                     "values", d->Hkv, d->layer);

@@ -1,34 +1,11 @@
 #include "src/store/dims_json.h"
 
 #include <limits.h>
-#include <stddef.h>
 #include <string.h>
 
 #include "src/base/status.h"
+#include "src/layers/dims_table.h"
 #include "src/layers/pattern.h"
-
-/* One row per field of struct dims beside its layer. */
-static const struct {
-    const char *key;
-    size_t at;
-    int is_int, is_new;  /* new: not in every checkpoint, 0 where it is absent */
-} fields[] = {
-#define INT(name) { #name, offsetof(struct dims, name), 1, 0 }
-#define NEW(name) { #name, offsetof(struct dims, name), 1, 1 }
-#define NEW_NUM(name) { #name, offsetof(struct dims, name), 0, 1 }
-#define NUM(name) { #name, offsetof(struct dims, name), 0, 0 }
-    INT(V), INT(L), INT(C), INT(H), INT(E), INT(K), INT(conv_width), INT(gate), INT(share_qk),
-    INT(pre_conv), INT(tied), NUM(rope_theta), NUM(rms_eps), NUM(ln_eps), NUM(init_std),
-    NUM(inner_lr), NEW(Hkv), NEW(F), NEW(qkv_bias), NEW(window), NEW(full_layers),
-    NEW(state), NEW(expand), NEW(dt_rank),
-    NEW(without), NEW(rope_scaling), NEW(rope_original), NEW_NUM(rope_factor), NEW_NUM(rope_low),
-    NEW_NUM(rope_high),
-#undef INT
-#undef NEW
-#undef NEW_NUM
-#undef NUM
-};
-#define FIELDS (int)(sizeof fields / sizeof *fields)
 
 /* jansson fails here only without memory. */
 static void set(json_t *object, const char *key, json_t *value)
@@ -69,42 +46,54 @@ static int layer_of(char *text, const json_t *layer)
 json_t *dims_json(const struct dims *d)
 {
     json_t *model = json_object();
+    const struct dim *row;
 
-    set(model, "layer", layer_json(d->layer));
-    for (int i = 0; i < FIELDS; i++) {
-        const void *v = (const char *)d + fields[i].at;
-        set(model, fields[i].key,
-            fields[i].is_int ? json_integer(*(const int *)v) : json_real(*(const double *)v));
+    for (int i = 0; (row = dims_row(i)); i++) {
+        const void *v = dims_get(d, row);
+        if (!row->name) continue;
+        set(model, row->name, row->type == DIM_LAYERS ? layer_json(v)
+                              : row->type == DIM_INT  ? json_integer(*(const int *)v)
+                                                      : json_real(*(const double *)v));
     }
     return model;
+}
+
+/* The value j of a row, which may be absent; what is wrong is reported. */
+static int read_row(struct dims *d, const struct dim *row, const json_t *j, const char *source)
+{
+    void *v = dims_at(d, row);
+    const json_int_t n = json_integer_value(j);
+
+    if (!j && row->optional) return OK;
+    switch (row->type) {
+    case DIM_LAYERS:
+        if (layer_of(v, j)) return OK;
+        return fail(ERR_DATA, "%s: model.layer is neither the name of a layer nor a list of at most "
+                    "%d names", source, PATTERN_LAYERS);
+    case DIM_NUMBER:
+        if (!json_is_number(j))
+            return fail(ERR_DATA, "%s: model.%s must be a number", source, row->name);
+        *(double *)v = json_number_value(j);
+        return OK;
+    default:
+        if (!json_is_integer(j) || n < 0 || n > INT_MAX)
+            return fail(ERR_DATA, "%s: model.%s must be an integer from 0 to %d", source, row->name,
+                        INT_MAX);
+        *(int *)v = (int)n;
+        return OK;
+    }
 }
 
 int dims_of_info(struct dims *d, const json_t *info, const char *source)
 {
     const json_t *model = json_object_get(info, "model");
+    const struct dim *row;
+    int rc = OK;
 
     *d = (struct dims){ .layer = "" };
     if (!json_is_object(model))
         return fail(ERR_DATA, "%s: its info has no object \"model\", so it is not a model", source);
-    if (!layer_of(d->layer, json_object_get(model, "layer")))
-        return fail(ERR_DATA, "%s: model.layer is neither the name of a layer nor a list of at most "
-                    "%d names", source, PATTERN_LAYERS);
-
-    for (int i = 0; i < FIELDS; i++) {
-        void *v = (char *)d + fields[i].at;
-        const json_t *j = json_object_get(model, fields[i].key);
-        const json_int_t n = json_integer_value(j);
-        if (!j && fields[i].is_new) continue;
-        if (fields[i].is_int) {
-            if (!json_is_integer(j) || n < 0 || n > INT_MAX)
-                return fail(ERR_DATA, "%s: model.%s must be an integer from 0 to %d", source,
-                            fields[i].key, INT_MAX);
-            *(int *)v = (int)n;
-        } else {
-            if (!json_is_number(j))
-                return fail(ERR_DATA, "%s: model.%s must be a number", source, fields[i].key);
-            *(double *)v = json_number_value(j);
-        }
-    }
-    return OK;
+    for (int i = 0; rc == OK && (row = dims_row(i)); i++)
+        if (row->name) rc = read_row(d, row, json_object_get(model, row->name), source);
+    return rc;
 }

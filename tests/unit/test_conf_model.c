@@ -5,6 +5,7 @@
 #include "src/base/log.h"
 #include "src/conf/conf_model.h"
 #include "src/conf/conf_table.h"
+#include "src/layers/dims_table.h"
 #include "src/store/ckpt.h"
 #include "src/store/dims_json.h"
 
@@ -83,14 +84,14 @@ static int start_from(struct conf *c, int i, const char *a, const char *b)
 static void no_field_is_without_a_row(void **state)
 {
     unsigned char seen[sizeof(struct dims)] = { 0 };
-    size_t at_byte, size;
+    const struct dim *row;
     const size_t hole = offsetof(struct dims, orthogonal) + sizeof(int);
     (void)state;
 
     memset(seen + hole, 1, offsetof(struct dims, inner_lr) - hole);  /* between an int and a double */
-    for (int i = 0; conf_model_row(i, &at_byte, &size); i++) memset(seen + at_byte, 1, size);
+    for (int i = 0; (row = dims_row(i)); i++) memset(seen + row->at, 1, row->size);
     for (size_t i = 0; i < sizeof seen; i++)
-        if (!seen[i]) fail_msg("byte %zu of struct dims is in no row of conf_model.c", i);
+        if (!seen[i]) fail_msg("byte %zu of struct dims is in no row of dims_table.c", i);
 }
 
 /* And it comes through a checkpoint, but for how initial weights are made. */
@@ -98,18 +99,19 @@ static void no_field_is_lost_in_a_checkpoint(void **state)
 {
     struct dims d = { .layer = "attention" }, back;
     json_t *info = json_object();
-    size_t at_byte, size;
+    const struct dim *row;
     (void)state;
 
-    for (int i = 1; conf_model_row(i, &at_byte, &size); i++) {
+    for (int i = 1; (row = dims_row(i)); i++) {
+        const size_t at_byte = row->at, size = row->size;
         if (size == sizeof(int)) *(int *)((char *)&d + at_byte) = 1000 + (int)at_byte;
         else *(double *)((char *)&d + at_byte) = 1.0 / (double)at_byte;
     }
     json_object_set_new(info, "model", dims_json(&d));
     assert_int_equal(dims_of_info(&back, info, "info"), OK);
     back.orthogonal = d.orthogonal;
-    for (int i = 0; conf_model_row(i, &at_byte, &size); i++)
-        assert_memory_equal((char *)&d + at_byte, (char *)&back + at_byte, size);
+    for (int i = 0; (row = dims_row(i)); i++)
+        assert_memory_equal(dims_get(&d, row), dims_get(&back, row), row->size);
     json_decref(info);
 }
 
