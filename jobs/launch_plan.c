@@ -1,5 +1,6 @@
 /* How many processes, on which grid, with how many threads; and does it fit? */
 #include <errno.h>
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -10,8 +11,8 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/cli/forecast.h"
-#include "src/conf/rates.h"
+#include "src/forecast/forecast.h"
+#include "src/forecast/rates.h"
 
 /* The fullest host. */
 static int most_slots(const struct launch *l)
@@ -99,11 +100,18 @@ out:
     return rc;
 }
 
+/* Of a process. */
+static int threads_of(const struct launch *l)
+{
+    return l->conf->run.threads ? l->conf->run.threads : machine_threads(&l->machine, most_slots(l));
+}
+
 static int fits(struct launch *l, struct cost *c, struct rates *r)
 {
     struct forecast f = { .nodes = 0 };
     char a[HUMAN_TEXT], b[HUMAN_TEXT];
 
+    omp_set_num_threads(threads_of(l));  /* a rank's threads have scratch of their own */
     r->node.ranks = c->in.ranks_per_node = most_slots(l);
     int rc = forecast_init(&f, c, &l->grid, r, 0);
     if (rc == OK && !f.fits) rc = no_memory(&f, r);
@@ -138,7 +146,7 @@ static double free_bytes(const char *dir)
 /* Room for all checkpoints that are kept and the one being written, less those that are there. */
 static int check_disk(const struct launch *l, const struct cost *c)
 {
-    const double one = 3.0 * sizeof(real) * (double)c->shape->params.total * 1.01 + 65536;
+    const double one = 3.0 * sizeof(real) * (double)c->memory.shape->params.total * 1.01 + 65536;
     char *dir = mem_format("%s/ckpt", l->conf->run.dir);
     struct ckpt_entry *list = NULL;
     char a[HUMAN_TEXT], b[HUMAN_TEXT];
@@ -159,10 +167,10 @@ static int check_disk(const struct launch *l, const struct cost *c)
 
 static void choose_threads(struct launch *l)
 {
-    const int here = most_slots(l), given = l->conf->run.threads;
+    const int here = most_slots(l);
     const struct machine *m = &l->machine;
 
-    l->threads = given ? given : machine_threads(m, here);
+    l->threads = threads_of(l);
     l->oversubscribed = here > m->cores;
     l->bound = l->conf->launch.bind && (int64_t)here * l->threads <= m->cores;
     log_phase("grid %dx%dx%d: %d process%s of %d thread%s on %d machine%s; this one has %d core%s "

@@ -1,4 +1,5 @@
 /* ttt config: what a configuration means, before anything runs. */
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,8 +10,7 @@
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/conf/conf_model.h"
-#include "src/infer/eval.h"
-#include "src/model/budget.h"
+#include "src/forecast/memory.h"
 
 #define USAGE "ttt config show|check RUN.yaml, or ttt config reference"
 
@@ -22,41 +22,45 @@ static const char about[] =
     "example\n"
     "  ttt config show my.yaml --set train.context=8192";
 
-/* Bytes, parameters and FLOPs; also proves that model and pass accept the shapes. */
-static int plan(struct budget *b, double *flops, const struct conf *c)
-{
-    struct model *m = NULL;
-    struct dims d;
-    struct pass_opts o;
-    int rc = OK;
+/* What is shown below the keys. */
+struct shown { struct memory memory; struct grid_shape grid; int rank; int64_t n_params; double flops; };
 
-    conf_dims(c, &d);
-    conf_pass(c, &o, -1);
-    TRY(budget_plan(b, &d, &o, (enum reduction)c->train.reduction));
-    const struct factor_opts factor = optim_factor(&c->optim);
-    if (c->optim.kind == OPTIM_SOAP)
-        budget_soap(b, &d, &factor, &(struct grid_shape){ 1, 1, 1 }, 0, 1);
-    if (c->checkpoint.background) budget_snapshot(b, b->state);
-    TRY(model_shape(&m, &d));
-    *flops = model_flops(m, c->train.context);
-    const struct eval_opts eval = { .context = c->train.context };
-    if (c->data.val[0]) budget_evaluation(b, eval_memory(&d, o.bf16, &eval));
+/* Memory and FLOPs; also proves that model and pass accept the shapes.  A grid that is chosen when
+ * the run starts is shown as one process. */
+static int predict(struct shown *w, const struct conf *c)
+{
+    struct memory_plan plan;
+    struct run_shape run;
+    int rc;
+
+    if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
+    run_shape_of(&run, c);
+    TRY(memory_plan_init(&plan, &run));
+    w->grid = (struct grid_shape){ 1, 1, 1 };
+    if (strcmp(c->run.grid, "auto") != 0) TRY(grid_parse(&w->grid, c->run.grid));
+    TRY(memory_plan_grid(&plan, &w->grid));
+    w->rank = memory_most(&w->memory, &plan);
+    w->n_params = plan.shape->params.n;
+    w->flops = model_flops(plan.shape, c->train.context);
 out:
-    model_free(m);
+    memory_plan_done(&plan);
     return rc;
 }
 
-static void show(const struct conf *c, const struct budget *b, double flops)
+static void show(const struct conf *c, const struct shown *w)
 {
-    char *text = conf_text(c), *table = budget_text(b), least[HUMAN_TEXT];
+    const struct grid_shape *g = &w->grid;
+    char *text = conf_text(c), *table = memory_text(&w->memory, w->n_params), least[HUMAN_TEXT];
 
-    printf("%s\n# predicted memory of training\n", text);
+    printf("%s\n# predicted memory of training, rank %d of grid %dx%dx%d\n", text, w->rank, g->D,
+           g->P, g->S);
     for (char *line = strtok(table, "\n"); line; line = strtok(NULL, "\n")) printf("# %s\n", line);
-    if (b->snapshot)
-        printf("# without the snapshot, where it does not fit: %s\n",
-               human_bytes(least, b->total - b->snapshot));
+    if (w->memory.own_copy)
+        printf("# without a copy of the state for saves, where it does not fit: %s\n",
+               human_bytes(least, w->memory.total - w->memory.own_copy));
     printf("#\n# %.4g GFLOP a token (forward and backward), %.4g PFLOP in %lld steps\n",
-           flops * 1e-9, flops * (double)c->train.batch_tokens * (double)c->train.steps * 1e-15,
+           w->flops * 1e-9,
+           w->flops * (double)c->train.batch_tokens * (double)c->train.steps * 1e-15,
            (long long)c->train.steps);
     mem_free(text);
     mem_free(table);
@@ -83,8 +87,7 @@ int cmd_config(int argc, char **argv)
     };
     struct arg_rest rest;
     struct conf c;
-    struct budget b;
-    double flops = 0;
+    struct shown shown;
     int rc = OK, verb;
 
     TRY(args_parse(&rest, argc, argv, args, 1, USAGE, about));
@@ -100,8 +103,8 @@ int cmd_config(int argc, char **argv)
     }
     TRY(conf_read(&c, rest.v[1], sets.v, sets.n));
     conf_say_model(&c);
-    TRY(plan(&b, &flops, &c));
-    if (verb == 0) show(&c, &b, flops);
+    TRY(predict(&shown, &c));
+    if (verb == 0) show(&c, &shown);
     else printf("%s: no mistakes\n", text_visible(rest.v[1]));
 out:
     return rc;

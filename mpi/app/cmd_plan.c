@@ -8,10 +8,10 @@
 #include "src/base/text.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
-#include "src/cli/forecast.h"
+#include "src/forecast/forecast.h"
 #include "src/cli/plan_print.h"
 #include "src/conf/conf_model.h"
-#include "src/conf/rates.h"
+#include "src/forecast/rates.h"
 
 #define USAGE "ttt plan RUN.yaml [--grid DxPxS | --ranks N], or ttt plan --table RUN.yaml ..."
 

@@ -15,11 +15,9 @@
 #include "src/base/status.h"
 #include "src/bench/bench.h"
 #include "src/cli/args.h"
-#include "src/cli/forecast.h"
 #include "src/conf/conf.h"
-#include "src/conf/rates.h"
+#include "src/forecast/forecast.h"
 #include "src/kernels/gemm.h"
-#include "src/model/cost.h"
 #include "src/optim/adamw.h"
 
 #define USAGE "mpirun -n RANKS ttt bench grid [RUN.yaml] --grid DxPxS"

@@ -14,7 +14,7 @@
 #include "src/bench/bench.h"
 #include "src/cli/args.h"
 #include "src/conf/conf.h"
-#include "src/conf/rates.h"
+#include "src/forecast/rates.h"
 #include "src/kernels/gemm.h"
 
 #define USAGE "ttt bench rates [RUN.yaml]"

@@ -16,7 +16,7 @@
 #include "src/cli/args.h"
 #include "src/conf/conf.h"
 #include "src/kernels/gemm.h"
-#include "src/model/budget.h"
+#include "src/forecast/memory.h"
 #include "src/model/pass.h"
 #include "src/optim/adamw.h"
 
@@ -173,7 +173,7 @@ out:
 }
 
 static void print(const struct job *j, const struct bench_opts *o, const struct result *r,
-                  const struct budget *b)
+                  const struct memory *memory)
 {
     const double tokens = (double)j->po.context * j->po.micro_batch;
     const double flops = model_flops(j->m, j->po.context);
@@ -193,7 +193,7 @@ static void print(const struct job *j, const struct bench_opts *o, const struct 
                j->po.context, j->po.slice_tokens,
                j->po.micro_batch, o->threads, 1 / r->step_s, rate, tokens / r->forward_s,
                r->pass_s, r->update_s, flops, r->gflops, share, (long long)peak,
-               (long long)b->total, r->first, r->last);
+               (long long)memory->total, r->first, r->last);
         return;
     }
     printf("%s, %.1f M parameters, %d tokens in units of %d, %d at once, %d threads, %s, %s\n",
@@ -210,7 +210,7 @@ static void print(const struct job *j, const struct bench_opts *o, const struct 
     printf("  training  %9.1f tokens/s = %.1f %% of the limit\n", rate, 100 * share);
     printf("  forward   %9.1f tokens/s\n", tokens / r->forward_s);
     printf("  memory    %s at most, planned %s\n", human_bytes(had, peak),
-           human_bytes(planned, b->total));
+           human_bytes(planned, memory->total));
     printf("  verified  loss %.4f at first (ln V = %.4f), %.4f after %lld updates on the same "
            "tokens\n", r->first, log(j->m->dims.V), r->last, (long long)j->st.step);
 }
@@ -221,7 +221,9 @@ static int run(const struct request *q, const struct axis *world)
     struct conf *c = mem_new(1, sizeof *c, "configuration");
     struct job j = { .loss = 0 };
     struct result r = { 0 };
-    struct budget b;
+    struct memory_plan plan = { .shape = NULL };
+    struct run_shape shape;
+    struct memory memory;
     int rc = OK;
 
     if (world->size > 1)
@@ -229,12 +231,15 @@ static int run(const struct request *q, const struct axis *world)
     TRY(bench_conf(c, q->file, &q->sets, q->tokens));
     TRY(grid_init(&j.grid, world, &one));
     TRY(job_init(&j, c));
-    TRY(budget_plan(&b, &j.m->dims, &j.po, (enum reduction)c->train.reduction));
-    const struct factor_opts factor = optim_factor(&j.oo);
-    if (j.oo.kind == OPTIM_SOAP) budget_soap(&b, &j.m->dims, &factor, &one, 0, q->o.threads);
+    run_shape_of(&shape, c);
+    shape.writers = shape.evaluates = 0;
+    TRY(memory_plan_init(&plan, &shape));
+    TRY(memory_plan_grid(&plan, &one));
+    memory_of(&memory, &plan, 0);
     TRY(measure(&j, &q->o, (int)q->steps, &r));
-    print(&j, &q->o, &r, &b);
+    print(&j, &q->o, &r, &memory);
 out:
+    memory_plan_done(&plan);
     job_done(&j);
     if (j.grid.world.size) grid_done(&j.grid);
     mem_free(c);

@@ -1,13 +1,12 @@
 #include "mpi/infer/grid_eval.h"
 
-#include <limits.h>
-
 #include "mpi/step/step_exec.h"
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/data/dataset.h"
+#include "src/infer/eval_pass.h"
 #include "src/infer/eval_sums.h"
 
 struct reading {
@@ -27,7 +26,6 @@ struct reading {
 };
 
 static int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
-static int64_t max(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* Targets of window w. */
 static int64_t length_of(const struct reading *z, int64_t w)
@@ -65,28 +63,6 @@ static void tell_inner(void *ctx, int l, int64_t sequence, int64_t position, con
 }
 
 /* --- reading ------------------------------------------------------------------ */
-
-/* Units: as long as is good for the matrix products, but one at least for every rank along S.
- * The last one is of whole mini-batches, too, and of more than one token: eval_rows(). */
-static int choose_units(struct reading *z)
-{
-    const int K = z->m->dims.K, S = z->g->shape.S, least = K > 1 ? K : 2;
-    const int64_t longest = z->sums.longest, most = max(EVAL_SLICE / K * K, least);
-    const int64_t slice = min(most, max(longest / S / K * K, least));
-    int64_t context = max(eval_rows(longest, K), S * slice);
-
-    if (context % slice == 1) context++;  /* K is 1 */
-    if (context > INT_MAX - slice)
-        return fail(ERR_CONFIG, "a window of %lld tokens on a grid: at most %d are possible",
-                    (long long)longest, INT_MAX - (int)slice);
-    z->pass = (struct pass_opts){
-        .context = (int)context, .slice_tokens = (int)slice, .inner_group = 1,
-        .remat = REMAT_BLOCK, .mask_token = z->o->mask_token,
-        .micro_batch = (int)max(1, min(EVAL_SLICE / longest,
-                                       (z->windows + z->g->shape.D - 1) / z->g->shape.D)),
-    };
-    return OK;
-}
 
 /* Make ready for rounds of `count` windows. */
 static void round_init(struct reading *z, int64_t count)
@@ -197,7 +173,9 @@ int grid_eval(struct eval_result *r, const struct grid *g, const struct model *m
     TRY(axis_agree(&g->world, eval_targets(&z.targets, m, d, o)));
     eval_sums_init(&z.sums, d, z.targets, o->context, o->inner ? m->dims.L : 0);
     z.windows = (z.targets + z.sums.longest - 1) / z.sums.longest;
-    TRY(axis_agree(&g->world, choose_units(&z)));
+    TRY(axis_agree(&g->world, eval_pass(&z.pass, m->dims.K, z.sums.longest, z.windows, g->shape.D,
+                                        g->shape.S)));
+    z.pass.mask_token = o->mask_token;
     TRY(read_all(&z));
     TRY(add_up(r, &z));
     r->seconds = clock_s() - start;

@@ -132,17 +132,3 @@ void saver_tiles_hand_over(struct saver_tiles *t)
         raw += bytes;
     }
 }
-
-int64_t saver_tiles_copies(const struct axis *world, int writers, int copy, int64_t own)
-{
-    int64_t *of = mem_new(world->size, sizeof *of, "writer group"), sum = 0;
-    int size, rank;
-
-    (void)group_of(world, writers < world->size ? writers : world->size, &size, &rank);
-    mpi_do(MPI_Allgather(&own, 1, MPI_INT64_T, of, 1, MPI_INT64_T, world->comm));
-    if (rank > 0 || copy) sum = own;
-    if (rank == 0)
-        for (int i = 1; i < size; i++) sum += of[world->rank + i];
-    mem_free(of);
-    return sum;
-}

@@ -41,8 +41,4 @@ void saver_tiles_snapshot(struct saver_tiles *t);
  * on the group. */
 void saver_tiles_hand_over(struct saver_tiles *t);
 
-/* Bytes of the state that this rank would hold copies of, its own and others'; it owns `own` bytes.
- * Collective on world. */
-int64_t saver_tiles_copies(const struct axis *world, int writers, int copy, int64_t own);
-
 #endif

@@ -2,16 +2,16 @@
 
 #include <stdio.h>
 
-#include "src/model/cost.h"
+#include "src/model/flops.h"
 
 /* Model FLOPs of all ranks in operations of one kind. */
 static double flops_of(const struct profile_of *p, int kind)
 {
-    const double layers = p->tokens * p->m->dims.L * cost_layer_flops(p->m, p->context);
+    const double layers = p->tokens * flops_blocks(p->m, p->context);
     switch (kind) {
     case OP_FORWARD: return layers;
     case OP_BACKWARD: return 2 * layers;
-    case OP_HEAD: return 3 * p->tokens * cost_head_flops(p->m);
+    case OP_HEAD: return 3 * p->tokens * flops_head(p->m);
     default: return 0;
     }
 }

@@ -10,18 +10,7 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/base/status.h"
-
-enum { ROWS = 64 };  /* of a unit: enough for the matrix products to be those of training */
-
-/* As many units as training has, so that any grid of it can read the probe. */
-static struct pass_opts probe_opts(const struct dims *d, const struct pass_opts *o)
-{
-    const int rows = ROWS < d->K ? d->K : ROWS / d->K * d->K;
-    const int slice = rows < o->slice_tokens ? rows : o->slice_tokens;
-    return (struct pass_opts){ .context = slice * pass_units(o), .slice_tokens = slice,
-                               .micro_batch = 1, .inner_group = 1, .remat = REMAT_BLOCK,
-                               .mask_token = -1 };
-}
+#include "src/infer/eval_pass.h"
 
 /* Loss on the probe, nats; NaN if it is not finite.  Collective. */
 static double probe_loss(const struct grid *g, const struct model *m, const struct pass_opts *o)
@@ -46,7 +35,7 @@ static double probe_loss(const struct grid *g, const struct model *m, const stru
 
 json_t *canary_record(const struct grid *g, const struct model *m, const struct pass_opts *o)
 {
-    const struct pass_opts probe = probe_opts(&m->dims, o);
+    const struct pass_opts probe = probe_pass(&m->dims, o);
     char loss[64];
 
     snprintf(loss, sizeof loss, "%a", probe_loss(g, m, &probe));
@@ -78,7 +67,7 @@ static int judge(double now, double was, const struct ckpt *c, int allow)
 int canary_verify(const struct grid *g, const struct model *m, const struct pass_opts *o,
                   const struct ckpt *c, int allow)
 {
-    const struct pass_opts probe = probe_opts(&m->dims, o);
+    const struct pass_opts probe = probe_pass(&m->dims, o);
     const json_t *said = json_object_get(ckpt_info(c), "probe");
     const char *loss = json_string_value(json_object_get(said, "loss_nats"));
     const double was = loss ? strtod(loss, NULL) : NAN;

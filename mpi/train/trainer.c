@@ -26,14 +26,14 @@
 #include "src/infer/load.h"
 #include "src/infer/load_files.h"
 #include "src/kernels/gemm.h"
-#include "src/model/budget.h"
 
 struct trainer {
     const struct conf         *conf;
     const struct trainer_opts *opts;
     struct dims         dims;
     struct step_opts    step;
-    struct budget       budget;
+    struct memory       memory;    /* of this rank, predicted */
+    int64_t             n_params;
     enum save_from      from;
     struct grid         grid;
     struct train_inputs inputs;
@@ -280,8 +280,8 @@ static void write_start(struct trainer *t)
     metrics_write(t->metrics,
                   json_pack("{s:s,s:I,s:s,s:i,s:I,s:I,s:I,s:I,s:s?}", "kind", "start", "step",
                             t->state.step, "version", build_version(), "threads",
-                            omp_get_max_threads(), "parameters", t->budget.n_params,
-                            "predicted_bytes", t->budget.total, "sequences", t->step.batch,
+                            omp_get_max_threads(), "parameters", t->n_params,
+                            "predicted_bytes", t->memory.total, "sequences", t->step.batch,
                             "tokens", t->step.batch * t->step.pass.context, "resumed",
                             t->resumed ? hex : NULL));
 }
@@ -295,13 +295,14 @@ static void write_end(struct trainer *t, int rc, double seconds)
     struct rusage u;
 
     getrusage(RUSAGE_SELF, &u);
-    int64_t v[3] = { t->budget.total, mem_peak_bytes(), (int64_t)u.ru_maxrss * 1024 };
-    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_MAX, t->grid.world.comm));
+    int64_t v[4] = { t->memory.total, mem_peak_bytes(), (int64_t)u.ru_maxrss * 1024,
+                     t->memory.allocated };
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 4, MPI_INT64_T, MPI_MAX, t->grid.world.comm));
     metrics_write(t->metrics,
-                  json_pack("{s:s,s:I,s:s,s:I,s:f,s:I,s:I,s:I}", "kind", "end", "step",
+                  json_pack("{s:s,s:I,s:s,s:I,s:f,s:I,s:I,s:I,s:I}", "kind", "end", "step",
                             t->state.step, "status", status, "skipped", t->state.skipped, "train_s",
                             seconds, "peak_bytes", v[2], "counted_bytes", v[1], "predicted_bytes",
-                            v[0]));
+                            v[0], "planned_bytes", v[3]));
     if (t->state.skipped)
         snprintf(skipped, sizeof skipped, ", %lld steps skipped", (long long)t->state.skipped);
     log_run("%s at step %lld after %s%s; memory: predicted %s, most allocated %s, process %s", status,
@@ -357,7 +358,7 @@ static int train(struct trainer *t)
         return rc;
     }
     log_phase("%lld parameters, %lld steps of %lld sequences of %d tokens, %d threads",
-              (long long)t->budget.n_params, (long long)t->conf->train.steps,
+              (long long)t->n_params, (long long)t->conf->train.steps,
               (long long)t->step.batch, t->step.pass.context, omp_get_max_threads());
     write_start(t);
     t->step.saver = l.saver;
@@ -408,7 +409,7 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
     TRY(axis_agree(world, train_inputs_open(&t.inputs, c)));
     TRY(train_inputs_agree(&t.inputs, world));
     TRY(axis_agree(world, choose_grid(&t, world)));
-    TRY(axis_agree(world, train_budget(&t.budget, &t.from, c, &t.dims, &t.step, &t.grid)));
+    TRY(axis_agree(world, train_budget(&t.memory, &t.n_params, &t.from, c, &t.grid)));
     TRY(prove(&t, world));
     describe(&t);
     TRY(open_folder(&t));

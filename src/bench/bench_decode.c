@@ -9,7 +9,7 @@
 #include "src/bench/bench.h"
 #include "src/cli/args.h"
 #include "src/conf/conf.h"
-#include "src/model/cost.h"
+#include "src/model/flops.h"
 
 #define SLICE 1024
 #define FEW 20      /* tokens that are read both ways           */
@@ -133,7 +133,7 @@ static void decode(struct reading *r, const struct bench_opts *o, double gbytes)
 static void prefill(struct reading *r, const struct bench_opts *o, double gflops)
 {
     const double seconds = bench_time(read_prompt, r, o->repeat) / r->T;
-    const double flops = 1e-9 * cost_layer_flops(r->m, r->T) * r->m->dims.L;
+    const double flops = 1e-9 * flops_blocks(r->m, r->T);
     printf(o->json ? "{\"bench\": \"prefill\", \"layer\": \"%s\", \"precision\": \"%s\", "
                      "\"threads\": %d, \"tokens\": %d, \"tok_per_s\": %.6g, \"gflops\": %.5g, "
                      "\"gemm_gflops\": %.5g, \"share_of_gemm\": %.5g}\n"

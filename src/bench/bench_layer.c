@@ -18,7 +18,7 @@
 #include "src/bench/bench.h"
 #include "src/conf/conf.h"
 #include "src/layers/linear.h"
-#include "src/model/cost.h"
+#include "src/model/flops.h"
 
 enum { LAYERS = 4 };  /* in turn, so that weights are not in a cache */
 enum part { FRONT, PROJECTIONS, INNER, FFN, PARTS };
@@ -277,7 +277,7 @@ static void print(const struct layer_unit *u, const struct bench_opts *o, const 
     const struct dims *d = &u->m->dims;
     const double T = u->T, inner = u->b->layer->flops(d, (u->T + 1) / 2.0), ffn = 6.0 * d->C * d->E;
     const double flops[PARTS] = {
-        [PROJECTIONS] = cost_layer_flops(u->m, u->T) - inner - ffn, [INNER] = inner, [FFN] = ffn,
+        [PROJECTIONS] = flops_block(u->m, 0, u->T) - inner - ffn, [INNER] = inner, [FFN] = ffn,
     };
 
     if (!o->json)

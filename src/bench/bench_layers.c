@@ -7,7 +7,8 @@
 #include "src/base/status.h"
 #include "src/bench/bench.h"
 #include "src/conf/conf.h"
-#include "src/model/cost.h"
+#include "src/forecast/cost.h"
+#include "src/model/flops.h"
 #include "src/model/stage.h"
 #include "src/plan/step_plan.h"
 
@@ -140,8 +141,8 @@ int bench_operations(const struct bench_opts *o, const struct conf *c, struct be
     *r = (struct bench_operations){
         .embed = { s[OP_EMBED] / tokens, s[OP_EMBED_BACKWARD] / tokens },
         .layer = { s[OP_FORWARD] / tokens / L, s[OP_BACKWARD] / tokens / L },
-        .head = s[OP_HEAD] / tokens, .layer_flops = cost_layer_flops(t.m, t.o.context),
-        .head_flops = cost_head_flops(t.m),
+        .head = s[OP_HEAD] / tokens, .layer_flops = flops_blocks(t.m, t.o.context) / L,
+        .head_flops = flops_head(t.m),
     };
 out:
     trial_done(&t);
@@ -157,12 +158,14 @@ int bench_layers(const struct bench_opts *o, const struct conf *c, struct rates 
     TRY(trial_init(&t, c));
     TRY(trial_time(&t, o, s));
 
-    const double tokens = (double)t.o.micro_batch * t.o.context, L = t.m->dims.L;
+    const double tokens = (double)t.o.micro_batch * t.o.context;
     const double units = (double)t.o.micro_batch * pass_units(&t.o);
     const double gflops = 1e9 * r->rank.fp32_gflops, bytes = 1e9 * r->rank.memory_gbytes;
-    const double layer = L * tokens * cost_layer_flops(t.m, t.o.context) / gflops;
-    const double head = tokens * cost_head_flops(t.m) / gflops;
-    const double layer_sums = L * units * cost_layer_sums(t.m, t.grad.mode, bytes);
+    const double layer = tokens * flops_blocks(t.m, t.o.context) / gflops;
+    const double head = tokens * flops_head(t.m) / gflops;
+    double layer_sums = 0;
+    for (int l = 0; l < t.m->dims.L; l++)
+        layer_sums += units * cost_layer_sums(t.m, l, t.grad.mode, bytes);
     const double head_sums = tokens * cost_head_sums(
         t.m, t.grad.mode, t.o.slice_tokens < t.o.context ? t.o.slice_tokens : t.o.context, bytes);
     const double f = s[OP_FORWARD], b = s[OP_BACKWARD], h = s[OP_HEAD];

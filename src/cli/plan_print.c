@@ -14,18 +14,11 @@ static const char *const cargo_names[SIM_CARGOES] = { "carries", "heads", "activ
 
 static void print_memory(const struct forecast *f, const struct rates *r)
 {
-    const struct { const char *name; int64_t bytes; } parts[] = {
-        { "weights", f->most.weights },   { "gradients", f->most.gradients },
-        { "sums", f->most.sums },         { "moments", f->most.moments },
-        { "tape", f->most.tape },         { "logits", f->most.logits },
-        { "scratch", f->most.scratch },   { "snapshot", f->most.snapshot },
-        { "evaluation", f->most.evaluation },
-    };
     char text[HUMAN_TEXT], node[HUMAN_TEXT], has[HUMAN_TEXT];
 
     printf("  memory      %s on rank %d:", human_bytes(text, f->most.total), f->most_rank);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        printf("%s %s %s", i ? "," : "", parts[i].name, human_bytes(text, parts[i].bytes));
+    for (int i = 0; i < MEMORY_LINES; i++)
+        printf("%s %s %s", i ? "," : "", memory_name(i), human_bytes(text, f->most.line[i]));
     printf("\n              %s on a node of %s: %s\n", human_bytes(node, f->node_bytes),
            human_bytes(has, (int64_t)(r->node.memory_gib * 0x1p30)),
            !f->fits ? "DOES NOT FIT" : f->in_place ? "fits, saving without a copy" : "fits");
@@ -44,8 +37,8 @@ void plan_text(const struct forecast *f, const struct cost *c, const struct rate
            f->sim.ranks, f->sim.ranks > 1 ? "s" : "", r->rank.threads,
            r->rank.threads > 1 ? "s" : "", f->nodes, f->nodes > 1 ? "s" : "");
     printf("  work        %.1f M parameters, %d sequence%s of %d tokens in units of %d\n",
-           1e-6 * (double)c->shape->params.n, c->in.work.sequences,
-           c->in.work.sequences > 1 ? "s" : "", c->o.context, c->in.unit_tokens);
+           1e-6 * (double)c->memory.shape->params.n, c->in.work.sequences,
+           c->in.work.sequences > 1 ? "s" : "", c->in.context, c->in.unit_tokens);
     printf("  step        %.4g s: forward and backward %.4g, sums %.4g, update %.4g\n",
            f->sim.step_s, pass, sums - pass, f->sim.step_s - sums);
     printf("  training    %.1f tokens/s\n", f->tok_per_s);
@@ -102,14 +95,14 @@ void plan_best(const struct forecast *list, int count, int most)
 
 /* --- for programs --------------------------------------------------------- */
 
-static json_t *memory_json(const struct cost_bytes *b)
+static json_t *memory_json(const struct memory *m)
 {
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "weights",
-                     (json_int_t)b->weights, "gradients", (json_int_t)b->gradients, "sums",
-                     (json_int_t)b->sums, "moments", (json_int_t)b->moments, "tape",
-                     (json_int_t)b->tape, "logits", (json_int_t)b->logits, "scratch",
-                     (json_int_t)b->scratch, "snapshot", (json_int_t)b->snapshot,
-                     "evaluation", (json_int_t)b->evaluation, "total", (json_int_t)b->total);
+    json_t *o = json_object();
+
+    for (int i = 0; i < MEMORY_LINES; i++)
+        json_object_set_new(o, memory_name(i), json_integer(m->line[i]));
+    json_object_set_new(o, "total", json_integer(m->total));
+    return o;
 }
 
 static json_t *forecast_json(const struct forecast *f)

@@ -2,7 +2,7 @@
 #ifndef PLAN_PRINT_H
 #define PLAN_PRINT_H
 
-#include "src/cli/forecast.h"
+#include "src/forecast/forecast.h"
 
 /* Everything about one grid. */
 void plan_text(const struct forecast *f, const struct cost *c, const struct rates *r);

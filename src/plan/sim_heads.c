@@ -11,8 +11,8 @@ static double own_units_s(const struct sim *z, int rank, const struct op *op)
     const struct sim_input *in = z->in;
     const struct share *a = &z->r[rank].plan.share;
     const int kind = op->kind == OP_FORWARD_SEQ ? OP_FORWARD : OP_BACKWARD;
-    struct sim_cost own = in->seconds[kind], all = { .pair = own.pair };
-    const int heads = in->exchange.heads;
+    struct sim_cost own = sim_layer_of(in, op)->seconds[kind], all = { .pair = own.pair };
+    const int heads = sim_layer_of(in, op)->exchange.heads;
     double s = 0, pairs = 0;
 
     own.pair = 0;
@@ -30,6 +30,7 @@ static double exchange_s(struct sim *z, int rank, const struct op *op)
     const struct sim_input *in = z->in;
     const struct grid_shape *g = &in->grid;
     const struct sim_cost one = { .unit = 1 };
+    const struct exchange *x = &sim_layer_of(in, op)->exchange;
     const int s = rank % g->S, first = rank - s, backward = op->kind == OP_BACKWARD_SEQ;
     const int sharing = in->ranks_per_node < z->ranks ? in->ranks_per_node : z->ranks;
     const double B = sim_cost_of(in, &z->r[rank].plan.share, op, &one);
@@ -40,8 +41,8 @@ static double exchange_s(struct sim *z, int rank, const struct op *op)
         const int far = sim_node(in, rank) != sim_node(in, first + t);
         const struct sim_link *link = far ? &in->between : &in->within;
         const int theirs = chunk_tokens(g, &in->work, in->context, in->unit_tokens, t);
-        const double halo = B * exchange_halo(&in->exchange, s, t, backward);
-        const double heads = B * exchange_bytes(&in->exchange, g, s, tokens, t, theirs, backward);
+        const double halo = B * exchange_halo(x, s, t, backward);
+        const double heads = B * exchange_bytes(x, g, s, tokens, t, theirs, backward);
         z->out->rank[rank].bytes[SIM_CARRIES][far] += llround(halo);
         z->out->rank[rank].bytes[SIM_HEADS][far] += llround(heads);
         seconds += (halo + heads) / link->bytes_per_s * (far ? sharing : 1);

@@ -42,6 +42,9 @@ void sim_note(struct sim *z, int rank, const struct op *op, double begin_s, doub
 double sim_cost_of(const struct sim_input *in, const struct share *a, const struct op *op,
                    const struct sim_cost *c);
 
+/* The costs that an operation has: those of its layer, or of all. */
+const struct sim_layer *sim_layer_of(const struct sim_input *in, const struct op *op);
+
 int sim_node(const struct sim_input *in, int rank);
 
 /* This rank comes to an operation in heads mode.

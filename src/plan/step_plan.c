@@ -79,10 +79,12 @@ static int neighbour(const struct builder *b, int dp, int ds)
 }
 
 /* All ranks of a sequence on the same layer? */
-static int by_layer(const struct builder *b)
+static int is_by_layer(const struct grid_shape *g, const struct step_shape *w)
 {
-    return b->w->mode != SEQ_WAVEFRONT && b->g->S > 1;
+    return w->mode != SEQ_WAVEFRONT && g->S > 1;
 }
+
+static int by_layer(const struct builder *b) { return is_by_layer(b->g, b->w); }
 
 /* Where unit u of a micro-batch comes in, and how it goes on. */
 static void enter(struct builder *b, int m, int u)
@@ -183,6 +185,12 @@ static void backward(struct builder *b, int m)
 
 static int min(int a, int b) { return a < b ? a : b; }
 
+int step_slots(const struct grid_shape *g, const struct step_shape *w, const struct share *a)
+{
+    const int warm = min(a->M, g->P - a->p + (is_by_layer(g, w) ? 0 : g->S - 1 - a->s));
+    return warm > 1 ? warm : 1;
+}
+
 void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
                     const struct step_shape *w, int tied, int rank)
 {
@@ -190,9 +198,9 @@ void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
     *plan = (struct step_plan){ .slots = 1 };
     struct share *a = &plan->share;
     share_of(a, g, w, rank);
+    plan->slots = step_slots(g, w, a);
 
-    const int warm = min(a->M, g->P - a->p + (by_layer(&b) ? 0 : g->S - 1 - a->s));
-    if (warm > 1) plan->slots = warm;
+    const int warm = min(a->M, plan->slots);
     for (int m = 0; m < warm; m++) forward(&b, m);
     for (int m = 0; m < a->M; m++) {
         backward(&b, m);

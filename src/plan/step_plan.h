@@ -84,6 +84,10 @@ void step_plan_forward(struct step_plan *plan, const struct grid_shape *g,
                        const struct step_shape *w, int rank);
 void step_plan_done(struct step_plan *plan);
 
+/* The micro-batches that a rank with share `a` has in flight, at least 1: slots of its plan, without
+ * making it. */
+int step_slots(const struct grid_shape *g, const struct step_shape *w, const struct share *a);
+
 /* How many ranks hold bucket b, when we do; *place: ours among them, in the order of ranks.
  * 0: we do not hold it.  A tied embedding is held by first and last stage. */
 int bucket_holders(const struct grid_shape *g, int L, int tied, int b, const struct share *a,

@@ -79,6 +79,11 @@ static struct letter pop(struct queue *q)
     return x;
 }
 
+const struct sim_layer *sim_layer_of(const struct sim_input *in, const struct op *op)
+{
+    return in->of && op->l >= 0 ? &in->of[op->l] : &in->all;
+}
+
 int sim_node(const struct sim_input *in, int rank) { return rank / in->ranks_per_node; }
 
 static void run_send(struct sim *z, int rank, const struct op *op)
@@ -87,7 +92,8 @@ static void run_send(struct sim *z, int rank, const struct op *op)
     struct runner *r = &z->r[rank], *to = &z->r[op->peer];
     const int far = sim_node(in, rank) != sim_node(in, op->peer);
     const struct sim_link *link = far ? &in->between : &in->within;
-    const double bytes = sim_cost_of(in, &r->plan.share, op, &in->bytes[op->kind]);
+    const double bytes =
+        sim_cost_of(in, &r->plan.share, op, &sim_layer_of(in, op)->bytes[op->kind]);
     const double leaves = r->wire > r->now ? r->wire : r->now;
 
     r->wire = leaves + bytes / link->bytes_per_s;
@@ -214,7 +220,8 @@ static void run(struct sim *z, int rank)
         } else if (op_is_seq(op->kind)) {
             if (!sim_meet(z, rank, op)) return;
         } else {
-            spend(z, rank, op, sim_cost_of(z->in, &r->plan.share, op, &z->in->seconds[op->kind]));
+            spend(z, rank, op, sim_cost_of(z->in, &r->plan.share, op,
+                                           &sim_layer_of(z->in, op)->seconds[op->kind]));
         }
     }
 }
@@ -224,9 +231,6 @@ static void count_elements(struct sim *z)
 {
     const struct sim_input *in = z->in;
     for (int b = 0; b < in->work.L + 2; b++) {
-        int64_t longest = 0;
-        for (struct holders h = holders_of(b); next_holder(z, &h);)
-            if (h.own > longest) longest = h.own;
         for (struct holders h = holders_of(b); next_holder(z, &h);) {
             struct sim_rank *k = &z->out->rank[h.rank];
             /* The last of a node's ranks in a ring, and the last of all, send to another node:
@@ -241,7 +245,6 @@ static void count_elements(struct sim *z)
             k->held += h.total;
             k->own += h.own;
             if (h.n < 2) continue;
-            k->part += longest;
             k->bytes[SIM_GRADIENTS][far] += llround(others * in->sum_bytes);
             k->bytes[SIM_WEIGHTS][far] += llround(others * in->weight_bytes);
         }

@@ -38,6 +38,13 @@ enum sim_cargo { SIM_CARRIES, SIM_HEADS, SIM_ACTIVATIONS, SIM_GRADIENTS, SIM_WEI
  * look at (itself, those before it); of a carry: for each token before its boundary. */
 struct sim_cost { double unit, token, pair, before; };
 
+/* Costs by enum op_kind; layers may differ. */
+struct sim_layer {
+    struct sim_cost seconds[OP_KINDS];        /* computing                                  */
+    struct sim_cost bytes[OP_KINDS];          /* sends                                      */
+    struct exchange exchange;                 /* heads mode                                 */
+};
+
 struct sim_link { double latency_s, bytes_per_s; };  /* bytes_per_s may be INFINITY */
 
 struct sim_input {
@@ -45,9 +52,8 @@ struct sim_input {
     struct step_shape work;
     int               tied;
     int               context, unit_tokens;   /* tokens of a sequence, of a unit            */
-    struct sim_cost   seconds[OP_KINDS];      /* computing                                  */
-    struct sim_cost   bytes[OP_KINDS];        /* sends                                      */
-    struct exchange   exchange;               /* heads mode                                 */
+    struct sim_layer  all;                    /* every operation, of any layer              */
+    const struct sim_layer *of;               /* (L) operations of each layer; NULL: `all`  */
     int               ranks_per_node;
     struct sim_link   within, between;        /* nodes                                      */
     int64_t         **cut;                    /* (L + 2): bucket b's elements over its holders,
@@ -62,7 +68,6 @@ struct sim_rank {
     double  pass_s, sums_s, end_s;       /* when forward and backward, sums, all have ended */
     int64_t bytes[SIM_CARGOES][2];       /* sent within the node, to another                */
     int64_t held, own;                   /* elements of its buckets, of its share of them   */
-    int64_t part;                        /* room for what comes around rings                */
     int     slots;                       /* micro-batches in flight                         */
 };
 

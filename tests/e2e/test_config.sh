@@ -19,7 +19,7 @@ name="show" expect_exit 0 "$TTT" config show good.yaml --set optim.lr=1e-3
 cp out shown.yaml
 expect_text "show: override" '^  lr: 0.001$' out
 expect_text "show: memory" '^# *gradients .*' out
-expect_text "show: parameters" '^# *parameters .*([1-9][0-9]*)' out
+expect_text "show: parameters" '^# *parameters  *[1-9][0-9]*$' out
 name="what show prints is a configuration" expect_exit 0 "$TTT" config show shown.yaml
 equal "show of show" "$(grep -v '^#' shown.yaml)" "$(grep -v '^#' out)"
 name="check" expect_exit 0 "$TTT" config check good.yaml

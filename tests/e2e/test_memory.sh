@@ -13,13 +13,19 @@ train: {steps: 2, context: 64, batch_tokens: 128}
 checkpoint: {every_steps: 1, every_minutes: 0, keep: 2}
 END
 
-# predicted NAME DIR: its last line says that 98 to 104 of 100 bytes were allocated.
+# close NAME A B LOW HIGH: B is LOW to HIGH of 100 times A.
+close() {
+    if [ -n "$2" ] && [ $(($3 * 100)) -ge $(($2 * $4)) ] && [ $(($3 * 100)) -le $(($2 * $5)) ]
+    then ok "$1"
+    else failed "$1" "predicted '$2', had '$3'"; fi
+}
+last() { values "$2" "$1" end | tail -n 1; }
+# resident NAME DIR: of 100 predicted bytes 93 to 105 were resident, libraries and MPI included.
+resident() { close "$1: resident as predicted" "$(last predicted_bytes "$2")" "$(last peak_bytes "$2")" 93 105; }
+# predicted NAME DIR: and 98 to 104 of 100 bytes that the program asks for itself were allocated.
 predicted() {
-    want=$(values "$2" predicted_bytes end | tail -n 1)
-    had=$(values "$2" counted_bytes end | tail -n 1)
-    if [ -n "$want" ] && [ $((had * 100)) -ge $((want * 98)) ] &&
-        [ $((had * 100)) -le $((want * 104)) ]; then ok "$1: as much as predicted"
-    else failed "$1" "predicted '$want', had '$had'"; fi
+    close "$1: allocated as planned" "$(last planned_bytes "$2")" "$(last counted_bytes "$2")" 98 104
+    resident "$1" "$2"
 }
 # measured NAME DIR [key=value ...]: a run of two steps, and its second one again, resumed.
 measured() {
@@ -42,14 +48,22 @@ measured "evaluated in bf16" half train.precision=bf16 $long
 # shellcheck disable=SC2086
 measured "evaluated, a Transformer" llama model.layer=attention $long
 sed 's/^  threads: .*/  threads: 1/' "$ROOT/config/rates/epyc-2core.yaml" >"$WORK/rates.yaml"
-# planned NAME DIR [key=value ...]: ttt plan, and so ttt launch, expects what the run itself did.
+# planned NAME DIR [key=value ...]: ttt plan, and so ttt launch, and ttt config show expect what the
+# run itself did.
 planned() {
     name=$1; dir=$2; shift 2
     sets=; for s in "$@"; do sets="$sets --set $s"; done
     # shellcheck disable=SC2086
-    total=$("$TTT" plan "$WORK/run.yaml" --grid 1x1x1 --rates "$WORK/rates.yaml" --json $sets |
-        sed -n 's/^ *"total": \([0-9]*\).*/\1/p')
-    equal "$name: as ttt plan has it" "$total" "$(values "$dir" predicted_bytes end | tail -n 1)"
+    total=$("$TTT" plan "$WORK/run.yaml" --grid ${GRID:-1x1x1} --rates "$WORK/rates.yaml" --json \
+        $sets | sed -n 's/^ *"total": \([0-9]*\).*/\1/p')
+    equal "$name: as ttt plan has it" "$total" "$(last predicted_bytes "$dir")"
+    # shellcheck disable=SC2086
+    "$TTT" config show "$WORK/run.yaml" --set run.grid=${GRID:-1x1x1} $sets |
+        sed -n 's/^# *\(sum .*\)/\1/p' >"$WORK/shown"
+    "$TTT" plan "$WORK/run.yaml" --grid ${GRID:-1x1x1} --rates "$WORK/rates.yaml" $sets |
+        sed -n 's/^  memory  *\([0-9.]* [A-Z]*i*B\) on rank.*/sum \1/p' >"$WORK/said"
+    check "$name: ttt config show has a sum" test -s "$WORK/shown"
+    equal "$name: and ttt config show" "$(tr -s ' ' <"$WORK/shown")" "$(cat "$WORK/said")"
 }
 planned "exact" exact
 planned "saved at once" once train.reduction=fast checkpoint.background=false
@@ -58,6 +72,17 @@ planned "evaluated" eval train.reduction=fast $long
 # shellcheck disable=SC2086
 planned "evaluated in bf16" half train.precision=bf16 $long
 trained "SOAP" soap optim.kind=soap && planned "SOAP" soap optim.kind=soap
+# Several ranks evaluate with a second, forward-only pass, and MPI has buffers.
+# shellcheck disable=SC2086
+on 4x1x1 four train.reduction=fast $long train.batch_tokens=4096 && {
+    predicted "four ranks, evaluated" four
+    GRID=4x1x1 planned "four ranks" four train.reduction=fast $long train.batch_tokens=4096
+}
+# shellcheck disable=SC2086
+on 1x2x2 stages $long train.slice_tokens=256 && {
+    resident "stages and units, evaluated" stages
+    GRID=1x2x2 planned "stages and units" stages $long train.slice_tokens=256
+}
 TTT_FAIL="train.no_room=err"; export TTT_FAIL
 measured "saved in place" place train.reduction=fast
 equal "which takes no more" "$(values place predicted_bytes end)" "$(values once predicted_bytes end)"

@@ -3,7 +3,7 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/conf/rates.h"
+#include "src/forecast/rates.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)

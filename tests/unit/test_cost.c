@@ -12,9 +12,9 @@
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/conf/rates.h"
-#include "src/model/budget.h"
-#include "src/model/cost.h"
+#include "src/forecast/rates.h"
+#include "src/forecast/cost.h"
+#include "src/model/flops.h"
 
 #include <cmocka.h>
 
@@ -29,6 +29,20 @@ static struct dims dims_of(int tied)
 
 static const struct pass_opts opts = { .context = 320, .slice_tokens = 64, .micro_batch = 2,
                                        .inner_group = 2, .mask_token = -1 };
+
+/* A run that saves nothing and evaluates nothing. */
+static struct run_shape run_of(const struct dims *d, const struct pass_opts *o,
+                               enum reduction mode, int64_t sequences)
+{
+    return (struct run_shape){ .dims = *d, .pass = *o, .reduction = mode, .sequences = sequences };
+}
+
+static int init(struct cost *c, const struct dims *d, const struct pass_opts *o,
+                enum reduction mode, int64_t sequences, const struct rates *r)
+{
+    const struct run_shape run = run_of(d, o, mode, sequences);
+    return cost_init(c, &run, r);
+}
 
 /* Products at 1 GFLOP/s, everything else at once. */
 static struct rates only_products(void)
@@ -54,11 +68,11 @@ static void products_are_the_models(void **state)
         struct cost c;
         struct sim_result s;
         o.remat = remat ? REMAT_BLOCK : REMAT_NONE;
-        assert_int_equal(cost_init(&c, &d, &o, REDUCE_EXACT, 7, &r), OK);
+        assert_int_equal(init(&c, &d, &o, REDUCE_EXACT, 7, &r), OK);
         assert_int_equal(cost_grid(&c, &one), OK);
         step_sim(&s, &c.in, NULL);
-        const double again = remat ? d.L * cost_layer_flops(c.shape, o.context) : 0;
-        assert_near(s.step_s, 1e-9 * 7 * o.context * (model_flops(c.shape, o.context) + again));
+        const double again = remat ? flops_blocks(c.memory.shape, o.context) : 0;
+        assert_near(s.step_s, 1e-9 * 7 * o.context * (model_flops(c.memory.shape, o.context) + again));
         sim_result_done(&s);
         cost_done(&c);
     }
@@ -92,12 +106,12 @@ static void pairs_are_the_models(void **state)
             double busy = 0;
             o.context = 290;
             o.sequence_mode = mode ? SEQ_HEADS : SEQ_WAVEFRONT;
-            assert_int_equal(cost_init(&c, &d, &o, REDUCE_EXACT, 7, &r), OK);
+            assert_int_equal(init(&c, &d, &o, REDUCE_EXACT, 7, &r), OK);
             assert_int_equal(cost_grid(&c, &g), OK);
             step_sim(&s, &c.in, NULL);
             for (int i = 0; i < S; i++) busy += s.rank[i].busy_s;
-            assert_near(busy, 1e-9 * 7 * o.context * model_flops(c.shape, o.context));
-            assert_true(model_flops(c.shape, 2 * o.context) > model_flops(c.shape, o.context));
+            assert_near(busy, 1e-9 * 7 * o.context * model_flops(c.memory.shape, o.context));
+            assert_true(model_flops(c.memory.shape, 2 * o.context) > model_flops(c.memory.shape, o.context));
             sim_result_done(&s);
             cost_done(&c);
         }
@@ -129,7 +143,7 @@ static void a_past_grows_from_rank_to_rank(void **state)
     struct cost c;
     struct sim_result s;
 
-    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 2, &r), OK);
+    assert_int_equal(init(&c, &d, &opts, REDUCE_EXACT, 2, &r), OK);
     assert_int_equal(cost_grid(&c, &g), OK);
     step_sim(&s, &c.in, NULL);
     /* 5 units of 64 on 3 ranks: boundaries at 128 and 256 */
@@ -137,9 +151,9 @@ static void a_past_grows_from_rank_to_rank(void **state)
     const int64_t want[3] = { 128 * token, (128 + 256) * token, 256 * token };
     for (int i = 0; i < 3; i++) assert_int_equal(s.rank[i].bytes[SIM_CARRIES][0], want[i]);
     /* The second has as many units and room for 128 tokens more, of 2 sequences, there and back. */
-    struct cost_bytes m[2];
-    for (int i = 0; i < 2; i++) cost_memory(&m[i], &c, s.rank, i);
-    assert_int_equal(m[1].tape - m[0].tape, 2 * 128 * token);
+    struct memory m[2];
+    for (int i = 0; i < 2; i++) memory_of(&m[i], &c.memory, i);
+    assert_int_equal(m[1].line[MEMORY_TAPE] - m[0].line[MEMORY_TAPE], 2 * 128 * token);
     sim_result_done(&s);
     cost_done(&c);
 }
@@ -158,12 +172,12 @@ static void rates_act(void **state)
         double *const slower[] = { NULL, &r.rank.fp32_gflops, &r.share.forward, &r.share.backward,
                                    &r.share.head, &r.rank.memory_gbytes };
         if (i) *slower[i] /= i == 5 ? 1e30 : 2;
-        assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 2, &r), OK);
+        assert_int_equal(init(&c, &d, &opts, REDUCE_EXACT, 2, &r), OK);
         assert_int_equal(cost_grid(&c, &one), OK);
         step_sim(&s, &c.in, NULL);
         step[i] = s.step_s;
         if (i == 5) {  /* sums of layers and of the head once a unit, then updates */
-            const double n = (double)c.shape->params.total;
+            const double n = (double)c.memory.shape->params.total;
             const double units = 2 * 5, least = 16 * n * units;
             const double update = 3 * 8 + 6 * sizeof(real);  /* sums thrice; w, m, v both ways */
             assert_true(s.step_s - step[0] > 1e-9 * (least + update * n));
@@ -190,16 +204,16 @@ static void carries_have_the_published_size(void **state)
         struct dims d = dims_of(1);
         struct cost c;
         d.L = sizes[i].L, d.C = sizes[i].C, d.H = sizes[i].H, d.E = sizes[i].E;
-        assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 1, &r), OK);
-        assert_near(c.in.bytes[OP_SEND_CARRY].unit, sizes[i].floats * sizeof(real));
-        assert_near(c.in.bytes[OP_SEND_DCARRY].unit, sizes[i].floats * sizeof(real));
-        assert_near(c.in.bytes[OP_SEND_X].token, d.C * (double)sizeof(real));
+        assert_int_equal(init(&c, &d, &opts, REDUCE_EXACT, 1, &r), OK);
+        assert_near(c.in.all.bytes[OP_SEND_CARRY].unit, sizes[i].floats * sizeof(real));
+        assert_near(c.in.all.bytes[OP_SEND_DCARRY].unit, sizes[i].floats * sizeof(real));
+        assert_near(c.in.all.bytes[OP_SEND_X].token, d.C * (double)sizeof(real));
         cost_done(&c);
     }
 }
 
-/* One rank needs what `ttt config show` says; on every grid each element has one owner. */
-static void memory_is_the_budget(void **state)
+/* One rank needs what it allocates; on every grid each element has one owner. */
+static void memory_is_what_is_allocated(void **state)
 {
     (void)state;
     const struct rates r = only_products();
@@ -209,7 +223,7 @@ static void memory_is_the_budget(void **state)
         d.tied = tied;
         const enum reduction mode = exact ? REDUCE_EXACT : REDUCE_FAST;
         struct cost c;
-        assert_int_equal(cost_init(&c, &d, &opts, mode, 6, &r), OK);
+        assert_int_equal(init(&c, &d, &opts, mode, 6, &r), OK);
         for (int P = 1; P <= 5; P++)
             for (int S = 1; S <= 5; S++) {
                 const struct grid_shape g = { 6 - P, P, S };
@@ -221,28 +235,34 @@ static void memory_is_the_budget(void **state)
                     own += s.rank[i].own;
                     held += s.rank[i].held;
                 }
-                const int64_t embed = (int64_t)d.V * d.C, total = c.shape->params.total;
+                const int64_t embed = (int64_t)d.V * d.C, total = c.memory.shape->params.total;
                 assert_int_equal(own, total);
                 assert_int_equal(held, g.D * S * (total + (tied && P > 1 ? embed : 0)));
                 sim_result_done(&s);
             }
-        struct budget b;
-        struct cost_bytes m;
+        struct memory m;
+        struct pass_bytes pass;
         struct sim_result s;
         const struct grid_shape one = { 1, 1, 1 };
-        assert_int_equal(budget_plan(&b, &d, &opts, mode), OK);
+        assert_int_equal(pass_plan(&pass, &d, &opts), OK);
         assert_int_equal(cost_grid(&c, &one), OK);
         step_sim(&s, &c.in, NULL);
-        cost_memory(&m, &c, s.rank, 0);
-        assert_int_equal(m.total, b.total);
-        assert_int_equal(m.tape, b.tape);
-        assert_int_equal(m.sums, 0);
-        c.writers = 8;  /* and a copy of weights and moments while a save is under way */
-        c.background = 1;
-        cost_memory(&m, &c, s.rank, 0);
-        budget_snapshot(&b, b.params + b.moments);
-        assert_int_equal(m.total, b.total);
-        assert_int_equal(m.own_copy, b.params + b.moments);  /* which it can do without */
+        memory_of(&m, &c.memory, 0);
+        const int64_t n = c.memory.shape->params.total;
+        const int64_t own = 3 * n * (int64_t)sizeof(real);
+        const int64_t sums = n * (int64_t)(exact ? sizeof(int64_t) : sizeof(real));
+        assert_int_equal(m.allocated, own + sums + pass.tape + pass.logits + pass.scratch);
+        assert_int_equal(m.line[MEMORY_TAPE], pass.tape);
+        assert_int_equal(m.line[MEMORY_SUMS], 0);
+        const int64_t before = m.allocated - m.line[MEMORY_EVALUATION];
+        c.memory.run.writers = 8;  /* and a copy of the state while a save is under way */
+        c.memory.run.background = 1;
+        memory_of(&m, &c.memory, 0);
+        assert_int_equal(m.allocated - m.line[MEMORY_EVALUATION], before + own);
+        assert_int_equal(m.own_copy, own);  /* which it can do without */
+        assert_true(m.line[MEMORY_EVALUATION] > 0);  /* the probe of the checkpoint */
+        memory_in_place(&m);
+        assert_int_equal(m.allocated - m.line[MEMORY_EVALUATION], before);
         sim_result_done(&s);
         cost_done(&c);
     }
@@ -255,23 +275,23 @@ static void splitting_saves_memory(void **state)
     const struct rates r = only_products();
     const struct dims d = dims_of(1);
     const struct grid_shape grids[] = { { 1, 1, 1 }, { 1, 1, 5 }, { 1, 5, 1 }, { 2, 1, 1 } };
-    struct cost_bytes m[4];
+    struct memory m[4];
     struct cost c;
 
-    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 2, &r), OK);  /* one micro-batch */
+    assert_int_equal(init(&c, &d, &opts, REDUCE_EXACT, 2, &r), OK);  /* one micro-batch */
     for (int i = 0; i < 4; i++) {
         struct sim_result s;
         assert_int_equal(cost_grid(&c, &grids[i]), OK);
         step_sim(&s, &c.in, NULL);
-        cost_memory(&m[i], &c, s.rank, 0);
+        memory_of(&m[i], &c.memory, 0);
         sim_result_done(&s);
     }
     cost_done(&c);
-    assert_true(5 * m[1].tape < m[0].tape + m[0].tape / 5);
-    assert_true(5 * m[2].tape < m[0].tape + m[0].tape / 2);
-    assert_true(100 * m[2].logits < m[0].logits && m[2].weights < m[0].weights);
-    assert_true(m[3].tape == m[0].tape && m[3].weights == m[0].weights);
-    assert_true(2 * m[3].moments < m[0].moments + (1 << 20));
+    assert_true(5 * m[1].line[MEMORY_TAPE] < m[0].line[MEMORY_TAPE] + m[0].line[MEMORY_TAPE] / 5);
+    assert_true(5 * m[2].line[MEMORY_TAPE] < m[0].line[MEMORY_TAPE] + m[0].line[MEMORY_TAPE] / 2);
+    assert_true(100 * m[2].line[MEMORY_LOGITS] < m[0].line[MEMORY_LOGITS] && m[2].line[MEMORY_WEIGHTS] < m[0].line[MEMORY_WEIGHTS]);
+    assert_true(m[3].line[MEMORY_TAPE] == m[0].line[MEMORY_TAPE] && m[3].line[MEMORY_WEIGHTS] == m[0].line[MEMORY_WEIGHTS]);
+    assert_true(2 * m[3].line[MEMORY_MOMENTS] < m[0].line[MEMORY_MOMENTS] + (1 << 20));
 }
 
 static void impossible_work_is_refused(void **state)
@@ -282,13 +302,13 @@ static void impossible_work_is_refused(void **state)
     struct dims d = dims_of(1);
     struct cost c;
 
-    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 6, &r), OK);
+    assert_int_equal(init(&c, &d, &opts, REDUCE_EXACT, 6, &r), OK);
     for (int i = 0; i < 3; i++) assert_int_equal(cost_grid(&c, &bad[i]), ERR_CONFIG);
     cost_done(&c);
-    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, (int64_t)1 << 40, &r), ERR_CONFIG);
+    assert_int_equal(init(&c, &d, &opts, REDUCE_EXACT, (int64_t)1 << 40, &r), ERR_CONFIG);
     cost_done(&c);
     d.H = 7;
-    assert_int_equal(cost_init(&c, &d, &opts, REDUCE_EXACT, 6, &r), ERR_CONFIG);
+    assert_int_equal(init(&c, &d, &opts, REDUCE_EXACT, 6, &r), ERR_CONFIG);
     cost_done(&c);
 }
 
@@ -355,7 +375,7 @@ int main(void)
         cmocka_unit_test(a_past_grows_from_rank_to_rank),
         cmocka_unit_test(rates_act),
         cmocka_unit_test(carries_have_the_published_size),
-        cmocka_unit_test(memory_is_the_budget),
+        cmocka_unit_test(memory_is_what_is_allocated),
         cmocka_unit_test(splitting_saves_memory),
         cmocka_unit_test(impossible_work_is_refused),
         cmocka_unit_test(rates_files_are_strict),

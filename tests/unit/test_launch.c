@@ -3,8 +3,8 @@
 #include "jobs/launch.h"
 #include "jobs/run_state.h"
 #include "src/base/log.h"
-#include "src/cli/forecast.h"
-#include "src/conf/rates.h"
+#include "src/forecast/forecast.h"
+#include "src/forecast/rates.h"
 #include "tests/unit/store_test.h"
 
 static void put(const char *dir, const char *name, const char *text)
@@ -86,7 +86,8 @@ static void most_ranks(void **state)
     struct cost c;
 
     assert_int_equal(rates_read(&r, NULL), OK);
-    assert_int_equal(cost_init(&c, &d, &o, REDUCE_EXACT, 2, &r), OK);
+    const struct run_shape run = { .dims = d, .pass = o, .reduction = REDUCE_EXACT, .sequences = 2 };
+    assert_int_equal(cost_init(&c, &run, &r), OK);
     log_speaker(0);
     for (int n = 1; n <= 40; n++) {
         const int most = forecast_ranks(&c, n);

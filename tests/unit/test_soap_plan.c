@@ -5,8 +5,7 @@
 #include <stdlib.h>
 
 #include "src/base/status.h"
-#include "src/model/budget.h"
-#include "src/model/cost.h"
+#include "src/forecast/cost.h"
 #include "src/model/soap_plan.h"
 
 static const struct dims dims = { .layer = "ttt_linear", .V = 500, .L = 5, .C = 64, .H = 4,
@@ -81,28 +80,29 @@ static void predictions_count_it(void **state)
                                   .inner_group = 4, .mask_token = -1 };
     const struct grid_shape one = { 1, 1, 1 };
     const struct rates r = { { 1, 16 }, { 2, 100, 10 }, { 1, 1, 1 }, { 1, 10, 10, 1 } };
-    struct budget a, s;
-    assert_int_equal(budget_plan(&a, &dims, &po, REDUCE_EXACT), OK);
-    s = a;
-    budget_soap(&s, &dims, &opts, &one, 0, 1);
-    assert_true(s.moments > a.moments && s.scratch > a.scratch);
-    assert_true(s.total - a.total == s.moments - a.moments + s.scratch - a.scratch);
-
+    struct run_shape run = { .dims = dims, .pass = po, .reduction = REDUCE_EXACT, .sequences = 4 };
     struct sim_result plain, soap;
-    struct cost c;
-    struct cost_bytes b;
-    assert_int_equal(cost_init(&c, &dims, &po, REDUCE_EXACT, 4, &r), OK);
-    assert_int_equal(cost_grid(&c, &one), OK);
-    step_sim(&plain, &c.in, NULL);
-    cost_soap(&c, &opts);
-    assert_int_equal(cost_grid(&c, &one), OK);
-    step_sim(&soap, &c.in, NULL);
-    cost_memory(&b, &c, soap.rank, 0);
-    assert_true(fabs(soap.step_s - plain.step_s - c.soap_plan.load[0].flops / 1e11) < 1e-9);
-    assert_true(llabs(b.moments - s.moments) < s.moments / 1000);
+    struct cost without, with;
+    struct memory a, b;
+
+    assert_int_equal(cost_init(&without, &run, &r), OK);
+    run.soap = opts;
+    assert_int_equal(cost_init(&with, &run, &r), OK);
+    assert_int_equal(cost_grid(&without, &one), OK);
+    assert_int_equal(cost_grid(&with, &one), OK);
+    step_sim(&plain, &without.in, NULL);
+    step_sim(&soap, &with.in, NULL);
+    assert_true(fabs(soap.step_s - plain.step_s - with.memory.soap.load[0].flops / 1e11) < 1e-9);
+    memory_of(&a, &without.memory, 0);
+    memory_of(&b, &with.memory, 0);
+    const int64_t moments = b.line[MEMORY_MOMENTS] - a.line[MEMORY_MOMENTS];
+    const int64_t scratch = b.line[MEMORY_SCRATCH] - a.line[MEMORY_SCRATCH];
+    assert_true(moments > 0 && scratch > 0);
+    assert_int_equal(b.total - a.total, moments + scratch);
     sim_result_done(&plain);
     sim_result_done(&soap);
-    cost_done(&c);
+    cost_done(&without);
+    cost_done(&with);
 }
 
 int main(void)

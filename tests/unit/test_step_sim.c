@@ -75,14 +75,14 @@ static void one_rank_is_a_sum(void **state)
     const int each_unit[] = { OP_EMBED, OP_HEAD, OP_EMBED_BACKWARD };
     const int each_layer[] = { OP_FORWARD, OP_BACKWARD };
     double want = 0;
-    for (int k = 0; k < OP_KINDS; k++) c.in.seconds[k] = (struct sim_cost){ .unit = 0.25 * k, .token = 0.5 + k };
+    for (int k = 0; k < OP_KINDS; k++) c.in.all.seconds[k] = (struct sim_cost){ .unit = 0.25 * k, .token = 0.5 + k };
     for (int i = 0; i < 3; i++)
-        want += 3 * c.in.seconds[each_unit[i]].unit + 20 * c.in.seconds[each_unit[i]].token;
+        want += 3 * c.in.all.seconds[each_unit[i]].unit + 20 * c.in.all.seconds[each_unit[i]].token;
     for (int i = 0; i < 2; i++)
-        want += 5 * (3 * c.in.seconds[each_layer[i]].unit + 20 * c.in.seconds[each_layer[i]].token);
-    want += c.in.seconds[OP_START].unit + 5 * c.in.seconds[OP_START_BACKWARD].unit;
+        want += 5 * (3 * c.in.all.seconds[each_layer[i]].unit + 20 * c.in.all.seconds[each_layer[i]].token);
+    want += c.in.all.seconds[OP_START].unit + 5 * c.in.all.seconds[OP_START_BACKWARD].unit;
     want *= 7;
-    want += 7 * c.in.seconds[OP_BEGIN].unit;  /* micro-batches of 2, 2, 2 and 1 */
+    want += 7 * c.in.all.seconds[OP_BEGIN].unit;  /* micro-batches of 2, 2, 2 and 1 */
     c.in.clear_s = 0.125;
     c.in.norm_s = 0.25;
     c.in.update_s = 0.5;
@@ -105,9 +105,9 @@ static void wavefront_has_its_efficiency(void **state)
                 const struct step_shape w = { .L = L, .U = 2 * S, .sequences = M,
                                               .micro_batch = 1 };
                 case_init(&c, (struct grid_shape){ 1, 1, S }, w, 1);
-                c.in.seconds[OP_FORWARD] = (struct sim_cost){ .unit = 1, .token = 0.25 };
+                c.in.all.seconds[OP_FORWARD] = (struct sim_cost){ .unit = 1, .token = 0.25 };
                 for (int both = 0; both < 2; both++) {
-                    c.in.seconds[OP_BACKWARD] = (struct sim_cost){ .unit = 2.5 * both, .token = 0.625 * both };
+                    c.in.all.seconds[OP_BACKWARD] = (struct sim_cost){ .unit = 2.5 * both, .token = 0.625 * both };
                     step_of(&c, &bubble);
                     assert_near(1 - bubble, (double)M * L / (M * L + S - 1));
                 }
@@ -125,8 +125,8 @@ static void pipeline_has_its_bubble(void **state)
             const struct step_shape w = { .L = 2 * P, .U = 1, .sequences = 3 * M,
                                           .micro_batch = 3 };
             case_init(&c, (struct grid_shape){ 1, P, 1 }, w, 0);
-            c.in.seconds[OP_FORWARD].token = 1;
-            c.in.seconds[OP_BACKWARD].token = 2.5;
+            c.in.all.seconds[OP_FORWARD].token = 1;
+            c.in.all.seconds[OP_BACKWARD].token = 2.5;
             step_of(&c, &bubble);
             assert_near(bubble, (P - 1.0) / (M + P - 1));
         }
@@ -139,10 +139,10 @@ static void a_message_takes_latency_and_bytes(void **state)
     struct case_ c;
     const struct step_shape w = { .L = 1, .U = 2, .sequences = 1, .micro_batch = 1 };
     case_init(&c, (struct grid_shape){ 1, 1, 2 }, w, 1);
-    c.in.seconds[OP_FORWARD].unit = 10;
-    c.in.seconds[OP_BACKWARD].unit = 20;
-    c.in.bytes[OP_SEND_CARRY].unit = 600;
-    c.in.bytes[OP_SEND_DCARRY].unit = 300;
+    c.in.all.seconds[OP_FORWARD].unit = 10;
+    c.in.all.seconds[OP_BACKWARD].unit = 20;
+    c.in.all.bytes[OP_SEND_CARRY].unit = 600;
+    c.in.all.bytes[OP_SEND_DCARRY].unit = 300;
     c.in.within = (struct sim_link){ 2, 100 };
     c.in.between = (struct sim_link){ 7, 50 };
     /* at the end rings of nothing: two sums, three times weights, and one all-reduce */
@@ -152,7 +152,7 @@ static void a_message_takes_latency_and_bytes(void **state)
 
     /* A receiver that comes late finds its message waiting. */
     c.in.work.sequences = 2;
-    c.in.seconds[OP_BACKWARD].unit = 0;
+    c.in.all.seconds[OP_BACKWARD].unit = 0;
     c.in.between = (struct sim_link){ 1, INFINITY };
     /* forward of both at 0 and 10 on rank 0, at 11 and 21 on rank 1; back at 32 */
     assert_near(step_of(&c, NULL), 31 + 1 + 7 * 1);
@@ -165,8 +165,8 @@ static void messages_share_their_rank(void **state)
     struct case_ c;
     const struct step_shape w = { .L = 2, .U = 4, .sequences = 1, .micro_batch = 1 };
     case_init(&c, (struct grid_shape){ 1, 2, 1 }, w, 0);
-    c.in.seconds[OP_FORWARD].unit = 1;
-    c.in.bytes[OP_SEND_X].token = 5;            /* 40 bytes a unit, 10 seconds */
+    c.in.all.seconds[OP_FORWARD].unit = 1;
+    c.in.all.bytes[OP_SEND_X].token = 5;            /* 40 bytes a unit, 10 seconds */
     c.in.within = (struct sim_link){ 0, 4 };
     /* the first leaves at 1, the fourth has come at 41 */
     assert_near(step_of(&c, NULL), 41 + 1);
@@ -182,13 +182,13 @@ static void sums_hide_behind_backward(void **state)
     give_elements(&c, 100);
     c.cut[BUCKET_HEAD(2)][1] = c.cut[BUCKET_HEAD(2)][2] = 0;   /* nothing in it */
     c.cut[BUCKET_EMBED(2)][1] = c.cut[BUCKET_EMBED(2)][2] = 0;
-    c.in.seconds[OP_FORWARD].unit = 3;
-    c.in.seconds[OP_BACKWARD].unit = 10;
+    c.in.all.seconds[OP_FORWARD].unit = 3;
+    c.in.all.seconds[OP_BACKWARD].unit = 10;
     c.in.within = (struct sim_link){ 0, 100 };
     /* a sum: half of 100 elements of 8 bytes at 100 bytes/s = 4 s; weights half of that.  The
      * first sum ends at 6 + 10 + 4, hidden; the second at 6 + 20 + 4. */
     assert_near(step_of(&c, NULL), 6 + 20 + 4 + 2 * 2);
-    c.in.seconds[OP_BACKWARD].unit = 1;         /* now the second waits for the first */
+    c.in.all.seconds[OP_BACKWARD].unit = 1;         /* now the second waits for the first */
     assert_near(step_of(&c, NULL), 6 + 1 + 4 + 4 + 2 * 2);
     c.in.add_s = 0.01;                          /* each rank adds 50 elements a bucket */
     assert_near(step_of(&c, NULL), 6 + 1 + 4 + 4 + 2 * 2);  /* while others come */
@@ -213,8 +213,8 @@ static void volumes_are_the_formulas(void **state)
                 case_init(&c, (struct grid_shape){ D, P, S }, w, 1);
                 give_elements(&c, 997);
                 c.in.context = 37;
-                c.in.bytes[OP_SEND_CARRY].unit = c.in.bytes[OP_SEND_DCARRY].unit = 11;
-                c.in.bytes[OP_SEND_X].token = c.in.bytes[OP_SEND_DX].token = 3;
+                c.in.all.bytes[OP_SEND_CARRY].unit = c.in.all.bytes[OP_SEND_DCARRY].unit = 11;
+                c.in.all.bytes[OP_SEND_X].token = c.in.all.bytes[OP_SEND_DX].token = 3;
                 c.in.ranks_per_node = 3;
                 step_sim(&r, &c.in, NULL);
                 int64_t sum[SIM_CARGOES];
@@ -242,9 +242,9 @@ static void heads_work_together(void **state)
         const struct step_shape w = { .L = 3, .U = 2 * S, .sequences = 4, .micro_batch = 2,
                                       .mode = SEQ_HEADS };
         case_init(&c, (struct grid_shape){ 1, 1, S }, w, 1);
-        c.in.seconds[OP_FORWARD] = (struct sim_cost){ .unit = 1, .token = 0.25 };
-        c.in.seconds[OP_BACKWARD] = (struct sim_cost){ .unit = 2, .token = 0.5 };
-        c.in.exchange = (struct exchange){ .heads = 12, .in_bytes = 10, .out_bytes = 3,
+        c.in.all.seconds[OP_FORWARD] = (struct sim_cost){ .unit = 1, .token = 0.25 };
+        c.in.all.seconds[OP_BACKWARD] = (struct sim_cost){ .unit = 2, .token = 0.5 };
+        c.in.all.exchange = (struct exchange){ .heads = 12, .in_bytes = 10, .out_bytes = 3,
                                            .halo_bytes = 7 };
         step_sim(&r, &c.in, NULL);
         assert_near(r.step_s, 4 * 3 * 2 * (3 + 6));  /* two units of 8 tokens each */
@@ -255,10 +255,10 @@ static void heads_work_together(void **state)
         sim_result_done(&r);
 
         c.in.within = (struct sim_link){ 0, 100 };
-        c.in.exchange.halo_bytes = 0;
+        c.in.all.exchange.halo_bytes = 0;
         const double exchange = 16.0 * (S - 1) / S * 12 * 13 / 100;
         assert_near(step_of(&c, NULL), 4 * 3 * (2 * 9 + 2 * exchange));
-        c.in.exchange.again = 1;  /* backward does all of forward's first */
+        c.in.all.exchange.again = 1;  /* backward does all of forward's first */
         assert_near(step_of(&c, NULL), 4 * 3 * (2 * 9 + 3 * exchange));
     }
 }
@@ -279,15 +279,15 @@ static void random_case(struct case_ *c, int i)
     case_init(c, g, w, draw(key, i, 7, 2) - 1);
     give_elements(c, 50);
     for (int k = 0; k < OP_KINDS; k++) {
-        c->in.seconds[k].unit = 0.1 * draw(key, i, 8, 9);
-        c->in.seconds[k].token = 0.01 * draw(key, i, 9, 9);
-        c->in.bytes[k].unit = 10 * draw(key, i, 10, 9);
-        c->in.bytes[k].token = draw(key, i, 11, 9);
+        c->in.all.seconds[k].unit = 0.1 * draw(key, i, 8, 9);
+        c->in.all.seconds[k].token = 0.01 * draw(key, i, 9, 9);
+        c->in.all.bytes[k].unit = 10 * draw(key, i, 10, 9);
+        c->in.all.bytes[k].token = draw(key, i, 11, 9);
     }
     /* Nobody's time but that of units of a sequence, so that work is the same on every grid. */
-    c->in.seconds[OP_START].unit = c->in.seconds[OP_START_BACKWARD].unit = 0;
-    c->in.seconds[OP_BEGIN].unit = 0;
-    c->in.exchange = (struct exchange){ draw(key, i, 8, 5), 0.3, 0.1, 2, 0 };
+    c->in.all.seconds[OP_START].unit = c->in.all.seconds[OP_START_BACKWARD].unit = 0;
+    c->in.all.seconds[OP_BEGIN].unit = 0;
+    c->in.all.exchange = (struct exchange){ draw(key, i, 8, 5), 0.3, 0.1, 2, 0 };
     c->in.ranks_per_node = draw(key, i, 12, 5);
     c->in.within = (struct sim_link){ 0.01 * draw(key, i, 13, 9), 1000 };
     c->in.between = (struct sim_link){ 0.05 * draw(key, i, 14, 9), 200 };

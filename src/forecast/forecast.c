@@ -1,30 +1,16 @@
-#include "src/cli/forecast.h"
+#include "src/forecast/forecast.h"
 
 #include <stdlib.h>
 
 #include "src/base/mem.h"
 #include "src/base/status.h"
-#include "src/infer/eval.h"
-#include "src/model/budget.h"
 
 int forecast_cost(struct cost *cost, const struct conf *c, const struct rates *r)
 {
-    struct dims d;
-    struct pass_opts o;
-    int rc;
+    struct run_shape run;
 
-    conf_dims(c, &d);
-    conf_pass(c, &o, -1);
-    TRY(cost_init(cost, &d, &o, (enum reduction)c->train.reduction,
-                  c->train.batch_tokens / c->train.context, r));
-    const struct factor_opts factor = optim_factor(&c->optim);
-    if (c->optim.kind == OPTIM_SOAP) cost_soap(cost, &factor);
-    cost->writers = c->checkpoint.writers;
-    cost->background = c->checkpoint.background;
-    const struct eval_opts eval = { .context = c->train.context };
-    cost->evaluation = c->data.val[0] ? eval_memory(&d, o.bf16, &eval) : 0;
-out:
-    return rc;
+    run_shape_of(&run, c);
+    return cost_init(cost, &run, r);
 }
 
 /* With copies for saves, or without. */
@@ -36,18 +22,14 @@ static void add_memory(struct forecast *f, struct cost *c, const struct rates *r
     f->in_place = in_place;
     f->node_bytes = f->most.total = 0;
     for (int i = 0; i < f->sim.ranks; i++) {
-        struct cost_bytes b;
-        cost_memory(&b, c, f->sim.rank, i);
-        if (in_place) {
-            b.total -= b.own_copy;
-            b.snapshot -= b.own_copy;
-            b.own_copy = 0;
-        }
-        if (b.total > f->most.total) {
-            f->most = b;
+        struct memory m;
+        memory_of(&m, &c->memory, i);
+        if (in_place) memory_in_place(&m);
+        if (m.total > f->most.total) {
+            f->most = m;
             f->most_rank = i;
         }
-        node = i % per_node ? node + b.total : b.total;
+        node = i % per_node ? node + m.total : m.total;
         if (node > f->node_bytes) f->node_bytes = node;
     }
     f->nodes = (f->sim.ranks + per_node - 1) / per_node;
@@ -61,10 +43,10 @@ int forecast_init(struct forecast *f, struct cost *c, const struct grid_shape *g
     const int rc = cost_grid(c, g);
     if (rc != OK) return rc;
     step_sim(&f->sim, &c->in, events ? &f->events : NULL);
-    f->tok_per_s = (double)c->in.work.sequences * c->o.context / f->sim.step_s;
+    f->tok_per_s = (double)c->in.work.sequences * c->in.context / f->sim.step_s;
     add_memory(f, c, r, 0);
-    const int64_t room = budget_room((int64_t)(r->node.memory_gib * 0x1p30));
-    if (f->node_bytes > room && c->background) add_memory(f, c, r, 1);
+    const int64_t room = memory_room((int64_t)(r->node.memory_gib * 0x1p30));
+    if (f->node_bytes > room && c->memory.run.background) add_memory(f, c, r, 1);
     return OK;
 }
 

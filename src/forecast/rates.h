@@ -5,7 +5,13 @@
 #ifndef RATES_H
 #define RATES_H
 
-#include "src/model/cost.h"
+/* A machine, as a rank sees it while all ranks of its node work. */
+struct rates {
+    struct { int ranks; double memory_gib; } node;
+    struct { int threads; double fp32_gflops, memory_gbytes; } rank;
+    struct { double forward, backward, head; } share;    /* of fp32_gflops, reached by a model */
+    struct { double within_us, within_gbytes, between_us, between_gbytes; } network;
+};
 
 /* NULL: what is assumed of a machine that nobody measured.
  * returns OK, ERR_MISSING or ERR_CONFIG, said */

@@ -3,14 +3,13 @@
 #define FORECAST_H
 
 #include "src/conf/conf.h"
-#include "src/conf/rates.h"
-#include "src/model/cost.h"
+#include "src/forecast/cost.h"
 
 struct forecast {
     struct grid_shape grid;
     struct sim_result sim;
     struct sim_events events;       /* if they were wanted                     */
-    struct cost_bytes most;         /* of the rank that needs most memory      */
+    struct memory     most;         /* of the rank that needs most memory      */
     int               most_rank, nodes;
     int64_t           node_bytes;   /* of the node that needs most             */
     int               in_place;     /* without the copies of mpi/save/saver.h: they do not fit */
@@ -18,11 +17,15 @@ struct forecast {
     double            tok_per_s;
 };
 
-/* Costs of a run as its configuration says, on any grid; cost_done().
- * returns OK or ERR_CONFIG as the model says it */
+/* Costs of a run as its configuration describes it, on any grid; cost_done().  Local.
+ *
+ * returns  OK; ERR_CONFIG as memory_plan_init() reports it */
 int forecast_cost(struct cost *cost, const struct conf *c, const struct rates *r);
 
-/* returns OK or ERR_CONFIG as share_check() says it */
+/* Predict a step and the memory of all ranks of a grid; forecast_done().  Local.
+ *
+ * events   0/1 keep the operations with their times
+ * returns  OK; ERR_CONFIG as share_check() reports it */
 int forecast_init(struct forecast *f, struct cost *c, const struct grid_shape *g,
                   const struct rates *r, int events);
 void forecast_done(struct forecast *f);

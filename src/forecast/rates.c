@@ -1,4 +1,4 @@
-#include "src/conf/rates.h"
+#include "src/forecast/rates.h"
 
 #include "src/base/openmp.h"
 #include "src/conf/conf_table.h"
