@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/kernels/inner_dense.h"
+#include "src/kernels/inner_vec.h"
 
 /* --- the state ---------------------------------------------------------------------- */
 

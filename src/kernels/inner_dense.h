@@ -17,7 +17,8 @@
 #ifndef INNER_DENSE_H
 #define INNER_DENSE_H
 
-#include "src/kernels/inner.h"
+#include "src/kernels/inner_model.h"
+#include "src/kernels/inner_vec.h"
 #include "src/kernels/smm_bf16.h"
 
 struct inner_dense {
@@ -146,15 +147,5 @@ struct inner_dense_terms { real *dg, *dx, *dlr; };
 void inner_dense_add_backward(const struct inner_dense_terms *to, const struct inner_weight *D,
                               const real *x, const real *g, const struct inner_dense *d,
                               real *work);
-
-/* --- small things that inner models share ---------------------------------- */
-
-/* y = 0;  y += x;  y -= c x;  z = x y;  z = x y and w = x v;  z += x y. */
-void inner_zero(real *y, int64_t n);
-void inner_add(real *y, const real *x, int64_t n);
-void inner_step_by(real *y, const real *x, real c, int64_t n);
-void inner_times(real *z, const real *x, const real *y, int64_t n);
-void inner_times_both(real *z, real *w, const real *x, const real *y, const real *v, int64_t n);
-void inner_add_times(real *z, const real *x, const real *y, int64_t n);
 
 #endif

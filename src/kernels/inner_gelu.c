@@ -43,7 +43,7 @@ void inner_gelu(real *restrict y, const real *restrict x, int64_t n)
 }
 
 CLONES
-void inner_gelu_way_back(real *restrict y, real *restrict d, const real *restrict x, int64_t n)
+void inner_gelu_derivative(real *restrict y, real *restrict d, const real *restrict x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         const real z = x[i];
@@ -64,7 +64,7 @@ void inner_gelu_slope(real *restrict y, real *restrict f, const real *restrict x
 }
 
 CLONES
-void inner_gelu_slope_way_back(real *restrict y, real *restrict d, real *restrict f,
+void inner_gelu_slope_derivatives(real *restrict y, real *restrict d, real *restrict f,
                                real *restrict df, const real *restrict x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {

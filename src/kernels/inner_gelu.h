@@ -16,10 +16,10 @@
 void inner_gelu(real *y, const real *x, int64_t n);
 
 /* d = gelu'(x), the derivative of [E18]. */
-void inner_gelu_way_back(real *y, real *d, const real *x, int64_t n);
+void inner_gelu_derivative(real *y, real *d, const real *x, int64_t n);
 
 /* f = f(x), and df = f'(x). */
 void inner_gelu_slope(real *y, real *f, const real *x, int64_t n);
-void inner_gelu_slope_way_back(real *y, real *d, real *f, real *df, const real *x, int64_t n);
+void inner_gelu_slope_derivatives(real *y, real *d, real *f, real *df, const real *x, int64_t n);
 
 #endif

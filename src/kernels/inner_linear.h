@@ -8,7 +8,7 @@
 #ifndef INNER_LINEAR_H
 #define INNER_LINEAR_H
 
-#include "src/kernels/inner.h"
+#include "src/kernels/inner_model.h"
 
 extern const struct inner_model inner_linear;
 

@@ -35,8 +35,8 @@ void inner_ln(real *h, real *s, const real *z, int r, int F, real eps)
     else norm(h, s, z, r, F, eps);
 }
 
-BODY grad(real *restrict g, const struct inner_ln_rows *restrict rows, int F, double *loss, int residual,
-          int dot)
+BODY grad(real *restrict g, const struct inner_ln_rows *restrict rows, int F, double *loss,
+          int residual, int dot)
 {
     const real *restrict h = rows->h, *restrict v = rows->v, *restrict x = rows->x;
     const real *restrict gamma = rows->gamma, *restrict beta = rows->beta, *s = rows->s;
@@ -96,16 +96,16 @@ BODY backward(real *restrict dz, const struct inner_ln_grads *restrict o, const 
 }
 
 CLONES
-void inner_ln_backward(real *restrict dz, const struct inner_ln_grads *restrict o, const real *restrict dy,
-                       const struct inner_ln_rows *restrict n)
+void inner_ln_backward(real *restrict dz, const struct inner_ln_grads *restrict o,
+                       const real *restrict dy, const struct inner_ln_rows *restrict n)
 {
     if (n->F == USUAL) backward(dz, o, dy, n, USUAL);
     else backward(dz, o, dy, n, n->F);
 }
 
-BODY grad_backward(real *restrict dz, const struct inner_ln_grads *restrict o, const real *restrict dg,
-                   const real *restrict g, const struct inner_ln_rows *restrict rows, int F, int residual,
-                   int dot)
+BODY grad_backward(real *restrict dz, const struct inner_ln_grads *restrict o,
+                   const real *restrict dg, const real *restrict g,
+                   const struct inner_ln_rows *restrict rows, int F, int residual, int dot)
 {
     const real *restrict h = rows->h, *restrict v = rows->v, *restrict x = rows->x;
     const real *restrict gamma = rows->gamma, *restrict beta = rows->beta, *s = rows->s;
@@ -148,8 +148,9 @@ BODY grad_backward(real *restrict dz, const struct inner_ln_grads *restrict o, c
 }
 
 CLONES
-void inner_ln_grad_backward(real *restrict dz, const struct inner_ln_grads *restrict o, const real *restrict dg,
-                            const real *restrict g, const struct inner_ln_rows *restrict n)
+void inner_ln_grad_backward(real *restrict dz, const struct inner_ln_grads *restrict o,
+                            const real *restrict dg, const real *restrict g,
+                            const struct inner_ln_rows *restrict n)
 {
     if (n->dot) grad_backward(dz, o, dg, g, n, n->F, 0, 1);
     else if (n->residual && n->F == USUAL) grad_backward(dz, o, dg, g, n, USUAL, 1, 0);

@@ -59,7 +59,7 @@ static struct outputs outputs_of(const struct layers *l, const struct inner_in *
     real *p = *work, *Z = inner_take(&p, rM);
 
     inner_affine(Z, &l->w1, in->Q, &l->one, p);
-    inner_gelu_way_back(o.X2, o.d, Z, rM);
+    inner_gelu_derivative(o.X2, o.d, Z, rM);
     inner_affine(Z, &l->w2, o.X2, &l->two, p);
     inner_out(o.h, o.s, Z, in);
     return o;
@@ -105,7 +105,7 @@ static struct gradients gradients_of(const struct layers *l, const struct inner_
     real *p = *work, *Z = inner_take(&p, rM);
 
     inner_affine(Z, &l->w1, in->X, &l->one, p);
-    inner_gelu_slope_way_back(k.X2, k.d, k.f, k.df, Z, rM);
+    inner_gelu_slope_derivatives(k.X2, k.d, k.f, k.df, Z, rM);
     inner_affine(Z, &l->w2, k.X2, &l->two, p);
     inner_out(k.h, k.s, Z, in);
     inner_out_grad(k.g2, k.h, k.s, in, NULL);

@@ -12,7 +12,7 @@
 #ifndef INNER_MLP_H
 #define INNER_MLP_H
 
-#include "src/kernels/inner.h"
+#include "src/kernels/inner_model.h"
 
 #define INNER_MLP_HIDDEN 4  /* hidden width in head widths */
 

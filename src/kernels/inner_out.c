@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "src/kernels/inner_dense.h"
+#include "src/kernels/inner_vec.h"
 #include "src/kernels/inner_ln.h"
 
 static int has(const struct inner_in *in, enum without part) { return !(in->without & part); }

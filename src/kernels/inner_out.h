@@ -11,7 +11,7 @@
 #ifndef INNER_OUT_H
 #define INNER_OUT_H
 
-#include "src/kernels/inner.h"
+#include "src/kernels/inner_model.h"
 
 /* h, s [out] from Z:  [E20]. */
 void inner_out(real *h, real *s, const real *Z, const struct inner_in *in);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "src/kernels/inner_dense.h"
+#include "src/kernels/inner_vec.h"
 #include "src/kernels/row_sum.h"
 
 static void move(real *next, const real *state, const struct inner_move *by, real *work)

@@ -2,7 +2,7 @@
 #ifndef INNER_PLAIN_H
 #define INNER_PLAIN_H
 
-#include "src/kernels/inner.h"
+#include "src/kernels/inner_step.h"
 
 extern const struct inner_step inner_plain;
 

@@ -180,10 +180,10 @@ static void replay(const struct inner_tape *t, real *next, const struct inner_in
     memcpy(s.x1, in->Q, (size_t)rF * sizeof *s.x1);
     memcpy(s.x1 + rF, in->X, (size_t)rF * sizeof *s.x1);
     inner_affine(Z, &w.one, in->X, &d.one, p);
-    inner_gelu_slope_way_back(k.X2, s.d, k.f, s.Adf, Z, rM);
+    inner_gelu_slope_derivatives(k.X2, s.d, k.f, s.Adf, Z, rM);
     keys_gradient(&k, s.Adf, &n, &w, in, p, NULL);
     inner_dense_forward(Z, inner_overlap(&n, 0), &w.one, in->Q, k.g1, &d.one, p);
-    inner_gelu_way_back(s.x2, s.db, Z, rM);
+    inner_gelu_derivative(s.x2, s.db, Z, rM);
     if (next) move(next, &w, &k, in, p);
 }
 

@@ -8,7 +8,7 @@
 #ifndef INNER_GATED_H
 #define INNER_GATED_H
 
-#include "src/kernels/inner.h"
+#include "src/kernels/inner_model.h"
 
 extern const struct inner_model inner_gated;
 

@@ -6,7 +6,7 @@
 #ifndef INNER_MOMENTUM_H
 #define INNER_MOMENTUM_H
 
-#include "src/kernels/inner.h"
+#include "src/kernels/inner_step.h"
 
 extern const struct inner_step inner_momentum;
 

@@ -24,11 +24,11 @@ static void gelu_is_its_definition(void **state)
     x[0] = -1000;
     x[N - 1] = 1000;
     inner_gelu(y, x, N);
-    inner_gelu_way_back(same1, d1, x, N);
+    inner_gelu_derivative(same1, d1, x, N);
     inner_gelu_slope(same2, f, x, N);
     assert_same(y, same1, N);
     assert_same(y, same2, N);
-    inner_gelu_slope_way_back(y, d2, f, df, x, N);
+    inner_gelu_slope_derivatives(y, d2, f, df, x, N);
     assert_same(y, same1, N);
     assert_same(d1, d2, N);
     for (int i = 0; i < N; i++) {
