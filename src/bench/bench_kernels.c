@@ -131,9 +131,15 @@ static double verify_ln_b(struct arrays *s)
     return rstd * (AT(s->a) * (double)s->v[COL] - g - (AT(s->x) - mean) * rstd * gx) - AT(s->y);
 }
 
+static struct conv1d conv_of(const struct arrays *s)
+{
+    return (struct conv1d){ .T = s->N, .C = C, .W = W, .x = s->x, .halo = s->halo, .w = s->w,
+                            .b = s->v };
+}
 static void conv_f(struct arrays *s)
 {
-    conv1d_forward(s->y, s->x, s->halo, s->w, s->v, s->N, C, W);
+    const struct conv1d conv = conv_of(s);
+    conv1d_forward(s->y, &conv);
 }
 static double verify_conv_f(struct arrays *s)
 {
@@ -146,8 +152,9 @@ static double verify_conv_f(struct arrays *s)
 
 static void conv_b(struct arrays *s)
 {
+    const struct conv1d conv = conv_of(s);
     real *dw = s->sum, *db = dw + C * W, *dhalo = db + C;
-    conv1d_backward(s->y, dhalo, dw, db, s->a, s->x, s->halo, s->w, s->N, C, W);
+    conv1d_backward(&(struct conv1d_grad){ s->y, dhalo, dw, db }, s->a, &conv);
 }
 static double verify_conv_b(struct arrays *s)
 {

@@ -8,17 +8,22 @@
 
 #define ROWS 64  /* rows of a tile */
 
-/* Row t of the halo followed by x, t >= -(W-1). */
-static const real *row(const real *x, const real *halo, int t, int C, int W)
+/* Rows [t0, t1) of channels [c, c + columns), at most STRIP of them.  A tile's results stay in the
+ * cache while its taps, one row of them for each place, are applied. */
+struct tile { int t0, t1, c, columns; };
+
+/* Channel c of row t of the halo followed by x, t >= -(W-1). */
+static const real *row(const struct conv1d *s, int t, int c)
 {
-    return t < 0 ? halo + (int64_t)(t + W - 1) * C : x + (int64_t)t * C;
+    return t < 0 ? s->halo + (int64_t)(t + s->W - 1) * s->C + c : s->x + (int64_t)t * s->C + c;
 }
 
 /* The taps of a strip, one row of the result for each: (W,STRIP) from (C,W). */
-static void taps_by_row(real taps[][STRIP], const real *w, int columns, int W)
+static void taps_by_row(real taps[][STRIP], const struct conv1d *s, struct tile p)
 {
-    for (int k = 0; k < W; k++)
-        for (int c = 0; c < columns; c++) taps[k][c] = w[c * W + k];
+    const real *w = s->w + (int64_t)p.c * s->W;
+    for (int k = 0; k < s->W; k++)
+        for (int c = 0; c < p.columns; c++) taps[k][c] = w[c * s->W + k];
 }
 
 /* y += taps x over one row of a strip. */
@@ -38,33 +43,31 @@ static void four_taps(real *restrict y, const real *start, real taps[][STRIP], c
                vfma(taps[1][c], x1[c], vfma(taps[0][c], x0[c], start[c]))));
 }
 
-static void forward_tile(real *y, const real *x, const real *halo, const real *w, const real *b,
-                         int t0, int t1, int columns, int C, int W)
+static void forward_tile(real *y, const struct conv1d *s, struct tile p)
 {
     _Alignas(ALIGN_BYTES) real taps[CONV_MAX_WIDTH][STRIP];
-    taps_by_row(taps, w, columns, W);
-    for (int t = t0; t < t1; t++) {                                              /* [E44] */
-        real *y_t = y + (int64_t)t * C;
-        if (W == 4) {
-            four_taps(y_t, b, taps, row(x, halo, t - 3, C, W), row(x, halo, t - 2, C, W),
-                      row(x, halo, t - 1, C, W), row(x, halo, t, C, W), columns);
+    taps_by_row(taps, s, p);
+    for (int t = p.t0; t < p.t1; t++) {                                          /* [E44] */
+        real *y_t = y + (int64_t)t * s->C + p.c;
+        if (s->W == 4) {
+            four_taps(y_t, s->b + p.c, taps, row(s, t - 3, p.c), row(s, t - 2, p.c),
+                      row(s, t - 1, p.c), row(s, t, p.c), p.columns);
             continue;
         }
-        memcpy(y_t, b, (size_t)columns * sizeof *y_t);
-        for (int k = 0; k < W; k++)
-            add_tap(y_t, taps[k], row(x, halo, t - W + 1 + k, C, W), columns);
+        memcpy(y_t, s->b + p.c, (size_t)p.columns * sizeof *y_t);
+        for (int k = 0; k < s->W; k++)
+            add_tap(y_t, taps[k], row(s, t - s->W + 1 + k, p.c), p.columns);
     }
 }
 
-void conv1d_forward(real *y, const real *x, const real *halo, const real *w, const real *b,
-                    int T, int C, int W)
+void conv1d_forward(real *y, const struct conv1d *s)
 {
-    check(W >= 1 && W <= CONV_MAX_WIDTH);
+    const int T = s->T, C = s->C;
+    check(s->W >= 1 && s->W <= CONV_MAX_WIDTH);
     #pragma omp parallel for schedule(static) collapse(2) if ((int64_t)T * C >= PARALLEL_MIN)
     for (int t = 0; t < T; t += ROWS)
         for (int c = 0; c < C; c += STRIP)
-            forward_tile(y + c, x + c, halo + c, w + (int64_t)c * W, b + c, t,
-                         at_most(t + ROWS, T), at_most(C - c, STRIP), C, W);
+            forward_tile(y, s, (struct tile){ t, at_most(t + ROWS, T), c, at_most(C - c, STRIP) });
 }
 
 void conv1d_halo(real *halo, const real *x, int T, int C, int W)
@@ -86,29 +89,31 @@ void conv1d_halo_backward(real *dx, real *dhalo_prev, const real *dhalo_next, in
     vec_add(dx + (int64_t)(T - new) * C, dhalo_next + (int64_t)keep * C, (int64_t)new * C);
 }
 
-/* Input row s, -(W-1) <= s < T, met tap k in output row s + W-1 - k:
+/* Input row i, -(W-1) <= i < T, met tap k in output row i + W-1 - k:
  *
- *     dx_sc = sum_k w_ck dy_(s+W-1-k),c     over rows 0 <= s+W-1-k < T          [E45]
+ *     dx_ic = sum_k w_ck dy_(i+W-1-k),c     over rows 0 <= i+W-1-k < T          [E45]
  *     dw_ck = sum_t dy_tc x_(t-W+1+k),c,   db_c = sum_t dy_tc                  [E46]
  */
-static void dx_tile(real *dx, real *dhalo, const real *dy, const real *w, int s0, int s1,
-                    int T, int columns, int C, int W)
+static void dx_tile(const struct conv1d_grad *g, const real *dy, const struct conv1d *s,
+                    struct tile p)
 {
     static const real zero[STRIP];
+    const int T = s->T, C = s->C, W = s->W;
     _Alignas(ALIGN_BYTES) real taps[CONV_MAX_WIDTH][STRIP];
-    taps_by_row(taps, w, columns, W);
-    for (int s = s0; s < s1; s++) {
-        real *d = s < 0 ? dhalo + (int64_t)(s + W - 1) * C : dx + (int64_t)s * C;
-        if (W == 4 && s >= 0 && s + 3 < T) {
-            const real *dy_s = dy + (int64_t)s * C;
-            four_taps(d, zero, taps, dy_s + (int64_t)3 * C, dy_s + (int64_t)2 * C, dy_s + C,
-                      dy_s, columns);
+    taps_by_row(taps, s, p);
+    dy += p.c;
+    for (int i = p.t0; i < p.t1; i++) {
+        real *d = (i < 0 ? g->dhalo + (int64_t)(i + W - 1) * C : g->dx + (int64_t)i * C) + p.c;
+        if (W == 4 && i >= 0 && i + 3 < T) {
+            const real *dy_i = dy + (int64_t)i * C;
+            four_taps(d, zero, taps, dy_i + (int64_t)3 * C, dy_i + (int64_t)2 * C, dy_i + C,
+                      dy_i, p.columns);
             continue;
         }
-        memset(d, 0, (size_t)columns * sizeof *d);
+        memset(d, 0, (size_t)p.columns * sizeof *d);
         for (int k = 0; k < W; k++) {
-            const int t = s + W - 1 - k;
-            if (t >= 0 && t < T) add_tap(d, taps[k], dy + (int64_t)t * C, columns);   /* [E45] */
+            const int t = i + W - 1 - k;
+            if (t >= 0 && t < T) add_tap(d, taps[k], dy + (int64_t)t * C, p.columns);  /* [E45] */
         }
     }
 }
@@ -134,21 +139,21 @@ static void add_row(real *restrict sum, const real *a, int columns)
     for (int c = 0; c < columns; c++) sum[c] += a[c];
 }
 
-/* Row k of a group's sums: tap k; row W: the bias. */
-static void group_sums(real sum[][STRIP], const real *dy, const real *x, const real *halo, int t0,
-                       int t1, int columns, int C, int W)
+/* Sums of a group of rows, W + 1 of them: sum k of tap k, the last of the bias. */
+static void group_sums(real sum[][STRIP], const real *dy, const struct conv1d *s, struct tile p)
 {
-    for (int k = 0; k <= W; k++) memset(sum[k], 0, (size_t)columns * sizeof *sum[k]);
-    for (int t = t0; t < t1; t++) {
-        const real *dy_t = dy + (int64_t)t * C;
+    const int W = s->W;
+    for (int k = 0; k <= W; k++) memset(sum[k], 0, (size_t)p.columns * sizeof *sum[k]);
+    for (int t = p.t0; t < p.t1; t++) {
+        const real *dy_t = dy + (int64_t)t * s->C + p.c;
         if (W == 4) {
-            four_sums(sum, dy_t, row(x, halo, t - 3, C, W), row(x, halo, t - 2, C, W),
-                      row(x, halo, t - 1, C, W), row(x, halo, t, C, W), columns);
+            four_sums(sum, dy_t, row(s, t - 3, p.c), row(s, t - 2, p.c), row(s, t - 1, p.c),
+                      row(s, t, p.c), p.columns);
             continue;
         }
         for (int k = 0; k < W; k++)
-            add_tap(sum[k], dy_t, row(x, halo, t - W + 1 + k, C, W), columns);
-        add_row(sum[W], dy_t, columns);
+            add_tap(sum[k], dy_t, row(s, t - W + 1 + k, p.c), p.columns);
+        add_row(sum[W], dy_t, p.columns);
     }
 }
 
@@ -158,38 +163,38 @@ static void widen_add(double *restrict sum, const real *group, int columns)
     for (int c = 0; c < columns; c++) sum[c] += (double)group[c];
 }
 
-static void dw_strip(real *dw, real *db, const real *dy, const real *x, const real *halo, int t0,
-                     int t1, int columns, int C, int W)
+static void dw_strip(const struct conv1d_grad *g, const real *dy, const struct conv1d *s,
+                     struct tile p)
 {
+    const int W = s->W;
+    real *dw = g->dw + (int64_t)p.c * W, *db = g->db + p.c;
     _Alignas(ALIGN_BYTES) double sum[CONV_MAX_WIDTH + 1][STRIP];
     _Alignas(ALIGN_BYTES) real group[CONV_MAX_WIDTH + 1][STRIP];
     memset(sum, 0, (size_t)(W + 1) * sizeof *sum);
-    for (int t = t0; t < t1; t += GROUP_ROWS) {
-        group_sums(group, dy, x, halo, t, at_most(t + GROUP_ROWS, t1), columns, C, W);
-        for (int k = 0; k <= W; k++) widen_add(sum[k], group[k], columns);
+    for (int t = p.t0; t < p.t1; t += GROUP_ROWS) {
+        group_sums(group, dy, s, (struct tile){ t, at_most(t + GROUP_ROWS, p.t1), p.c, p.columns });
+        for (int k = 0; k <= W; k++) widen_add(sum[k], group[k], p.columns);
     }
-    for (int c = 0; c < columns; c++) {                                          /* [E46] */
+    for (int c = 0; c < p.columns; c++) {                                        /* [E46] */
         for (int k = 0; k < W; k++) dw[c * W + k] += (real)sum[k][c];
         db[c] += (real)sum[W][c];
     }
 }
 
-void conv1d_backward(real *dx, real *dhalo, real *dw, real *db, const real *dy, const real *x,
-                     const real *halo, const real *w, int T, int C, int W)
+void conv1d_backward(const struct conv1d_grad *g, const real *dy, const struct conv1d *s)
 {
-    const int strip = strip_columns(C);
-    check(W >= 1 && W <= CONV_MAX_WIDTH);
+    const int T = s->T, C = s->C, strip = strip_columns(C);
+    check(s->W >= 1 && s->W <= CONV_MAX_WIDTH);
     #pragma omp parallel if ((int64_t)T * C >= PARALLEL_MIN)
     for (int t0 = 0; t0 < T; t0 += CHUNK_ROWS) {
-        const int t1 = at_most(t0 + CHUNK_ROWS, T), s0 = t0 == 0 ? 1 - W : t0;
+        const int t1 = at_most(t0 + CHUNK_ROWS, T), first = t0 == 0 ? 1 - s->W : t0;
         #pragma omp for schedule(static) collapse(2) nowait
-        for (int s = s0; s < t1; s += ROWS)
+        for (int t = first; t < t1; t += ROWS)
             for (int c = 0; c < C; c += STRIP)
-                dx_tile(dx + c, dhalo + c, dy + c, w + (int64_t)c * W, s, at_most(s + ROWS, t1),
-                        T, at_most(C - c, STRIP), C, W);
+                dx_tile(g, dy, s,
+                        (struct tile){ t, at_most(t + ROWS, t1), c, at_most(C - c, STRIP) });
         #pragma omp for schedule(static) nowait  /* a strip stays with its thread */
         for (int c = 0; c < C; c += strip)
-            dw_strip(dw + (int64_t)c * W, db + c, dy + c, x + c, halo + c, t0, t1,
-                     at_most(C - c, strip), C, W);
+            dw_strip(g, dy, s, (struct tile){ t0, t1, c, at_most(C - c, strip) });
     }
 }

@@ -242,9 +242,11 @@ static void layer_input(const struct block *b, struct layer_call *c, const real 
 
     if (d->pre_conv) memcpy(t->v[T_HALO], carry, (size_t)(c->B * halo) * sizeof *carry);
     for (int i = 0; d->pre_conv && i < c->B; i++) {
-        conv1d_forward(t->v[T_X1] + i * TC, t->v[T_XN] + i * TC, carry + i * halo,
-                       c->w + c->t->p[b->i_conv + CONV_W].offset,
-                       c->w + c->t->p[b->i_conv + CONV_B].offset, c->T, d->C, d->conv_width);
+        conv1d_forward(t->v[T_X1] + i * TC, &(struct conv1d){
+            .T = c->T, .C = d->C, .W = d->conv_width, .x = t->v[T_XN] + i * TC,
+            .halo = carry + i * halo, .w = c->w + c->t->p[b->i_conv + CONV_W].offset,
+            .b = c->w + c->t->p[b->i_conv + CONV_B].offset,
+        });
         conv1d_halo(carry + i * halo, t->v[T_XN] + i * TC, c->T, d->C, d->conv_width);
     }
     if (d->pre_conv) vec_add(t->v[T_X1], x, c->B * TC);
@@ -368,8 +370,12 @@ static void layer_input_backward(const struct block *b, struct layer_call *c, re
     for (int i = 0; d->pre_conv && i < c->B; i++) {
         const int64_t at_w = c->t->p[b->i_conv + CONV_W].offset;
         memset(dw, 0, (size_t)(align_reals((int64_t)C * W) + C) * sizeof *dw);
-        conv1d_backward(w->v[W_DN] + i * TC, w->v[W_DHALO] + i * halo, dw, db, dx + i * TC,
-                        t->v[T_XN] + i * TC, t->v[T_HALO] + i * halo, c->w + at_w, c->T, C, W);
+        conv1d_backward(&(struct conv1d_grad){ .dx = w->v[W_DN] + i * TC,
+                                               .dhalo = w->v[W_DHALO] + i * halo,
+                                               .dw = dw, .db = db },
+                        dx + i * TC,
+                        &(struct conv1d){ .T = c->T, .C = C, .W = W, .x = t->v[T_XN] + i * TC,
+                                          .halo = t->v[T_HALO] + i * halo, .w = c->w + at_w });
         grad_add(c->grad, at_w, dw, (int64_t)C * W);
         grad_add(c->grad, c->t->p[b->i_conv + CONV_B].offset, db, C);
     }

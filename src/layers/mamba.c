@@ -219,8 +219,10 @@ static void convolve(const struct layer_call *c, real *carry, struct tape *t)
     for (int b = 0; b < c->B; b++) {
         real *before = carry + b * carry_reals(d), *x = t->v[T_X] + b * TD;
         memcpy(t->v[T_HALO] + b * halo, before, (size_t)halo * sizeof *before);
-        conv1d_forward(t->v[T_A] + b * TD, x, before, call_w(c, CONV_W), call_w(c, CONV_B), c->T,
-                       D, d->conv_width);
+        conv1d_forward(t->v[T_A] + b * TD, &(struct conv1d){
+            .T = c->T, .C = D, .W = d->conv_width, .x = x, .halo = before,
+            .w = call_w(c, CONV_W), .b = call_w(c, CONV_B),
+        });
         conv1d_halo(before, x, c->T, D, d->conv_width);
     }
 }
@@ -306,9 +308,13 @@ static void mix_backward(const struct layer_call *c, struct tape *t, struct tape
     silu_backward(w->v[W_DU], w->v[W_DU], t->v[T_A], (int64_t)N * D);
     for (int b = 0; b < c->B; b++) {
         memset(dw, 0, (size_t)(align_reals((int64_t)D * W) + D) * sizeof *dw);
-        conv1d_backward(w->v[W_DY] + b * TD, w->v[W_DHALO] + b * halo, dw, db,
-                        w->v[W_DU] + b * TD, t->v[T_X] + b * TD, t->v[T_HALO] + b * halo,
-                        call_w(c, CONV_W), c->T, D, W);
+        conv1d_backward(&(struct conv1d_grad){ .dx = w->v[W_DY] + b * TD,
+                                               .dhalo = w->v[W_DHALO] + b * halo,
+                                               .dw = dw, .db = db },
+                        w->v[W_DU] + b * TD,
+                        &(struct conv1d){ .T = c->T, .C = D, .W = W, .x = t->v[T_X] + b * TD,
+                                          .halo = t->v[T_HALO] + b * halo,
+                                          .w = call_w(c, CONV_W) });
         grad_add(c->grad, call_at(c, CONV_W), dw, (int64_t)D * W);
         grad_add(c->grad, call_at(c, CONV_B), db, D);
     }

@@ -155,10 +155,12 @@ static void shared_qk(const struct layer_call *c, real *carry, struct tape *t)
     for (int b = 0; b < c->B; b++) {
         real *halo = carry + b * each;
         memcpy(t->v[T_HALO] + b * ttt_halo_reals(d), halo, bytes);
-        conv1d_forward(t->v[T_Q] + b * TC, t->v[T_U] + b * TC, halo, call_w(c, p.conv_q),
-                       call_w(c, p.conv_q + 1), c->T, d->C, d->conv_width);
-        conv1d_forward(t->v[T_K] + b * TC, t->v[T_U] + b * TC, halo, call_w(c, p.conv_k),
-                       call_w(c, p.conv_k + 1), c->T, d->C, d->conv_width);
+        struct conv1d s = { .T = c->T, .C = d->C, .W = d->conv_width, .x = t->v[T_U] + b * TC,
+                            .halo = halo, .w = call_w(c, p.conv_q), .b = call_w(c, p.conv_q + 1) };
+        conv1d_forward(t->v[T_Q] + b * TC, &s);
+        s.w = call_w(c, p.conv_k);
+        s.b = call_w(c, p.conv_k + 1);
+        conv1d_forward(t->v[T_K] + b * TC, &s);
         conv1d_halo(halo, t->v[T_U] + b * TC, c->T, d->C, d->conv_width);
     }
 }
@@ -295,7 +297,9 @@ static void conv_backward(const struct layer_call *c, int k, real *du, real *dha
     real *db = sum + align_reals((int64_t)C * W);
 
     memset(sum, 0, (size_t)(align_reals((int64_t)C * W) + C) * sizeof *sum);
-    conv1d_backward(du, dhalo, sum, db, dy, u, halo, call_w(c, k), c->T, C, W);
+    conv1d_backward(&(struct conv1d_grad){ .dx = du, .dhalo = dhalo, .dw = sum, .db = db }, dy,
+                    &(struct conv1d){ .T = c->T, .C = C, .W = W, .x = u, .halo = halo,
+                                      .w = call_w(c, k) });
     grad_add(c->grad, call_at(c, k), sum, (int64_t)C * W);
     grad_add(c->grad, call_at(c, k + 1), db, C);
 }

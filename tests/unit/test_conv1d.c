@@ -30,16 +30,17 @@ static void agrees_with_plain_sums(int T, int C, int W)
             want_y[t * C + c] = (double)b[c];
             want_db[c] += d;
             for (int k = 0; k < W; k++) {
-                const int s = t - W + 1 + k;
+                const int i = t - W + 1 + k;
                 const double w_ck = (double)w[c * W + k];
-                want_y[t * C + c] += w_ck * input(x, halo, s, c, C, W);
-                want_dw[c * W + k] += d * input(x, halo, s, c, C, W);
-                *(s < 0 ? &want_dhalo[(s + W - 1) * C + c] : &want_dx[s * C + c]) += d * w_ck;
+                want_y[t * C + c] += w_ck * input(x, halo, i, c, C, W);
+                want_dw[c * W + k] += d * input(x, halo, i, c, C, W);
+                *(i < 0 ? &want_dhalo[(i + W - 1) * C + c] : &want_dx[i * C + c]) += d * w_ck;
             }
         }
     }
-    conv1d_forward(y, x, halo, w, b, T, C, W);
-    conv1d_backward(dx, dhalo, dw, db, dy, x, halo, w, T, C, W);
+    const struct conv1d s = { T, C, W, x, halo, w, b };
+    conv1d_forward(y, &s);
+    conv1d_backward(&(struct conv1d_grad){ dx, dhalo, dw, db }, dy, &s);
     assert_close(y, want_y, T * C, ULPS(W + 1));
     assert_close(dx, want_dx, T * C, ULPS(W + 1));
     assert_close(dhalo, want_dhalo, (W - 1) * C, ULPS(W + 1));
@@ -78,19 +79,29 @@ static void halo_and_its_adjoint(void **state)
     }
 }
 
-/* Backward through slices, last first, the halo's gradient handed on. */
-static void backward_in_slices(real *dx, real *dhalo, real *dw, real *db, const real *dy,
-                               const real *x, const real *halos, const real *w, int C, int W,
-                               const int *cut, int slices)
+/* Rows [t0, t1) of a slice, with the halo before them. */
+static struct conv1d rows_of(const struct conv1d *s, const real *halo, int t0, int t1)
 {
-    const int H = (W - 1) * C;
+    struct conv1d part = *s;
+    part.T = t1 - t0;
+    part.x += t0 * s->C;
+    part.halo = halo;
+    return part;
+}
+
+/* Backward through slices, the last first; the halo's gradient goes to the slice before. */
+static void backward_in_slices(const struct conv1d_grad *g, const real *dy,
+                               const struct conv1d *all, const real *halos, const int *cut,
+                               int slices)
+{
+    const int C = all->C, W = all->W, H = (W - 1) * C;
     real *coming = zeros(H);
-    for (int s = slices - 1; s >= 0; s--) {
-        const int t0 = cut[s], n = cut[s + 1] - t0;
-        conv1d_backward(dx + t0 * C, dhalo, dw, db, dy + t0 * C, x + t0 * C, halos + s * H, w, n,
-                        C, W);
-        conv1d_halo_backward(dx + t0 * C, dhalo, coming, n, C, W);
-        memcpy(coming, dhalo, (size_t)H * sizeof *coming);
+    for (int i = slices - 1; i >= 0; i--) {
+        const struct conv1d s = rows_of(all, halos + i * H, cut[i], cut[i + 1]);
+        real *dx = g->dx + cut[i] * C;
+        conv1d_backward(&(struct conv1d_grad){ dx, g->dhalo, g->dw, g->db }, dy + cut[i] * C, &s);
+        conv1d_halo_backward(dx, g->dhalo, coming, s.T, C, W);
+        memcpy(coming, g->dhalo, (size_t)H * sizeof *coming);
     }
 }
 
@@ -105,27 +116,30 @@ static void slices_are_the_whole(void **state)
     real *dy = noise(T * C, 5), *y = zeros(T * C), *whole = zeros(T * C);
     real *halos = zeros((SLICES + 1) * H);
 
-    conv1d_forward(whole, x, halo, w, b, T, C, W);
+    const struct conv1d all = { T, C, W, x, halo, w, b };
+    conv1d_forward(whole, &all);
     memcpy(halos, halo, H * sizeof *halo);
-    for (int s = 0; s < SLICES; s++) {
-        real *now = halos + s * H, *next = now + H;
-        const int at = cut[s] * C, n = cut[s + 1] - cut[s];
-        conv1d_forward(y + at, x + at, now, w, b, n, C, W);
+    for (int i = 0; i < SLICES; i++) {
+        real *now = halos + i * H, *next = now + H;
+        const struct conv1d s = rows_of(&all, now, cut[i], cut[i + 1]);
+        conv1d_forward(y + cut[i] * C, &s);
         memcpy(next, now, H * sizeof *now);
-        conv1d_halo(next, x + at, n, C, W);
+        conv1d_halo(next, s.x, s.T, C, W);
     }
     assert_same(y, whole, T * C);
 
     real *dx = zeros(T * C), *dhalo = zeros(H), *dw = zeros(C * W), *db = zeros(C);
     real *dx1 = zeros(T * C), *dhalo1 = zeros(H), *dw1 = zeros(C * W), *db1 = zeros(C);
-    conv1d_backward(dx, dhalo, dw, db, dy, x, halo, w, T, C, W);
-    backward_in_slices(dx1, dhalo1, dw1, db1, dy, x, halos, w, C, W, cut, SLICES);
+    conv1d_backward(&(struct conv1d_grad){ dx, dhalo, dw, db }, dy, &all);
+    backward_in_slices(&(struct conv1d_grad){ dx1, dhalo1, dw1, db1 }, dy, &all, halos, cut,
+                       SLICES);
     assert_close(dx1, widen(dx, T * C), T * C, ULPS(6));
     assert_close(dhalo1, widen(dhalo, H), H, ULPS(6));
     assert_close(dw1, widen(dw, C * W), C * W, ULPS(8));
     assert_close(db1, widen(db, C), C, ULPS(8));
 
-    conv1d_forward(y + 6 * C, x + 6 * C, halo, w, b, 16, C, W);      /* a wrong halo is seen */
+    const struct conv1d wrong = rows_of(&all, halo, 6, 22);          /* a wrong halo is seen */
+    conv1d_forward(y + 6 * C, &wrong);
     assert_other(y, whole, T * C);
     release();
 }
@@ -139,8 +153,9 @@ static void backward_is_the_adjoint(void **state)
         real *x = noise(T * C, 1), *halo = noise(H, 2), *w = noise(C * W, 3), *b = zeros(C);
         real *dy = noise(T * C, 5), *y = zeros(T * C), *dx = zeros(T * C), *dhalo = zeros(H);
         real *dw = zeros(C * W), *db = zeros(C);
-        conv1d_forward(y, x, halo, w, b, T, C, W);
-        conv1d_backward(dx, dhalo, dw, db, dy, x, halo, w, T, C, W);
+        const struct conv1d s = { T, C, W, x, halo, w, b };
+        conv1d_forward(y, &s);
+        conv1d_backward(&(struct conv1d_grad){ dx, dhalo, dw, db }, dy, &s);
         const double forth = dot(y, dy, T * C), back = dot(x, dx, T * C) + dot(halo, dhalo, H);
         assert_true(fabs(forth - back) < ULPS(8) * T * C);
         assert_true(fabs(forth - dot(w, dw, C * W)) < ULPS(8) * T * C);
@@ -154,11 +169,12 @@ static void threads_change_no_bit(void **state)
     enum { T = 611, C = 131, W = 4, H = (W - 1) * C, ALL = 2 * T * C + H + C * W + C };
     real *x = noise(T * C, 1), *halo = noise(H, 2), *w = noise(C * W, 3), *b = noise(C, 4);
     real *dy = noise(T * C, 5), *out[4];
+    const struct conv1d s = { T, C, W, x, halo, w, b };
     for (int t = 1; t <= 3; t++) {
         real *y = out[t] = zeros(ALL), *dx = y + T * C, *dhalo = dx + T * C, *dw = dhalo + H;
         omp_set_num_threads(t);
-        conv1d_forward(y, x, halo, w, b, T, C, W);
-        conv1d_backward(dx, dhalo, dw, dw + C * W, dy, x, halo, w, T, C, W);
+        conv1d_forward(y, &s);
+        conv1d_backward(&(struct conv1d_grad){ dx, dhalo, dw, dw + C * W }, dy, &s);
     }
     assert_same(out[1], out[2], ALL);
     assert_same(out[1], out[3], ALL);
