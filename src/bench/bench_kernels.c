@@ -93,9 +93,15 @@ static double verify_rms_rows(struct arrays *s)
     return off_row(s->y, s, y);
 }
 
+static struct layernorm ln_of(const struct arrays *s)
+{
+    return (struct layernorm){ .N = s->N, .C = C, .x = s->x, .gamma = s->v, .beta = s->u,
+                               .eps = eps, .mu = s->mu, .rstd = s->r };
+}
 static void ln_f(struct arrays *s)
 {
-    layernorm_forward(s->y, s->mu, s->r, s->x, s->v, s->u, s->N, C, eps);
+    const struct layernorm ln = ln_of(s);
+    layernorm_forward(s->y, &ln);
 }
 static void ln_moments(const struct arrays *s, double *mean, double *rstd)
 {
@@ -115,7 +121,8 @@ static double verify_ln_f(struct arrays *s)
 
 static void ln_b(struct arrays *s)
 {
-    layernorm_backward(s->y, s->sum, s->sum + C, s->a, s->x, s->mu, s->r, s->v, s->N, C);
+    const struct layernorm ln = ln_of(s);
+    layernorm_backward(&(struct layernorm_grad){ s->y, s->sum, s->sum + C }, s->a, &ln);
 }
 static double verify_ln_b(struct arrays *s)
 {

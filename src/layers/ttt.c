@@ -202,8 +202,10 @@ static void finish(const struct layer_call *c, real *y, struct tape *t)
     const struct ttt_places p = ttt_places(d);
     const int C = d->C, N = c->B * c->T;
 
-    layernorm_forward(t->v[T_Z], t->v[T_MU], t->v[T_RSTD], t->v[T_O], call_w(c, p.post),
-                      call_w(c, p.post + 1), N, C, d->ln_eps);
+    layernorm_forward(t->v[T_Z], &(struct layernorm){
+        .N = N, .C = C, .x = t->v[T_O], .gamma = call_w(c, p.post), .beta = call_w(c, p.post + 1),
+        .eps = d->ln_eps, .mu = t->v[T_MU], .rstd = t->v[T_RSTD],
+    });
     bf16 *rows = operand_rows(c, t->v[T_Y]);
     if (d->gate && rows) gelu_gate_forward_rows(rows, t->v[T_Z], t->v[T_G], N, C);
     else if (d->gate) gelu_gate_forward(t->v[T_Y], t->v[T_Z], t->v[T_G], (int64_t)N * C);
@@ -243,9 +245,11 @@ static void post_norm_backward(const struct layer_call *c, struct tape *t, struc
 
     for (int b = 0; b < c->B; b++) {
         memset(dgamma, 0, (size_t)(2 * align_reals(C)) * sizeof *dgamma);
-        layernorm_backward(w->v[W_DO] + b * TC, dgamma, dbeta, w->v[W_DZ] + b * TC,
-                           t->v[T_O] + b * TC, t->v[T_MU] + (int64_t)b * T,
-                           t->v[T_RSTD] + (int64_t)b * T, call_w(c, post), T, C);
+        const struct layernorm l = { .N = T, .C = C, .x = t->v[T_O] + b * TC,
+                                     .gamma = call_w(c, post), .mu = t->v[T_MU] + (int64_t)b * T,
+                                     .rstd = t->v[T_RSTD] + (int64_t)b * T };
+        layernorm_backward(&(struct layernorm_grad){ w->v[W_DO] + b * TC, dgamma, dbeta },
+                           w->v[W_DZ] + b * TC, &l);
         grad_add(c->grad, call_at(c, post), dgamma, C);
         grad_add(c->grad, call_at(c, post + 1), dbeta, C);
     }

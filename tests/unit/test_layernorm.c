@@ -42,10 +42,11 @@ static void agrees_with_plain_sums(int N, int C)
                        N, C };
 
     plain_forward(&p);
-    layernorm_forward(y, mu, rstd, x, gamma, beta, N, C, eps);
+    const struct layernorm l = { N, C, x, gamma, beta, eps, mu, rstd };
+    layernorm_forward(y, &l);
     assert_close(y, p.y, NC, ULPS(6));
 
-    layernorm_backward(dx, dgamma, dbeta, u, x, mu, rstd, gamma, N, C);   /* dx is set */
+    layernorm_backward(&(struct layernorm_grad){ dx, dgamma, dbeta }, u, &l);   /* dx is set */
     double *gx = slopes(loss, &p, p.x, NC), *gg = slopes(loss, &p, p.gamma, C);
     double *gb = slopes(loss, &p, p.beta, C);
     for (int i = 0; i < C; i++) {
@@ -56,7 +57,7 @@ static void agrees_with_plain_sums(int N, int C)
     assert_close(dgamma, gg, C, 1e-9 + ULPS(20));
     assert_close(dbeta, gb, C, 1e-9 + ULPS(20));
 
-    layernorm_forward(x, mu, rstd, x, gamma, beta, N, C, eps);            /* in place */
+    layernorm_forward(x, &l);                                             /* in place */
     assert_same(x, y, NC);
     release();
 }
@@ -79,7 +80,7 @@ static void a_large_mean_costs_no_variance(void **state)
     }
     struct plain p = { widen(x, C), widen(one, C), widen(zero, C), NULL, widen(y, C), 1, C };
     plain_forward(&p);
-    layernorm_forward(y, &mu, &rstd, x, one, zero, 1, C, eps);
+    layernorm_forward(y, &(struct layernorm){ 1, C, x, one, zero, eps, &mu, &rstd });
     /* What remains is the rounding of the mean to a real: half a unit of 10^4. */
     assert_close(y, p.y, C, 10000 * ULPS(1));
     double sum = 0;
@@ -94,11 +95,12 @@ static void threads_change_no_bit(void **state)
     enum { N = 611, C = 131, ALL = 2 * N * C + 2 * C };
     real *x = noise(N * C, 1), *gamma = noise(C, 2), *beta = noise(C, 3), *u = noise(N * C, 4);
     real *mu = zeros(N), *rstd = zeros(N), *out[4];
+    const struct layernorm l = { N, C, x, gamma, beta, eps, mu, rstd };
     for (int t = 1; t <= 3; t++) {
         real *y = out[t] = zeros(ALL), *dx = y + N * C, *dgamma = dx + N * C;
         omp_set_num_threads(t);
-        layernorm_forward(y, mu, rstd, x, gamma, beta, N, C, eps);
-        layernorm_backward(dx, dgamma, dgamma + C, u, x, mu, rstd, gamma, N, C);
+        layernorm_forward(y, &l);
+        layernorm_backward(&(struct layernorm_grad){ dx, dgamma, dgamma + C }, u, &l);
     }
     assert_same(out[1], out[2], ALL);
     assert_same(out[1], out[3], ALL);
