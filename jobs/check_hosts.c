@@ -89,7 +89,7 @@ int launch_check_hosts(struct launch *l)
         if (l->hosts[i].lost || answered[i]) continue;
         l->hosts[i].lost = 1;
         lost++;
-        log_warn("%s does not answer: going on without it", l->hosts[i].name);
+        log_warn("host %s does not answer: the run continues without it", l->hosts[i].name);
         run_note(l->conf->run.dir, "lost", json_pack("{s:s}", "host", l->hosts[i].name));
     }
     mem_free(pid);

@@ -25,12 +25,12 @@ static int add(struct host **list, int *n, const char *name, const char *slots, 
 {
     int64_t count = 1;
 
-    if (!is_name(name)) return fail(ERR_CONFIG, "%s: '%s' is not the name of a host", where, name);
+    if (!is_name(name)) return fail(ERR_CONFIG, "%s: '%s' is not a valid host name", where, name);
     if (slots && (!text_int(&count, slots) || count < 1 || count > MAX_SLOTS))
         return fail(ERR_CONFIG, "%s: %s: '%s' is not a number of slots", where, name, slots);
     for (int i = 0; i < *n; i++)
         if (!strcmp((*list)[i].name, name))
-            return fail(ERR_CONFIG, "%s: %s is named twice", where, name);
+            return fail(ERR_CONFIG, "%s: host %s is named twice", where, name);
     *list = mem_resize(*list, *n + 1, sizeof **list, "hosts");
     struct host *h = &(*list)[(*n)++];
     *h = (struct host){ .slots = (int)count };
@@ -81,7 +81,7 @@ int hosts_read(struct host **out, int *n, const char *file)
             rc = fail(ERR_CONFIG, "%s: expected NAME slots=N, found '%.100s'", file, line);
         else rc = add(out, n, name, k == 2 ? slots : NULL, file);
     }
-    if (rc == OK && *n == 0) rc = fail(ERR_CONFIG, "%s: names no host", file);
+    if (rc == OK && *n == 0) rc = fail(ERR_CONFIG, "%s: expected lines NAME slots=N, found no host", file);
     mem_free(text);
     return give(rc, out, n);
 }

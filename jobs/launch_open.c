@@ -44,7 +44,7 @@ static int say_checkpoint(const struct conf *c)
 
     if (rc == OK) {
         hash_hex(hex, ckpt_root(newest));
-        log_phase("goes on from %s: step %lld root %s", ckpt_path(newest),
+        log_phase("the run resumes from %s: step %lld root %s", ckpt_path(newest),
                   (long long)ckpt_step(newest), hex);
     } else if (rc == ERR_MISSING)
         log_phase("%s: no checkpoint, the run begins at step 0", c->run.dir);

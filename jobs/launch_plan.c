@@ -48,8 +48,8 @@ static int wanted(int *ranks, const struct launch *l)
     if (slots == 0) return fail(ERR_CONFIG, "no host is left to run on");
     if (!n) n = slots > 0 ? slots : l->machine.numa;
     if (slots > 0 && n > slots) {
-        log_warn("%lld processes are wanted, the hosts have %d slots: taking %d", (long long)n,
-                 slots, slots);
+        log_warn("%lld processes were asked for, but the hosts have %d slots: %d are started",
+                 (long long)n, slots, slots);
         n = slots;
     }
     *ranks = (int)n;
@@ -65,20 +65,20 @@ static int given_grid(struct launch *l)
     if (rc != OK) return rc;
     l->ranks = grid_ranks(&l->grid);
     if (asked && asked != l->ranks)
-        return fail(ERR_CONFIG, "grid %s has %d processes, %lld were asked for", grid_text(l),
+        return fail(ERR_CONFIG, "grid %s needs %d processes, but %lld were asked for", grid_text(l),
                     l->ranks, (long long)asked);
     if (slots >= 0 && l->ranks > slots)
-        return fail(ERR_CONFIG, "grid %s has %d processes, the hosts have %d slots; grid auto "
-                    "takes what is there", grid_text(l), l->ranks, slots);
+        return fail(ERR_CONFIG, "grid %s needs %d processes, but the hosts have %d slots; "
+                    "--grid auto chooses a grid that fits", grid_text(l), l->ranks, slots);
     return OK;
 }
 
 static int no_memory(const struct forecast *f, const struct rates *r)
 {
     char want[HUMAN_TEXT], have[HUMAN_TEXT];
-    return fail(ERR_MEMORY, "grid %dx%dx%d wants %s of memory on a machine of %s; "
-                "train.reduction, optim.state, train.remat, train.slice_tokens and more machines "
-                "change that", f->grid.D, f->grid.P, f->grid.S, human_bytes(want, f->node_bytes),
+    return fail(ERR_MEMORY, "grid %dx%dx%d needs %s of memory on a machine that has %s; "
+                "train.reduction, optim.state, train.remat, train.slice_tokens or more machines "
+                "reduce that", f->grid.D, f->grid.P, f->grid.S, human_bytes(want, f->node_bytes),
                 human_bytes(have, (int64_t)(r->node.memory_gib * 0x1p30)));
 }
 
@@ -90,7 +90,7 @@ static int fastest(struct launch *l, struct cost *c, struct rates *r)
     TRY(wanted(&n, l));
     l->ranks = forecast_ranks(c, n);
     if (l->ranks < n)
-        log_warn("%d processes: no grid gives all of them work, taking %d", n, l->ranks);
+        log_warn("no grid gives work to all of %d processes: %d are started", n, l->ranks);
     r->node.ranks = c->in.ranks_per_node = most_slots(l);
     TRY(forecast_all(&list, &count, c, l->ranks, r));
     if (!list->fits) TRY(no_memory(list, r));
@@ -116,9 +116,9 @@ static int fits(struct launch *l, struct cost *c, struct rates *r)
     int rc = forecast_init(&f, c, &l->grid, r, 0);
     if (rc == OK && !f.fits) rc = no_memory(&f, r);
     if (rc == OK)
-        log_phase("memory: %s a process, %s a machine, predicted%s",
+        log_phase("predicted memory: %s per process, %s per machine%s",
                   human_bytes(a, f.most.total), human_bytes(b, f.node_bytes),
-                  f.in_place ? "; saves without a copy of the state, for which there is no room"
+                  f.in_place ? "; checkpoints are saved without a copy of the state, for lack of room"
                              : "");
     forecast_done(&f);
     return rc;
@@ -160,8 +160,8 @@ static int check_disk(const struct launch *l, const struct cost *c)
     const double need = one * (there < keep ? keep - there : 1);
     const double have = free_bytes(l->conf->run.dir);
     if (have < 0 || have >= need) return OK;
-    return fail(ERR_IO, "%s: %s are free, %d checkpoints to come may need %s", l->conf->run.dir,
-                human_bytes(a, (int64_t)have), there < keep ? keep - there : 1,
+    return fail(ERR_IO, "%s: %s of disk space are free, but the next %d checkpoints may need %s",
+                l->conf->run.dir, human_bytes(a, (int64_t)have), there < keep ? keep - there : 1,
                 human_bytes(b, (int64_t)need));
 }
 
@@ -173,7 +173,7 @@ static void choose_threads(struct launch *l)
     l->threads = threads_of(l);
     l->oversubscribed = here > m->cores;
     l->bound = l->conf->launch.bind && (int64_t)here * l->threads <= m->cores;
-    log_phase("grid %dx%dx%d: %d process%s of %d thread%s on %d machine%s; this one has %d core%s "
+    log_phase("grid %dx%dx%d: %d process%s with %d thread%s each on %d machine%s; this one has %d core%s "
               "in %d NUMA node%s; %s%s", l->grid.D, l->grid.P, l->grid.S, l->ranks,
               &"es"[2 * (l->ranks == 1)], l->threads, &"s"[l->threads == 1],
               (l->ranks + here - 1) / here, &"s"[(l->ranks + here - 1) / here == 1], m->cores,

@@ -96,7 +96,7 @@ static void nap(double seconds)
 
     if (sig < 0 || sig == SIGCHLD || asked) return;
     asked = sig;
-    log_phase("signal %d (%s): asking for a checkpoint and the end", sig, strsignal(sig));
+    log_phase("signal %d (%s): the run is asked to save a checkpoint and end", sig, strsignal(sig));
 }
 
 int launch_asked(void)
@@ -286,7 +286,7 @@ int launch_run(struct launch *l)
             TRY(launch_plan(l));
         }
         const double wait = fruitless > 0 ? (double)(1 << fruitless) : 1;
-        log_phase("starting again in %.0f s", wait);
+        log_phase("restarting in %.0f s", wait);
         if (!pause_for(wait) || launch_stopped(dir)) {
             rc = ERR_SAVED;
             break;

@@ -79,5 +79,5 @@ int relay_start(int to[2], const char *dir)
     if (pid > 0) return OK;
     for (int i = 0; i < 2; i++)
         if (to[i] >= 0) close(to[i]);
-    return fail(ERR_IO, "can't start a process that passes output on: %s", strerror(e));
+    return fail(ERR_IO, "can't start the process that forwards the output: %s", strerror(e));
 }

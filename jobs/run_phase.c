@@ -57,7 +57,7 @@ static struct run_verdict end_of(const struct run_facts *f, int status)
     if (status == 0 && f->steps < 0 && f->step <= f->committed)
         return is(RUN_FINISHED, ABOUT_NOTHING, "");
     if (status == 0 || f->step > f->committed)
-        return is(RUN_STOPPED, ABOUT_NOTHING, "steps after the newest checkpoint will be done again");
+        return is(RUN_STOPPED, ABOUT_NOTHING, "the steps after the newest checkpoint will be repeated");
     return is(RUN_SAVED, ABOUT_NOTHING, "");
 }
 
@@ -102,7 +102,7 @@ static struct run_verdict between(const struct run_facts *f)
     if (f->word == WORD_HANG) return hung(ABOUT_NOTHING);
     if (f->launcher == 1 ||
         (f->launcher < 0 && !is_over(f->job) && f->silence_s < SILENT_S))
-        return is(RUN_WAITING, ABOUT_NOTHING, "between two starts");
+        return is(RUN_WAITING, ABOUT_NOTHING, "between a crash and the next restart");
     /* The launcher was killed, or its last word is lost, and what it had started has ended well. */
     const int well = f->fence_status == 0 || f->fence_status == -ERR_SAVED;
     if (f->life == FENCE_ENDED &&
@@ -129,7 +129,7 @@ static struct run_verdict nameless(const struct run_facts *f)
     if (f->job_unreadable) return is(RUN_UNKNOWN, ABOUT_NOTHING, "");
     if (f->step < 0 && f->committed < 0) return is(RUN_NEW, ABOUT_NOTHING, "");
     if (f->steps >= 0 && f->committed >= f->steps) return is(RUN_FINISHED, ABOUT_NOTHING, "");
-    return is(RUN_CRASHED, ABOUT_NOTHING, "nothing in fence/ tells who trained");
+    return is(RUN_CRASHED, ABOUT_NOTHING, "fence/ does not record which process trained");
 }
 
 static struct run_verdict idle(const struct run_facts *f)
@@ -151,7 +151,7 @@ static struct run_verdict in_job(const struct run_facts *f)
     if (f->job == SLURM_SUSPENDED) return is(RUN_SUSPENDED, ABOUT_JOB, "");
     if (f->word == WORD_HANG) return hung(ABOUT_JOB);
     if (f->word == WORD_START || f->word == WORD_EXIT)
-        return is(RUN_WAITING, ABOUT_JOB, "between two starts");
+        return is(RUN_WAITING, ABOUT_JOB, "between a crash and the next restart");
     if (has_ended(f) && !is_before_start(f) && !(anew && launcher_ended(f))) return ended(f);
     return is(RUN_WAITING, ABOUT_JOB, f->job == SLURM_ENDING ? "" : "training has not begun yet");
 }

@@ -214,7 +214,7 @@ static int read_commit(struct run_state *s)
 
     if (path_is_absent(ckpt)) goto out;
     if (!path_is_dir(ckpt))
-        TRY(fail(ERR_IO, "%s: is not a folder, or can't be looked at", ckpt));
+        TRY(fail(ERR_IO, "%s: is not a folder, or can't be read", ckpt));
     TRY(ckpt_list(&list, &count, ckpt));
     for (int i = 0; i < count && s->committed < 0; i++) {
         char *path = mem_format("%s/%s/MANIFEST", ckpt, list[i].name);

@@ -75,8 +75,8 @@ static char *log_words(const struct run_state *s, const struct slurm_fact *j)
         char *line = last_line(path);
         said = mem_format("%s: %s", path, line[0] ? line : "nothing was printed");
         mem_free(line);
-    } else if (j->state == SLURM_GONE) said = mem_format("it printed nothing: was it cancelled?");
-    else said = mem_format("it has no %s/slurm/%s.log: can its nodes write there?", s->dir, j->id);
+    } else if (j->state == SLURM_GONE) said = mem_format("the job printed nothing: was it cancelled?");
+    else said = mem_format("the job has no log %s/slurm/%s.log: can its nodes write there?", s->dir, j->id);
 out:
     mem_free(path);
     return said;

@@ -149,7 +149,7 @@ int series_resolve(struct series *s, struct member *m, const struct arg_list *se
     mem_free(m->conf);
     m->conf = mem_new(1, sizeof *m->conf, "configuration");
     const int rc = conf_read(m->conf, m->file, whole.sets.v, whole.sets.n);
-    if (rc != OK) fail(rc, "%s: that was %s with the settings of %s", s->file, m->file, m->name);
+    if (rc != OK) fail(rc, "%s: the error is in %s with the settings of run %s", s->file, m->file, m->name);
     member_done(&whole);
     mem_free(dir);
     mem_free(name);
@@ -161,14 +161,14 @@ static int check_names(const struct series *s)
 {
     for (int i = 0; i < s->n; i++) {
         if (!s->m[i].name[0])  /* its folder would be the folder of all */
-            return fail(ERR_CONFIG, "%s: %s: a file without a name before .yaml gives its run none",
+            return fail(ERR_CONFIG, "%s: %s: expected a file name before .yaml, because it names the run",
                         s->file, s->m[i].file);
         if (strlen(s->m[i].name) >= sizeof s->m[i].conf->run.name)
             return fail(ERR_CONFIG, "%s: the name %s is longer than %zu bytes", s->file,
                         s->m[i].name, sizeof s->m[i].conf->run.name - 1);
         for (int j = 0; j < i; j++)
             if (!strcmp(s->m[i].name, s->m[j].name))
-                return fail(ERR_CONFIG, "%s: two runs are %s", s->file, s->m[i].name);
+                return fail(ERR_CONFIG, "%s: two runs have the name %s", s->file, s->m[i].name);
     }
     return OK;
 }

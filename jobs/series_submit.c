@@ -122,7 +122,7 @@ static int submit_group(const struct array *a, int group, const char *script)
         mem_free(own);
     }
     if (sent != OK) TRY(sent);
-    printf("submitted job %s, an array of %d; its messages: %s/%s_*.log\n", id, n,
+    printf("submitted job %s, an array of %d; its logs: %s/%s_*.log\n", id, n,
            text_visible(a->dir), id);
 out:
     mem_free(path);

@@ -82,19 +82,19 @@ int slurm_hosts(struct launch *l)
 
     own_id(l->job);
     if (!l->job[0])
-        TRY(fail(ERR_USAGE, "--inside-slurm is for jobs: there is no SLURM_JOB_ID"));
+        TRY(fail(ERR_USAGE, "--inside-slurm works only inside a SLURM job: SLURM_JOB_ID is not set"));
     if (tool(names, sizeof names, 0, "scontrol", "show", "hostnames", (char *)nodes) == 0)
         list = pairs(names, tasks);
     if (!list)
-        TRY(fail(ERR_CONFIG, "job %s: nodes '%.200s' with '%.100s' tasks can't be read", l->job,
-                 nodes, tasks));
+        TRY(fail(ERR_CONFIG, "job %s: can't interpret the nodes '%.200s' with the tasks '%.100s'",
+                 l->job, nodes, tasks));
     /* srun, also the one that mpirun uses: what a dead node still holds must not keep us waiting. */
     setenv("SLURM_OVERLAP", "1", 1);
     mem_free(l->hosts);
     TRY(hosts_parse(&l->hosts, &l->n_hosts, list));
     for (int i = 0; i < l->n_hosts; i++) sum += l->hosts[i].slots;
     if (promised[0] && (!text_int(&n, promised) || n != sum))
-        TRY(fail(ERR_CONFIG, "job %s: SLURM promises %.20s tasks (SLURM_NTASKS), its nodes have %lld "
+        TRY(fail(ERR_CONFIG, "job %s: SLURM promises %.20s tasks (SLURM_NTASKS), but its nodes have %lld "
                  "(%.100s)", l->job, promised, (long long)sum, tasks));
     log_run("SLURM job %s%s%s on %s: %d node%s, %lld processes", l->job,
             variable("SLURM_RESTART_COUNT")[0] ? ", restart " : "",
@@ -111,7 +111,7 @@ int slurm_enough(const struct launch *l)
 
     for (int i = 0; i < l->n_hosts; i++) left += !l->hosts[i].lost;
     if (left >= l->conf->launch.slurm.min_nodes) return OK;
-    log_warn("%d of %d nodes are left, launch.slurm.min_nodes is %d: this job is over", left,
+    log_warn("%d of %d nodes are left, but launch.slurm.min_nodes is %d: this job ends", left,
              l->n_hosts, l->conf->launch.slurm.min_nodes);
     return ERR_SAVED;
 }
@@ -149,7 +149,7 @@ static int next_of_chain(const struct launch *l)
 
     setenv("TTT_AFTER_JOB", variable("SLURM_JOB_ID"), 1);  /* the next one inherits it: fence.c */
     TRY(slurm_submit_run(id, script, l->job, dir));
-    log_phase("job %s follows when this one has ended", id);
+    log_phase("job %s starts after this one has ended", id);
 out:
     mem_free(script);
     return rc;
@@ -202,7 +202,7 @@ static int ended_by_slurm(const char *id)
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (!strncmp(state, ours[i], strlen(ours[i]))) return 0;
     state[strcspn(state, " \n")] = '\0';
-    log_phase("job %s is %s: it is not put into the queue again from here", id, state);
+    log_phase("job %s is %s: it is not requeued", id, state);
     return 1;
 }
 
@@ -214,20 +214,20 @@ static int go_on(const struct launch *l)
     run_note(l->conf->run.dir, "queued", NULL);
     if (l->conf->launch.slurm.chain) return OK;
     if (tool(out, sizeof out, 0, "scontrol", "requeue", (char *)l->job) == 0) {
-        log_phase("job %s is in the queue again", l->job);
+        log_phase("job %s is requeued", l->job);
         return OK;
     }
     /* A second job only where the first is certainly not in the queue: as long as it runs. */
     if (!job_state(state, sizeof state, l->job) ||
         (strncmp(state, "RUNNING", 7) != 0 && strncmp(state, "COMPLETING", 10) != 0)) {
         state[strcspn(state, " \n")] = '\0';
-        log_warn("job %s can't be requeued, and may be in the queue all the same (%s): no other is "
-                 "submitted; if it does not come back: ttt launch --slurm", l->job,
+        log_warn("job %s can't be requeued, but may be in the queue nevertheless (%s): no other job "
+                 "is submitted; if it does not start again, run ttt launch --slurm", l->job,
                  state[0] ? state : "SLURM does not answer");
         return ERR_SAVED;
     }
-    log_warn("job %s can't be requeued; launch.slurm.chain does without: submitting the next job",
-             l->job);
+    log_warn("job %s can't be requeued: the next job is submitted; launch.slurm.chain needs no "
+             "requeueing", l->job);
     return next_of_chain(l) == OK ? OK : ERR_SAVED;
 }
 

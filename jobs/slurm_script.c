@@ -23,8 +23,8 @@ static int plain_path(const char *what, const char *path)
 
     while (*p && !strchr("\"\\%\x7f", *p) && (unsigned char)*p >= ' ') p++;
     if (!*p) return 1;
-    fail(ERR_CONFIG, "%s: '%s' has one of the characters \" \\ %%, or a control character, which "
-         "sbatch reads in its own way", what, path);
+    fail(ERR_CONFIG, "%s: '%s' contains one of the characters \" \\ %%, or a control character, "
+         "which sbatch would interpret", what, path);
     return 0;
 }
 

@@ -78,11 +78,11 @@ int slurm_signal_s(const struct conf *c)
     if (!isnan(save_s) && !isnan(step_s)) {
         want = fmin(ceil(2 * save_s + step_s + MORE_S), MOST_S);
         if (want < LEAST_S) want = LEAST_S;
-        log_phase("a save takes %.1f s, a step or an evaluation %.1f s (99 of 100): told to save %.0f "
-                  "s before the end", save_s, step_s, want);
+        log_phase("a save takes %.1f s, a step or an evaluation %.1f s (99th percentile): the run is "
+                  "told to save %.0f s before the time limit", save_s, step_s, want);
     }
     if (want <= (double)half) return (int)want;
-    log_warn("launch.slurm.time %s is short: half of it, %lld s, are left for saving",
+    log_warn("launch.slurm.time %s is short: half of it, %lld s, is reserved for saving",
              c->launch.slurm.time, (long long)half);
     return (int)half;
 }

@@ -33,19 +33,19 @@ int slurm_submit(char id[SLURM_ID], const char *script, const char *after)
     const int code = tool_run(out, sizeof out, 0, words);
     mem_free(path);
     if (code == TOOL_LATE)
-        return fail(ERR_IO, "sbatch %s: no answer in %d s; look with squeue whether there is a job",
+        return fail(ERR_IO, "sbatch %s: no answer in %d s; check with squeue whether the job exists",
                     script, TOOL_CHANGES * tool_wait_s());
     if (code == TOOL_MISSING)
-        return fail(ERR_MISSING, "sbatch is not there: is this a machine of a SLURM cluster?");
+        return fail(ERR_MISSING, "sbatch was not found: is this a machine of a SLURM cluster?");
     if (code > 128)
-        return fail(ERR_IO, "sbatch %s was ended by signal %d; look with squeue whether there is a job",
+        return fail(ERR_IO, "sbatch %s was ended by signal %d; check with squeue whether the job exists",
                     script, code - 128);
     if (code > 0)
-        return fail(ERR_CONFIG, "sbatch does not take %s (its exit code is %d)", script, code);
+        return fail(ERR_CONFIG, "sbatch refused %s (exit code %d)", script, code);
     out[strcspn(out, "\n;")] = '\0';  /* the name of a cluster may follow */
     if (!slurm_is_id(out))
-        return fail(ERR_IO, "sbatch was to print the number of the job, and printed '%.60s'; look "
-                    "with squeue whether there is one", out);
+        return fail(ERR_IO, "expected sbatch to print the number of the job, but it printed '%.60s'; "
+                    "check with squeue whether the job exists", out);
     snprintf(id, SLURM_ID, "%.*s", SLURM_ID - 1, out);
     return OK;
 }
@@ -90,10 +90,10 @@ void slurm_say_partition(const struct conf *c)
     const int grace_s = atoi(grace);
     if (grace_s == 0)
         log_warn("partition %s: a job may be pre-empted (PreemptMode %s) without notice (GraceTime "
-                 "0): what was done since the last checkpoint is done again, "
+                 "0): the steps since the last checkpoint are then repeated; "
                  "checkpoint.every_minutes is %g", name, mode, c->checkpoint.every_minutes);
     else
-        log_phase("partition %s: a job may be pre-empted (PreemptMode %s), and has %d s to save",
+        log_phase("partition %s: a job may be pre-empted (PreemptMode %s), and then has %d s to save",
                   name, mode, grace_s);
 }
 
@@ -110,8 +110,8 @@ int slurm_known(char id[SLURM_ID], const char *dir)
     TRY(file_slurp(&text, &n, path, ID_CAP));
     text[strcspn(text, "\n")] = '\0';
     if (!slurm_is_id(text))
-        TRY(fail(ERR_DATA, "%s: expected the number of a job, found '%.30s': look with squeue, write the "
-                 "number into it, or remove it if there is no job", path, text));
+        TRY(fail(ERR_DATA, "%s: expected the number of a job, found '%.30s': check with squeue; write "
+                 "the number into the file, or remove the file if there is no job", path, text));
     snprintf(id, SLURM_ID, "%.*s", SLURM_ID - 1, text);
 out:
     mem_free(text);
@@ -124,8 +124,8 @@ int slurm_remember(const char *dir, const char *id)
     char *path = id_file(dir), *text = mem_format("%s\n", id);
     int rc = file_replace(path, text, strlen(text));
     if (rc != OK)
-        fail(rc, "job %s was submitted, and that can't be kept in %s: scancel it before another is "
-             "submitted", id, path);
+        fail(rc, "job %s was submitted, but its number can't be written to %s: cancel it with "
+             "scancel before another job is submitted", id, path);
     mem_free(text);
     mem_free(path);
     return rc;
@@ -147,7 +147,7 @@ int slurm_lock(const char *dir)
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd < 0) TRY(fail(ERR_IO, "%s: can't open: %s", path, strerror(errno)));
     if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        rc = fail(ERR_OWNER, "%s: another command is submitting there (it holds %s)", dir, path);
+        rc = fail(ERR_OWNER, "%s: another command is submitting this run (it holds %s)", dir, path);
     if (rc != OK) close(fd);
 out:
     mem_free(path);
@@ -167,10 +167,10 @@ int slurm_free(const char *dir, int anyway)
                  f.id, dir, f.word, f.why[0] ? ", " : "", f.why, f.id));
     if (f.state != SLURM_UNKNOWN) goto out;
     if (!anyway)
-        TRY(fail(ERR_OWNER, "%s: whether its job %s is still in the queue is not known (%s): nothing is "
-                 "submitted; try again, or add --submit-anyway if the job is certainly over", dir, f.id,
+        TRY(fail(ERR_OWNER, "%s: it is not known whether job %s is still in the queue (%s): nothing is "
+                 "submitted; try again, or add --submit-anyway if the job has certainly ended", dir, f.id,
                  f.why));
-    log_warn("%s: whether its job %s is still in the queue is not known (%s)", dir, f.id, f.why);
+    log_warn("%s: it is not known whether job %s is still in the queue (%s)", dir, f.id, f.why);
 out:
     return rc;
 }
@@ -252,7 +252,7 @@ int slurm_launch(struct launch *l, int dry, int anyway)
     TRY(launch_clear_stop(dir));
     TRY(slurm_submit_run(id, job, NULL, dir));
     run_note(dir, "submit", json_pack("{s:s}", "id", id));
-    printf("submitted job %s; its messages: %s/slurm/%s.log\n", id, text_visible(dir), id);
+    printf("submitted job %s; its log: %s/slurm/%s.log\n", id, text_visible(dir), id);
 out:
     mem_free(script);
     mem_free(job);

@@ -79,8 +79,8 @@ int cmd_launch(int argc, char **argv)
     o.file = rest.v[0];
     if (slurm && inside) TRY(fail(ERR_USAGE, "--slurm or --inside-slurm, not both"));
     if (slurm && (o.ranks || o.grid || o.hosts || o.hostfile || o.rates))
-        TRY(fail(ERR_USAGE, "-n, --grid, --hosts and --rates are for this machine; launch.slurm and "
-                 "run.grid say what a job has"));
+        TRY(fail(ERR_USAGE, "-n, --grid, --hosts and --rates are for runs on this machine; launch.slurm "
+                 "and run.grid describe a job"));
     if (anyway && !slurm) TRY(fail(ERR_USAGE, "--submit-anyway is about --slurm"));
     if (!dry && !slurm) output_optional();
     if (inside) launch_hold();

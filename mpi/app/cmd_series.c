@@ -50,7 +50,7 @@ static int allow(const struct run_state *s, int n, const enum standing *standing
         if (s[i].rc != OK) return fail(s[i].rc, "%s", s[i].error);
         if (!anyway)
             return fail(ERR_OWNER, "%s: %s: nothing is started or submitted; try again, or add "
-                        "--submit-anyway if the job is certainly over", s[i].dir, s[i].note);
+                        "--submit-anyway if the job has certainly ended", s[i].dir, s[i].note);
         missing[i] = 1;
     }
     return OK;
@@ -93,9 +93,9 @@ static int look_at_all(int *missing, const struct series *s, int check_only, int
         if (state[i].dir) show(&state[i], s->m[i].name);
         else printf("%-48s %s\n", s->m[i].name, standing[i] == FINISHED ? "finished" : "new");
     }
-    printf("%d runs: %d finished, %d under way, %d to do", s->n, count[FINISHED], count[BUSY],
+    printf("%d runs: %d finished, %d active, %d to start", s->n, count[FINISHED], count[BUSY],
            count[MISSING]);
-    if (count[UNSURE]) printf(", %d not known", count[UNSURE]);
+    if (count[UNSURE]) printf(", %d unknown", count[UNSURE]);
     printf("\n");
     fflush(stdout);
     if (!check_only) rc = allow(state, s->n, standing, missing, anyway);
@@ -162,7 +162,7 @@ static int run_here(struct series *s, const struct arg_list *sets, const int *mi
         if (rc != OK) all = rc;
         failed += rc != OK;
     }
-    if (failed) log_warn("%d of %d runs failed; the same command tries them again", failed, s->n);
+    if (failed) log_warn("%d of %d runs failed; the same command starts them again", failed, s->n);
     return all;
 }
 

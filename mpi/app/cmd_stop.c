@@ -42,7 +42,7 @@ static int no_run(const char *dir)
         mem_free(run);
     }
     if (n)
-        rc = fail(ERR_USAGE, "%s is no run but a folder of %d: which of them?%s%s", dir, n, list,
+        rc = fail(ERR_USAGE, "%s is not a run but a folder of %d runs; name one of them:%s%s", dir, n, list,
                   n > LISTED ? " ..." : "");
     else rc = fail(ERR_MISSING, "%s: there is no run in this folder", dir);
 out:
@@ -76,12 +76,12 @@ static int cancel(const char *dir, const char *id)
         if (f.state != SLURM_PENDING) break;
     }
     if (f.state == SLURM_PENDING || f.state == SLURM_UNKNOWN)
-        return fail(ERR_IO, "%s: job %s %s (scancel: %s; squeue: %s%s%s): scancel %s ends it; should "
-                    "it begin, it will end at once", dir, id,
+        return fail(ERR_IO, "%s: job %s %s (scancel: %s; squeue: %s%s%s): scancel %s ends it; if "
+                    "it starts, it will end at once", dir, id,
                     f.state == SLURM_PENDING ? "is still in the queue" : "may still be in the queue",
                     code ? why : "done", f.word, f.word[0] && f.why[0] ? ", " : "", f.why, id);
     if (slurm_is_alive(f.state)) {
-        log_phase("%s: job %s began meanwhile and was told to end", dir, id);
+        log_phase("%s: job %s started meanwhile and was told to end", dir, id);
         return OK;
     }
     /* SLURM may forget at once a job that never began. */
@@ -97,23 +97,25 @@ static int tell(const struct run_state *s)
 
     switch (s->phase) {
     case RUN_RUNNING: case RUN_SILENT: case RUN_HUNG:
-        log_phase("%s: asked for a checkpoint and the end%s%s", s->dir, s->host[0] ? " on " : "", s->host);
+        log_phase("%s: asked to save a checkpoint and end%s%s", s->dir, s->host[0] ? " on " : "",
+                  s->host);
         return OK;
     case RUN_SUSPENDED:
-        log_phase("%s: asked for a checkpoint and the end; job %s is suspended, and will do it when "
+        log_phase("%s: asked to save a checkpoint and end; job %s is suspended, and will do so when "
                   "it is resumed", s->dir, j->id);
         return OK;
     case RUN_WAITING:
-        if (!j->id[0]) log_phase("%s: asked for the end; no process trains now, and none will be started", s->dir);
-        else log_phase("%s: asked for the end; job %s does not train yet, and will end before it does",
+        if (!j->id[0])
+            log_phase("%s: asked to end; no process trains now, and none will be started", s->dir);
+        else log_phase("%s: asked to end; job %s does not train yet, and will end before it does",
                        s->dir, j->id);
         return OK;
     case RUN_UNKNOWN:
-        return fail(ERR_OWNER, "%s: its job may still wait (%s): should it begin, it will end at once; "
-                    "scancel %s ends it now", s->dir, s->note, j->id);
+        return fail(ERR_OWNER, "%s: its job may still be in the queue (%s); if it starts, it will end "
+                    "at once; scancel %s ends it now", s->dir, s->note, j->id);
     default:
-        log_warn("%s: nothing to stop, it is %s; what starts it later by itself will not", s->dir,
-                 run_phase_name(s->phase));
+        log_warn("%s: nothing to stop: the run is %s; it will not be restarted automatically",
+                 s->dir, run_phase_name(s->phase));
         return OK;
     }
 }
@@ -130,8 +132,8 @@ static int ask(const char *dir)
     TRY(file_replace(path, "", 0));
     look(&s, dir, 1);
     if (s.phase == RUN_UNREADABLE)
-        TRY(fail(s.rc, "%s: %s: STOP is in its folder, and whether somebody reads it is not known", dir,
-                 s.error));
+        TRY(fail(s.rc, "%s: %s; the file STOP is in its folder, but it is not known whether a process "
+                 "reads it", dir, s.error));
     /* Of a chain the next job waits while this one trains, and this one cancels it when it ends. */
     const int waits = s.phase == RUN_WAITING;
     if (waits && s.job.state == SLURM_PENDING) rc = cancel(dir, s.job.id);
@@ -171,7 +173,7 @@ int cmd_stop(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, "ttt stop RUN ... [--wait]",
                    about));
     if (rest.n < 0) return OK;
-    if (!rest.n) TRY(fail(ERR_USAGE, "which run? ttt stop RUN"));
+    if (!rest.n) TRY(fail(ERR_USAGE, "expected a run: ttt stop RUN"));
     for (int i = 0; i < rest.n; i++) {
         const int one = ask(rest.v[i]);
         if (rc == OK) rc = one;

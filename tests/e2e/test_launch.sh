@@ -25,12 +25,12 @@ refused() {
 refused 78 "configuration" "train.stepz: expected a known key" train.stepz=3
 refused 66 "data" "nowhere: no such data set" data.train="$WORK/nowhere"
 refused 78 "vocabulary" "model.vocab is 99" model.vocab=99
-refused 78 "grid" "grid 2x2x1 has 4 processes, 3 were asked for" -n 3 --grid 2x2x1
+refused 78 "grid" "grid 2x2x1 needs 4 processes, but 3 were asked for" -n 3 --grid 2x2x1
 refused 78 "grid and layers" "layers" --grid 1x3x1
-refused 71 "memory" "wants .* of memory on a machine of" model.layers=800 model.width=16384 \
+refused 71 "memory" "needs .* of memory on a machine that has" model.layers=800 model.width=16384 \
     model.ffn_width=65536 --grid 2x1x1
-refused 74 "disk" "are free, .* checkpoints to come may need" checkpoint.keep=1000000 model.width=1024
-refused 78 "hosts" "'no host' is not the name of a host" "launch.hosts=a:2,no host"
+refused 74 "disk" "are free, but the next .* checkpoints may need" checkpoint.keep=1000000 model.width=1024
+refused 78 "hosts" "'no host' is not a valid host name" "launch.hosts=a:2,no host"
 printf 'node1 slots=2\nnode2 slots=x\n' >"$WORK/hosts"
 refused 78 "hostfile" "node2: 'x' is not a number of slots" --hostfile "$WORK/hosts"
 cp -r "$WORK/train" "$WORK/hurt"
@@ -86,7 +86,7 @@ step=$(newest launcher)
 equal "a killed launcher: and save" "$step" "$(last_step launcher)"
 # shellcheck disable=SC2086
 launch launcher -n 2 $sets
-expect_text "a killed launcher: the next one goes on" "goes on from .*: step $step root" "$WORK/launcher.err"
+expect_text "a killed launcher: the next one goes on" "the run resumes from .*: step $step root" "$WORK/launcher.err"
 equal "a killed launcher: same root" "$(root_of launcher)" "$root"
 
 FAIL="train.step@1#3=kill" launch loop -n 2

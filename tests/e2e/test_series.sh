@@ -22,19 +22,19 @@ series:
 END
 series 0 "only shown" --dry-run
 equal "shown: a line for each" "$(lines ' new$' out)" 4
-expect_text "shown: the sum" '^4 runs: 0 finished, 0 under way, 4 to do$' "$WORK/out"
+expect_text "shown: the sum" '^4 runs: 0 finished, 0 active, 4 to start$' "$WORK/out"
 check "shown: nothing is made" test ! -e "$WORK/all"
 
 # One of them can't run: the others do.
 mkdir "$WORK/all" && echo spoilt >"$WORK/all/other-micro_batch1"
 series 74 "one of four fails"
-expect_text "one fails: said" '1 of 4 runs failed; the same command tries them again'
+expect_text "one fails: said" '1 of 4 runs failed; the same command starts them again'
 equal "the others are whole: file and setting" "$(series_root tiny-micro_batch1)" "$(series_root tiny-micro_batch5)"
 differ "the others are whole: two files" "$(series_root tiny-micro_batch1)" "$(series_root other-micro_batch5)"
 
 rm "$WORK/all/other-micro_batch1"
 series 0 "again"
-expect_text "again: the sum before" '^4 runs: 3 finished, 0 under way, 1 to do$' "$WORK/out"
+expect_text "again: the sum before" '^4 runs: 3 finished, 0 active, 1 to start$' "$WORK/out"
 equal "again: the others are left alone" "$(starts tiny-micro_batch1)" 1
 equal "again: the missing one" "$(series_root other-micro_batch1)" "$(series_root other-micro_batch5)"
 "$TTT" status "$WORK/all" >"$WORK/out"
@@ -52,7 +52,7 @@ kill -TERM $pid; wait $pid
 equal "stopped: exit code" "$?" 85
 check "stopped: no other run began" test ! -e "$WORK/stopped/tiny-micro_batch5"
 series 0 "stopped: taken up again"
-expect_text "stopped: from its checkpoint" 'goes on from .*stopped/tiny-micro_batch1/.*step [1-9][0-9]* root'
+expect_text "stopped: from its checkpoint" 'the run resumes from .*stopped/tiny-micro_batch1/.*step [1-9][0-9]* root'
 
 # A signal that meets the last step of a run finds it complete: the next one does not begin.
 sed -i "s|$WORK/stopped|$WORK/late|" "$WORK/series.yaml"
@@ -133,7 +133,7 @@ wrong() {
 rm -rf "$WORK/all"
 head="series: {dir: $WORK/all, runs: tiny.yaml"
 cp "$WORK/tiny.yaml" "$WORK/.yaml"
-wrong 78 "a file without a name" "series: {dir: $WORK/all, runs: .yaml}" "a file without a name before .yaml"
+wrong 78 "a file without a name" "series: {dir: $WORK/all, runs: .yaml}" "expected a file name before .yaml"
 wrong 78 "no folder" "series: {runs: tiny.yaml}" "series.dir: expected a folder, found nothing"
 wrong 78 "no runs" "series: {dir: x}" "series.runs: expected files of runs, found nothing"
 wrong 78 "unknown key" "$head, gird: [a=1]}" "series.gird: .*did you mean series.grid"
@@ -141,8 +141,8 @@ wrong 78 "no values" "$head, grid: [run.seed]}" "series.grid: expected KEY=VALUE
 wrong 78 "not a key of a run" "$head, grid: ['run.sead=1,2']}" "series.grid: expected a key that runs may differ in, found 'run.sead'"
 wrong 78 "not a key to differ in" "$head, grid: ['run.dir=a,b']}" "found 'run.dir'"
 wrong 78 "not a value" "$head, grid: ['train.steps=4,x']}" "train.steps: expected a whole number"
-wrong 78 "two of one name" "series: {dir: x, runs: [tiny.yaml, ./tiny.yaml]}" "two runs are tiny"
-wrong 78 "twice the same value" "$head, grid: ['run.seed=1,1']}" "two runs are tiny-seed1"
+wrong 78 "two of one name" "series: {dir: x, runs: [tiny.yaml, ./tiny.yaml]}" "two runs have the name tiny"
+wrong 78 "twice the same value" "$head, grid: ['run.seed=1,1']}" "two runs have the name tiny-seed1"
 wrong 78 "too many" "$head, grid: ['run.seed=$(seq -s, 1 40)', 'optim.lr=$(seq -s, 1 40)']}" "expected at most 1000 runs"
 wrong 78 "a name of two lines" "series: {dir: x, runs: [\"a\\nb.yaml\"]}" "series.runs: expected a list of printable texts"
 wrong 66 "no such run" "series: {dir: x, runs: nobody.yaml}" "nobody.yaml"

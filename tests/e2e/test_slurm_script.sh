@@ -182,7 +182,7 @@ expect_text "short limit: said" "launch.slurm.time 4 is short"
 
 # --- submitting -------------------------------------------------------------------------
 submit 0 "submitted"
-expect_text "submitted: said" "^submitted job 77; its messages: $WORK/run/slurm/77.log" "$WORK/out"
+expect_text "submitted: said" "^submitted job 77; its log: $WORK/run/slurm/77.log" "$WORK/out"
 expect_text "submitted: the script" "^sbatch --parsable $WORK/run/slurm/job.sh$" "$WORK/calls"
 equal "submitted: the number is kept" "$(cat "$WORK/run/slurm/job")" 77
 check "submitted: the run's file is complete" "$TTT" config check "$WORK/run/slurm/run.yaml"
@@ -192,7 +192,7 @@ flock "$WORK/run/slurm/lock" sleep 1000 &
 holder=$!
 until ! flock -n "$WORK/run/slurm/lock" true; do sleep 0.1; done
 submit 75 "two at once"
-expect_text "two at once: said" "another command is submitting there"
+expect_text "two at once: said" "another command is submitting this run"
 kill "$(cat /proc/$holder/task/$holder/children)" $holder
 wait $holder 2>/dev/null
 fake squeue 'echo "77|77|PENDING|N/A|Priority"'
@@ -204,7 +204,7 @@ for answer in 'exit 1' 'sleep 1000' 'echo PENDING' 'echo "77|77|WARTEND|N/A|None
     fake squeue "$answer"
     submit 75 "no answer ($answer)"
     equal "no answer ($answer): nothing is submitted" "x$(grep '^sbatch' "$WORK/calls")" x
-    expect_text "no answer ($answer): said" "whether its job 77 is still in the queue is not known (\(squeue: \|a state that is not\)"
+    expect_text "no answer ($answer): said" "it is not known whether job 77 is still in the queue (\(squeue: \|a state that is not\)"
 done
 unset TTT_SLURM_WAIT_S
 submit 0 "no answer, and it is certain" --submit-anyway
@@ -225,14 +225,14 @@ printf 'series: {dir: %s/series, runs: run.yaml, grid: ["run.seed=1,2"]}\n' "$WO
 series 0 "series: submitted"
 fake squeue 'printf "77|77_0|PENDING|N/A|Priority\n78|77_1|RUNNING|N/A|None\n"'
 series 0 "series: again"
-expect_text "series: both are under way" '^2 runs: 0 finished, 2 under way, 0 to do$' "$WORK/out"
+expect_text "series: both are under way" '^2 runs: 0 finished, 2 active, 0 to start$' "$WORK/out"
 expect_text "series: why" '^run-seed1  *waiting: job 77_0: PENDING (Priority)$' "$WORK/out"
 fake squeue 'exit 1'
 series 75 "series: no answer"
 equal "series: no answer: nothing is submitted" "x$(grep '^sbatch' "$WORK/calls")" x
 expect_text "series: no answer: said" "job 77_0: its state is not known (squeue: exit code 1): nothing is"
 series 0 "series: no answer, only shown" --dry-run
-expect_text "series: no answer, only shown: the sum" '^2 runs: 0 finished, 0 under way, 0 to do, 2 not known$' "$WORK/out"
+expect_text "series: no answer, only shown: the sum" '^2 runs: 0 finished, 0 active, 0 to start, 2 unknown$' "$WORK/out"
 series 0 "series: no answer, and it is certain" --submit-anyway
 equal "series: it is certain: submitted" "$(grep -c '^sbatch' "$WORK/calls")" 1
 fake squeue ''
@@ -247,12 +247,12 @@ submit 74 "sbatch talks"
 expect_text "sbatch talks: said" "printed 'Submitted batch job 77'"
 number="$WORK/run/slurm/job"
 submit 65 "sbatch talks: there may be a job"
-expect_text "sbatch talks: what to do" "$number: expected the number of a job, found 'unknown': look with squeue"
+expect_text "sbatch talks: what to do" "$number: expected the number of a job, found 'unknown': check with squeue"
 rm "$number"
 fake sbatch 'sleep 1000'
 TTT_SLURM_WAIT_S=1; export TTT_SLURM_WAIT_S
 submit 74 "sbatch hangs"
-expect_text "sbatch hangs: said" "no answer in 4 s; look with squeue whether there is a job"
+expect_text "sbatch hangs: said" "no answer in 4 s; check with squeue whether the job exists"
 submit 65 "sbatch hangs: there may be a job"
 rm "$number"
 unset TTT_SLURM_WAIT_S
@@ -273,7 +273,7 @@ rm "$WORK/bin/sbatch"
 OTHERS=
 submit 66 "no sbatch"
 OTHERS=:$PATH
-expect_text "no sbatch: said" "sbatch is not there"
+expect_text "no sbatch: said" "sbatch was not found"
 
 name="a path that sbatch would read" expect_exit 78 env PATH="$WORK/bin" "$TTT" launch \
     "$WORK/run.yaml" --slurm --set 'run.dir=50%'
@@ -309,7 +309,7 @@ job 78 "tasks of more nodes" 'n[1-2]' '2(x3)' 4
 job 78 "tasks that are no numbers" 'n[1-2]' '2(x' 4
 job 78 "no tasks" 'n[1-2]' '' ''
 job 78 "not as many as promised" 'n[1-2]' '2(x2)' 8
-expect_text "not as many: said" "SLURM promises 8 tasks (SLURM_NTASKS), its nodes have 4"
+expect_text "not as many: said" "SLURM promises 8 tasks (SLURM_NTASKS), but its nodes have 4"
 fake scontrol 'exit 1'
 job 78 "no names of nodes" 'n[1-2]' '2(x2)' 4
 
@@ -373,7 +373,7 @@ fake scontrol '[ "$1 $2" = "show hostnames" ] && echo n1 || exit 1'
 run 85 "scontrol fails" fails
 unset TTT_SLURM_WAIT_S
 equal "scontrol fails: no other job" "x$(calls sbatch)" x
-expect_text "scontrol fails: said" "may be in the queue all the same (SLURM does not answer)"
+expect_text "scontrol fails: said" "may be in the queue nevertheless (SLURM does not answer)"
 fake scontrol "$SCONTROL"
 STATE=CANCELLED
 run 85 "cancelled" cancelled

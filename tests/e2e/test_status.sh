@@ -55,7 +55,7 @@ shows "its job runs" logs/new waiting 'training has not begun yet; job 77: RUNNI
 queue SUSPENDED
 shows "suspended" logs/new suspended
 queue FAILED NonZeroExitCode
-shows "died before it trained" logs/new failed 'training never began; job 77: FAILED (NonZeroExitCode); it has no logs/new/slurm/77.log'
+shows "died before it trained" logs/new failed 'training never began; job 77: FAILED (NonZeroExitCode); the job has no log logs/new/slurm/77.log'
 printf 'loading\nLmod: module "gcc/99" is unknown\n\n' >logs/new/slurm/77.log
 shows "died: its last words" logs/new failed 'logs/new/slurm/77.log: Lmod: module "gcc/99" is unknown$'
 printf 'bad \033]0;title\007 module\n' >>logs/new/slurm/77.log
@@ -74,7 +74,7 @@ rm -f history queue
 shows "nobody knows it" logs/new failed "job 77 has left SLURM's queue"
 
 rm logs/new/slurm/77.log
-shows "nobody knows it, and it left nothing" logs/new failed 'it printed nothing: was it cancelled?$'
+shows "nobody knows it, and it left nothing" logs/new failed 'the job printed nothing: was it cancelled?$'
 
 # Of an array: members of a series, whose logs are in one folder.
 mkdir -p logs/series/slurm
@@ -157,7 +157,7 @@ trained hidden/d 0 60 60
 rm -r hidden/d/ckpt && : >hidden/d/ckpt
 name="hidden: exit code of the first" expect_exit 74 "$TTT" status hidden
 expect_text "hidden: a folder that can't be looked into" '^b  *unreadable .*hidden/b/launch.jsonl: ' out
-expect_text "hidden: no folder of checkpoints" '^d  *finished .* 77  *hidden/d/ckpt: is not a folder, or can.t be looked at$' out
+expect_text "hidden: no folder of checkpoints" '^d  *finished .* 77  *hidden/d/ckpt: is not a folder, or can.t be read$' out
 trained hidden/e 1000000000000000 40 40
 shows "a code that is none" hidden/e failed 'exit code 255'
 mkdir no-runs
@@ -190,7 +190,7 @@ expect_text "stop: not allowed: said" 'job 77 is still in the queue (scancel: .*
 fake squeue 'exit 1'
 run logs/new
 name="stop: no answer" expect_exit 75 "$TTT" stop logs/new
-expect_text "stop: no answer: said" 'its job may still wait (job 77: its state is not known (squeue: exit code 1)'
+expect_text "stop: no answer: said" 'its job may still be in the queue (job 77: its state is not known (squeue: exit code 1)'
 check "stop: no answer: should it begin, it ends" test -e logs/new/STOP
 fake squeue 'cat "$WORK/queue" 2>/dev/null; :'
 queue RUNNING
@@ -198,9 +198,9 @@ name="stop: its job runs" expect_exit 0 "$TTT" stop logs/new
 expect_text "stop: its job runs: said" 'job 77 does not train yet, and will end before it does'
 rm queue
 name="stop: nothing to stop" expect_exit 0 "$TTT" stop logs/done
-expect_text "stop: nothing to stop: said" 'nothing to stop, it is finished'
+expect_text "stop: nothing to stop: said" 'nothing to stop: the run is finished'
 name="stop: a folder of runs" expect_exit 64 "$TTT" stop logs/series
-expect_text "stop: a folder of runs: which" 'logs/series is no run but a folder of 2: .* logs/series/m0 logs/series/m1$'
+expect_text "stop: a folder of runs: which" 'logs/series is not a run but a folder of 2 runs; name one of them:.* logs/series/m0 logs/series/m1$'
 check "stop: a folder of runs: left alone" test ! -e logs/series/STOP
 name="stop: a folder of nothing" expect_exit 66 "$TTT" stop bin
 check "stop: a folder of nothing: left alone" test ! -e bin/STOP

@@ -26,7 +26,7 @@ hang() {
     expect_text "$hang_name: named" "rank $hang_who (process [0-9]* on .*) hangs: $hang_pattern" \
         "$WORK/$hang_name.err"
     equal "$hang_name: once" "$(notes "$hang_name" hang rank)" "$hang_who"
-    expect_text "$hang_name: started again" "starting again" "$WORK/$hang_name.err"
+    expect_text "$hang_name: started again" "restarting in" "$WORK/$hang_name.err"
     equal "$hang_name: same root" "$(root_of "$hang_name")" "$root"
 }
 mkfifo "$WORK/fifo"

@@ -57,7 +57,7 @@ expect_said() { if said "$2" "$3"; then ok "$2: $1"; else failed "$2: $1" "not s
 # --- the end of the time (as the signal that SLURM sends before it), and a requeue --------
 submit limit && reached limit 9
 scancel --signal=USR1 --batch "$(job limit)"
-submit again launch.slurm.start=mpirun && cluster_wait 30 said limit 'in the queue again'
+submit again launch.slurm.start=mpirun && cluster_wait 30 said limit 'is requeued'
 expect_said "both nodes" limit 'SLURM job [0-9]* on n\[1-2\]: 2 nodes, 4 processes'
 expect_said "saved where the signal came" limit 'committed step 1[01] root'
 reached again 9
@@ -145,7 +145,7 @@ if [ -n "$LONG" ]; then
     submit minute launch.slurm.time=1 train.steps=40 launch.slurm.signal_s=30 \
         'launch.slurm.environment=TTT_FAIL=train.step#10=sleep:50000'
     ends minute
-    expect_said "time limit" minute 'in the queue again'
+    expect_said "time limit" minute 'is requeued'
 fi
 nothing_left() { [ -z "$(squeue -h)" ]; }
 check "no job is left" cluster_wait 60 nothing_left

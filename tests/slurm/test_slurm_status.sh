@@ -79,7 +79,7 @@ name="series: stop one" expect_exit 0 "$TTT" stop series/run-seed3
 becomes "series: it is cancelled" series/run-seed3 cancelled
 becomes "series: the second waits" series/run-seed2 waiting 'PENDING (JobArrayTaskLimit)'
 name="series: again" expect_exit 0 "$TTT" series series.yaml --slurm --dry-run
-expect_text "series: what is to do" '^3 runs: 0 finished, 2 under way, 1 to do$' out
+expect_text "series: what is to do" '^3 runs: 0 finished, 2 active, 1 to start$' out
 name="series: stop the folder" expect_exit 64 "$TTT" stop series
 
 # The controller is gone.
