@@ -82,7 +82,8 @@ static int tidy(struct span *list, int n)
 struct reducer *reducer_new(const struct grid *g, const struct model *m)
 {
     const int n = m->dims.L + 2;
-    const struct step_shape shape = { .L = m->dims.L, .U = g->shape.S, .sequences = g->shape.D,
+    const struct step_shape shape = { .L = m->dims.L, .cost = m->cost, .U = g->shape.S,
+                                      .sequences = g->shape.D,
                                       .micro_batch = 1 };
     struct reducer *r = mem_new(1, sizeof *r, "reducer");
     struct share a;

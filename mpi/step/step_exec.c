@@ -77,7 +77,7 @@ static struct step_exec *make(const struct grid *g, const struct model *m,
     *e = (struct step_exec){ .g = g, .o = *o, .forward_only = forward_only };
     /* Forward only, the wavefront needs no array of all our units but their residual streams. */
     if (forward_only) e->o.sequence_mode = SEQ_WAVEFRONT;
-    e->work = (struct step_shape){ .L = m->dims.L, .U = pass_units(o),
+    e->work = (struct step_shape){ .L = m->dims.L, .cost = m->cost, .U = pass_units(o),
                                    .sequences = mpi_count(sequences),
                                    .micro_batch = o->micro_batch, .mode = e->o.sequence_mode };
     if (forward_only) step_plan_forward(&e->plan, &g->shape, &e->work, g->world.rank);

@@ -35,7 +35,8 @@ int memory_plan_init(struct memory_plan *p, const struct run_shape *run)
     if ((double)run->sequences / o->micro_batch * L * pass_units(o) > STEP_OPERATIONS)
         TRY(fail(ERR_CONFIG, "a step of %lld sequences, each of %d units in %d layers, has more "
                  "operations than can be planned", (long long)run->sequences, pass_units(o), L));
-    p->work = (struct step_shape){ .L = L, .U = pass_units(o), .sequences = (int)run->sequences,
+    p->work = (struct step_shape){ .L = L, .cost = p->shape->cost, .U = pass_units(o),
+                                   .sequences = (int)run->sequences,
                                    .micro_batch = o->micro_batch, .mode = o->sequence_mode };
     p->cut = mem_new(L + 2, sizeof *p->cut, "cuts");
     p->longest = mem_new(L + 2, sizeof *p->longest, "cuts");
@@ -204,7 +205,8 @@ static struct pass_bytes stage_bytes(struct memory_plan *p, const struct pass_op
 /* A forward-only pass over B windows at a time, on this rank. */
 static int64_t forward_bytes(struct memory_plan *p, struct pass_opts *o, int rank)
 {
-    const struct step_shape work = { .L = p->work.L, .U = pass_units(o), .sequences = p->grid.D,
+    const struct step_shape work = { .L = p->work.L, .cost = p->work.cost, .U = pass_units(o),
+                                     .sequences = p->grid.D,
                                      .micro_batch = o->micro_batch };
     struct share a;
 

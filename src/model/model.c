@@ -8,6 +8,7 @@
 #include "src/kernels/xent.h"
 #include "src/layers/dims_table.h"
 #include "src/layers/pattern.h"
+#include "src/model/flops.h"
 
 /* What the block with the i-th layer of the list sees.  A model whose blocks are all alike may have
  * dims that its layer does not use, as files say them. */
@@ -85,6 +86,15 @@ static void lay_out(struct model *m, const struct pattern *pattern)
     if (d->orthogonal) start_orthogonal(t);
 }
 
+/* FLOPs of a token of each block.  The context is the same for all runs: who holds which block
+ * depends only on model and grid, so that training, evaluation and generation agree. */
+static int64_t *block_costs(const struct model *m)
+{
+    int64_t *cost = mem_new(m->dims.L, sizeof *cost, "costs of blocks");
+    for (int l = 0; l < m->dims.L; l++) cost[l] = 1 + (int64_t)flops_block(m, l, 2048);
+    return cost;
+}
+
 int model_shape(struct model **out, const struct dims *d)
 {
     struct pattern pattern;
@@ -98,6 +108,7 @@ int model_shape(struct model **out, const struct dims *d)
     m->has = pattern.has;
     m->blocks = mem_new(d->L, sizeof *m->blocks, "blocks");
     lay_out(m, &pattern);
+    if (m->kinds > 1) m->cost = block_costs(m);
     *out = m;
     return OK;
 }
@@ -129,6 +140,7 @@ void model_free(struct model *m)
     bf16_weights_free(m->bf16);
     param_done(&m->params);
     mem_free(m->blocks);
+    mem_free(m->cost);
     mem_free(m->w);
     mem_free(m);
 }
@@ -137,14 +149,7 @@ void model_init(struct model *m, uint64_t seed) { param_init(m->w, &m->params, s
 
 double model_flops(const struct model *m, int context)
 {
-    double params = (double)m->dims.V * m->dims.C, layers = 0;
-    for (int i = 0; i < m->params.count; i++) {
-        const struct param *p = &m->params.p[i];
-        if (p->product) params += (double)p->n;
-    }
-    for (int l = 0; l < m->dims.L; l++)
-        layers += m->blocks[l].layer->flops(&m->blocks[l].d, 0.5 * (context + 1.0));
-    return 6 * params + 3 * layers;
+    return 3 * (flops_blocks(m, context) + flops_head(m));
 }
 
 /* Rows of logits that are held at once. */

@@ -26,6 +26,8 @@ struct model {
     int                 i_embed, i_norm, i_head;  /* in params; i_head == i_embed if tied */
     struct block       *blocks;  /* (L); owned                                */
     int                 kinds;   /* blocks l and l + kinds are alike; 1: all are */
+    int64_t            *cost;    /* (L) of blocks that differ, for stages of equal cost
+                                  * (plan/share.h); NULL: all are alike; owned */
     int                 has;     /* of HAS_: what any block's layer has       */
     struct bf16_weights *bf16;    /* bf16 products: their weights; NULL: fp32; owned */
 };

@@ -25,7 +25,7 @@ int soap_is_spread(const struct factored *f, const struct factor_opts *o)
 /* The stage whose processes hold bucket b; the first one, of a tied embedding. */
 static int stage_of(const struct model *m, const struct grid_shape *g, int b)
 {
-    const struct step_shape work = { .L = m->dims.L, .U = g->S, .sequences = g->D,
+    const struct step_shape work = { .L = m->dims.L, .cost = m->cost, .U = g->S, .sequences = g->D,
                                      .micro_batch = 1 };
     struct share a;
     int place;

@@ -68,12 +68,70 @@ int share_check(const struct grid_shape *g, const struct step_shape *w)
     return OK;
 }
 
+/* --- layers ---------------------------------------------------------------------- */
+
+/* The stages that layers from l on take if none may cost more than cap. */
+static int stages_needed(const struct step_shape *w, int l, int64_t cap)
+{
+    int n = 0;
+    for (int64_t sum = cap; l < w->L; l++) {
+        if (sum + w->cost[l] > cap) {
+            n++;
+            sum = 0;
+        }
+        sum += w->cost[l];
+    }
+    return n;
+}
+
+/* What the stage that costs most must cost at least; total [out]: of all layers. */
+static int64_t least_cap(int64_t *total, const struct step_shape *w, int P)
+{
+    int64_t low = 0, high = 0;
+
+    for (int l = 0; l < w->L; l++) {
+        if (w->cost[l] > low) low = w->cost[l];
+        high += w->cost[l];
+    }
+    *total = high;
+    while (low < high) {
+        const int64_t middle = low + (high - low) / 2;
+        if (stages_needed(w, 0, middle) <= P) high = middle;
+        else low = middle + 1;
+    }
+    return low;
+}
+
+/* Stage by stage: layers are taken until the stage has its part of what is left, rounded up as
+ * part_begin() does, so that layers that cost the same are shared out as if they had no costs; but
+ * never beyond the cap, and always as many as the later stages can't take under it. */
+int share_layer(const struct step_shape *w, int P, int p)
+{
+    int64_t rest;
+    int l = 0;
+
+    if (!w->cost) return (int)part_begin(w->L, P, p);
+    const int64_t cap = least_cap(&rest, w, P);
+    for (int later = P - 1; later >= P - p; later--) {
+        int64_t sum = 0;
+        int more;
+        do {
+            sum += w->cost[l++];
+            more = stages_needed(w, l, cap) > later;
+            if (!more && w->L - l > later)
+                more = sum < (rest + later) / (later + 1) && sum + w->cost[l] <= cap;
+        } while (more);
+        rest -= sum;
+    }
+    return l;
+}
+
 void share_of(struct share *out, const struct grid_shape *g, const struct step_shape *w, int rank)
 {
     const int s = rank % g->S, p = rank / g->S % g->P, d = rank / (g->S * g->P);
     *out = (struct share){
         .d = d, .p = p, .s = s,
-        .l0 = (int)part_begin(w->L, g->P, p), .l1 = (int)part_begin(w->L, g->P, p + 1),
+        .l0 = share_layer(w, g->P, p), .l1 = share_layer(w, g->P, p + 1),
         .u0 = (int)part_begin(w->U, g->S, s), .u1 = (int)part_begin(w->U, g->S, s + 1),
         .q0 = (int)part_begin(w->sequences, g->D, d),
         .q1 = (int)part_begin(w->sequences, g->D, d + 1),

@@ -3,11 +3,14 @@
  *     rank = (d P + p) S + s
  *
  * D splits the sequences of a step, P the layers into stages, S the units (slices) of every
- * sequence into contiguous chunks.  Nothing has to divide: shares differ by at most one.
+ * sequence into contiguous chunks.  Nothing has to divide: shares differ by at most one.  Layers
+ * that cost differently are shared out so that the stage that costs most costs as little as possible.
  * Pure arithmetic, so that every process knows every other one's share.
  */
 #ifndef SHARE_H
 #define SHARE_H
+
+#include <stdint.h>
 
 struct grid_shape { int D, P, S; };
 
@@ -19,6 +22,7 @@ enum sequence_mode { SEQ_WAVEFRONT, SEQ_HEADS, SEQ_SCAN };
 /* The work of one step, before it is shared out. */
 struct step_shape {
     int L;             /* layers                                 */
+    const int64_t *cost;  /* (L) of each layer, > 0, in any unit; NULL: all alike; borrowed */
     int U;             /* units of a sequence                    */
     int sequences;     /* of a step                              */
     int micro_batch;   /* sequences at once                      */
@@ -49,6 +53,9 @@ int grid_rank(const struct grid_shape *g, int d, int p, int s);
 /* Can this work run on this grid?  OK, or ERR_CONFIG with a message: P > layers,
  * S > units of a sequence, a number below 1. */
 int share_check(const struct grid_shape *g, const struct step_shape *w);
+
+/* The first layer of stage p of P, 0 <= p <= P <= L; L for p = P.  Local; with costs O(L^2). */
+int share_layer(const struct step_shape *w, int P, int p);
 
 void share_of(struct share *out, const struct grid_shape *g, const struct step_shape *w, int rank);
 

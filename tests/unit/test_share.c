@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "src/base/part.h"
 #include "src/base/rng.h"
 #include "src/plan/share.h"
 
@@ -45,6 +46,51 @@ static void shares_cover_everything_once(void **state)
     }
 }
 
+/* The least that the stage that costs most can cost, by trying every cut of layers [l, L) in P. */
+static int64_t least(const int64_t *cost, int L, int P)
+{
+    int64_t best = INT64_MAX, sum = 0;
+
+    if (P == 1) {
+        for (int l = 0; l < L; l++) sum += cost[l];
+        return sum;
+    }
+    for (int l = 0; l + P <= L; l++) {
+        sum += cost[l];
+        const int64_t rest = least(cost + l + 1, L - l - 1, P - 1), most = sum > rest ? sum : rest;
+        if (most < best) best = most;
+    }
+    return best;
+}
+
+/* Layers that cost differently: the stage that costs most costs as little as it can.  Layers that
+ * cost the same are shared out as if they had no costs. */
+static void stages_are_balanced_by_cost(void **state)
+{
+    (void)state;
+    const uint64_t key = rng_key(10, "shares");
+    for (int i = 0; i < 1000; i++) {
+        int64_t cost[MAX_L], most = 0;
+        const int equal = i % 4 == 0;
+        struct step_shape w = { .L = draw(key, i, 0, MAX_L), .cost = cost };
+        const int P = draw(key, i, 1, w.L < 5 ? w.L : 5);
+        for (int l = 0; l < w.L; l++)
+            cost[l] = equal ? 1000003 : draw(key, i, 2 + l, i % 4 == 1 ? 3 : 1000);
+        for (int p = 0; p < P; p++) {
+            int64_t sum = 0;
+            const int begin = share_layer(&w, P, p), end = share_layer(&w, P, p + 1);
+            assert_true(begin < end);
+            for (int l = begin; l < end; l++) sum += cost[l];
+            if (sum > most) most = sum;
+        }
+        assert_int_equal(share_layer(&w, P, 0), 0);
+        assert_int_equal(share_layer(&w, P, P), w.L);
+        assert_int_equal(most, least(cost, w.L, P));
+        for (int p = 0; equal && p < P; p++)
+            assert_int_equal(share_layer(&w, P, p), part_begin(w.L, P, p));
+    }
+}
+
 static void impossible_grids_are_refused(void **state)
 {
     (void)state;
@@ -74,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shares_cover_everything_once),
+        cmocka_unit_test(stages_are_balanced_by_cost),
         cmocka_unit_test(impossible_grids_are_refused),
         cmocka_unit_test(grids_have_a_text),
     };
