@@ -163,28 +163,31 @@ static void both_fast(bf16_word *rows, bf16_word *columns, const float *x, int K
         }
 }
 
-/* `tall` rows of `wide` vectors of C, which stay in registers; the last vector has columns `there`.
- * Word k of A's row m is at A[m * down + k * along]. */
-TILE tile(float *C, const float *from, const bf16_word *A, int64_t down, int64_t along,
-          const bf16_word *B, int N, int words, int tall, int wide, __mmask16 there)
+/* A strip of columns: its words of B, N from one row to the next as in C.  Of its last vector only the
+ * columns `there` are. */
+struct strip { const bf16_word *B; int N, words; __mmask16 there; };
+
+/* `tall` rows of `wide` vectors of C, which stay in registers.  Both are constants where this is
+ * inlined, and the structs, passed by value, become registers. */
+TILE tile(float *C, const float *from, struct bf16_left A, struct strip s, int tall, int wide)
 {
     __m512 c[LANES][4];
     #pragma GCC unroll 16
     for (int i = 0; i < tall; i++)
         #pragma GCC unroll 4
         for (int j = 0; j < wide; j++)
-            c[i][j] = from ? _mm512_maskz_loadu_ps(j + 1 < wide ? 0xffff : there,
-                                                   from + (int64_t)i * N + j * LANES)
+            c[i][j] = from ? _mm512_maskz_loadu_ps(j + 1 < wide ? 0xffff : s.there,
+                                                   from + (int64_t)i * s.N + j * LANES)
                            : _mm512_setzero_ps();
-    for (int k = 0; k < words; k++) {
+    for (int k = 0; k < s.words; k++) {
         __m512bh b[4];
         #pragma GCC unroll 4
         for (int j = 0; j < wide; j++)
-            b[j] = (__m512bh)_mm512_maskz_loadu_epi32(j + 1 < wide ? 0xffff : there,
-                                                      B + (int64_t)k * N + j * LANES);
+            b[j] = (__m512bh)_mm512_maskz_loadu_epi32(j + 1 < wide ? 0xffff : s.there,
+                                                      s.B + (int64_t)k * s.N + j * LANES);
         #pragma GCC unroll 16
         for (int i = 0; i < tall; i++) {
-            const __m512bh a = (__m512bh)_mm512_set1_epi32((int)A[i * down + k * along]);
+            const __m512bh a = (__m512bh)_mm512_set1_epi32((int)A.w[i * A.down + k * A.along]);
             #pragma GCC unroll 4
             for (int j = 0; j < wide; j++) c[i][j] = _mm512_dpbf16_ps(c[i][j], a, b[j]);
         }
@@ -193,21 +196,23 @@ TILE tile(float *C, const float *from, const bf16_word *A, int64_t down, int64_t
     for (int i = 0; i < tall; i++)
         #pragma GCC unroll 4
         for (int j = 0; j < wide; j++)
-            _mm512_mask_storeu_ps(C + (int64_t)i * N + j * LANES, j + 1 < wide ? 0xffff : there,
-                                  c[i][j]);
+            _mm512_mask_storeu_ps(C + (int64_t)i * s.N + j * LANES,
+                                  j + 1 < wide ? 0xffff : s.there, c[i][j]);
 }
 
-/* All rows of a strip of C.  `many` rows of `wide` vectors fill the registers. */
-TILE strip(float *C, const float *from, struct bf16_left A, const bf16_word *B, int M, int N,
-           int words, int many, int wide, __mmask16 there)
+/* All M rows of a strip of C.  `many` rows of `wide` vectors fill the registers. */
+TILE strip(float *C, const float *from, struct bf16_left A, struct strip s, int M, int many,
+           int wide)
 {
     int m = 0;
-    for (; m + many <= M; m += many)
-        tile(C + (int64_t)m * N, from ? from + (int64_t)m * N : NULL, A.w + m * A.down, A.down,
-             A.along, B, N, words, many, wide, there);
-    for (; m < M; m++)
-        tile(C + (int64_t)m * N, from ? from + (int64_t)m * N : NULL, A.w + m * A.down, A.down,
-             A.along, B, N, words, 1, wide, there);
+    for (; m + many <= M; m += many) {
+        const struct bf16_left rows = { A.w + m * A.down, A.down, A.along };
+        tile(C + (int64_t)m * s.N, from ? from + (int64_t)m * s.N : NULL, rows, s, many, wide);
+    }
+    for (; m < M; m++) {
+        const struct bf16_left row = { A.w + m * A.down, A.down, A.along };
+        tile(C + (int64_t)m * s.N, from ? from + (int64_t)m * s.N : NULL, row, s, 1, wide);
+    }
 }
 
 TARGET
@@ -217,9 +222,10 @@ static void product_fast(float *C, const float *from, struct bf16_left A, const 
     const int words = bf16_words(K);
     int n = 0;
     for (; n + 4 * LANES <= N; n += 4 * LANES)
-        strip(C + n, from ? from + n : NULL, A, B + n, M, N, words, 4, 4, 0xffff);
+        strip(C + n, from ? from + n : NULL, A, (struct strip){ B + n, N, words, 0xffff }, M, 4, 4);
     for (; n < N; n += LANES)
-        strip(C + n, from ? from + n : NULL, A, B + n, M, N, words, 16, 1, mask(N - n));
+        strip(C + n, from ? from + n : NULL, A, (struct strip){ B + n, N, words, mask(N - n) }, M,
+              16, 1);
 }
 
 #else
