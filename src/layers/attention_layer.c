@@ -171,7 +171,7 @@ static void work(struct tape *w, struct arena *a, const struct layer_call *c, in
 /* y (N,M) = h W' + b, W being one of q, k, v. */
 static void project(const struct layer_call *c, int k, real *y, const real *h, int M)
 {
-    linear_forward(c, k, y, reals(h), M, c->d->C);
+    linear_forward(c, k, y, reals(h));
     if (c->d->qkv_bias) linear_bias(c, P_BIAS + k, y, M);
 }
 
@@ -223,7 +223,7 @@ static void inner(const struct layer_call *c, const struct head_share *s, real *
 
 static void finish(const struct layer_call *c, real *y, struct tape *t)
 {
-    linear_forward(c, P_O, y, reals(t->v[T_O]), c->d->C, heads_width(c->d));
+    linear_forward(c, P_O, y, reals(t->v[T_O]));
 }
 
 /* All heads, from tape to tape. */
@@ -254,7 +254,7 @@ static void finish_backward(const struct layer_call *c, real *dh, const real *dy
 {
     (void)dh;
     (void)h;
-    linear_backward(c, P_O, w->v[W_DO], reals(dy), reals(t->v[T_O]), c->d->C, heads_width(c->d), 0);
+    linear_backward(c, P_O, w->v[W_DO], reals(dy), reals(t->v[T_O]), 0);
 }
 
 static void inner_backward(const struct layer_call *c, const struct head_share *s, real *dcarry,
@@ -282,7 +282,7 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
     (void)t;
     linear_share(c, reals(h));
     for (int i = 0; i < 3; i++) {
-        linear_backward(c, parts[i].k, dh, reals(parts[i].dy), reals(h), parts[i].M, d->C, i > 0);
+        linear_backward(c, parts[i].k, dh, reals(parts[i].dy), reals(h), i > 0);
         if (d->qkv_bias)
             linear_bias_backward(c, P_BIAS + parts[i].k, w->v[W_SUM], parts[i].dy, parts[i].M);
     }

@@ -275,12 +275,12 @@ static void feed_forward(const struct block *b, struct layer_call *c, real *y, c
     const struct operand n = operand_of(c, t->v[T_N]);
     c->first = b->i_ffn;
     linear_share(c, n);
-    linear_forward(c, FFN_GATE, t->v[T_A], n, d->E, d->C);
-    linear_forward(c, FFN_UP, t->v[T_G], n, d->E, d->C);
+    linear_forward(c, FFN_GATE, t->v[T_A], n);
+    linear_forward(c, FFN_UP, t->v[T_G], n);
     bf16 *rows = operand_rows(c, t->v[T_S]);
     if (rows) swiglu_forward_rows(rows, t->v[T_A], t->v[T_G], N, d->E);
     else swiglu_forward(t->v[T_S], t->v[T_A], t->v[T_G], (int64_t)N * d->E);
-    linear_forward(c, FFN_DOWN, y, operand_of(c, t->v[T_S]), d->C, d->E);
+    linear_forward(c, FFN_DOWN, y, operand_of(c, t->v[T_S]));
     vec_add(y, t->v[T_X2], NC);
 }
 
@@ -345,13 +345,13 @@ static void feed_forward_backward(const struct block *b, struct layer_call *c, r
     c->first = b->i_layer;
     if (!d->E) return;
     c->first = b->i_ffn;
-    linear_backward(c, FFN_DOWN, w->v[W_DS], reals(dx), s, d->C, d->E, 0);
+    linear_backward(c, FFN_DOWN, w->v[W_DS], reals(dx), s, 0);
     if (da) swiglu_backward_rows(da, dg, w->v[W_DS], t->v[T_A], t->v[T_G], N, d->E);
     else swiglu_backward(w->v[W_DA], w->v[W_DG], w->v[W_DS], t->v[T_A], t->v[T_G],
                          (int64_t)N * d->E);
     linear_share(c, n);
-    linear_backward(c, FFN_GATE, dn, operand_of(c, w->v[W_DA]), n, d->E, d->C, 0);
-    linear_backward(c, FFN_UP, dn, operand_of(c, w->v[W_DG]), n, d->E, d->C, 1);
+    linear_backward(c, FFN_GATE, dn, operand_of(c, w->v[W_DA]), n, 0);
+    linear_backward(c, FFN_UP, dn, operand_of(c, w->v[W_DG]), n, 1);
     norm_backward(c, b->i_ffn + FFN_NORM, dx, dn, t->v[T_X2], t->v[T_R3], w->v[W_DW]);
     c->first = b->i_layer;
 }

@@ -44,9 +44,22 @@ static void forward_alone(const struct layer_call *c, const real *w, const bf16 
     }
 }
 
-void linear_part_forward(const struct layer_call *c, int k, int row, real *y, struct operand x,
-                         int M, int C)
+/* Columns of a parameter, whose rows are its first dimension. */
+static int columns(const struct layer_call *c, int k)
 {
+    const struct param *p = &c->t->p[c->first + k];
+    return (int)(p->n / p->shape[0]);
+}
+
+static int all_rows(const struct layer_call *c, int k)
+{
+    return (int)c->t->p[c->first + k].shape[0];
+}
+
+void linear_part_forward(const struct layer_call *c, int k, int row, int M, real *y,
+                         struct operand x)
+{
+    const int C = columns(c, k);
     const struct bf16_weight *panels = bf16_of(c, k, row, M);
     const bf16 *h = panels ? panels->forward + (int64_t)row * bf16_inner(C) : NULL;
     const real *w = call_w(c, k) + (int64_t)row * C;
@@ -77,15 +90,15 @@ static void make_panels(const struct layer_call *c, struct operand x, int C)
     h->panels_made = address(x) == h->shared;
 }
 
-static void backward_bf16(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
-                          struct operand x, int M, int C, int add)
+static void backward_bf16(const struct layer_call *c, int k, int row, int M, real *dx,
+                          struct operand dy, struct operand x, int add)
 {
     struct bf16_work *h = c->bf16_work;
-    const int N = c->B * c->T, T = c->T, all = (int)c->t->p[c->first + k].shape[0];
+    const int N = c->B * c->T, T = c->T, C = columns(c, k);
     const bf16 *rows = rows_of(h, dy, N, M);
 
     gemm_bf16(&(struct gemm_bf16){ .C = dx, .rows = rows, .panels = bf16_of(c, k, row, M)->backward,
-                                   .N = N, .M = C, .K = M, .k0 = row, .panels_K = all,
+                                   .N = N, .M = C, .K = M, .k0 = row, .panels_K = all_rows(c, k),
                                    .add = add });
     poke();
     make_panels(c, x, C);
@@ -96,14 +109,15 @@ static void backward_bf16(const struct layer_call *c, int k, int row, real *dx, 
     }
 }
 
-void linear_part_backward(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
-                          struct operand x, int M, int C, int add)
+void linear_part_backward(const struct layer_call *c, int k, int row, int M, real *dx,
+                          struct operand dy, struct operand x, int add)
 {
+    const int C = columns(c, k);
     const int64_t first = (int64_t)row * C;
 
     poke();
     if (bf16_of(c, k, row, M)) {
-        backward_bf16(c, k, row, dx, dy, x, M, C, add);
+        backward_bf16(c, k, row, M, dx, dy, x, add);
         return;
     }
     check(dy.x && x.x);
@@ -115,15 +129,15 @@ void linear_part_backward(const struct layer_call *c, int k, int row, real *dx, 
                     x.x + (int64_t)b * c->T * C, M, C, c->T);
 }
 
-void linear_forward(const struct layer_call *c, int k, real *y, struct operand x, int M, int C)
+void linear_forward(const struct layer_call *c, int k, real *y, struct operand x)
 {
-    linear_part_forward(c, k, 0, y, x, M, C);
+    linear_part_forward(c, k, 0, all_rows(c, k), y, x);
 }
 
 void linear_backward(const struct layer_call *c, int k, real *dx, struct operand dy,
-                     struct operand x, int M, int C, int add)
+                     struct operand x, int add)
 {
-    linear_part_backward(c, k, 0, dx, dy, x, M, C, add);
+    linear_part_backward(c, k, 0, all_rows(c, k), dx, dy, x, add);
 }
 
 void linear_bias(const struct layer_call *c, int k, real *y, int M)

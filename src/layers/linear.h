@@ -41,19 +41,21 @@ static inline struct operand operand_of(const struct layer_call *c, real *v)
     return (struct operand){ .x = rows ? NULL : v, .rows = rows };
 }
 
-/* y (N,M) = x (N,C) W', W being parameter k of the call. */
-void linear_forward(const struct layer_call *c, int k, real *y, struct operand x, int M, int C);
+/* y (N,M) = x (N,C) W', W (M,C) being parameter k of the call: its first dimension is M.  Local;
+ * threads inside.  2 NMC flops. */
+void linear_forward(const struct layer_call *c, int k, real *y, struct operand x);
 
-/* dx (N,C) =|+= dy (N,M) W;  dW += dy' x, one contribution for each unit. */
+/* dx (N,C) = or, with `add`, += dy (N,M) W;  dW += dy' x, one contribution for each unit.  4 NMC
+ * flops. */
 void linear_backward(const struct layer_call *c, int k, real *dx, struct operand dy,
-                     struct operand x, int M, int C, int add);
+                     struct operand x, int add);
 
 /* The same with rows [row, row + M) of the parameter; bf16 only if row and M are multiples of
  * 64. */
-void linear_part_forward(const struct layer_call *c, int k, int row, real *y, struct operand x,
-                         int M, int C);
-void linear_part_backward(const struct layer_call *c, int k, int row, real *dx, struct operand dy,
-                          struct operand x, int M, int C, int add);
+void linear_part_forward(const struct layer_call *c, int k, int row, int M, real *y,
+                         struct operand x);
+void linear_part_backward(const struct layer_call *c, int k, int row, int M, real *dx,
+                          struct operand dy, struct operand x, int add);
 
 /* y (N,M) += b, b (M) being parameter k of the call.  Always in fp32. */
 void linear_bias(const struct layer_call *c, int k, real *y, int M);

@@ -206,7 +206,7 @@ static void to_first_columns(real *to, const real *from, int64_t rows, int n, in
 
 static void project(const struct layer_call *c, const real *h, struct tape *t)
 {
-    linear_part_forward(c, IN, 0, t->v[T_X], reals(h), channels(c->d), c->d->C);       /* [E53] */
+    linear_part_forward(c, IN, 0, channels(c->d), t->v[T_X], reals(h));       /* [E53] */
 }
 
 /* a = conv(x), sequence by sequence; carry: the whole layer's. */
@@ -232,12 +232,12 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
     const struct dims *d = c->d;
     const int D = channels(d), N = c->B * c->T;
 
-    linear_part_forward(c, IN, D, t->v[T_Z], reals(h), D, d->C);
+    linear_part_forward(c, IN, D, D, t->v[T_Z], reals(h));
     convolve(c, carry, t);
     silu_forward(t->v[T_U], t->v[T_A], (int64_t)N * D);
-    linear_forward(c, X, t->v[T_P], reals(t->v[T_U]), shared(d), D);
+    linear_forward(c, X, t->v[T_P], reals(t->v[T_U]));
     first_columns(t->v[T_DT], t->v[T_P], N, d->dt_rank, shared(d));
-    linear_forward(c, DT_W, t->v[T_RAW], reals(t->v[T_DT]), D, d->dt_rank);
+    linear_forward(c, DT_W, t->v[T_RAW], reals(t->v[T_DT]));
 }
 
 static void inner(const struct layer_call *c, const struct head_share *share, real *carry,
@@ -250,7 +250,7 @@ static void inner(const struct layer_call *c, const struct head_share *share, re
 
 static void finish(const struct layer_call *c, real *y, struct tape *t)
 {
-    linear_forward(c, OUT, y, reals(t->v[T_Y]), c->d->C, channels(c->d));
+    linear_forward(c, OUT, y, reals(t->v[T_Y]));
 }
 
 static void forward(const struct layer_call *c, real *y, const real *h, real *carry,
@@ -269,7 +269,7 @@ static void finish_backward(const struct layer_call *c, real *dh, const real *dy
                             struct tape *t, struct tape *w)
 {
     (void)dh, (void)h;
-    linear_backward(c, OUT, w->v[W_DY], reals(dy), reals(t->v[T_Y]), c->d->C, channels(c->d), 0);
+    linear_backward(c, OUT, w->v[W_DY], reals(dy), reals(t->v[T_Y]), 0);
 }
 
 static void inner_backward(const struct layer_call *c, const struct head_share *share,
@@ -302,9 +302,9 @@ static void mix_backward(const struct layer_call *c, struct tape *t, struct tape
     const int64_t TD = (int64_t)c->T * D, halo = halo_reals(d);
     real *dw = w->v[W_SUM], *db = dw + align_reals((int64_t)D * W);
 
-    linear_backward(c, DT_W, w->v[W_DDT], reals(w->v[W_DRAW]), reals(t->v[T_DT]), D, d->dt_rank, 0);
+    linear_backward(c, DT_W, w->v[W_DDT], reals(w->v[W_DRAW]), reals(t->v[T_DT]), 0);
     to_first_columns(w->v[W_DP], w->v[W_DDT], N, d->dt_rank, shared(d));
-    linear_backward(c, X, w->v[W_DU], reals(w->v[W_DP]), reals(t->v[T_U]), shared(d), D, 1);
+    linear_backward(c, X, w->v[W_DU], reals(w->v[W_DP]), reals(t->v[T_U]), 1);
     silu_backward(w->v[W_DU], w->v[W_DU], t->v[T_A], (int64_t)N * D);
     for (int b = 0; b < c->B; b++) {
         memset(dw, 0, (size_t)(align_reals((int64_t)D * W) + D) * sizeof *dw);
@@ -336,11 +336,11 @@ static void halo_backward(const struct layer_call *c, real *dcarry, struct tape 
 static void project_backward(const struct layer_call *c, real *dh, const real *h, struct tape *t,
                              struct tape *w)
 {
-    const int D = channels(c->d), C = c->d->C;
+    const int D = channels(c->d);
     (void)t;
     linear_share(c, reals(h));
-    linear_part_backward(c, IN, 0, dh, reals(w->v[W_DY]), reals(h), D, C, 0);
-    linear_part_backward(c, IN, D, dh, reals(w->v[W_DZ]), reals(h), D, C, 1);
+    linear_part_backward(c, IN, 0, D, dh, reals(w->v[W_DY]), reals(h), 0);
+    linear_part_backward(c, IN, D, D, dh, reals(w->v[W_DZ]), reals(h), 1);
 }
 
 static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,

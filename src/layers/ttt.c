@@ -108,7 +108,7 @@ static void inner_rates(const struct layer_call *c, const real *h, real *sig)
         for (int64_t i = 0; i < (int64_t)N * H; i++) sig[i] = 1;
         return;
     }
-    linear_forward(c, k, sig, reals(h), H, c->d->C);
+    linear_forward(c, k, sig, reals(h));
     gate_sigmoid(sig, call_w(c, k + 1), N, H);
 }
 
@@ -141,7 +141,7 @@ static struct heads heads_of(const struct layer_call *c, const struct head_share
 static void project(const struct layer_call *c, const real *h, struct tape *t)
 {
     const struct dims *d = c->d;
-    if (d->share_qk) linear_forward(c, ttt_places(d).q, t->v[T_U], reals(h), d->C, d->C);
+    if (d->share_qk) linear_forward(c, ttt_places(d).q, t->v[T_U], reals(h));
 }
 
 /* Q and K from one projection, each through its convolution. */
@@ -169,16 +169,15 @@ static void mix(const struct layer_call *c, const real *h, real *carry, struct t
 {
     const struct dims *d = c->d;
     const struct ttt_places p = ttt_places(d);
-    const int C = d->C;
 
-    linear_forward(c, p.v, t->v[T_V], reals(h), C, C);
-    if (d->gate) linear_forward(c, p.g, t->v[T_G], reals(h), C, C);
+    linear_forward(c, p.v, t->v[T_V], reals(h));
+    if (d->gate) linear_forward(c, p.g, t->v[T_G], reals(h));
     inner_rates(c, h, t->v[T_SIG]);
     if (d->share_qk) {
         shared_qk(c, carry, t);
     } else {
-        linear_forward(c, p.q, t->v[T_Q], reals(h), C, C);
-        linear_forward(c, p.k, t->v[T_K], reals(h), C, C);
+        linear_forward(c, p.q, t->v[T_Q], reals(h));
+        linear_forward(c, p.k, t->v[T_K], reals(h));
     }
 }
 
@@ -209,7 +208,7 @@ static void finish(const struct layer_call *c, real *y, struct tape *t)
     bf16 *rows = operand_rows(c, t->v[T_Y]);
     if (d->gate && rows) gelu_gate_forward_rows(rows, t->v[T_Z], t->v[T_G], N, C);
     else if (d->gate) gelu_gate_forward(t->v[T_Y], t->v[T_Z], t->v[T_G], (int64_t)N * C);
-    linear_forward(c, p.o, y, gated(c, t), C, C);
+    linear_forward(c, p.o, y, gated(c, t));
 }
 
 /* All heads, from tape to tape. */
@@ -317,11 +316,11 @@ static void finish_backward(const struct layer_call *c, real *dh, const real *dy
     real *dz = w->v[W_DZ];
     bf16 *dg = operand_rows(c, w->v[W_DG]);
 
-    linear_backward(c, p.o, d->gate ? w->v[W_DY] : dz, reals(dy), gated(c, t), C, C, 0);
+    linear_backward(c, p.o, d->gate ? w->v[W_DY] : dz, reals(dy), gated(c, t), 0);
     if (d->gate) {
         if (dg) gelu_gate_backward_rows(dz, dg, w->v[W_DY], t->v[T_Z], t->v[T_G], N, C);
         else gelu_gate_backward(dz, w->v[W_DG], w->v[W_DY], t->v[T_Z], t->v[T_G], (int64_t)N * C);
-        linear_backward(c, p.g, dh, operand_of(c, w->v[W_DG]), reals(h), C, C, 0);
+        linear_backward(c, p.g, dh, operand_of(c, w->v[W_DG]), reals(h), 0);
     }
     post_norm_backward(c, t, w, p.post);
 }
@@ -376,19 +375,18 @@ static void project_backward(const struct layer_call *c, real *dh, const real *h
 {
     const struct dims *d = c->d;
     const struct ttt_places p = ttt_places(d);
-    const int C = d->C;
 
     linear_share(c, reals(h));
-    linear_backward(c, p.v, dh, reals(w->v[W_DV]), reals(h), C, C, d->gate);
+    linear_backward(c, p.v, dh, reals(w->v[W_DV]), reals(h), d->gate);
     if (p.lr >= 0) {
         gate_backward(c, w->v[W_DSIG], t->v[T_SIG], p.lr + 1);
-        linear_backward(c, p.lr, dh, reals(w->v[W_DSIG]), reals(h), d->H, C, 1);
+        linear_backward(c, p.lr, dh, reals(w->v[W_DSIG]), reals(h), 1);
     }
     if (d->share_qk) {
-        linear_backward(c, p.q, dh, reals(w->v[W_DU]), reals(h), C, C, 1);
+        linear_backward(c, p.q, dh, reals(w->v[W_DU]), reals(h), 1);
     } else {
-        linear_backward(c, p.q, dh, reals(w->v[W_DQ]), reals(h), C, C, 1);
-        linear_backward(c, p.k, dh, reals(w->v[W_DK]), reals(h), C, C, 1);
+        linear_backward(c, p.q, dh, reals(w->v[W_DQ]), reals(h), 1);
+        linear_backward(c, p.k, dh, reals(w->v[W_DK]), reals(h), 1);
     }
 }
 

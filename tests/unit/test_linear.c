@@ -100,9 +100,9 @@ static struct result run(struct job *j, int B, int T, int way, const real *x, co
     grad_begin(&j->grad, 1);
     linear_share(&c, way & SHARED ? in : reals(NULL));
     for (int i = 0; i < 3; i++)
-        linear_forward(&c, 0, i == between ? r.y_other : r.y, i == between ? other : in, M, C);
+        linear_forward(&c, 0, i == between ? r.y_other : r.y, i == between ? other : in);
     for (int i = 0; i < 3; i++)
-        linear_backward(&c, 0, r.dx, back, i == between ? other : in, M, C, i > 0);
+        linear_backward(&c, 0, r.dx, back, i == between ? other : in, i > 0);
     grad_read(&j->grad, r.dw, 0, M * C);
     return r;
 }
@@ -160,7 +160,7 @@ static void alone_nothing_is_rounded(void **state)
         struct layer_call c = call_of(j, SEQUENCES, 1);
         c.alone = 1;
         if (!half) c.bf16 = NULL;
-        linear_forward(&c, 0, y, reals(x), M, C);
+        linear_forward(&c, 0, y, reals(x));
         const double *w = half ? rounded(j->w, M * C) : widen(j->w, M * C);
         assert_close(y, plain((struct matrix){ widen(x, SEQUENCES * C), C, 1 },
                               (struct matrix){ w, 1, C }, SEQUENCES, M, C), SEQUENCES * M,
@@ -184,14 +184,14 @@ static void shared_is_made_once(void **state)
         linear_share(&c, reals(shared ? x : NULL));
         for (int i = 0; i < 2; i++) {
             y[i] = zeros(N * M);
-            linear_forward(&c, 0, y[i], reals(x), M, C);
+            linear_forward(&c, 0, y[i], reals(x));
             x[5]++;
         }
         linear_share(&c, reals(shared ? x : NULL));
         for (int i = 0; i < 2; i++) {
             dw[i] = zeros(M * C);
             grad_begin(&j->grad, 1);
-            linear_backward(&c, 0, dx, reals(dy), reals(x), M, C, 0);
+            linear_backward(&c, 0, dx, reals(dy), reals(x), 0);
             grad_read(&j->grad, dw[i], 0, M * C);
             x[5]++;
         }
