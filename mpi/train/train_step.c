@@ -12,6 +12,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/data/order.h"
+#include "src/optim/sched.h"
 
 struct stepper {
     struct step_opts   o;

@@ -12,7 +12,7 @@
 
 #include "src/layers/dims.h"
 #include "src/model/pass.h"
-#include "src/optim/adamw.h"
+#include "src/optim/optim_opts.h"
 #include "src/param/grad.h"
 #include "src/store/ckpt.h"
 

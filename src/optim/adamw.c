@@ -1,36 +1,14 @@
 #include "src/optim/adamw.h"
 
 #include <math.h>
-#include <string.h>
 
 #include "src/base/rng.h"
 #include "src/base/status.h"
 #include "src/kernels/vecmath.h"
+#include "src/optim/sched.h"
 #include "src/param/grad.h"
 
 #define BLOCK 4096  /* elements whose gradient a thread holds at once */
-
-double sched_lr(const struct optim_opts *o, int64_t t)
-{
-    if (t < o->warmup_steps) return o->lr * (double)t / (double)o->warmup_steps;
-    if (t >= o->decay_steps) return o->min_lr;
-    const double span = (double)(o->decay_steps - o->warmup_steps);
-    const double turn = 3.14159265358979323846 * (double)(t - o->warmup_steps) / span;
-    return o->min_lr + (o->lr - o->min_lr) * 0.5 * (1 + cos(turn));
-}
-
-double sched_inner(const struct optim_opts *o, int64_t t)
-{
-    if (t >= o->warmup_steps) return 1;
-    const float x = (float)(o->inner_start +
-                            (1 - o->inner_start) * (double)t / (double)o->warmup_steps);
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;  /* to nearest, ties to even */
-    float rounded;
-    memcpy(&rounded, &bits, sizeof rounded);
-    return (double)rounded;
-}
 
 double clip_factor(const struct optim_opts *o, double norm)
 {

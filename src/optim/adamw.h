@@ -14,45 +14,9 @@
 
 #include "src/base/real.h"
 #include "src/kernels/bf16.h"
-#include "src/param/factor.h"
+#include "src/optim/optim_opts.h"
 
 struct grad;
-
-enum optim_kind { OPTIM_ADAMW, OPTIM_SOAP };
-
-enum moments { MOMENTS_FP32, MOMENTS_BF16 };
-
-struct optim_opts {
-    int     state;                   /* enum moments                        */
-    int     kind;                    /* enum optim_kind                     */
-    double  lr, min_lr;              /* peak and final rate                 */
-    int64_t warmup_steps;            /* linear 0 -> lr                      */
-    int64_t decay_steps;             /* cosine ends here (>= warmup_steps)  */
-    double  beta1, beta2, eps, weight_decay;
-    double  clip_norm;               /* 0: no clipping                      */
-    double  inner_start;             /* inner learning rate at the first update, as a share of its
-                                      * base; it grows linearly to 1 over warmup_steps */
-    /* SOAP (optim/soap.h) */
-    int     max_dim;                 /* largest side that has a factor      */
-    int     whole_dim;               /* larger factors are spread over processes */
-    int     precondition_every;      /* updates between two refreshes of bases */
-    double  factor_beta;             /* average of factors                  */
-};
-
-/* What SOAP's shares and costs depend on. */
-static inline struct factor_opts optim_factor(const struct optim_opts *o)
-{
-    return (struct factor_opts){ o->max_dim, o->whole_dim, o->precondition_every };
-}
-
-/* Rate of update t = 0, 1, ...: linear to lr over warm-up, then cosine to min_lr
- * over decay_steps - warmup_steps, constant after.  Update 0 has rate 0 when
- * there is a warm-up. */
-double sched_lr(const struct optim_opts *o, int64_t t);
-
-/* What the base inner learning rate is multiplied with in update t: inner_start at the first, 1
- * after warm-up, rounded to bfloat16 as the reference does (ttt-lm-jax train.py:251-254). */
-double sched_inner(const struct optim_opts *o, int64_t t);
 
 /* What a gradient is multiplied with: 1 if norm < clip_norm, else
  * clip_norm / norm (no epsilon). */

@@ -8,6 +8,7 @@
 #include "src/base/rng.h"
 #include "src/base/tiling.h"
 #include "src/kernels/gemm.h"
+#include "src/optim/sched.h"
 #include "src/param/factor.h"
 #include "src/store/tile.h"
 #include "tests/lib/soap_ref.h"

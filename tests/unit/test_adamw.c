@@ -2,6 +2,7 @@
 #include "tests/unit/numeric.h"
 
 #include "src/optim/adamw.h"
+#include "src/optim/sched.h"
 #include "src/param/grad.h"
 
 static const struct optim_opts opts = { .lr = 3e-3, .min_lr = 1e-5, .warmup_steps = 2,

@@ -4,6 +4,7 @@
 #include "src/infer/load.h"
 #include "src/model/pass.h"
 #include "src/optim/adamw.h"
+#include "src/optim/sched.h"
 #include "tests/lib/golden.h"
 
 #include <math.h>
