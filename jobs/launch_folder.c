@@ -7,6 +7,7 @@
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/store/ckpt.h"
 
 struct commit launch_newest(const char *dir)
 {

@@ -9,6 +9,7 @@
 #include "src/base/status.h"
 #include "src/conf/conf_model.h"
 #include "src/data/dataset.h"
+#include "src/infer/start_model.h"
 #include "src/infer/train_inputs.h"
 #include "src/store/ckpt_parts.h"
 #include "src/store/fence.h"
@@ -71,7 +72,7 @@ int launch_open(struct launch *l, const struct launch_opts *o)
     *l = (struct launch){ .o = o };
     launch_token_make(l->token);
     l->conf = mem_new(1, sizeof *l->conf, "configuration");
-    TRY(conf_read(l->conf, o->file, o->sets.v, o->sets.n));
+    TRY(conf_read(l->conf, o->file, o->sets.v, o->sets.n, &start_models));
     if (l->conf->start.missing)
         TRY(fail(ERR_MISSING, "train.init_from: there is no model at %s", l->conf->start.from));
     conf_say_model(l->conf);

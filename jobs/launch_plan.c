@@ -13,6 +13,7 @@
 #include "src/base/status.h"
 #include "src/forecast/forecast.h"
 #include "src/forecast/rates.h"
+#include "src/store/ckpt.h"
 
 /* The fullest host. */
 static int most_slots(const struct launch *l)

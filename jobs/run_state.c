@@ -16,6 +16,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/store/ckpt.h"
 
 #define TAIL ((int64_t)1 << 18)   /* bytes of metrics.jsonl that are read: its end */
 

@@ -7,6 +7,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/conf/conf_table.h"
+#include "src/infer/start_model.h"
 
 #define KEY(section, field)                                             \
     #section "." #field, offsetof(struct series_conf, section.field),   \
@@ -148,7 +149,7 @@ int series_resolve(struct series *s, struct member *m, const struct arg_list *se
     give(&whole, dir);
     mem_free(m->conf);
     m->conf = mem_new(1, sizeof *m->conf, "configuration");
-    const int rc = conf_read(m->conf, m->file, whole.sets.v, whole.sets.n);
+    const int rc = conf_read(m->conf, m->file, whole.sets.v, whole.sets.n, &start_models);
     if (rc != OK) fail(rc, "%s: the error is in %s with the settings of run %s", s->file, m->file, m->name);
     member_done(&whole);
     mem_free(dir);

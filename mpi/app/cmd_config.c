@@ -11,6 +11,7 @@
 #include "src/cli/cmd.h"
 #include "src/conf/conf_model.h"
 #include "src/forecast/memory.h"
+#include "src/infer/start_model.h"
 
 #define USAGE "ttt config show|check RUN.yaml, or ttt config reference"
 
@@ -101,7 +102,7 @@ int cmd_config(int argc, char **argv)
         conf_reference(stdout);
         return OK;
     }
-    TRY(conf_read(&c, rest.v[1], sets.v, sets.n));
+    TRY(conf_read(&c, rest.v[1], sets.v, sets.n, &start_models));
     conf_say_model(&c);
     TRY(predict(&shown, &c));
     if (verb == 0) show(&c, &shown);

@@ -12,6 +12,7 @@
 #include "src/cli/plan_print.h"
 #include "src/conf/conf_model.h"
 #include "src/forecast/rates.h"
+#include "src/infer/start_model.h"
 
 #define USAGE "ttt plan RUN.yaml [--grid DxPxS | --ranks N], or ttt plan --table RUN.yaml ..."
 
@@ -46,7 +47,7 @@ static int load(struct cost *cost, const struct plan *p, const char *file, char 
     int rc;
 
     *cost = (struct cost){ 0 };
-    TRY(conf_read(c, file, p->sets.v, p->sets.n));
+    TRY(conf_read(c, file, p->sets.v, p->sets.n, &start_models));
     conf_say_model(c);
     if (grid) *grid = mem_string(c->run.grid);
     TRY(forecast_cost(cost, c, &p->r));

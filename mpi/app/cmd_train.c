@@ -12,6 +12,7 @@
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/conf/conf_model.h"
+#include "src/infer/start_model.h"
 #include "src/kernels/gemm.h"
 
 static const char usage[] = "ttt train RUN.yaml [--set key=value ...]";
@@ -76,7 +77,7 @@ int cmd_train(int argc, char **argv)
     comm_hush();
     if (grid && sets.n < (int)(sizeof sets.v / sizeof *sets.v))
         sets.v[sets.n++] = set = mem_format("run.grid=%s", grid);
-    rc = conf_read(&conf, rest.v[0], sets.v, sets.n);
+    rc = conf_read(&conf, rest.v[0], sets.v, sets.n, &start_models);
     if (rc != OK && !comm_several()) goto out;
     if (rc == OK) watchdog_start(&conf);
     comm_start(&world);

@@ -21,6 +21,7 @@
 #include "src/bench/bench.h"
 #include "src/cli/args.h"
 #include "src/conf/conf_model.h"
+#include "src/infer/start_model.h"
 #include "src/model/model.h"
 
 #define MOST_SYSTEMS 8
@@ -83,14 +84,14 @@ static int add_systems(struct latency *l, const struct arg_rest *files, struct a
     int rc = OK;
 
     for (int i = 0; i < files->n; i++) {
-        TRY(conf_read(c, files->v[i], sets->v, sets->n));
+        TRY(conf_read(c, files->v[i], sets->v, sets->n, &start_models));
         conf_say_model(c);
         TRY(add_system(l, c, c->run.name));
     }
     for (int i = 0; !files->n && i < 4; i++) {
         char text[128];
         snprintf(text, sizeof text, "data: {train: none}\n%s\n", four[i]);
-        TRY(conf_parse(c, text, strlen(text), "defaults", sets->v, sets->n));
+        TRY(conf_parse(c, text, strlen(text), "defaults", sets->v, sets->n, &start_models));
         TRY(add_system(l, c, c->model.layer));
     }
 out:

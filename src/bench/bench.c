@@ -10,6 +10,7 @@
 #include "src/base/status.h"
 #include "src/cli/args.h"
 #include "src/conf/conf_model.h"
+#include "src/infer/start_model.h"
 
 static int ascending(const void *a, const void *b)
 {
@@ -69,8 +70,8 @@ int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, in
         all[n++] = own[1] = mem_format("train.batch_tokens=%lld", (long long)tokens);
     }
     for (int i = 0; i < sets->n; i++) all[n++] = sets->v[i];
-    rc = file ? conf_read(c, file, all, n)
-              : conf_parse(c, defaults, strlen(defaults), "defaults", all, n);
+    rc = file ? conf_read(c, file, all, n, &start_models)
+              : conf_parse(c, defaults, strlen(defaults), "defaults", all, n, &start_models);
     if (rc == OK) conf_say_model(c);
     mem_free(own[0]);
     mem_free(own[1]);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "src/base/clock.h"
+#include "src/base/hash.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/base/status.h"

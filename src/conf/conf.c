@@ -171,9 +171,11 @@ int conf_readable(struct reader *r, const char *name, const char **begin, size_t
 }
 
 static int parse(const struct conf_schema *s, void *values, const char *text, size_t n,
-                 const char *name, enum source source, char *const *sets, int n_sets)
+                 const char *name, enum source source, char *const *sets, int n_sets,
+                 const struct conf_models *models)
 {
-    struct reader r = { .schema = s, .values = values, .name = name, .source = source };
+    struct reader r = { .schema = s, .values = values, .name = name, .source = source,
+                        .models = models };
 
     check(s->count <= CONF_MAX_KEYS);
     memset(values, 0, s->size);
@@ -196,11 +198,12 @@ static int parse(const struct conf_schema *s, void *values, const char *text, si
 int schema_parse(const struct conf_schema *s, void *values, const char *text, size_t n,
                  const char *name, char *const *sets, int n_sets)
 {
-    return parse(s, values, text, n, name, FROM_TEXT, sets, n_sets);
+    return parse(s, values, text, n, name, FROM_TEXT, sets, n_sets, NULL);
 }
 
 static int read_file(const struct conf_schema *s, void *values, const char *file,
-                     enum source source, char *const *sets, int n_sets)
+                     enum source source, char *const *sets, int n_sets,
+                     const struct conf_models *models)
 {
     char *text = NULL;
     size_t n = 0;
@@ -212,7 +215,7 @@ static int read_file(const struct conf_schema *s, void *values, const char *file
         TRY(fail(ERR_CONFIG, "%s:1:1: expected at most %zu bytes, found %lld", file, CONF_MAX_FILE,
                  (long long)size));
     TRY(file_slurp(&text, &n, file, CONF_MAX_FILE));
-    TRY(parse(s, values, text, n, file, source, sets, n_sets));
+    TRY(parse(s, values, text, n, file, source, sets, n_sets, models));
 out:
     file_close(fd);
     mem_free(text);
@@ -222,28 +225,29 @@ out:
 int schema_read(const struct conf_schema *s, void *values, const char *file, char *const *sets,
                 int n_sets)
 {
-    return read_file(s, values, file, FROM_FILE, sets, n_sets);
+    return read_file(s, values, file, FROM_FILE, sets, n_sets, NULL);
 }
 
 int conf_parse(struct conf *c, const char *text, size_t n, const char *name, char *const *sets,
-               int n_sets)
+               int n_sets, const struct conf_models *models)
 {
-    return schema_parse(&conf_run, c, text, n, name, sets, n_sets);
+    return parse(&conf_run, c, text, n, name, FROM_TEXT, sets, n_sets, models);
 }
 
-int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets)
+int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets,
+              const struct conf_models *models)
 {
-    return schema_read(&conf_run, c, file, sets, n_sets);
+    return read_file(&conf_run, c, file, FROM_FILE, sets, n_sets, models);
 }
 
 int conf_read_stored(struct conf *c, const char *file)
 {
-    return read_file(&conf_run, c, file, FROM_RUN, NULL, 0);
+    return read_file(&conf_run, c, file, FROM_RUN, NULL, 0, NULL);
 }
 
 int conf_parse_stored(struct conf *c, const char *text, const char *name)
 {
-    return parse(&conf_run, c, text, strlen(text), name, FROM_RUN, NULL, 0);
+    return parse(&conf_run, c, text, strlen(text), name, FROM_RUN, NULL, 0, NULL);
 }
 
 void conf_pass(const struct conf *c, struct pass_opts *o, int bos)

@@ -14,7 +14,6 @@
 #include "src/model/pass.h"
 #include "src/optim/optim_opts.h"
 #include "src/param/grad.h"
-#include "src/store/ckpt.h"
 
 #define CONF_PATH 1024
 
@@ -97,16 +96,24 @@ struct conf {
     } start;
 };
 
+/* How the model at train.init_from is looked at.  conf reads no checkpoints, so whoever reads a
+ * configuration says how: infer/start_model.h has what commands use. */
+struct conf_models {
+    int (*is_at)(const char *path);                     /* is anything there?  Silent        */
+    int (*dims_at)(struct dims *d, const char *path);   /* OK; ERR_MISSING, ERR_DATA, reported */
+};
+
 /* Read FILE, then overrides ("key.path=value", in order), take what is not given from the model at
  * train.init_from, check everything.  All errors are reported at once, each with file:line:column, key,
  * what was expected, what was found, and the nearest known key.
  * returns OK, ERR_CONFIG; ERR_MISSING, ERR_DATA of FILE or the model.  A model that is not there at
- * all is no error here but start.missing */
-int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets);
+ * all is no error here but start.missing.  models NULL: no model is looked at. */
+int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets,
+              const struct conf_models *models);
 
 /* Same, from text in memory; `name` stands for the file in messages. */
 int conf_parse(struct conf *c, const char *text, size_t n, const char *name, char *const *sets,
-               int n_sets);
+               int n_sets, const struct conf_models *models);
 
 /* Both for what a run has stored, which is whole: no model is looked at. */
 int conf_read_stored(struct conf *c, const char *file);

@@ -2,20 +2,19 @@
  * not be saved or go on.  Every limit is a constant of the format or counter that has it. */
 #include <limits.h>
 
-#include "src/base/mem.h"
+#include "src/base/ckpt_limits.h"
 #include "src/base/status.h"
 #include "src/conf/conf_reader.h"
 #include "src/model/model.h"
+#include "src/param/factor.h"
 #include "src/plan/step_plan.h"
-#include "src/store/state_tensors.h"
 
 /* Tensors of a checkpoint. */
 static void check_state(struct reader *r, const struct conf *c, const struct param_table *t)
 {
     const int soap = c->optim.kind == OPTIM_SOAP ? c->optim.max_dim : 0;
-    int count;
+    const int count = state_tensor_count(t, soap);
 
-    mem_free(state_tensors(&count, t, c->optim.state == MOMENTS_BF16, soap));
     if (count > TENSOR_COUNT)
         conf_refuse(r, "model.layers", "expected a model whose state has at most %d tensors, which "
                     "is what a checkpoint holds; found %d blocks and %d tensors", TENSOR_COUNT,

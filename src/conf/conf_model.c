@@ -9,7 +9,6 @@
 #include "src/conf/conf_reader.h"
 #include "src/layers/dims_table.h"
 #include "src/layers/pattern.h"
-#include "src/store/model_at.h"
 
 static int number_of(const char *path)
 {
@@ -194,23 +193,21 @@ static void adopt(struct reader *r, const struct dims *d, int compare)
 void conf_adopt(struct reader *r)
 {
     struct conf *c = r->values;
-    struct model_at m;
     struct pattern p;
+    struct dims d;
     int own, rc;
 
     if (!r->bad[number_of("train.init_change")]) check_changes(r);
-    if (!c->train.init_from[0] || r->bad[number_of("train.init_from")]) return;
-    own = model_is_at(c->run.dir);
+    if (!r->models || !c->train.init_from[0] || r->bad[number_of("train.init_from")]) return;
+    own = r->models->is_at(c->run.dir);
     snprintf(c->start.from, sizeof c->start.from, "%s", own ? c->run.dir : c->train.init_from);
-    c->start.missing = !own && !model_is_at(c->train.init_from);
+    c->start.missing = !own && !r->models->is_at(c->train.init_from);
     if (c->start.missing) return;
-    rc = model_at_open(&m, c->start.from, MODEL_NAMED);
-    if (rc == OK) {
-        if (pattern_of(&p, m.dims.layer) == OK) adopt(r, &m.dims, !own);
-        else rc = fail(ERR_DATA, "%s: the model has a layer that this program does not know",
-                       c->start.from);
-        model_at_close(&m);
-    }
+    rc = r->models->dims_at(&d, c->start.from);
+    if (rc == OK && pattern_of(&p, d.layer) != OK)
+        rc = fail(ERR_DATA, "%s: the model has a layer that this program does not know",
+                  c->start.from);
+    if (rc == OK) adopt(r, &d, !own);
     if (rc == OK || own) return;  /* of its own checkpoints the run says more, and what to do */
     r->rc = rc;
     conf_complain(r, r->where[number_of("train.init_from")], "train.init_from",

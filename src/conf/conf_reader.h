@@ -33,6 +33,7 @@ struct reader {
     int          rc;                    /* not OK: instead of ERR_CONFIG          */
     int          stopped;               /* the rest of the file was not read     */
     enum source  source;
+    const struct conf_models *models;   /* NULL: none is looked at                */
     int          depth, n_bases;        /* bases that are being read, and all so far  */
     char        *bases[CONF_MAX_BASES]; /* their paths; owned                    */
 };

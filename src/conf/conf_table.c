@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "src/base/ckpt_limits.h"
 #include "src/base/openmp.h"
 #include "src/layers/dims_table.h"
 #include "src/layers/layer.h"

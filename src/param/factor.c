@@ -30,6 +30,16 @@ int factor_largest(const struct factored *f)
     return l > r ? l : r;
 }
 
+int state_tensor_count(const struct param_table *t, int soap)
+{
+    struct factored f;
+    int n = 3 * t->count;
+
+    for (int i = 0; soap && i < t->count; i++)
+        if (factored_of(&f, &t->p[i], soap)) n += 2 * (f.has[LEFT] + f.has[RIGHT]);
+    return n;
+}
+
 int64_t factor_reals(const struct factored *f)
 {
     int64_t n = 0;

@@ -30,6 +30,10 @@ int factored_of(struct factored *f, const struct param *p, int max_dim);
 int factor_dim(const struct factored *f, int side);
 int factor_largest(const struct factored *f);
 
+/* Tensors of the state of a training run: each parameter and its two moments, and the factors and
+ * bases of SOAP.  soap: sides of a matrix that are no longer than this have a factor; 0: no SOAP */
+int state_tensor_count(const struct param_table *t, int soap);
+
 /* Elements of the state beside the two moments: factors and bases. */
 int64_t factor_reals(const struct factored *f);
 

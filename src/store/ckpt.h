@@ -13,12 +13,9 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "src/base/ckpt_limits.h"
 #include "src/base/hash.h"
-#include "src/base/ranges.h"
 #include "src/store/tensor.h"
-
-#define WRITER_FILES 1000             /* of a checkpoint, at most              */
-#define CKPT_COUNTER RANGES_LARGEST  /* counters among the scalars are smaller */
 
 /* What is saved beside tensors.  `scalars` is part of the root, `info` is not. */
 struct ckpt_meta {

@@ -27,7 +27,6 @@ static int factor(struct tensor *x, const struct param *p, int soap, int k)
     struct factored f;
 
     if (!soap || !factored_of(&f, p, soap) || !factor_dim(&f, k / 2)) return 0;
-    if (!x) return 1;
     const int stack = f.matrices > 1;
     name(x, factors[k], p);
     x->dtype = DT_REAL;
@@ -41,8 +40,7 @@ struct tensor *state_tensors(int *count, const struct param_table *t, int bf16, 
 {
     int n = 0;
 
-    *count = 3 * t->count;
-    for (int i = 0; i < 4 * t->count; i++) *count += factor(NULL, &t->p[i / 4], soap, i % 4);
+    *count = state_tensor_count(t, soap);
     if (*count > TENSOR_COUNT) return NULL;
     struct tensor *list = mem_new(*count, sizeof *list, "list of tensors");
     for (; n < 3 * t->count; n++) {

@@ -10,6 +10,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "src/base/ckpt_limits.h"
 #include "src/base/real.h"
 
 enum dtype { DT_F32, DT_F64, DT_I32, DT_I64, DT_U8, DT_BF16, DT_F16, DT_COUNT };
@@ -25,7 +26,6 @@ int dtype_parse(enum dtype *t, const char *name);  /* OK or ERR_DATA, silent    
 
 #define TENSOR_NAME 256
 #define TENSOR_DIMS 8
-#define TENSOR_COUNT 65536
 
 /* A named array.  Borrowed data; row-major, little-endian. */
 struct tensor {

@@ -11,9 +11,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     static struct conf conf, again;   /* large */
 
     fuzz_folder();
-    if (conf_parse(&conf, (const char *)data, n, "input", NULL, 0) != OK) return 0;
+    if (conf_parse(&conf, (const char *)data, n, "input", NULL, 0, NULL) != OK) return 0;
     char *text = conf_text(&conf);
-    promise(conf_parse(&again, text, strlen(text), "text", NULL, 0) == OK);
+    promise(conf_parse(&again, text, strlen(text), "text", NULL, 0, NULL) == OK);
     char *same = conf_text(&again);
     promise(!strcmp(text, same));
     mem_free(text);

@@ -29,7 +29,7 @@
 static int parse_n(struct conf *c, const char *text, size_t n, char *const *sets, int n_sets)
 {
     hear(1);
-    const int rc = conf_parse(c, text, n, "some/t.yaml", sets, n_sets);
+    const int rc = conf_parse(c, text, n, "some/t.yaml", sets, n_sets, NULL);
     hear(0);
     return rc;
 }
@@ -411,13 +411,13 @@ static void files(void **state)
 
     assert_true(fd >= 0);
     assert_int_equal(file_write(fd, HEAD, strlen(HEAD), path), OK);
-    assert_int_equal(conf_read(&c, path, NULL, 0), OK);
+    assert_int_equal(conf_read(&c, path, NULL, 0, NULL), OK);
     assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);  /* a hole of a tebibyte */
-    assert_int_equal(conf_read(&c, path, NULL, 0), ERR_CONFIG);
+    assert_int_equal(conf_read(&c, path, NULL, 0, NULL), ERR_CONFIG);
     close(fd);
     unlink(path);
-    assert_int_equal(conf_read(&c, path, NULL, 0), ERR_MISSING);
-    assert_int_equal(conf_read(&c, "/tmp", NULL, 0), ERR_MISSING);
+    assert_int_equal(conf_read(&c, path, NULL, 0, NULL), ERR_MISSING);
+    assert_int_equal(conf_read(&c, "/tmp", NULL, 0, NULL), ERR_MISSING);
 }
 
 static void parts_left_out_reach_the_layer(void **state)

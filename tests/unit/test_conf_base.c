@@ -33,7 +33,7 @@ static int read_file(struct conf *c, const char *name, char *set)
     char *path = mem_format("%s/%s", dir, name);
 
     hear(1);
-    const int rc = conf_read(c, path, &set, set != NULL);
+    const int rc = conf_read(c, path, &set, set != NULL, NULL);
     hear(0);
     mem_free(path);
     return rc;
@@ -74,7 +74,7 @@ static void the_nearer_file_wins(void **state)
     struct conf again;
     char *text = conf_text(&c);
     assert_null(strstr(text, "base:"));
-    assert_int_equal(conf_parse(&again, text, strlen(text), "stored", NULL, 0), OK);
+    assert_int_equal(conf_parse(&again, text, strlen(text), "stored", NULL, 0, NULL), OK);
     assert_memory_equal(&c, &again, sizeof c);
     mem_free(text);
 }
@@ -132,7 +132,7 @@ static void reading_ends(void **state)
 
     /* Text out of a checkpoint reads no files. */
     static const char stored[] = "base: /etc/passwd\ndata: {train: d}\n";
-    assert_int_equal(conf_parse(&c, stored, strlen(stored), "stored", NULL, 0), ERR_CONFIG);
+    assert_int_equal(conf_parse(&c, stored, strlen(stored), "stored", NULL, 0, NULL), ERR_CONFIG);
 }
 
 static int begin(void **state)

@@ -26,8 +26,8 @@ static int changed(const char *set, int allow)
 
     snprintf(text, sizeof text, "%s", set);
     one[0] = text;
-    assert_int_equal(conf_parse(&old, base, strlen(base), "old", NULL, 0), OK);
-    assert_int_equal(conf_parse(&now, base, strlen(base), "now", one, 1), OK);
+    assert_int_equal(conf_parse(&old, base, strlen(base), "old", NULL, 0, NULL), OK);
+    assert_int_equal(conf_parse(&now, base, strlen(base), "now", one, 1, NULL), OK);
     char *was = conf_text(&old);
     const int rc = conf_diff(&now, was, "step-1", allow);
     mem_free(was);
@@ -70,7 +70,7 @@ static void damaged(void **state)
 {
     (void)state;
     static struct conf now;
-    assert_int_equal(conf_parse(&now, base, strlen(base), "now", NULL, 0), OK);
+    assert_int_equal(conf_parse(&now, base, strlen(base), "now", NULL, 0, NULL), OK);
     assert_int_equal(conf_diff(&now, "run: [", "step-1", 0), ERR_CONFIG);
     assert_int_equal(conf_diff(&now, "later: {key: 1}\n", "step-1", 0), ERR_CONFIG);
 }

@@ -5,6 +5,7 @@
 #include "src/base/log.h"
 #include "src/conf/conf_model.h"
 #include "src/conf/conf_table.h"
+#include "src/infer/start_model.h"
 #include "src/layers/dims_table.h"
 #include "src/store/ckpt.h"
 #include "src/store/dims_json.h"
@@ -75,7 +76,7 @@ static int start_from(struct conf *c, int i, const char *a, const char *b)
     if (a) snprintf(sets[n++], sizeof one, "%s", a);
     if (b) snprintf(sets[n++], sizeof two, "%s", b);
     hear(1);
-    const int rc = conf_parse(c, text, strlen(text), "t.yaml", sets, n);
+    const int rc = conf_parse(c, text, strlen(text), "t.yaml", sets, n, &start_models);
     hear(0);
     return rc;
 }

@@ -15,7 +15,7 @@
 
 static void read_text(struct conf *c, const char *text, char *const *sets, int n_sets)
 {
-    assert_int_equal(conf_parse(c, text, strlen(text), "t.yaml", sets, n_sets), OK);
+    assert_int_equal(conf_parse(c, text, strlen(text), "t.yaml", sets, n_sets, NULL), OK);
 }
 
 static void words_and_lists(void **state)
@@ -61,7 +61,7 @@ static void lists_by_override(void **state)
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         snprintf(set, sizeof set, "launch.slurm.source=%s", bad[i]);
-        assert_int_equal(conf_parse(&c, HEAD, strlen(HEAD), "t.yaml", sets, 1), ERR_CONFIG);
+        assert_int_equal(conf_parse(&c, HEAD, strlen(HEAD), "t.yaml", sets, 1, NULL), ERR_CONFIG);
     }
 }
 

@@ -11,6 +11,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/conf/conf.h"
+#include "src/infer/start_model.h"
 #include "src/model/model.h"
 
 #include <cmocka.h>
@@ -23,7 +24,7 @@ static int64_t parameters(const char *file, char *set)
     struct dims d;
     struct param_table t = { 0 };
 
-    assert_int_equal(conf_read(&c, file, &set, set != NULL), OK);
+    assert_int_equal(conf_read(&c, file, &set, set != NULL, &start_models), OK);
     conf_dims(&c, &d);
     assert_int_equal(model_layout(&t, &d), OK);
     const int64_t n = t.n;
@@ -82,7 +83,7 @@ static void recipe_of_the_paper(void **state)
         const int i = k / 3 % 4, mlp = !strcmp(system, "ttt-mlp"), mamba = !strcmp(system, "mamba");
         char *file = mem_format("config/%s-%s.yaml", system, sizes[i]);
         char *set = mem_format("train.context=%s", contexts[k % 3]);
-        assert_int_equal(conf_read(&c, file, &set, 1), OK);
+        assert_int_equal(conf_read(&c, file, &set, 1, &start_models), OK);
         assert_int_equal(c.model.layers, mamba && i ? 48 : mamba ? 24 : rows[i].blocks);
         assert_true(c.model.width == rows[i].width && c.model.vocab == 32000);
         assert_true(c.model.heads == rows[i].heads);
@@ -119,13 +120,13 @@ static void the_ablation_ends_at_ttt_linear(void **state)
     for (int i = 0; i < 6; i++) {
         char *file = mem_format("config/ablation/%s.yaml", rows[i].file);
         assert_true(parameters(file, NULL) > 0);
-        assert_int_equal(conf_read(&c, file, NULL, 0), OK);
+        assert_int_equal(conf_read(&c, file, NULL, 0, &start_models), OK);
         conf_dims(&c, &d);
         assert_true(d.without == rows[i].without && d.K == rows[i].K);
         assert_true(d.gate == rows[i].mamba && d.share_qk == rows[i].mamba);
         mem_free(file);
     }
-    assert_int_equal(conf_read(&whole, "config/ttt-linear-125m.yaml", NULL, 0), OK);
+    assert_int_equal(conf_read(&whole, "config/ttt-linear-125m.yaml", NULL, 0, &start_models), OK);
     memcpy(&whole.run, &c.run, sizeof c.run);
     assert_memory_equal(&c, &whole, sizeof c);
 }
@@ -150,8 +151,8 @@ static void fine_tuning_is_its_base(void **state)
     struct dims a, b;
     (void)state;
 
-    assert_int_equal(conf_read(&base, "config/transformer-125m.yaml", NULL, 0), OK);
-    assert_int_equal(conf_read(&c, "config/finetune-32k.yaml", NULL, 0), OK);
+    assert_int_equal(conf_read(&base, "config/transformer-125m.yaml", NULL, 0, &start_models), OK);
+    assert_int_equal(conf_read(&c, "config/finetune-32k.yaml", NULL, 0, &start_models), OK);
     assert_true(c.train.context == 32768 && c.model.rope_theta == 5e5 && c.train.init_from[0]);
     assert_int_equal(c.train.steps * 5, base.train.steps);  /* a fifth more tokens */
     assert_true(c.train.batch_tokens == base.train.batch_tokens && c.optim.lr == 1e-4);

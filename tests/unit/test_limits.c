@@ -21,7 +21,7 @@ static int read_conf(struct conf *c, const char *layer, const char *optim, int l
     char text[512];
     snprintf(text, sizeof text, "data: {train: d}\nmodel: {layer: %s, layers: %d, width: 8, heads: 2, "
              "vocab: 100}\noptim: {%s}\n", layer, layers, optim);
-    return conf_parse(c, text, strlen(text), "t.yaml", NULL, 0);
+    return conf_parse(c, text, strlen(text), "t.yaml", NULL, 0, NULL);
 }
 
 static struct tensor *state_of(int *count, const struct conf *c)

@@ -1,0 +1,11 @@
+/* start_model.h -- how a configuration looks at the model that a run starts from: a checkpoint, a
+ * run folder or a Hugging Face folder, found as store/model_at.h says. */
+#ifndef START_MODEL_H
+#define START_MODEL_H
+
+#include "src/conf/conf.h"
+
+/* For conf_read() and conf_parse(). */
+extern const struct conf_models start_models;
+
+#endif
