@@ -41,7 +41,7 @@ static int next_line(struct content *c, struct record *out)
         if (!newline && n == 0 && !lost) return OK;
         out->line = ++c->place.line;
         if (lost + n > MAX_DOCUMENT)
-            out->bad = mem_format("%s:%lld: a line of %lld bytes, at most %lld are allowed",
+            out->bad = mem_format("%s:%lld: a line of %lld bytes, but at most %lld are allowed",
                                   out->input->path, (long long)out->line, (long long)(lost + n),
                                   (long long)MAX_DOCUMENT);
         else if (!is_blank(line, n))

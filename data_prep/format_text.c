@@ -49,7 +49,7 @@ static int next_text(struct content *c, struct record *out)
         TRY(content_fill(c));
     }
     if (lost)
-        out->bad = mem_format("%s:1: a text of %lld bytes, at most %lld are allowed",
+        out->bad = mem_format("%s:1: a text of %lld bytes, but at most %lld are allowed",
                               out->input->path, (long long)(lost + c->end - c->at),
                               (long long)MAX_DOCUMENT);
     else if (c->end - c->at > utf8_mark(c->buffer + c->at, c->end - c->at))

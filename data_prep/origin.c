@@ -94,7 +94,7 @@ static int settle(struct inputs *in)
         x->path = NULL;
     }
     in->n = kept;
-    return kept ? OK : fail(ERR_IO, "not one of the inputs can be read");
+    return kept ? OK : fail(ERR_IO, "none of the inputs can be read");
 }
 
 int origin_digest(struct origin *o, const char *dir, int threads)
@@ -111,7 +111,7 @@ int origin_digest(struct origin *o, const char *dir, int threads)
     origin_memo_done(&memo);
     for (int64_t i = 0; i < in->n; i++) to_read += in->v[i].known ? 0 : in->v[i].size;
     if (to_read > LONG_BYTES)
-        log_phase("inputs: reading %s once, to know them again later", human_bytes(size, to_read));
+        log_phase("inputs: reading %s once, to compute their hashes", human_bytes(size, to_read));
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
     for (int64_t i = 0; i < in->n; i++) {
         struct input *x = in->v + i;
@@ -189,8 +189,8 @@ static char *other_file(const struct input *then, const struct input *now)
         return mem_format("%s had %lld bytes, and now has %lld", now->path, (long long)then->size,
                           (long long)now->size);
     if (then->format != now->format || then->decoder != now->decoder)
-        return mem_format("%s is read in another form", now->path);
-    return mem_format("%s has the same size, and other content", now->path);
+        return mem_format("%s is read in another format", now->path);
+    return mem_format("%s has the same size, but other content", now->path);
 }
 
 /* The first input that is not the same, by its name then and now. */
@@ -202,10 +202,10 @@ static char *other_inputs(const struct memo_of_inputs *then, const struct inputs
         if (a && b && same(a, b)) continue;
         if (a && b && !strcmp(a->path, b->path)) return other_file(a, b);
         if (a && !find(now->v, now->n, a->path))
-            return mem_format("%s was read, and is not among the inputs now", a->path);
+            return mem_format("%s was an input, but is not among the inputs now", a->path);
         if (b && !find(then->v, then->n, b->path))
             return mem_format("%s was not among the inputs", b->path);
-        return mem_format("the order of the inputs was another: %s was number %lld",
+        return mem_format("the order of the inputs differs: %s was number %lld",
                           (a ? a : b)->path, (long long)i + 1);
     }
     return NULL;

@@ -142,7 +142,7 @@ static int take_bad(struct run *run, const struct record *r)
 static void take_repeated(struct run *run, const struct record *r)
 {
     if (run->repeated++ == 0 && !run->p->silent)
-        log_warn("%s:%lld: field '%s' occurs %d times in one object; its last value is taken",
+        log_warn("%s:%lld: field '%s' occurs %d times in one object; its last value is used",
                  r->input->path, (long long)r->line, run->p->field, r->repeats + 1);
 }
 
@@ -250,9 +250,9 @@ int pipeline_run(struct pipeline *p)
         after += !run->more;
     }
     if (run->bad > BAD_SHOWN && !p->silent)
-        log_warn("and %lld more were skipped", (long long)(run->bad - BAD_SHOWN));
+        log_warn("%lld more bad documents or files were skipped", (long long)(run->bad - BAD_SHOWN));
     if (run->repeated > 1 && !p->silent)
-        log_warn("%lld documents in all have repeated fields '%s'",
+        log_warn("in total, %lld documents have a repeated field '%s'",
                  (long long)run->repeated, p->field);
 out:
     if (rc == OK) show(run, 1);

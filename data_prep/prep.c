@@ -114,14 +114,14 @@ static int train_tokenizer(struct prep *p, const char *path)
 
     for (int64_t i = 0; i < p->origin.in.n; i++)
         if (!strcmp(p->origin.in.v[i].path, "-"))
-            TRY(fail(ERR_CONFIG, "standard input can be read once only, and --train-tokenizer "
-                     "reads the input twice: put it into a file"));
+            TRY(fail(ERR_CONFIG, "standard input can be read only once, but --train-tokenizer "
+                     "reads the input twice: save it as a file"));
     p->sample = sample_new();
     TRY(run(p, "sample", (struct data_place){ 0 }, choose_for_sample, take_for_sample,
             &skipped));
     human_bytes(size, sample_bytes(p->sample));
     human_bytes(whole, sample_seen(p->sample));
-    log_phase("tokenizer: learning %d pieces from %s of %s", p->o->train_tokenizer, size, whole);
+    log_phase("tokenizer: training %d pieces on %s of %s", p->o->train_tokenizer, size, whole);
     TRY(tokenizer_train(&p->model, &p->model_n, p->o->train_tokenizer, sample_next, p->sample));
     TRY(file_replace(path, p->model, p->model_n));
     log_phase("tokenizer: done in %s", human_duration(took, clock_s() - start));
@@ -155,11 +155,11 @@ static int begun_tokenizer(struct prep *p, char **path)
 static void tell_changes(const char *path, const struct spm_model *m)
 {
     if (!m->trims && !m->charsmap_n) return;
-    log_warn("%s: the tokenizer changes text before it splits it: %s%s%s; ttt data cat shows what is "
-             "left, and bits per byte count the bytes that were there", path,
-             m->trims ? "leading, trailing and repeated spaces go away" : "",
+    log_warn("%s: the tokenizer changes text before it splits it: %s%s%s; ttt data cat shows the "
+             "changed text, but bits per byte count the original bytes", path,
+             m->trims ? "leading, trailing and repeated spaces are removed" : "",
              m->trims && m->charsmap_n ? ", and " : "",
-             m->charsmap_n ? "a table replaces characters (newlines by spaces in most)" : "");
+             m->charsmap_n ? "a table replaces characters (in most models, newlines by spaces)" : "");
 }
 
 static int get_tokenizer(struct prep *p, int resuming)
@@ -238,7 +238,7 @@ static int lock(struct prep *p)
     TRY(dir_make(p->o->out));
     p->lock = open(p->o->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (p->lock >= 0 && flock(p->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        TRY(fail(ERR_OWNER, "%s: another ttt prep is at work in it", p->o->out));
+        TRY(fail(ERR_OWNER, "%s: another ttt prep is writing to it", p->o->out));
 out:
     return rc;
 }
@@ -251,7 +251,7 @@ static int finish(struct prep *p)
 
     for (int i = 0; i < p->sets_n; i++)
         if (set_documents(p->sets[i]) == 0)
-            TRY(fail(ERR_DATA, "%s: no document for it%s", p->dirs[i],
+            TRY(fail(ERR_DATA, "%s: no document is left for this data set%s", p->dirs[i],
                      p->sets_n == 2 ? ": change --val-fraction" : ""));
     for (int i = 0; i < p->sets_n; i++) TRY(set_finish(p->sets[i]));
     for (int i = 0; i < p->sets_n; i++) TRY(set_settle(p->dirs[i]));
@@ -266,7 +266,7 @@ static int check_skipped(const struct prep *p, struct data_skipped s)
 
     if ((double)s.bytes <= p->o->skip_bad_max * (double)s.read_bytes) return OK;
     return fail(ERR_DATA, "%s: %s, more than --skip-bad-max %g%%: no data set was made; finished "
-                "shards stay, and the same command with a larger share resumes there", p->o->out,
+                "shards are kept, and the same command with a larger share resumes there", p->o->out,
                 report_skipped(text, s), 100 * p->o->skip_bad_max);
 }
 
@@ -287,7 +287,7 @@ static int make_sets(struct prep *p)
             skipped = set_skipped(p->sets[i]);
         }
         if (set_documents(p->sets[i]))
-            log_phase("%s: going on after %lld documents", p->dirs[i],
+            log_phase("%s: resuming after %lld documents", p->dirs[i],
                       (long long)set_documents(p->sets[i]));
     }
     TRY(run(p, "prep", from, choose_for_set, take_for_set, &skipped));
@@ -339,8 +339,8 @@ int prep_run(const struct prep_options *o)
     TRY(prepare(&p, &there));
     if (there.done) {
         for (int i = 0; i < p.sets_n; i++) TRY(set_settle(p.dirs[i]));
-        log_phase("%s: complete already, from the same inputs with the same options: nothing to "
-                  "do%s%s", o->out, there.skipped.documents + there.skipped.files ? "; then " : "",
+        log_phase("%s: is complete already, from the same inputs with the same options: nothing "
+                  "to do%s%s", o->out, there.skipped.documents + there.skipped.files ? "; then " : "",
                   report_skipped(text, there.skipped));
     } else {
         if (o->train_tokenizer) TRY(get_tokenizer(&p, there.resuming));

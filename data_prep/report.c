@@ -32,9 +32,9 @@ void report_unk(const struct set *s, const struct unspelled *first)
 
     if (tokens == 0) return;
     if (first->where) example = mem_format(", first '%s' (%s)", first->text, first->where);
-    log_warn("%s: the tokenizer can't spell %s of the text, %.3g %%%s: %lld tokens, %.3g %%, are "
-             "<unk>, and bits per byte is left out in evaluations; a tokenizer with byte fallback "
-             "spells all text (--train-tokenizer makes one)", set_dir(s), human_bytes(size, bytes),
+    log_warn("%s: the tokenizer can't represent %s of the text, %.3g %%%s: %lld tokens, %.3g %%, "
+             "are <unk>, so evaluations report no bits per byte; a tokenizer with byte fallback "
+             "represents all text (--train-tokenizer makes one)", set_dir(s), human_bytes(size, bytes),
              100.0 * (double)bytes / (double)set_text_bytes(s), example ? example : "",
              (long long)tokens, 100.0 * (double)tokens / (double)set_tokens(s));
     mem_free(example);
@@ -49,7 +49,7 @@ const char *report_skipped(char text[REPORT_SKIPPED], struct data_skipped s)
         snprintf(documents, sizeof documents, "%lld bad document%s", (long long)s.documents,
                  s.documents == 1 ? "" : "s");
     if (s.files)
-        snprintf(files, sizeof files, "%sall or the rest of %lld file%s",
+        snprintf(files, sizeof files, "%sall or the end of %lld file%s",
                  s.documents ? " and " : "", (long long)s.files, s.files == 1 ? "" : "s");
     if (s.documents || s.files)
         snprintf(text, REPORT_SKIPPED, "%s%s skipped: %s, %.3g %% of the input", documents, files,
@@ -97,7 +97,7 @@ static const char *ending(char out[16], const char *path)
 static void count_left(struct table *t, const struct left *l)
 {
     static const char *const why[LEFT_KINDS] = {
-        [LEFT_HIDDEN] = "hidden", [LEFT_FORMAT] = "format not read",
+        [LEFT_HIDDEN] = "hidden", [LEFT_FORMAT] = "format not supported",
         [LEFT_LINK] = "link to nothing", [LEFT_SPECIAL] = "not a regular file",
         [LEFT_AGAIN] = "read already, by another path", [LEFT_UNREADABLE] = "can't be read",
     };
@@ -131,7 +131,7 @@ static void tell_twice(const struct inputs *in)
         if (!twice++) first = v[i];
     }
     if (twice)
-        log_warn("%s%s named more than once, and its text is taken as often", first->path,
+        log_warn("%s%s named more than once; the text is used each time", first->path,
                  twice == 1 ? " was" : " and others were");
     mem_free(v);
 }
@@ -148,11 +148,11 @@ void report_inputs(const struct inputs *in, const char *dir)
         count(&t, kind, (struct data_files){ 1, x->size > 0 ? x->size : 0 }, x->path);
     }
     for (int64_t i = 0; i < in->left_n; i++) count_left(&t, in->left + i);
-    log_phase("%-42s %8s %10s  %s", "input", "files", "bytes", "such as");
+    log_phase("%-42s %8s %10s  %s", "input", "files", "bytes", "example");
     for (const struct row *r = t.v; r < t.v + t.n; r++) {
         log_phase("%-42s %8lld %10s  %s", r->kind, (long long)r->what.files,
                   human_bytes(size, r->what.bytes), r->example);
     }
     tell_twice(in);
-    if (in->left_n) log_phase("all of them by name: %s/" ORIGIN_FILE, dir);
+    if (in->left_n) log_phase("the full list: %s/" ORIGIN_FILE, dir);
 }

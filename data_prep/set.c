@@ -96,8 +96,8 @@ static int begin(struct set *s, const struct tokenizer *t, const char *model, si
     int rc = OK;
 
     if (has(s->dir, "shard-000000.tts"))
-        TRY(fail(ERR_CONFIG, "%s: holds shard-000000.tts and no INDEX: not begun by this ttt prep; "
-                 "choose another folder, or --restart to replace it", s->dir));
+        TRY(fail(ERR_CONFIG, "%s: holds shard-000000.tts but no INDEX, so this ttt prep did not begin "
+                 "it; choose another folder, or use --restart to replace it", s->dir));
     s->index = *from;
     s->index.tokenizer = tokenizer_hash(t);
     s->index.vocab = tokenizer_vocab(t);

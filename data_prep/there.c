@@ -18,15 +18,15 @@ static char *difference(const struct there *t, const struct data_index *x)
     char a[HASH_HEX], b[HASH_HEX], *found = NULL;
 
     if (x->format == 1)
-        return mem_string("an older ttt prep made it, which did not record what from");
+        return mem_string("an older ttt prep made it, which did not record its inputs");
     for (int64_t i = 0; i < t->origin->in.n; i++)
         if (t->origin->in.v[i].size < 0)
-            return mem_string("what comes from standard input can't be compared with what came "
-                              "then, nor can it be resumed");
+            return mem_string("what comes through standard input can't be compared with what came "
+                              "then, so the work can't be resumed");
     if (options || inputs) found = origin_difference(t->origin, t->out);
     if (found || (!options && !inputs && !t->tokenizer)) return found;
-    if (options) return mem_string("it has other options");
-    if (inputs) return mem_string("it has other inputs");
+    if (options) return mem_string("its options were others");
+    if (inputs) return mem_string("its inputs were others");
     if (hash_equal(x->tokenizer, tokenizer_hash(t->tokenizer))) return NULL;
     hash_hex(a, x->tokenizer);
     hash_hex(b, tokenizer_hash(t->tokenizer));
@@ -45,11 +45,11 @@ static int check_same(struct there *t, const char *dir, enum set_state state)
     t->skipped = x.skipped;
     other = difference(t, &x);
     if (other && state == SET_PART)
-        rc = fail(ERR_CONFIG, "%s: was begun with other inputs or options: %s; repeat those, or "
-                  "use --restart to begin anew", dir, other);
+        rc = fail(ERR_CONFIG, "%s: was begun with other inputs or options: %s; repeat the "
+                  "command with those, or use --restart to start again", dir, other);
     else if (other)
-        rc = fail(ERR_CONFIG, "%s: a complete data set is there, from other inputs or options: %s; "
-                  "choose another folder, or --restart to replace it", dir, other);
+        rc = fail(ERR_CONFIG, "%s: holds a complete data set made from other inputs or options: %s; "
+                  "choose another folder, or use --restart to replace it", dir, other);
 out:
     data_index_done(&x);
     mem_free(other);
@@ -89,7 +89,7 @@ int there_look(struct there *t)
         if (t->restart) rc = set_remove(three[i]);
         else if (!ours && state != SET_NONE)
             rc = fail(ERR_CONFIG, "%s: holds a data set that was made %s --val-fraction; choose "
-                      "another folder, or --restart to replace it", three[i],
+                      "another folder, or use --restart to replace it", three[i],
                       i ? "with" : "without");
         else if (ours && state != SET_NONE) rc = check_same(t, three[i], state);
         if (ours) complete += state == SET_COMPLETE;
@@ -105,7 +105,7 @@ int there_look(struct there *t)
     if (t->done)
         for (int i = 0; i < t->sets_n && rc == OK; i++) rc = check_whole(t->dirs[i]);
     if (rc == OK && complete > 0 && !t->done && parts == 0)
-        rc = fail(ERR_CONFIG, "%s: one of two data sets is complete and the other is gone; choose "
-                  "another folder, or --restart to replace it", t->out);
+        rc = fail(ERR_CONFIG, "%s: one of two data sets is complete and the other is missing; choose "
+                  "another folder, or use --restart to replace it", t->out);
     return rc;
 }

@@ -112,7 +112,7 @@ static int info(struct dataset *d, const char *dir, const struct data_options *o
            x->eos, tokenizer);
     if (x->unk_tokens > 0)
         printf("<unk>        %lld tokens, %.2f %%, hide %s of text, %.2f %%, that the tokenizer "
-               "can't spell\n", (long long)x->unk_tokens,
+               "can't represent\n", (long long)x->unk_tokens,
                100.0 * (double)x->unk_tokens / (double)x->tokens, human_bytes(text, x->unk_bytes),
                100.0 * (double)x->unk_bytes / (double)x->text_bytes);
     else if (x->unk >= 0)

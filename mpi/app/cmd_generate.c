@@ -92,7 +92,7 @@ static int encode(const struct tokenizer *t, const char *text, size_t n, int32_t
     *count = k + 1;
     const int hidden_rc = tokenizer_hidden(t, text, 0, (int64_t)n, body, k, &hidden);
     if (hidden.tokens)
-        log_warn("the tokenizer can't spell %lld of %zu bytes of the prompt, and the model reads "
+        log_warn("the tokenizer can't represent %lld of %zu bytes of the prompt, and the model reads "
                  "<unk> instead, first of '%s'", (long long)hidden.bytes, n,
                  hidden_text(shown, text, &hidden));
     mem_free(body);

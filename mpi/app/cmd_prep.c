@@ -75,7 +75,7 @@ static int read_words(struct prep_options *o, const char *from_stdin, const char
     TRY(json_path_init(&field, o->field));  /* here only to refuse it before anything is made */
     json_path_done(&field);
     if (skip_bad_max && !o->skip_bad)
-        TRY(fail(ERR_USAGE, "--skip-bad-max is about --skip-bad, which is missing"));
+        TRY(fail(ERR_USAGE, "--skip-bad-max needs --skip-bad"));
     TRY(share(&o->skip_bad_max, skip_bad_max ? skip_bad_max : "1%"));
     if (!o->tokenizer) o->tokenizer = "bytes";
 out:
@@ -118,9 +118,10 @@ int cmd_prep(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
                    "ttt prep INPUT... --out DIR [OPTION ...]", about));
     if (rest.n < 0) goto out;
-    if (rest.n == 0) TRY(fail(ERR_USAGE, "no input was named; ttt prep --help tells more"));
+    if (rest.n == 0) TRY(fail(ERR_USAGE, "expected an input; ttt prep --help describes them"));
     if (!o.out) TRY(fail(ERR_USAGE, "--out DIR is missing"));
-    if (args_given(&rest, "train-tokenizer") && o.tokenizer) TRY(fail(ERR_USAGE, "--tokenizer or --train-tokenizer, not both"));
+    if (args_given(&rest, "train-tokenizer") && o.tokenizer)
+        TRY(fail(ERR_USAGE, "--tokenizer or --train-tokenizer, not both"));
     if (!(o.val_fraction >= 0.0 && o.val_fraction < 1.0))
         TRY(fail(ERR_USAGE, "--val-fraction %g: expected 0 to less than 1", o.val_fraction));
     if (args_given(&rest, "train-tokenizer")) TRY(in_range("train-tokenizer", train, 260, 1000000));
@@ -130,7 +131,7 @@ int cmd_prep(int argc, char **argv)
     TRY(in_range("level", level, 1, 19));
     TRY(read_words(&o, from_stdin, skip_bad_max));
     if (args_given(&rest, "stdin") && !names_stdin(&rest))
-        TRY(fail(ERR_USAGE, "--stdin is about the input -, and there is none"));
+        TRY(fail(ERR_USAGE, "--stdin needs the input -, which is missing"));
     o.inputs = rest.v;
     o.inputs_n = rest.n;
     o.train_tokenizer = (int)train;

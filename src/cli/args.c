@@ -60,7 +60,7 @@ static const struct arg *find(const struct arg *args, int count, const struct gi
     return NULL;
 }
 
-static int unknown(const struct arg *args, int count, const struct given *g, const char *command)
+static int unknown(const struct arg *args, int count, const struct given *g)
 {
     char name[64];
     struct nearest n = { .to = name };
@@ -68,8 +68,7 @@ static int unknown(const struct arg *args, int count, const struct given *g, con
     snprintf(name, sizeof name, "%.*s", (int)(g->length < 63 ? g->length : 63), g->name);
     for (int i = 0; i < count; i++) nearest_try(&n, args[i].name);
     if (!n.best)
-        return fail(ERR_USAGE, "%s%s is not an option; %s --help lists them", g->dashes, name,
-                    command);
+        return fail(ERR_USAGE, "%s%s is not an option; --help lists the options", g->dashes, name);
     return fail(ERR_USAGE, "%s%s is not an option (did you mean %s%s?)", g->dashes, name,
                 n.best[1] ? "--" : "-", n.best);
 }
@@ -139,7 +138,7 @@ int args_parse(struct arg_rest *rest, int argc, char **argv, const struct arg *a
         }
         const struct given g = split(word);
         const struct arg *a = find(args, count, &g);
-        if (!a) TRY(unknown(args, count, &g, argv[0]));
+        if (!a) TRY(unknown(args, count, &g));
         TRY(once(&seen, args, a));
         if (a->kind == ARG_FLAG && g.value)
             TRY(fail(ERR_USAGE, "%s%s takes no value", dashes(a), a->name));

@@ -41,7 +41,7 @@ static void warn_of_unk(const struct dataset *d, const char *name)
 {
     const int64_t n = dataset_index(d)->unk_tokens;
     if (n > 0)
-        log_warn("%s: %lld of %lld tokens are <unk> and hide text that the tokenizer can't spell; "
+        log_warn("%s: %lld of %lld tokens are <unk> and hide text that the tokenizer can't represent; "
                  "nothing is learned of it (ttt data info)", name, (long long)n,
                  (long long)dataset_tokens(d));
 }

@@ -125,7 +125,7 @@ equal "<unk>: a part without it has its bits per byte" "$(value unk_tokens)" 0
 differ "<unk>: bits per byte of that part" "$(value bits_per_byte)" null
 name="<unk>: generate" expect_exit 0 "$TTT" generate "$WORK/u" --tokenizer "$unk" --tokens 2 \
     --prompt "$(cat "$WORK/unk.txt")"
-expect_text "<unk>: generate warns" "can't spell 8 of 35 bytes of the prompt"
+expect_text "<unk>: generate warns" "can't represent 8 of 35 bytes of the prompt"
 
 # --- text out
 say() { "$TTT" generate "$@" --tokens 60 --ignore-eos 2>/dev/null; }

@@ -154,7 +154,7 @@ equal "killed by the clock ($kills kills), the same bytes" "$(all_bytes whole)" 
 
 # --- begun and complete data sets are safe
 name="complete: the same command is done" expect_exit 0 "$TTT" prep in --out bytes
-expect_text "complete: says so" 'bytes: complete already, from the same inputs with the same options'
+expect_text "complete: says so" 'bytes: is complete already, from the same inputs with the same options'
 name="complete: other layout refused" expect_exit 78 "$TTT" prep in --out bytes --val-fraction 0.1
 rm -rf part; cp -r whole part; rm part/train/INDEX part/val/INDEX
 name="shards without INDEX: refused" expect_exit 78 $long part
@@ -172,7 +172,7 @@ if [ -f stopped/val/INDEX ]; then ok "begun: too fast to stop"; else
     name="unfinished: not a data set" expect_exit 66 "$TTT" data info stopped/train
     touch long.txt
     name="begun, its inputs only touched: goes on" expect_exit 0 $long stopped
-    expect_text "begun: does not begin anew" 'going on after'
+    expect_text "begun: does not begin anew" 'resuming after'
     equal "begun, touched: the same bytes" "$(all_bytes stopped)" "$(all_bytes whole)"
 fi
 
@@ -197,7 +197,7 @@ if [ -f "$shim" ]; then
 fi
 cp -p same/b.txt b.bak
 sed '7s/./x/' b.bak > same/b.txt; touch -r b.bak same/b.txt
-again "a letter of one file, same size and time" 'same/b.txt has the same size, and other content' $same
+again "a letter of one file, same size and time" 'same/b.txt has the same size, but other content' $same
 cp b.bak same/b.txt; touch same/*
 name="touched: done" expect_exit 0 $same
 mv same moved; cp -r moved same
@@ -210,7 +210,7 @@ cp b.bak same/b.txt
 words 3 14 > same/aa.txt
 again "a file more" 'same/aa.txt was not among the inputs' $same
 rm same/aa.txt; mv same/b.txt b.away
-again "a file less" 'same/b.txt was read, and is not among the inputs now' $same
+again "a file less" 'same/b.txt was an input, but is not among the inputs now' $same
 mv b.away same/b.txt
 again "another order" 'the order of the inputs' "$TTT" prep same/b.txt same/a.txt same/c.jsonl --out s
 for option in "--field other" "--block-tokens 100" "--shard-tokens 1000" "--level 4" \
@@ -246,9 +246,9 @@ cp err table
 expect_text "table: read" '^read: txt  *3  *13 B  tree/B.TXT' table
 expect_text "table: read, compressed, capitals" '^read: txt.zst  *1 .*tree/d.TXT.ZST' table
 expect_text "table: hidden" '^left out: hidden  *4  *8 B' table
-expect_text "table: another format" '^left out: format not read, .json  *1  *2 B  tree/data.JSON' table
-expect_text "table: another format, counted" '^left out: format not read, .gz  *2  *4 B' table
-expect_text "table: no ending" '^left out: format not read, without ending  *1  *2 B  tree/README' table
+expect_text "table: another format" '^left out: format not supported, .json  *1  *2 B  tree/data.JSON' table
+expect_text "table: another format, counted" '^left out: format not supported, .gz  *2  *4 B' table
+expect_text "table: no ending" '^left out: format not supported, without ending  *1  *2 B  tree/README' table
 expect_text "table: links" '^left out: link to nothing  *3' table
 expect_text "table: FIFO" '^left out: not a regular file  *1 .*tree/pipe.txt' table
 expect_text "table: once more" '^left out: read already, by another path  *3' table
@@ -276,7 +276,7 @@ ln -s nowhere tree/gone.txt
 name="a link to nothing that is an input: 66" expect_exit 66 "$TTT" prep tree --out n
 expect_text "a link to nothing: named" 'tree/gone.txt: a link to nothing'
 name="a link to nothing, --skip-bad" expect_exit 0 "$TTT" prep tree --out n --skip-bad
-expect_text "a link to nothing, --skip-bad: counted" 'rest of 1 file skipped'
+expect_text "a link to nothing, --skip-bad: counted" 'end of 1 file skipped'
 if [ -f "$shim" ]; then
     denied() { env LD_PRELOAD="$shim" IOFAULT_ROOT="$WORK/same/b.txt" IOFAULT="op=open n=1 do=EACCES" "$@"; }
     name="no permission: 74" expect_exit 74 denied "$TTT" prep "$WORK/same" --out p
@@ -316,9 +316,9 @@ bad() {  # NAME FILE PATTERN [COUNTED]
 printf 'good\nbad \377 here\n' > utf8.txt
 bad "invalid UTF-8" utf8.txt 'utf8.txt:2: not UTF-8: byte 0xff at byte 9'
 : > empty.txt
-bad "empty file" empty.txt 'empty.txt:1: empty file' 'rest of 1 file skipped: 0 B'
+bad "empty file" empty.txt 'empty.txt:1: empty file' 'end of 1 file skipped: 0 B'
 : > empty.jsonl
-bad "empty list" empty.jsonl 'empty.jsonl:1: empty file' 'rest of 1 file skipped: 0 B'
+bad "empty list" empty.jsonl 'empty.jsonl:1: empty file' 'end of 1 file skipped: 0 B'
 printf '{"text": "x"}\n{"text": "broken"\n{"text": "y"}\n' > broken.jsonl
 bad "broken JSON" broken.jsonl 'broken.jsonl:2: not JSON'
 printf '{"text": "x"}\n\n{"other": "y"}\n' > field.jsonl
@@ -330,9 +330,9 @@ bad "half a surrogate" surrogate.jsonl 'surrogate.jsonl:1: .*half a surrogate pa
 printf '{"text": ""}\n' > notext.jsonl
 bad "no text" notext.jsonl 'notext.jsonl:1: the document has no text'
 head -c 120 in/lines.jsonl.zst > cut.jsonl.zst
-bad "truncated .zst" cut.jsonl.zst 'cut.jsonl.zst:1: truncated' 'rest of 1 file skipped: 120 B'
+bad "truncated .zst" cut.jsonl.zst 'cut.jsonl.zst:1: truncated' 'end of 1 file skipped: 120 B'
 cp in/a.txt plain.txt.zst
-bad "not a .zst" plain.txt.zst 'plain.txt.zst:1: ' 'rest of 1 file skipped: 58.4 KiB'
+bad "not a .zst" plain.txt.zst 'plain.txt.zst:1: ' 'end of 1 file skipped: 58.4 KiB'
 printf '{"text": "a"}\n{"text": "b"}\n{"text": 3}\n{"text": "c"}\n' > late.jsonl
 name="bad after a while: exit 65" expect_exit 65 "$TTT" prep late.jsonl --out late --shard-tokens 3
 name="bad after a while: --skip-bad goes on" expect_exit 0 "$TTT" prep late.jsonl --out late \
@@ -355,7 +355,7 @@ expect_text "--skip-bad: 1.5 %: said" '3 bad documents skipped: 48 B, 1.5 % of t
 [ -e three/train/INDEX ] || [ -e three/val/INDEX ] && failed "--skip-bad: 1.5 %: not finished" INDEX ||
     ok "--skip-bad: 1.5 %: not finished"
 name="--skip-bad-max: goes on" expect_exit 0 $three --skip-bad --skip-bad-max 1.5%
-expect_text "--skip-bad-max: what was kept" 'going on after'
+expect_text "--skip-bad-max: what was kept" 'resuming after'
 expect_text "--skip-bad-max: counted over both" '^skipped: {documents: 3, files: 0, bytes: 48, read_bytes: 3200}$' \
     three/val/INDEX
 name="complete, with skipped input: says how much" expect_exit 0 $three
@@ -390,7 +390,7 @@ unk=$ROOT/tests/golden/prep/unk.model
 printf 'in the beginning \346\274\242\345\255\227 was void \316\251' > unk.txt
 name="<unk>: prep" expect_exit 0 "$TTT" prep unk.txt --tokenizer "$unk" --out unk
 expect_text "<unk>: share, example and place" \
-    "can't spell 8 B of the text, 22.9 %, first '$(printf '\346\274\242\345\255\227')' (unk.txt:1): 2 tokens"
+    "can't represent 8 B of the text, 22.9 %, first '$(printf '\346\274\242\345\255\227')' (unk.txt:1): 2 tokens"
 expect_text "<unk>: in INDEX" '^unk_bytes: 8$' unk/INDEX
 expect_text "<unk>: tokens in INDEX" '^unk_tokens: 2$' unk/INDEX
 "$TTT" data info unk > out
@@ -404,7 +404,7 @@ expect_text "no <unk>: data info" "^<unk>  *none" out
 # A tokenizer that changes text first: this one trims spaces.
 printf 'in  the' > wide.txt
 check "changes: prep" "$TTT" prep wide.txt --tokenizer "$unk" --out trimmed
-expect_text "changes: are named" 'unk.model: the tokenizer changes text .*: leading, trailing and repeated spaces go away;'
+expect_text "changes: are named" 'unk.model: the tokenizer changes text .*: leading, trailing and repeated spaces are removed;'
 equal "changes: they are that" "$("$TTT" data cat trimmed)" "in the"
 check "no changes: prep" "$TTT" prep wide.txt --tokenizer model/tokenizer.model --out untrimmed
 equal "no changes: no warning" "$(grep -c "changes text" err)" 0

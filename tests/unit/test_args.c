@@ -84,7 +84,7 @@ static void refused(void **state)
     static const struct { const char *line, *says; } bad[] = {
         { "x --jsn", "did you mean --json?" },
         { "x --tempreature 1", "did you mean --temperature?" },
-        { "x --zzzz", "x --help lists them" },
+        { "x --zzzz", "--help lists the options" },
         { "x -z", "-z is not an option" },
         { "x -json", "-j: expected a whole number" },
         { "x --j 2", "--j is not an option (did you mean -j?)" },

@@ -146,10 +146,10 @@ static void differences_are_named(void **state)
     differs(&o, "c\\x1b.txt had 6 bytes, and now has 77");  /* its name as in the record */
     o.in.v[2] = keep;
     o.in.v[2].content.lo++;
-    differs(&o, "has the same size, and other content");
+    differs(&o, "has the same size, but other content");
     o.in.v[2] = keep;
     o.in.n = 2;
-    differs(&o, "was read, and is not among the inputs now");
+    differs(&o, "was an input, but is not among the inputs now");
     o.in.n = 3;
     origin_done(&o);
 }
