@@ -64,6 +64,9 @@ static void sizes_of_the_paper(void **state)
     check_counts("mamba", padded, neox);  /* of GPT-NeoX's tokenizer, as Mamba was published */
     assert_true(parameters("config/ttt-linear-125m.yaml", untied) > linear_m[0]);
     assert_int_equal(parameters("config/demo-kjv.yaml", NULL), 5931896);
+    /* Nine blocks of the one and three of the other, between the same ends. */
+    assert_int_equal(parameters("config/hybrid-125m.yaml", NULL),
+                     (3 * linear_m[0] + attention[0]) / 4);
 }
 
 /* Table 3 of the paper, at its three contexts, for every system. */
