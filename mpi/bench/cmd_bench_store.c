@@ -37,7 +37,7 @@ static int one_step(struct store_bench *b, double *seconds)
 {
     struct step_result r;
     const double start = clock_s();
-    const int rc = stepper_run(&r, b->stepper, &b->st, b->data, 0, NULL);
+    const int rc = stepper_run(&r, b->stepper, &b->st, b->data, &(struct step_asks){ 0 });
 
     *seconds = store_slowest(b, clock_s() - start);
     if (rc == OK && (r.bad || !(r.loss > 0))) return fail(ERR_DATA, "a loss of %g", r.loss);

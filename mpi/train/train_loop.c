@@ -363,8 +363,9 @@ static int one_step(struct train_loop *l)
     const double begin = clock_s();
     struct step_result r;
 
-    const int rc = stepper_run(&r, l->stepper, l->state, l->inputs->train,
-                               every > 0 && l->state->step % every == 0, l->trace);
+    const struct step_asks asks = { .inner = every > 0 && l->state->step % every == 0,
+                                    .trace = l->trace };
+    const int rc = stepper_run(&r, l->stepper, l->state, l->inputs->train, &asks);
     l->damaged = r.damaged;
     if (rc != OK) return rc;
     const double took = clock_s() - begin - r.waited_s;

@@ -316,7 +316,7 @@ static void write_end(struct trainer *t, int rc, double seconds)
 static void say_traffic(const struct trainer *t, const struct stepper *s)
 {
     const struct step_bytes b = stepper_bytes(s);
-    int64_t v[3] = { b.carries, b.activations, b.sums };
+    int64_t v[3] = { b.carries + b.heads, b.activations, b.sums };
     char c[HUMAN_TEXT], a[HUMAN_TEXT], g[HUMAN_TEXT];
 
     if (t->grid.world.size == 1) return;
