@@ -239,7 +239,7 @@ int cmd_ckpt_spectrum(int argc, char **argv)
     struct arg_rest rest;
     struct axis world;
 
-    comm_hush();
+    comm_first_reports();
     int rc = args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
                         "ttt ckpt spectrum MODEL [--text FILE]", about);
     if (rc != OK || rest.n < 0) return rc;

@@ -39,7 +39,7 @@ int cmd_eval(int argc, char **argv)
     struct eval_command c;
     struct on_grid j;
 
-    comm_hush();
+    comm_first_reports();
     int rc = eval_command_parse(&c, argc, argv);
     if (rc != OK || !c.model) return rc;
     if (!c.grid && !comm_several()) return eval_command_run(&c, NULL);

@@ -32,7 +32,7 @@ int cmd_probe(int argc, char **argv)
     struct probe_command c;
     struct on_grid j;
 
-    comm_hush();
+    comm_first_reports();
     int rc = probe_command_parse(&c, argc, argv);
     if (rc != OK || !c.model) return rc;
     if (!c.grid && !comm_several()) return probe_command_run(&c, NULL);

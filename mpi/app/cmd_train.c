@@ -74,7 +74,7 @@ int cmd_train(int argc, char **argv)
     stop_catch();
     if (comm_started()) stop_with_parent();
     output_optional();
-    comm_hush();
+    comm_first_reports();
     if (grid && sets.n < (int)(sizeof sets.v / sizeof *sets.v))
         sets.v[sets.n++] = set = mem_format("run.grid=%s", grid);
     rc = conf_read(&conf, rest.v[0], sets.v, sets.n, &start_models);

@@ -295,7 +295,7 @@ int cmd_bench_comm(int argc, char **argv)
         { "json", ARG_FLAG, &b.json, NULL, "one JSON object a line" },
     };
 
-    comm_hush();
+    comm_first_reports();
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
     if (rest.n < 0) return OK;
     if (rest.n > 0) return fail(ERR_USAGE, "usage: %s", USAGE);

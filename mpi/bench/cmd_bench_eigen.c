@@ -132,7 +132,7 @@ int cmd_bench_eigen(int argc, char **argv)
     struct arg_rest rest;
     struct axis world;
 
-    comm_hush();
+    comm_first_reports();
     int rc = args_parse(&rest, argc, argv, args, 2, "ttt bench eigen", about);
     if (rc != OK || rest.n < 0) return rc;
     if (rest.n != 0 || n < 2 || n > 32768)

@@ -324,7 +324,7 @@ int cmd_bench_grid(int argc, char **argv)
         { "json", ARG_FLAG, &q.json, NULL, "print JSON" },
     };
 
-    comm_hush();
+    comm_first_reports();
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
     if (rest.n < 0) return OK;
     if (rest.n > 1 || !q.grid) return fail(ERR_USAGE, "usage: %s", USAGE);

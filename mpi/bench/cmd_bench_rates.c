@@ -173,7 +173,7 @@ int cmd_bench_rates(int argc, char **argv)
         { "json", ARG_FLAG, &q.json, NULL, "print one JSON object" },
     };
 
-    comm_hush();
+    comm_first_reports();
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
     if (rest.n < 0) return OK;
     if (rest.n > 1) return fail(ERR_USAGE, "usage: %s", USAGE);

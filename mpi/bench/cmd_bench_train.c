@@ -261,7 +261,7 @@ int cmd_bench_train(int argc, char **argv)
         { "json", ARG_FLAG, &q.o.json, NULL, "print JSON" },
     };
 
-    comm_hush();
+    comm_first_reports();
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
     if (rest.n < 0) return OK;
     if (rest.n > 1) return fail(ERR_USAGE, "usage: %s", USAGE);

@@ -9,7 +9,7 @@
 
 enum { TAG_TEXT = 1, SHOWN = 160 };
 
-/* Past the line that begins at s. */
+/* The beginning of the next line. */
 static const char *next_line(const char *s)
 {
     s += strcspn(s, "\n");
@@ -38,7 +38,7 @@ static int shown(const char *line)
     return n < SHOWN ? (int)n : SHOWN;
 }
 
-/* On rank 0: what does rank `other` have? */
+/* On rank 0: receive the text of rank `other`, and report the difference. */
 static int say(const struct axis *axis, const char *name, const char *text, int other)
 {
     MPI_Status s;
@@ -83,10 +83,10 @@ int job_prove(const struct axis *axis, const struct proof_of *p, int allow)
     if (first == axis->size) return OK;
     mpi_do(MPI_Bcast(why, PROOF_TEXT, MPI_CHAR, first, axis->comm));
     if (allow) {
-        log_warn("rank %d: %s. Results may differ in their last bits on other grids", first, why);
+        log_warn("rank %d: %s. Results may differ in the last bits between grids", first, why);
         return OK;
     }
-    return fail(ERR_CONFIG, "rank %d: %s. Results would depend on the grid and on threads: use another "
-                "version of the library or other instructions (TTT_ISA), or set train.reduction: "
-                "fast, which does not promise equal bits", first, why);
+    return fail(ERR_CONFIG, "rank %d: %s. Results would depend on the grid and the number of "
+                "threads: use another version of the library or other instructions (TTT_ISA), or set "
+                "train.reduction: fast, which does not promise equal bits", first, why);
 }

@@ -1,7 +1,8 @@
-/* agree.h -- is this the same job on every rank, and can it keep what it promises?
+/* agree.h -- checks at the start of a job: is it the same job on every rank, and do processors and
+ * libraries compute as equal bits need?
  *
- * Ranks that were started with another configuration, another build or other data would train
- * on and give numbers that belong to nothing.  So each of these is compared once, at the start.
+ * Ranks that were started with different configurations, builds or data would still train, and
+ * their numbers would mean nothing.  So each of these is compared once, at the start.
  */
 #ifndef AGREE_H
 #define AGREE_H
@@ -13,19 +14,21 @@
  *
  * Collective on axis; `name` must agree.
  *
- * text     compared byte by byte through its hash; any length
- * returns  OK, or ERR_CONFIG on all ranks; rank 0 has then said which rank is the first that
- *          differs from it, and the first line that differs, as both have it
- * cost     32 bytes per rank; the texts themselves travel only when they differ
+ * name     of the text, for the message
+ * text     [in] this rank's; any length.  Compared by its hash
+ * returns  OK, or ERR_CONFIG on all ranks; rank 0 has then reported the first rank whose text is
+ *          not that of rank 0, and the first line that differs, in both versions
+ * cost     32 bytes per rank; the texts themselves are sent only when they differ
  */
 int job_agree(const struct axis *axis, const char *name, const char *text);
 
-/* Do all processors and libraries keep what equal bits rest on (kernels/proof.h)?
+/* Test on every rank the properties of its processor and libraries that equal bits depend on
+ * (kernels/proof.h).
  *
  * Collective on axis.
  *
- * allow    what does not hold is only warned of
- * returns  OK, or ERR_CONFIG on all ranks; rank 0 has then said what the first rank met
+ * allow    1: a property that does not hold is only a warning
+ * returns  OK, or ERR_CONFIG on all ranks; rank 0 has then reported what the first rank found
  */
 int job_prove(const struct axis *axis, const struct proof_of *p, int allow);
 

@@ -22,7 +22,7 @@ void blacs_init(struct blacs *b, const struct axis *axis, int rows, int cols)
     if (axis->rank >= rows * cols) b->context = -1;
     if (b->context < 0) return;
     int r, c;
-    Cblacs_set(b->context, BLACS_REPEATABLE, &one);  /* else in the order in which parts come */
+    Cblacs_set(b->context, BLACS_REPEATABLE, &one);  /* else sums run in the order of arrival */
     Cblacs_set(b->context, BLACS_COHERENT, &one);
     Cblacs_gridinfo(b->context, &r, &c, &b->row, &b->col);
     check(r == rows && c == cols && b->row == axis->rank / cols && b->col == axis->rank % cols);
@@ -32,7 +32,7 @@ void blacs_done(struct blacs *b)
 {
     if (!b->axis) return;
     if (b->context >= 0) {
-        Cblacs_freebuff(b->context, 1);  /* sends that BLACS has not looked at again */
+        Cblacs_freebuff(b->context, 1);  /* sends that BLACS has not completed yet */
         Cblacs_gridexit(b->context);
     }
     Cfree_blacs_system_handle(b->handle);
@@ -78,8 +78,8 @@ void blocks_copy(struct blocks *to, const struct blocks *from, const struct blac
     CPXGEMR2D(to->m, to->n, from->a, 1, 1, from->desc, to->a, 1, 1, to->desc, all->context);
 }
 
-/* Before every call: routines leave the paths of messages, which are global, as they like them, and
- * the order of sums would depend on what was called before. */
+/* Set the topology of messages before every call: it is global, routines change it, and the order
+ * of sums would depend on what was called before. */
 static void same_paths(const struct blocks *A)
 {
     for (int i = 0; i < 6; i++)
@@ -96,8 +96,8 @@ void blocks_product(struct blocks *C, char ta, const struct blocks *A, char tb,
            B->desc, &beta, C->a, &one, &one, C->desc, 1, 1);
 }
 
-/* What a query of a workspace said: rounded to float, and too small for some shapes in ScaLAPACK
- * 2.2, so somewhat more. */
+/* Size of a workspace from the answer of a query.  It is rounded to float, and too small for some
+ * shapes in ScaLAPACK 2.2, so somewhat more is taken. */
 static int room(real asked, int64_t more)
 {
     const int64_t n = (int64_t)((double)asked * (1 + 2 * REAL_EPS)) + more;

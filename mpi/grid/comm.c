@@ -17,7 +17,7 @@ static void end_job(int exit_code)
     MPI_Abort(MPI_COMM_WORLD, exit_code);
 }
 
-void comm_hush(void)
+void comm_first_reports(void)
 {
     const char *rank = getenv("PMIX_RANK") ? getenv("PMIX_RANK") : getenv("SLURM_PROCID");
     log_speaker(!rank || !strcmp(rank, "0"));
@@ -34,17 +34,18 @@ int comm_started(void)
     return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || launch_token();
 }
 
-/* Processes that srun started and MPI does not connect would each train alone, into one folder.
- * by_mpirun: srun started something else then, of which we are a part. */
+/* Processes that srun started but MPI does not connect would each train alone, all into one folder.
+ * by_mpirun: mpirun started this process, so that the variables of srun describe another
+ * command. */
 static void keep_promise(int size, int by_mpirun)
 {
     const char *tasks = getenv("SLURM_STEP_NUM_TASKS"), *rank = getenv("SLURM_PROCID");
 
     if (by_mpirun || !getenv("SLURM_STEP_ID") || !tasks || atoi(tasks) == size) return;
-    if (rank && strcmp(rank, "0") != 0) leave(ERR_CONFIG);  /* the first one says it */
+    if (rank && strcmp(rank, "0") != 0) leave(ERR_CONFIG);  /* the first one reports it */
     log_speaker(1);
-    leave(fail(ERR_CONFIG, "srun started %s processes and MPI sees %d: they do not find each other. "
-               "Open MPI needs srun --mpi=pmix (srun --mpi=list shows what SLURM has), or mpirun",
+    leave(fail(ERR_CONFIG, "srun started %s processes, but MPI connects only %d of them. Open MPI "
+               "needs srun --mpi=pmix (srun --mpi=list shows what SLURM has), or mpirun",
                tasks, size));
 }
 
@@ -53,10 +54,10 @@ void comm_start(struct axis *world)
     const int by_mpirun = getenv("OMPI_COMM_WORLD_SIZE") != NULL;
     int level;
 
-    /* Without mpirun, Open MPI would start a daemon for processes that we never spawn. */
+    /* Without mpirun, Open MPI would start a daemon that is only needed to spawn processes. */
     if (!getenv("PMIX_RANK") && !getenv("OMPI_COMM_WORLD_SIZE"))
         setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-    /* The carries of small models leave at once, without a hand-shake, between ranks of a node. */
+    /* Send the carries of small models eagerly, without a rendezvous, between ranks of a node. */
     setenv("OMPI_MCA_btl_vader_eager_limit", "262144", 0);
     mpi_do(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level));
     check(level >= MPI_THREAD_FUNNELED);
@@ -114,12 +115,12 @@ int axis_agree(const struct axis *axis, int rc)
 #ifdef CHECK_AGREE
 void axis_check_agree(const struct axis *axis, int64_t value, const char *what)
 {
-    /* ~x turns the order round as -x does, and has no overflow. */
+    /* ~x reverses the order as -x does, without overflow. */
     const int64_t mine[2] = { value, ~value };
     int64_t most[2];
     mpi_do(MPI_Allreduce(mine, most, 2, MPI_INT64_T, MPI_MAX, axis->comm));
     if (most[0] == ~most[1]) return;
-    die("%s must agree on all %d ranks: %" PRId64 " on rank %d, others have %" PRId64
+    die("%s must agree on all %d ranks: it is %" PRId64 " on rank %d, and others have %" PRId64
         " to %" PRId64, what, axis->size, value, axis->rank, ~most[1], most[0]);
 }
 #endif

@@ -1,7 +1,7 @@
-/* comm.h -- start and stop MPI, call it, and fail together.
+/* comm.h -- start and stop MPI, call it, and fail on all ranks together.
  *
- * The only file that knows MPI_COMM_WORLD.  A program started without mpirun
- * is a job of one process; nothing else in the tree cares.
+ * Only this module uses MPI_COMM_WORLD.  A program that was started without mpirun is a job of one
+ * process; no other file needs to distinguish the two.
  */
 #ifndef COMM_H
 #define COMM_H
@@ -20,19 +20,18 @@ struct axis {
 
 /* Start MPI, and stop it.
  *
- * Collective on the job; once each, around everything that communicates.
+ * Collective on all processes of the job; once each, before and after all communication.
  *
- * world  [out]  all processes: a duplicate of MPI_COMM_WORLD.  Errors on it
- *               and on all its descendants come back to mpi_do().  Only rank 0
- *               speaks from now on, and in a job of several processes die()
- *               and leave() end all of them.
+ * world    [out] all processes: a duplicate of MPI_COMM_WORLD.  MPI returns errors on it, and on
+ *          all communicators made from it, to mpi_do().  From now on only rank 0 writes messages,
+ *          and die() and leave() end all processes of the job.
  */
 void comm_start(struct axis *world);
 void comm_stop(struct axis *world);
 
-/* Before comm_start(), under mpirun: only the first process says what is wrong with
- * things that all of them read.  Local. */
-void comm_hush(void);
+/* Let only the first process under mpirun report errors in what all processes read.  Local, before
+ * comm_start(). */
+void comm_first_reports(void);
 
 /* Was this process started as one of several?  For commands that need no MPI when it was not.
  * Local, before comm_start(). */
@@ -42,38 +41,42 @@ int comm_several(void);
  * before comm_start(). */
 int comm_started(void);
 
-/* Call MPI; a failure is ours, so it ends the job.  A watchdog sees where we are. */
+/* Call MPI; a failure ends the job with the call, its file and line.  The call is also written to
+ * the beacon, so that a watchdog can report it if it never returns.  As collective as `call`. */
 #define mpi_do(call) mpi_done((beacon_enter(BEACON_MESSAGE, CALL_SITE(#call, __LINE__), NULL), (call)), \
                               #call, __FILE__, __LINE__)
 #define CALL_SITE(call, line) AT_LINE(call, line)
 #define AT_LINE(call, line) call ", " __FILE__ ":" #line
 
-/* The same for a question that is asked again and again. */
-#define mpi_ask(call) mpi_check((call), #call, __FILE__, __LINE__)
+/* The same for MPI_Test and others that return at once and are called often: no beacon. */
+#define mpi_poll(call) mpi_check((call), #call, __FILE__, __LINE__)
+
+/* What the two macros do after the call.  Local; they do not return if err is an error. */
 void mpi_done(int err, const char *call, const char *file, int line);
 void mpi_check(int err, const char *call, const char *file, int line);
 
-/* A count of MPI: the only place where a size is narrowed to int.  Too large is ours (buckets and
- * messages are cut before), so it dies.  Local. */
+/* n as a count for MPI: the only place where a size is narrowed to int.  Messages are cut into
+ * smaller ones before, so an n that is too large is a bug and ends the job.  Local. */
 int mpi_count(int64_t n);
 
-/* Let one rank's failure become everybody's, and say it once.
+/* Make a failure of one rank a failure of all, and report it once.
  *
  * Collective on axis.
  *
  * rc       local outcome: OK or a negative status
  * returns  OK if every rank passed OK, else the smallest status passed; the
- *          same value on every rank.  The first rank that passed it tells its
- *          error, if it was held (log.h)
+ *          same value on every rank.  The first rank that passed it prints its
+ *          error, if that was held back (log.h)
  * cost     one 4-byte allreduce: setup and checkpoint paths only, not steps
  */
 int axis_agree(const struct axis *axis, int rc);
 
-/* Does an argument that must agree do so?  Only in builds that ask (make CHECK=1): there it is
+/* Check that an argument which must agree has the same value on all ranks.  Only in debug builds
+ * (make CHECK=1).
  *
- * Collective on axis; dies where the value is not that of all ranks, and names it: `what`.
+ * Collective on axis; a rank whose value differs ends the job with the message `what`.
  *
- * cost     one 16-byte allreduce; in other builds nothing, `value` is not even computed */
+ * cost     one 16-byte allreduce; in other builds nothing, and `value` is not evaluated */
 #ifdef CHECK_AGREE
 void axis_check_agree(const struct axis *axis, int64_t value, const char *what);
 #else

@@ -29,14 +29,14 @@ struct grid {
     struct axis       ends;      /* size 0 where we are not on an end, or P = 1 */
 };
 
-/* Cut world into a grid.
+/* Arrange the ranks of world as a grid and make its axes.
  *
  * Collective on world; shape must agree.
  *
  * returns OK, or ERR_CONFIG on all ranks when D P S is not the number of ranks */
 int grid_init(struct grid *g, const struct axis *world, const struct grid_shape *shape);
 
-/* Collective on world. */
+/* Free the axes.  Collective on world. */
 void grid_done(struct grid *g);
 
 #endif

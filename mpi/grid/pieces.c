@@ -5,13 +5,13 @@ static void begin(struct pieces *p, const struct axis *axis, int peer, int tag, 
 {
     *p = (struct pieces){ .axis = axis, .data = data, .bytes = bytes, .piece = piece,
                           .peer = peer, .tag = tag, .sends = sends };
-    (void)pieces_go_on(p);
+    (void)pieces_advance(p);
 }
 
 void pieces_send(struct pieces *p, const struct axis *axis, int to, int tag, const void *data,
                  int64_t bytes, int64_t piece)
 {
-    begin(p, axis, to, tag, (void *)data, bytes, piece, 1);  /* it is only read */
+    begin(p, axis, to, tag, (void *)data, bytes, piece, 1);  /* MPI only reads it */
 }
 
 void pieces_receive(struct pieces *p, const struct axis *axis, int from, int tag, void *data,
@@ -32,8 +32,8 @@ static void post(struct pieces *p)
     p->at += n;
 }
 
-/* Pieces arrive in order, so that looking at the oldest is enough. */
-static int go_on(struct pieces *p, int wait)
+/* Pieces arrive in order, so testing the oldest request is enough. */
+static int advance(struct pieces *p, int wait)
 {
     for (;;) {
         int done = 1;
@@ -48,5 +48,5 @@ static int go_on(struct pieces *p, int wait)
     }
 }
 
-int pieces_go_on(struct pieces *p) { return go_on(p, 0); }
-void pieces_wait(struct pieces *p) { (void)go_on(p, 1); }
+int pieces_advance(struct pieces *p) { return advance(p, 0); }
+void pieces_wait(struct pieces *p) { (void)advance(p, 1); }

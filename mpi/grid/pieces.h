@@ -1,10 +1,11 @@
-/* pieces.h -- a long array from one rank to another while both do other things.
+/* pieces.h -- send a long array from one rank to another in the background.
  *
  *     |  moved  | under way: at most PIECES_AHEAD pieces |  not yet  |
  *
- * Both sides post their pieces in order and ahead, so that each goes straight from its array into
- * the other; what is under way is bounded, however long the array is.  MPI moves it whenever the
- * rank is in any call of it; pieces_go_on() posts the next ones.
+ * The array is cut into pieces, one message each.  Both sides post their pieces in the same order
+ * and some in advance, so that MPI copies each piece from one array into the other without a
+ * buffer; how much is under way is bounded, however long the array is.  MPI moves data whenever the
+ * rank is in any MPI call; pieces_advance() posts the next pieces.
  */
 #ifndef PIECES_H
 #define PIECES_H
@@ -23,17 +24,25 @@ struct pieces {
     MPI_Request        request[PIECES_AHEAD];
 };
 
-/* Begin.  Local; the other side does the opposite with the same tag, bytes and piece, and no
- * other message between the two has that tag.  bytes may be 0. */
+/* Begin to send or receive data[0, bytes).
+ *
+ * Local; the peer begins the opposite with the same tag, bytes and piece, and no other message
+ * between the two may have that tag.
+ *
+ * data     borrowed until all has moved
+ * bytes    >= 0
+ * piece    bytes of one message, > 0 */
 void pieces_send(struct pieces *p, const struct axis *axis, int to, int tag, const void *data,
                  int64_t bytes, int64_t piece);
 void pieces_receive(struct pieces *p, const struct axis *axis, int from, int tag, void *data,
                     int64_t bytes, int64_t piece);
 
-/* Post what may be posted.  Local.  returns 1 when all has moved, and then for ever */
-int pieces_go_on(struct pieces *p);
+/* Post as many pieces as are allowed to be under way.  Local, does not wait.
+ *
+ * returns  1 when all has moved, and in every later call; else 0 */
+int pieces_advance(struct pieces *p);
 
-/* To the end: waits for the other side. */
+/* Finish the transfer.  Waits for the peer, so it is Collective on the two ranks. */
 void pieces_wait(struct pieces *p);
 
 #endif

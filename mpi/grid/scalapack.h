@@ -2,7 +2,7 @@
  * library comes without a header.  In the precision of `real`.
  *
  * Matrices are column-major and block-cyclic (plan/cyclic_plan.h); indices count from 1.  Texts are
- * single letters; gfortran wants their lengths at the end.
+ * single letters; gfortran expects their lengths as the last arguments.
  */
 #ifndef SCALAPACK_H
 #define SCALAPACK_H
@@ -31,6 +31,9 @@
 enum { DESC_TYPE, DESC_CONTEXT, DESC_M, DESC_N, DESC_MB, DESC_NB, DESC_RSRC, DESC_CSRC, DESC_LLD,
        DESC_SIZE };
 
+/* Collective on the grid of the context, except Csys2blacs_handle(), Cfree_blacs_system_handle(),
+ * Cblacs_gridinfo(), Cblacs_freebuff(), Cblacs_set(), pb_topset_() and numroc_(), which are
+ * Local. */
 int  Csys2blacs_handle(MPI_Comm comm);
 void Cfree_blacs_system_handle(int handle);
 void Cblacs_gridmap(int *context, int *ranks, int ld, int rows, int cols);

@@ -33,7 +33,7 @@ static int64_t length_of(const struct reading *z, int64_t w)
     return min(z->sums.longest, z->targets - w * z->sums.longest);
 }
 
-/* --- what the stages tell ---------------------------------------------------- */
+/* --- inner losses ---------------------------------------------------- */
 
 static void tell_nll(void *ctx, int64_t sequence, int64_t position, const double *nll,
                      const int32_t *target, int n)
@@ -43,7 +43,7 @@ static void tell_nll(void *ctx, int64_t sequence, int64_t position, const double
     eval_sums_nll(&z->sums, token, position + 1, nll, target, n);
 }
 
-/* Means over heads and tokens of the mini-batches that are no padding. */
+/* Means over heads and tokens of those mini-batches that are not padding. */
 static void tell_inner(void *ctx, int l, int64_t sequence, int64_t position, const double *stats,
                        int n)
 {
@@ -64,7 +64,7 @@ static void tell_inner(void *ctx, int l, int64_t sequence, int64_t position, con
 
 /* --- reading ------------------------------------------------------------------ */
 
-/* Make ready for rounds of `count` windows. */
+/* Prepare for rounds of `count` windows. */
 static void round_init(struct reading *z, int64_t count)
 {
     z->exec = step_exec_forward(z->g, z->m, &z->pass, count);
@@ -86,7 +86,7 @@ static void round_done(struct reading *z)
     z->valid = NULL;
 }
 
-/* Our units of our windows; -1 behind their ends. */
+/* Tokens of this rank's units of its windows; -1 after the end of a window. */
 static int read_tokens(struct reading *z)
 {
     const struct share *a = step_exec_share(z->exec);
@@ -120,8 +120,8 @@ static int read_round(struct reading *z, int64_t first)
     return OK;
 }
 
-/* Rounds are long enough that filling the grid with work costs little, and short enough that
- * their tokens do. */
+/* A round has enough windows that filling the pipeline costs little time, and few enough that their
+ * tokens take little memory. */
 static int read_all(struct reading *z)
 {
     const struct grid_shape *s = &z->g->shape;

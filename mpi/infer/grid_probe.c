@@ -23,7 +23,8 @@ struct probing {
 
 /* --- putting together ---------------------------------------------------------- */
 
-/* Every byte that is not zero comes from one rank, or from several that agree.  Whole on rank 0. */
+/* Put the parts of all ranks together on rank 0: each byte that is not zero comes from one rank, or
+ * from several that have the same value. */
 static void gather(const struct grid *g, void *data, int64_t bytes)
 {
     const int64_t most = 1 << 30;
@@ -45,7 +46,7 @@ static void gather_tensors(struct probing *z, int first)
 /* --- forward --------------------------------------------------------------------- */
 
 /* Units of at least one mini-batch for every rank along S.  A last unit of one token would be
- * rounded differently (gemm.h), so another cut is looked for. */
+ * rounded differently (gemm.h), so another length is tried. */
 static int choose_units(struct probing *z)
 {
     const int K = z->in.m->dims.K, L = z->in.L;
@@ -55,8 +56,8 @@ static int choose_units(struct probing *z)
     if (slice < K && slice < L) slice = K;
     while (!z->o->slice && slice > K && slice < L && (L - 1) % slice == 0) slice -= K;
     if (slice < L && slice % K)
-        return fail(ERR_USAGE, "on a grid --slice must be a multiple of the mini-batch, %d; "
-                    "found %d", K, slice);
+        return fail(ERR_USAGE, "--slice is %d; on a grid it must be a multiple of the mini-batch, "
+                    "%d tokens", slice, K);
     z->pass = (struct pass_opts){
         .context = L, .slice_tokens = slice < L ? slice : L, .remat = REMAT_NONE, .mask_token = -1,
         .inner_group = PROBE_INNER_GROUP, .micro_batch = (z->in.B + s->D - 1) / s->D,
@@ -64,8 +65,8 @@ static int choose_units(struct probing *z)
     const struct step_shape work = { .L = z->in.m->dims.L, .U = pass_units(&z->pass),
                                      .sequences = z->in.B, .micro_batch = z->pass.micro_batch };
     if (s->S > work.U)
-        return fail(ERR_CONFIG, "grid %dx%dx%d: %d tokens are %d units of %d, too few for %d ranks",
-                    s->D, s->P, s->S, L, work.U, z->pass.slice_tokens, s->S);
+        return fail(ERR_CONFIG, "grid %dx%dx%d: %d tokens make %d units of %d tokens, and each of "
+                    "%d ranks needs one", s->D, s->P, s->S, L, work.U, z->pass.slice_tokens, s->S);
     return share_check(s, &work);
 }
 
@@ -103,7 +104,7 @@ static void put_inner(struct probing *z)
     mem_free(mean);
 }
 
-/* Our sequences' rows of unit u, x (B,T,C), to their place in out (B,L,C). */
+/* Copy the rows of unit u, x (B,T,C), of this rank's sequences to their place in out (B,L,C). */
 static void place(const struct probing *z, real *out, const real *x, int u)
 {
     const int C = z->in.m->dims.C, T = stage_tokens(step_exec_stage(z->exec), u);
@@ -132,7 +133,7 @@ static void score(struct probing *z, real *norm, real *logits, double *nll, int 
     mem_free(r);
 }
 
-/* What the step has left in its slot. */
+/* Copy the activations that the step left in its slot. */
 static void put_forward(struct probing *z)
 {
     const struct dims *d = &z->in.m->dims;
@@ -158,7 +159,7 @@ static void put_forward(struct probing *z)
     mem_free(nll);
 }
 
-/* The carries behind the last chunk. */
+/* The carries after the last chunk. */
 static void put_states(struct probing *z)
 {
     const struct share *a = z->a;
@@ -175,7 +176,7 @@ static void put_states(struct probing *z)
 
 /* --- backward -------------------------------------------------------------------- */
 
-/* The owners' runs of the sum. */
+/* Gradients: each rank has the part of the sum that it owns. */
 static void put_grads(struct probing *z, const struct grad *g, const struct reducer *red)
 {
     const struct param_table *t = &z->in.m->params;
@@ -204,7 +205,7 @@ static void put_grads(struct probing *z, const struct grad *g, const struct redu
 
 /* --- the step -------------------------------------------------------------------- */
 
-/* Our sequences and units; nothing is known about what follows the last token. */
+/* Tokens of this rank's sequences and units; the target of the last token is unknown. */
 static int32_t *make_windows(const struct probing *z, int64_t *stride)
 {
     const struct share *a = z->a;

@@ -1,10 +1,11 @@
-/* grid_probe.h -- the probe of infer/probe.h, computed on a grid: by the training step itself.
+/* grid_probe.h -- the probe of infer/probe.h on a grid, computed by the training step itself.
  *
  *     sequences over D, layers over P, units of them over S
- *     every rank puts what it has into zeros; put together they are the whole
+ *     every rank writes its part into arrays of zeros; their sum is the whole
  *
- * Forward numbers are the bits of one process, gradients those of REDUCE_FAST.  For small inputs:
- * every rank holds the whole output, and the whole model, which rank 0 needs for names.
+ * Forward numbers have the bits of one process, gradients those of REDUCE_FAST.  It is made for
+ * small inputs: every rank holds the whole output and the whole model, of which rank 0 needs the
+ * names.
  */
 #ifndef GRID_PROBE_H
 #define GRID_PROBE_H
@@ -12,10 +13,12 @@
 #include "mpi/grid/grid.h"
 #include "src/infer/probe.h"
 
-/* Collective on the grid; tok is the same everywhere.  o->slice: a multiple of the mini-batch; 0:
- * as long as fits the grid.
+/* Run the probe on the sequences tok (B,L).
  *
- * *out     whole on rank 0; of no use elsewhere, to be freed all the same
+ * Collective on the grid; tok must agree.
+ *
+ * out      [out] complete on rank 0 only; the caller frees it on every rank
+ * o        o->slice: a multiple of the mini-batch; 0: as long as fits the grid
  * returns  as probe_run(); ERR_CONFIG also if the grid does not fit; the same on all ranks */
 int grid_probe(struct probe **out, const struct grid *g, const struct model *m,
                const int32_t *tok, int B, int L, const struct probe_opts *o);

@@ -8,7 +8,7 @@
 #include "src/base/status.h"
 #include "src/store/ckpt_parts.h"
 
-/* What the first rank says: try this one; or, without a path, the end. */
+/* What the first rank sends: the next candidate; without a path: there is none left. */
 struct word {
     char        path[PATH_MAX];
     struct hash proof;
@@ -26,7 +26,7 @@ static void tell(struct word *w, const struct axis *world)
     mpi_do(MPI_Bcast(w, sizeof *w, MPI_BYTE, 0, world->comm));
 }
 
-/* On the first rank, with each candidate. */
+/* ckpt_newest() calls this on the first rank with each candidate. */
 static int try_together(struct ckpt *c, void *arg)
 {
     const struct search *s = arg;
@@ -35,11 +35,11 @@ static int try_together(struct ckpt *c, void *arg)
     check(strlen(ckpt_path(c)) < sizeof w.path);
     strcpy(w.path, ckpt_path(c));
     tell(&w, s->world);
-    const int rc = axis_agree(s->world, OK);  /* of opening it */
+    const int rc = axis_agree(s->world, OK);  /* whether all opened it */
     return rc == OK ? axis_agree(s->world, s->use(c, s->arg)) : rc;
 }
 
-/* The first rank opened it, so what is not there for us is our file system's. */
+/* The first rank opened it: if this rank cannot, its file system is not the same one. */
 static int open_same(struct ckpt **c, const struct word *w)
 {
     char *manifest = mem_format("%s/MANIFEST", w->path);
@@ -48,8 +48,8 @@ static int open_same(struct ckpt **c, const struct word *w)
     if (rc == OK) rc = ckpt_open(c, w->path);
     if (rc == ERR_MISSING) return ERR_IO;
     if (rc != OK || hash_equal(ckpt_proof(*c), w->proof)) return rc;
-    return fail(ERR_IO, "%s: another MANIFEST here than on the first rank; is this folder on a "
-                "file system that all ranks share?", w->path);
+    return fail(ERR_IO, "%s: its MANIFEST on this rank is not the one that the first rank reads; "
+                "checkpoints must be on a file system that all ranks share", w->path);
 }
 
 static int follow(struct ckpt **out, const struct search *s)

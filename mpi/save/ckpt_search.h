@@ -5,15 +5,19 @@
 #include "mpi/grid/comm.h"
 #include "src/store/ckpt.h"
 
-/* ckpt_newest() for a job.  The first rank decides what is tried and moves away what is damaged;
- * every rank opens a candidate, has the first rank's MANIFEST, and calls use(c, arg) with it.
+/* Find and read the newest valid checkpoint: ckpt_newest() for a job.
  *
- * Collective on world; use() is local and reads what its rank needs.
+ * The first rank chooses the candidates, newest first, and moves damaged ones into the folder
+ * `quarantine`.  Every rank opens the candidate, checks that its MANIFEST is that of the first
+ * rank, and calls use(c, arg).
+ *
+ * Collective on world.
  *
  * out      [out] the checkpoint, open, on every rank
- * returns  OK if use() was OK everywhere; ERR_MISSING, silent, if there is no checkpoint;
- *          ERR_DATA, ERR_IO if none is whole, said; else what use() returned: no older one is
- *          tried then.  The same on all ranks */
+ * use      local; reads what its rank needs
+ * returns  OK if use() returned OK on every rank; ERR_MISSING, without a message, if there is no
+ *          checkpoint; ERR_DATA or ERR_IO, reported, if all are damaged; any other status of use(),
+ *          after which no older checkpoint is tried.  The same on all ranks */
 int ckpt_search(struct ckpt **out, const struct axis *world, const char *dir,
                 const char *quarantine, int (*use)(struct ckpt *c, void *arg), void *arg);
 

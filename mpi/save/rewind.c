@@ -18,7 +18,8 @@ int rewind_run(struct train_state *s, const struct run_folder *run, struct range
     left_out->n = 0;
     ranges_add(left_out, s->sample, sample);
     if (!ranges_add(&s->skip, s->sample, sample))
-        rc = fail(ERR_DIVERGED, "more than %d parts of the data would be left out", RANGES_MAX);
+        rc = fail(ERR_DIVERGED, "a rewind would skip more than %d ranges of samples, and a "
+                  "checkpoint names no more: look at the data, or lower optim.lr", RANGES_MAX);
     ckpt_close(c);
     return axis_agree(&s->grid->world, rc);
 }

@@ -1,8 +1,9 @@
-/* rewind.h -- back to the newest checkpoint in the middle of a run, and round what came after it.
+/* rewind.h -- return to the newest checkpoint after a spike of the loss, and skip the samples that
+ * came after it.
  *
- *     samples   ...  | checkpoint | to be left out ... spike |  from here the run goes on
+ *     samples   ...  | checkpoint | skipped ... spike |  the run continues here
  *
- * The run is then, to the last bit, one that was told to leave these samples out (data.skip).
+ * From then on every bit is that of a run which was told to skip these samples (data.skip).
  */
 #ifndef REWIND_H
 #define REWIND_H
@@ -10,14 +11,15 @@
 #include "mpi/state/train_state.h"
 #include "src/store/run_folder.h"
 
-/* Load the newest valid checkpoint; the samples from there up to where the state is now join those
- * that are left out.
+/* Load the newest valid checkpoint, and add the samples between it and the present state to those
+ * that are skipped.
  *
- * Collective on the state's grid; nothing may be in flight.
+ * Collective on the state's grid; no save may be in flight.
  *
- * left_out [out]  the samples that joined
- * returns  OK; what ckpt_search() returns, or ERR_DIVERGED (too many ranges): the state is not to
- *          be used any more; the same on all ranks */
+ * left_out [out] the samples that were added
+ * returns  OK; what ckpt_search() returns; or ERR_DIVERGED, reported, if more ranges are skipped
+ *          than a checkpoint can name.  After an error the state must not be used.  The same on all
+ *          ranks */
 int rewind_run(struct train_state *s, const struct run_folder *run, struct ranges *left_out);
 
 #endif

@@ -29,7 +29,7 @@ struct saver {
 
     /* The save in flight. */
     enum phase         phase;
-    int                idle;       /* nobody computes meanwhile: all threads may write */
+    int                idle;       /* no step is computed meanwhile: all threads may write */
     char               name[64];
     int64_t            attempt;
     json_t            *scalars, *info;
@@ -59,7 +59,7 @@ void saver_free(struct saver *s)
 
 /* --- in the background ----------------------------------------------------------- */
 
-/* What another rank made may be seen here later. */
+/* A network file system may show later here what another rank made (file.h). */
 static int await(const struct saver *s, const char *file)
 {
     char *path = mem_format("%s/%s%s%s", s->dir, s->name, file ? "/" : "", file ? file : "");
@@ -78,9 +78,9 @@ static int write_file(struct saver *s)
                          s->o.ckpt.level);
     for (int64_t k = 0; rc == OK && k < s->t.n_places; k++)
         if (!hash_equal(s->t.places[k].leaf, s->t.leaves[k]))
-            rc = fail(ERR_DATA, "%s: tile %lld of tensor '%s' changed between its snapshot and the "
-                      "file: faulty memory?", path, (long long)s->t.places[k].tile,
-                      s->t.tensors[s->t.places[k].tensor].name);
+            rc = fail(ERR_DATA, "%s: tile %lld of tensor '%s' changed in memory between its "
+                      "snapshot and the write: is the memory of this machine faulty?", path,
+                      (long long)s->t.places[k].tile, s->t.tensors[s->t.places[k].tensor].name);
     mem_free(path);
     return rc;
 }
@@ -109,8 +109,9 @@ static void work(struct saver *s)
     if (s->phase == WRITING) s->now.write_s = clock_s() - begin;
 }
 
-/* Steps use all cores, so this thread gets a twelfth of one beside them, and a whole one where they
- * leave it.  Advice, never an error: on Linux a thread has a priority of its own. */
+/* Steps use all cores.  So this thread gets a lower priority: a twelfth of a core while they
+ * compute, and a whole one when it is free.  A failure is ignored.  On Linux each thread has its
+ * own priority. */
 static void be_nice(void)
 {
     enum { NICE = 11, MOST = 19 };  /* a weight of 87 against 1,024 */
@@ -140,7 +141,7 @@ static void start(struct saver *s, enum phase phase)
     if (!s->threaded) work(s);
 }
 
-/* The group's tiles are at their writer: wait for that, and write. */
+/* Wait until the group's tiles are at their writer, and write them. */
 static void all_moved(struct saver *s)
 {
     for (int i = 0; i < s->t.n_moves; i++) pieces_wait(&s->t.moves[i]);
@@ -154,7 +155,7 @@ static int join(struct saver *s)
     return s->rc;
 }
 
-/* --- together -------------------------------------------------------------------- */
+/* --- collective -------------------------------------------------------------------- */
 
 static void end(struct saver *s)
 {
@@ -164,7 +165,7 @@ static void end(struct saver *s)
     s->phase = IDLE;
 }
 
-/* rc is the same on all ranks, and no thread is at work. */
+/* End the save after a failure: rc is the same on all ranks, and no thread is at work. */
 static int give_up(struct saver *s, int rc)
 {
     if (s->world->rank == 0) (void)save_failed(s->dir, s->name, s->now.step, rc);
@@ -190,7 +191,7 @@ int saver_begin(struct saver *s, json_t *info, int idle)
     mpi_do(MPI_Bcast(s->name, sizeof s->name, MPI_CHAR, 0, s->world->comm));
     writer_name(s->written.name, s->t.file);
     saver_tiles_snapshot(&s->t);
-    saver_tiles_hand_over(&s->t);
+    saver_tiles_send(&s->t);
     s->phase = MOVING;
     if (s->o.from == SAVE_AT_ONCE) all_moved(s);
     s->now.snapshot_s = clock_s() - s->begin_s;
@@ -228,7 +229,7 @@ static struct writer_file *gather_files(struct saver *s)
     return files;
 }
 
-/* All files are durable: root and MANIFEST. */
+/* All files are on disk: compute the root and write MANIFEST. */
 static int commit(struct saver *s)
 {
     int64_t n;
@@ -248,7 +249,7 @@ static int commit(struct saver *s)
     return axis_agree(s->world, rc);
 }
 
-/* It is on disk and was read back. */
+/* The checkpoint is on disk and was read back: commit it. */
 static void conclude(struct saver *s)
 {
     if (s->world->rank == 0 && FAILPOINT("ckpt.before_retain") == OK)
@@ -266,16 +267,16 @@ int saver_waits(struct saver *s)
     int moved = 1;
 
     if (s->phase == MOVING) {
-        for (int i = 0; i < s->t.n_moves; i++) moved &= pieces_go_on(&s->t.moves[i]);
+        for (int i = 0; i < s->t.n_moves; i++) moved &= pieces_advance(&s->t.moves[i]);
         if (!moved) return 1;
         start(s, WRITING);
     }
     return s->threaded && !__atomic_load_n(&s->done, __ATOMIC_ACQUIRE);
 }
 
-/* Ranks ask each other again and again: to a watchdog, one that only waited for a message from
- * another machine would look like one whose network is gone. */
-void saver_settle(struct saver *s)
+/* Ranks exchange short messages repeatedly while they wait for a thread: a rank that only waited
+ * for one message would look to the watchdog like one whose network has failed. */
+void saver_finish_reading(struct saver *s)
 {
     enum { PAUSE_NS = 2000000 };
     const double begin = clock_s();

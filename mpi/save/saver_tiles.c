@@ -7,7 +7,7 @@
 #include "src/base/status.h"
 #include "src/store/tile.h"
 
-/* Of a message: a few of them are in memory of MPI at worst. */
+/* Bytes of a message: in the worst case MPI holds a copy of a few of them. */
 enum { PIECE = 16 << 20, TAG_PLACES = 1, TAG_LEAVES, TAG_TILES };
 
 static int64_t raw_bytes(const struct saver_tiles *t, const struct place *p)
@@ -15,7 +15,7 @@ static int64_t raw_bytes(const struct saver_tiles *t, const struct place *p)
     return tile_at(&t->tensors[p->tensor], p->tile).bytes;
 }
 
-/* Which tiles our file takes: it stays the same for all saves. */
+/* The tiles of this rank's file, the same for all saves. */
 static void meet_group(struct saver_tiles *t)
 {
     const struct axis *g = &t->group;
@@ -48,7 +48,7 @@ static void meet_group(struct saver_tiles *t)
     t->moves = mem_new(2 * (int64_t)g->size, sizeof *t->moves, "writer group");
 }
 
-/* Ranks -> groups: which file is ours.  size [out] of our group, rank [out] in it. */
+/* The file of this rank's group.  size [out] ranks of the group, rank [out] this one in it. */
 static int group_of(const struct axis *world, int files, int *size, int *rank)
 {
     int file = 0;
@@ -75,7 +75,7 @@ void saver_tiles_init(struct saver_tiles *t, const struct train_state *st, int w
     if (copy || t->group.rank > 0) {
         t->copy = mem_new(t->at[t->n_own], 1, "snapshot");
         #pragma omp parallel for schedule(static)
-        for (int64_t k = 0; k < t->n_own; k++)  /* pages come now, not in the first save */
+        for (int64_t k = 0; k < t->n_own; k++)  /* maps pages now, not in the first save */
             memset(t->copy + t->at[k], 0, (size_t)(t->at[k + 1] - t->at[k]));
     }
     meet_group(t);
@@ -108,7 +108,7 @@ void saver_tiles_snapshot(struct saver_tiles *t)
     }
 }
 
-void saver_tiles_hand_over(struct saver_tiles *t)
+void saver_tiles_send(struct saver_tiles *t)
 {
     const struct axis *g = &t->group;
     const int64_t leaf = sizeof *t->leaves;

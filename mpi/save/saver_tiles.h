@@ -1,7 +1,7 @@
-/* saver_tiles.h -- the tiles of a save: ours, where they are copied, and how they come to the rank
- * that writes them.
+/* saver_tiles.h -- the tiles of a save: which are this rank's, where they are copied, and how they
+ * get to the rank that writes them.
  *
- * Ranks are dealt out to writer files in contiguous groups; the first rank of a group writes.
+ * Ranks are divided into contiguous groups, one per writer file; the first rank of a group writes.
  */
 #ifndef SAVER_TILES_H
 #define SAVER_TILES_H
@@ -29,16 +29,21 @@ struct saver_tiles {
     int64_t           *of_rank;    /* (group.size) their tiles                      */
 };
 
-/* Which tiles go where, the same for all saves.  copy: also a writer copies its own; others send
- * theirs from a copy anyway.  Collective on the state's grid; the state is borrowed. */
+/* Decide which tiles go where, the same for all saves, and free that.
+ *
+ * Collective on the state's grid; init() borrows the state.
+ *
+ * copy     1: a writer also copies its own tiles; other ranks always send from a copy */
 void saver_tiles_init(struct saver_tiles *t, const struct train_state *st, int writers, int copy);
 void saver_tiles_done(struct saver_tiles *t);
 
-/* Copy our tiles and hash them: from here on the state may change, if there is a copy.  Local. */
+/* Hash this rank's tiles and copy them where a copy is planned; the state may change afterwards
+ * only if there is a copy.  Local. */
 void saver_tiles_snapshot(struct saver_tiles *t);
 
-/* A group's tiles begin to move to its writer, from all of its ranks at once: t->moves.  Collective
- * on the group. */
-void saver_tiles_hand_over(struct saver_tiles *t);
+/* Begin to send the tiles of a group to its writer, from all of its ranks at once: t->moves.
+ *
+ * Collective on the group, non-blocking. */
+void saver_tiles_send(struct saver_tiles *t);
 
 #endif

@@ -243,7 +243,7 @@ void reducer_poke(struct reducer *r)
     for (int i = 0; i < r->buckets; i++) {
         struct bucket *b = &r->b[i];
         int done = 0;
-        if (b->round) mpi_ask(MPI_Testall(2, b->request, &done, MPI_STATUSES_IGNORE));
+        if (b->round) mpi_poll(MPI_Testall(2, b->request, &done, MPI_STATUSES_IGNORE));
         if (done) finish_round(r, b);
     }
 }

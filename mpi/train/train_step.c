@@ -195,7 +195,7 @@ static double settle(struct saver *saver)
     const double begin = clock_s();
     if (!saver || !saver_busy(saver)) return 0;
     beacon_phase(BEACON_SAVE);
-    saver_settle(saver);
+    saver_finish_reading(saver);
     beacon_phase(BEACON_STEP);
     return clock_s() - begin;
 }

@@ -397,7 +397,7 @@ run 78 "chain that can't go on" broken launch.slurm.chain=true
 # srun promised four, MPI sees one.
 name="a promise that is not kept" expect_exit 78 env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 \
     SLURM_PROCID=0 "$TTT" train "$WORK/run.yaml" --set "run.dir=$WORK/promise"
-expect_text "promise: said" "srun started 4 processes and MPI sees 1"
+expect_text "promise: reported" "srun started 4 processes, but MPI connects only 1 of them"
 name="a promise: the others are silent" expect_exit 78 env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 \
     SLURM_PROCID=1 "$TTT" train "$WORK/run.yaml" --set "run.dir=$WORK/promise"
 equal "promise: silent" "x$(cat "$WORK/err")" x

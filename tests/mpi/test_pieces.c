@@ -1,4 +1,5 @@
-/* Arrays of any length arrive whole, in pieces of which few are under way, from all ranks at once. */
+/* Arrays of any length arrive whole, in pieces of which few are under way, from all ranks at
+ * once. */
 #include <string.h>
 
 #include "mpi/grid/pieces.h"
@@ -27,9 +28,9 @@ static void around(int64_t n, int waits)
     pieces_send(&out, &world, to, 3, mine, n, PIECE);
     pieces_receive(&in, &world, from, 3, got, n, PIECE);
     if (waits && world.rank % 2) pieces_wait(&in);
-    while (pieces_go_on(&out) + pieces_go_on(&in) < 2) { }
+    while (pieces_advance(&out) + pieces_advance(&in) < 2) { }
     all_true(&world, !memcmp(got, want, (size_t)n) && got[n] == 77);
-    all_true(&world, pieces_go_on(&out) && pieces_go_on(&in) && in.at == n);
+    all_true(&world, pieces_advance(&out) && pieces_advance(&in) && in.at == n);
     if (n) want[n - 1] ^= 1;
     all_true(&world, n == 0 || memcmp(got, want, (size_t)n));  /* a wrong byte is noticed */
     mem_free(mine);
@@ -58,7 +59,7 @@ static void few_are_under_way(void **state)
 
     if (world.rank > 0) pieces_send(p, &world, 0, 4, mine, n, LONG);
     mpi_do(MPI_Barrier(world.comm));
-    all_true(&world, world.rank == 0 || (!pieces_go_on(p) && p->at == PIECES_AHEAD * LONG));
+    all_true(&world, world.rank == 0 || (!pieces_advance(p) && p->at == PIECES_AHEAD * LONG));
     for (int i = 1; world.rank == 0 && i < world.size; i++)
         pieces_receive(&p[i], &world, i, 4, got + i * n, n, LONG);
     for (int i = 1; world.rank == 0 && i < world.size; i++) pieces_wait(&p[i]);

@@ -179,7 +179,7 @@ static int save_all(struct saver *s, int idle)
 {
     int rc = saver_begin(s, info, idle);
     while (rc == OK && saver_busy(s)) {
-        saver_settle(s);
+        saver_finish_reading(s);
         rc = saver_advance(s);
     }
     return rc;
@@ -206,15 +206,15 @@ static int next_shape(struct grid_shape *g)
 }
 
 /* Whatever changes after saver_begin() is not in the checkpoint, nor, where the state is read in
- * place, what changes after saver_settle(); without a background, the checkpoint is there when it
- * returns. */
+ * place, what changes after saver_finish_reading(); without a background, the checkpoint is there
+ * when it returns. */
 static void save_and_compare(struct train_state *st, const struct saver_opts *o)
 {
     struct saver *s = saver_new(st, folder("grid"), o);
 
     each_own(st, set_one, NULL);
     all_true(&world, saver_begin(s, info, 0) == OK && saver_busy(s));
-    if (o->from == SAVE_IN_PLACE) saver_settle(s);
+    if (o->from == SAVE_IN_PLACE) saver_finish_reading(s);
     if (o->from != SAVE_AT_ONCE) each_own(st, zero_one, NULL);
     int rc = OK;
     while (rc == OK && saver_busy(s)) rc = saver_advance(s);
