@@ -24,7 +24,7 @@ static int number(const char *path)
 struct keys { const char *path[4]; };
 #define KEYS(...) ((struct keys){ { __VA_ARGS__ } })
 
-static int usable(const struct reader *r, struct keys k)
+static int usable(const struct conf_reader *r, struct keys k)
 {
     for (int i = 0; i < 4 && k.path[i]; i++)
         if (r->bad[number(k.path[i])]) return 0;
@@ -32,11 +32,11 @@ static int usable(const struct reader *r, struct keys k)
 }
 
 /* Complain unless `holds`; say nothing where a key is wrong by itself. */
-static void must(struct reader *r, struct keys k, int holds, const char *format, ...)
+static void must(struct conf_reader *r, struct keys k, int holds, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-static void must(struct reader *r, struct keys k, int holds, const char *format, ...)
+static void must(struct conf_reader *r, struct keys k, int holds, const char *format, ...)
 {
-    struct place at = { r->name, 1, 1 };
+    struct conf_place at = { r->name, 1, 1 };
     char what[512];
     va_list ap;
 
@@ -50,14 +50,14 @@ static void must(struct reader *r, struct keys k, int holds, const char *format,
     r->bad[number(k.path[0])] = 1;
 }
 
-static void check_required(struct reader *r)
+static void check_required(struct conf_reader *r)
 {
     char expected[256];
     for (int i = 0; i < conf_key_count; i++) {
         const struct conf_key *k = &conf_keys[i];
         if (k->preset || r->bad[i]) continue;
         if (r->where[i].line && (!conf_is_text(k) || *(char *)conf_at(r->values, k))) continue;
-        const struct place top = { r->name, 1, 1 };
+        const struct conf_place top = { r->name, 1, 1 };
         conf_complain(r, r->where[i].line ? r->where[i] : top, k->path,
                       "expected %s, found nothing: it has no default",
                       conf_expected(expected, sizeof expected, k));
@@ -65,14 +65,14 @@ static void check_required(struct reader *r)
 }
 
 /* The layers of the model; returns 0 if the key is wrong by itself. */
-static int layers_of(struct pattern *p, const struct reader *r)
+static int layers_of(struct pattern *p, const struct conf_reader *r)
 {
     const struct conf *c = r->values;
     return !r->bad[number("model.layer")] && pattern_of(p, c->model.layer) == OK;
 }
 
 /* Heads of a width that is given. */
-static void check_head_dim(struct reader *r, const struct pattern *p)
+static void check_head_dim(struct conf_reader *r, const struct pattern *p)
 {
     const struct conf *c = r->values;
     const int C = c->model.width, H = c->model.heads, F = c->model.head_dim;
@@ -86,7 +86,7 @@ static void check_head_dim(struct reader *r, const struct pattern *p)
          "expected at most 1048576 for all of the %d heads together, found %d", H, F);
 }
 
-static void check_rope(struct reader *r, const struct pattern *p)
+static void check_rope(struct conf_reader *r, const struct pattern *p)
 {
     const struct conf *c = r->values;
     const int type = c->model.rope_scaling.type;
@@ -104,7 +104,7 @@ static void check_rope(struct reader *r, const struct pattern *p)
          c->model.rope_scaling.high_freq_factor);
 }
 
-static void check_heads(struct reader *r, const struct pattern *p)
+static void check_heads(struct conf_reader *r, const struct pattern *p)
 {
     const struct conf *c = r->values;
     const int C = c->model.width, H = c->model.heads;
@@ -122,7 +122,7 @@ static void check_heads(struct reader *r, const struct pattern *p)
 }
 
 /* Keys that no layer of the model uses have no value other than "none". */
-static void check_used(struct reader *r, const struct pattern *p)
+static void check_used(struct conf_reader *r, const struct pattern *p)
 {
     const struct conf *c = r->values;
     const struct { const char *path; int has, on; } switches[] = {
@@ -143,7 +143,7 @@ static void check_used(struct reader *r, const struct pattern *p)
          "expected 0 for layer %s, found %d", c->model.layer, c->model.sliding_window);
 }
 
-static void check_model(struct reader *r)
+static void check_model(struct conf_reader *r)
 {
     struct conf *c = r->values;
     struct pattern p;
@@ -162,7 +162,7 @@ static void check_model(struct reader *r)
     if (p.has & HAS_HEADS) check_heads(r, &p);
 }
 
-static void check_sizes(struct reader *r)
+static void check_sizes(struct conf_reader *r)
 {
     const struct conf *c = r->values;
     const double C = c->model.width, E = c->model.ffn_width > 0 ? c->model.ffn_width : 2048, L = c->model.layers;
@@ -180,14 +180,14 @@ static void check_sizes(struct reader *r)
          "layers", rows, C, L);
 }
 
-static int mini_batch(const struct reader *r)
+static int mini_batch(const struct conf_reader *r)
 {
     const struct conf *c = r->values;
     struct pattern p;
     return layers_of(&p, r) && p.has & HAS_INNER ? c->model.mini_batch : 1;
 }
 
-static void check_train(struct reader *r)
+static void check_train(struct conf_reader *r)
 {
     const struct conf *c = r->values;
     struct ranges skip;
@@ -204,7 +204,7 @@ static void check_train(struct reader *r)
          K, T, S);
 }
 
-static void check_optim(struct reader *r)
+static void check_optim(struct conf_reader *r)
 {
     const struct conf *c = r->values;
     const struct optim_opts *o = &c->optim;
@@ -241,7 +241,7 @@ static int name_from_file(char *name, size_t room, const char *file)
     return n < room;
 }
 
-static void check_run(struct reader *r)
+static void check_run(struct conf_reader *r)
 {
     struct conf *c = r->values;
     struct grid_shape grid;
@@ -258,7 +258,7 @@ static void check_run(struct reader *r)
     if (!c->run.dir[0]) snprintf(c->run.dir, sizeof c->run.dir, "logs/%s", c->run.name);
 }
 
-static void resolve(struct reader *r)
+static void resolve(struct conf_reader *r)
 {
     struct conf *c = r->values;
     struct pattern p;
@@ -284,12 +284,12 @@ static void resolve(struct reader *r)
     if (c->optim.decay_steps <= 0) c->optim.decay_steps = c->train.steps;
 }
 
-void conf_check(struct reader *r)
+void conf_check(struct conf_reader *r)
 {
     check_required(r);
     check_run(r);
     pattern_shorten(((struct conf *)r->values)->model.layer);
-    if (r->source != FROM_RUN) conf_adopt(r);
+    if (r->origin != FROM_RUN) conf_adopt(r);
     check_model(r);
     check_sizes(r);
     check_train(r);

@@ -64,8 +64,8 @@ static int is_option(const char *item)
 }
 
 /* Every text of a list must be good. */
-static void each(struct reader *r, const char *path, const char *list, int (*good)(const char *),
-                 const char *expected)
+static void each(struct conf_reader *r, const char *path, const char *list,
+                 int (*good)(const char *), const char *expected)
 {
     char item[CONF_LIST_SIZE];
 
@@ -76,7 +76,7 @@ static void each(struct reader *r, const char *path, const char *list, int (*goo
     }
 }
 
-void conf_check_launch(struct reader *r)
+void conf_check_launch(struct conf_reader *r)
 {
     const struct conf *c = r->values;
     const int64_t time_s = conf_slurm_time(c->launch.slurm.time);

@@ -10,7 +10,7 @@
 #include "src/plan/step_plan.h"
 
 /* Tensors of a checkpoint. */
-static void check_state(struct reader *r, const struct conf *c, const struct param_table *t)
+static void check_state(struct conf_reader *r, const struct conf *c, const struct param_table *t)
 {
     const int soap = c->optim.kind == OPTIM_SOAP ? c->optim.max_dim : 0;
     const int count = state_tensor_count(t, soap);
@@ -22,7 +22,7 @@ static void check_state(struct reader *r, const struct conf *c, const struct par
 }
 
 /* What counts samples and tokens of the whole run, and the operations of a step. */
-static void check_counters(struct reader *r, const struct conf *c)
+static void check_counters(struct conf_reader *r, const struct conf *c)
 {
     const int64_t sequences = c->train.batch_tokens / c->train.context;
     const int slice = c->train.slice_tokens, units = (c->train.context + slice - 1) / slice;
@@ -39,7 +39,7 @@ static void check_counters(struct reader *r, const struct conf *c)
                     c->train.micro_batch, c->model.layers);
 }
 
-void conf_check_limits(struct reader *r)
+void conf_check_limits(struct conf_reader *r)
 {
     const struct conf *c = r->values;
     struct param_table t = { 0 };

@@ -96,7 +96,7 @@ static int can_change(const struct dim *row, const struct dims *d)
 }
 
 /* Names must be those of keys that can be another one's, and have a value here. */
-static void check_changes(struct reader *r)
+static void check_changes(struct conf_reader *r)
 {
     const struct conf *c = r->values;
     const int list = number_of("train.init_change");
@@ -122,7 +122,7 @@ static void check_changes(struct reader *r)
 /* --- taking --------------------------------------------------------------------------- */
 
 /* Where a key was given a value of its own; line 0: nowhere.  A backbone gives its switches. */
-static struct place given(struct reader *r, const struct dim *row)
+static struct conf_place given(struct conf_reader *r, const struct dim *row)
 {
     struct conf *c = r->values;
     const int i = number_of(row->key), backbone = number_of("model.backbone");
@@ -130,7 +130,7 @@ static struct place given(struct reader *r, const struct dim *row)
     char text[3 * CONF_PATH];
 
     if (strcmp(conf_show(text, sizeof text, c, k), "auto") != 0) return r->where[i];
-    if (k->type != CONF_BOOL || !r->where[backbone].line) return (struct place){ .line = 0 };
+    if (k->type != CONF_BOOL || !r->where[backbone].line) return (struct conf_place){ .line = 0 };
     *(int *)conf_at(c, k) = c->model.backbone == BACKBONE_MAMBA;
     return r->where[backbone];
 }
@@ -145,7 +145,8 @@ static int take(struct conf *c, const struct dim *row, const struct conf_key *k,
 }
 
 /* compare: a value that differs is a mistake, or named as a change. */
-static void adopt_row(struct reader *r, const struct dim *row, const struct dims *d, int compare)
+static void adopt_row(struct conf_reader *r, const struct dim *row, const struct dims *d,
+                      int compare)
 {
     struct conf *c = r->values;
     const int i = number_of(row->key);
@@ -154,7 +155,7 @@ static void adopt_row(struct reader *r, const struct dim *row, const struct dims
     char theirs[VALUE], ours[3 * CONF_PATH], both[2 * CONF_PATH];
 
     if (r->bad[i]) return;
-    const struct place at = given(r, row);
+    const struct conf_place at = given(r, row);
     model_value(theirs, row, d);
     conf_show(ours, sizeof ours, c, k);
     if (!strcmp(ours, theirs)) return;
@@ -176,7 +177,7 @@ static void adopt_row(struct reader *r, const struct dim *row, const struct dims
     }
 }
 
-static void adopt(struct reader *r, const struct dims *d, int compare)
+static void adopt(struct conf_reader *r, const struct dims *d, int compare)
 {
     struct conf *c = r->values;
     const struct dim *row;
@@ -190,7 +191,7 @@ static void adopt(struct reader *r, const struct dims *d, int compare)
                                                                   : BACKBONE_TRANSFORMER;
 }
 
-void conf_adopt(struct reader *r)
+void conf_adopt(struct conf_reader *r)
 {
     struct conf *c = r->values;
     struct pattern p;

@@ -11,10 +11,10 @@
 
 #include "src/conf/conf.h"
 
-struct reader;
+struct conf_reader;
 
 /* Take what is not given, complain of what differs; between the YAML and the checks of keys. */
-void conf_adopt(struct reader *r);
+void conf_adopt(struct conf_reader *r);
 
 /* Are the keys of c those of a model?  Asked again when its weights are read, since another
  * checkpoint of the run may be the newest by then.  OK, or ERR_CONFIG, all said with `source` */

@@ -17,68 +17,75 @@
 #define CONF_MAX_KEYS 128
 #define CONF_MAX_BASES 32
 
-struct place { const char *file; size_t line, column; };  /* from 1; line 0: nowhere */
+struct conf_place { const char *file; size_t line, column; };  /* from 1; line 0: nowhere */
 
 /* A file may have bases; what a run stored is whole. */
-enum source { FROM_TEXT, FROM_FILE, FROM_RUN };
+enum conf_origin { FROM_TEXT, FROM_FILE, FROM_RUN };
 
-struct reader {
+struct conf_reader {
     const struct conf_schema *schema;
     void        *values;                /* the struct that is filled             */
     const char  *name;                  /* of the file, for messages             */
-    struct place where[CONF_MAX_KEYS];  /* where a key was given; line 0: it was not */
+    struct conf_place where[CONF_MAX_KEYS];  /* where a key was given; line 0: it was not */
     int          bad[CONF_MAX_KEYS];    /* its value is not usable               */
     int          entry;                 /* of a list that is being read, from 1; 0: none */
     int          errors, said;          /* said: those that were printed          */
     int          rc;                    /* not OK: instead of ERR_CONFIG          */
     int          stopped;               /* the rest of the file was not read     */
-    enum source  source;
+    enum conf_origin origin;
     const struct conf_models *models;   /* NULL: none is looked at                */
     int          depth, n_bases;        /* bases that are being read, and all so far  */
     char        *bases[CONF_MAX_BASES]; /* their paths; owned                    */
 };
 
 /* Say what is wrong at a place; `key` may be NULL. */
-void conf_complain(struct reader *r, struct place at, const char *key, const char *format, ...)
+void conf_complain(struct conf_reader *r, struct conf_place at, const char *key,
+                   const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* The value of a key can't be used: said where it was given, once. */
-void conf_refuse(struct reader *r, const char *path, const char *format, ...)
+void conf_refuse(struct conf_reader *r, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* A key that is in no row. */
-void conf_unknown(struct reader *r, struct place at, const char *path);
+void conf_unknown(struct conf_reader *r, struct conf_place at, const char *path);
+
+/* The beginning of a text that is shown in a message. */
+void conf_short(char out[64], const char *text);
 
 #define CONF_MAX_FILE ((size_t)1 << 20)
 
 /* Key number i is given anew: a list begins again. */
-void conf_forget(struct reader *r, int i);
+void conf_forget(struct conf_reader *r, int i);
 
 /* Give key number i the value `text` found at a place. */
-void conf_give(struct reader *r, int i, const char *text, int plain, struct place at);
+void conf_give(struct conf_reader *r, int i, const char *text, int plain, struct conf_place at);
 
 /* The YAML part (conf_yaml.c) of file `name`: text is valid UTF-8 without zero bytes. */
-void conf_yaml(struct reader *r, const char *name, const char *text, size_t n);
+void conf_yaml(struct conf_reader *r, const char *name, const char *text, size_t n);
 
 /* Give list number i the texts of a YAML list in brackets, "[a, b]". */
-void conf_yaml_list(struct reader *r, int i, const char *text, struct place at);
+void conf_yaml_list(struct conf_reader *r, int i, const char *text, struct conf_place at);
 
 /* Is the text UTF-8 without control characters?  If not, it is reported.
  * text, n  [in,out] a byte order mark at the beginning is left out */
-int conf_readable(struct reader *r, const char *name, const char **text, size_t *n);
+int conf_readable(struct conf_reader *r, const char *name, const char **text, size_t *n);
 
-/* Read the base `path` of the file that `at` is in (conf_base.c). */
-void conf_base(struct reader *r, const char *path, struct place at);
-void conf_bases_done(struct reader *r);
+/* The text of the base `path` of the file that `at` is in (conf_base.c).  Its name is then the last
+ * one of r->bases.
+ * n        [out] bytes
+ * returns  a counted block, or NULL, reported */
+char *conf_base(struct conf_reader *r, const char *path, struct conf_place at, size_t *n);
+void conf_bases_done(struct conf_reader *r);
 
 /* Checks between keys of a run, and values for "auto" (conf_check.c). */
-void conf_check(struct reader *r);
+void conf_check(struct conf_reader *r);
 
 /* Whatever files, counters and sums of the program cannot hold (conf_limits.c), of a configuration
  * without other mistakes. */
-void conf_check_limits(struct reader *r);
+void conf_check_limits(struct conf_reader *r);
 
 /* Its part about SLURM (conf_launch.c): nothing may be in a script that is not what it says. */
-void conf_check_launch(struct reader *r);
+void conf_check_launch(struct conf_reader *r);
 
 #endif

@@ -334,7 +334,7 @@ const struct conf_schema conf_run = {
     .keys = conf_keys, .count = sizeof conf_keys / sizeof *conf_keys,
     .sections = { "run", "model", "model.rope_scaling", "data", "train", "optim", "eval",
                   "checkpoint", "log", "launch", "launch.slurm", "watchdog" },
-    .size = sizeof(struct conf), .lists = "ttt config reference", .between = conf_check,
+    .size = sizeof(struct conf), .lists = "ttt config reference",
 };
 
 int conf_find(const struct conf_schema *s, const char *path)

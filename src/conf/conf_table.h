@@ -34,8 +34,6 @@ struct conf_key {
 extern const struct conf_key conf_keys[];
 extern const int conf_key_count;
 
-struct reader;
-
 /* A kind of file: what stands in it, and the struct it is read into. */
 #define CONF_MAX_SECTIONS 16
 struct conf_schema {
@@ -44,7 +42,6 @@ struct conf_schema {
     const char            *sections[CONF_MAX_SECTIONS + 1];  /* parts of paths before the last dot */
     size_t                 size;                             /* of the struct                 */
     const char            *lists;                            /* command that prints all keys  */
-    void                 (*between)(struct reader *r);       /* checks, NULL: none            */
 };
 extern const struct conf_schema conf_run;  /* struct conf */
 

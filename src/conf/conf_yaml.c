@@ -6,6 +6,7 @@
 
 #include "src/base/status.h"
 #include "src/base/text.h"
+#include "src/base/mem.h"
 #include "src/conf/conf_reader.h"
 
 #define MAX_DEPTH 16
@@ -14,18 +15,18 @@
 
 struct yaml {
     yaml_parser_t  parser;
-    struct reader *r;
+    struct conf_reader *r;
     const char    *name, *text;  /* of the file */
-    struct place   at;           /* line 0: it is a file; else the place of all that is read */
+    struct conf_place   at;           /* line 0: it is a file; else the place of all that is read */
     int            depth, events;
     int            documents, base;
     size_t         sections[CONF_MAX_SECTIONS];  /* line of each; 0: not seen */
 };
 
-static struct place place_of(const struct yaml *y, yaml_mark_t mark)
+static struct conf_place place_of(const struct yaml *y, yaml_mark_t mark)
 {
     if (y->at.line) return y->at;
-    return (struct place){ y->name, mark.line + 1, mark.column + 1 };
+    return (struct conf_place){ y->name, mark.line + 1, mark.column + 1 };
 }
 
 /* A limit is passed: nothing more is read. */
@@ -41,7 +42,7 @@ static int stop(struct yaml *y, yaml_event_t *e, const char *limit)
 static void syntax(struct yaml *y)
 {
     const yaml_parser_t *p = &y->parser;
-    struct place at = place_of(y, p->problem_mark);
+    struct conf_place at = place_of(y, p->problem_mark);
 
     y->r->stopped = 1;  /* and said, however much was said before */
     if (p->error == YAML_READER_ERROR && !y->at.line) {  /* it gives an offset only */
@@ -96,7 +97,7 @@ static int next(struct yaml *y, yaml_event_t *e)
     if (e->type == YAML_MAPPING_END_EVENT || e->type == YAML_SEQUENCE_END_EVENT) y->depth--;
     if (y->depth > MAX_DEPTH) return stop(y, e, "at most 16 levels");
 
-    const struct place at = place_of(y, e->start_mark);
+    const struct conf_place at = place_of(y, e->start_mark);
     if (e->type == YAML_ALIAS_EVENT)
         conf_complain(y->r, at, NULL, "expected a value, found an alias (*); write it out");
     if (anchor_of(e, &tag))
@@ -129,7 +130,7 @@ static const char *kind(const yaml_event_t *e)
 static void read_entry(struct yaml *y, int i, const yaml_event_t *e)
 {
     const struct conf_key *k = &y->r->schema->keys[i];
-    const struct place at = place_of(y, e->start_mark);
+    const struct conf_place at = place_of(y, e->start_mark);
     char expected[256];
 
     if (e->type == YAML_SCALAR_EVENT && e->data.scalar.length) {
@@ -144,7 +145,7 @@ static void read_entry(struct yaml *y, int i, const yaml_event_t *e)
 }
 
 /* A list of layers has a layer at least, and has room for a number of them. */
-static int check_layers(struct yaml *y, int i, struct place list, int entries)
+static int check_layers(struct yaml *y, int i, struct conf_place list, int entries)
 {
     const struct conf_key *k = &y->r->schema->keys[i];
 
@@ -160,7 +161,7 @@ static int check_layers(struct yaml *y, int i, struct place list, int entries)
 static void read_list(struct yaml *y, int i, yaml_event_t *e)
 {
     const int layers = y->r->schema->keys[i].type == CONF_LAYER;
-    const struct place list = place_of(y, e->start_mark);
+    const struct conf_place list = place_of(y, e->start_mark);
     int bad = 0, entries = 0;
 
     yaml_event_delete(e);
@@ -176,7 +177,7 @@ static void read_list(struct yaml *y, int i, yaml_event_t *e)
     y->r->bad[i] = bad || !check_layers(y, i, list, entries);
 }
 
-static void read_value(struct yaml *y, const char *path, struct place key, yaml_event_t *e)
+static void read_value(struct yaml *y, const char *path, struct conf_place key, yaml_event_t *e)
 {
     const int i = conf_find(y->r->schema, path);
     char expected[256];
@@ -211,7 +212,7 @@ static int section_number(const struct conf_schema *s, const char *name)
     return -1;
 }
 
-static void unknown_section(struct yaml *y, struct place key, const char *name)
+static void unknown_section(struct yaml *y, struct conf_place key, const char *name)
 {
     const struct conf_schema *s = y->r->schema;
     struct nearest n = { .to = name };
@@ -232,7 +233,7 @@ static void unknown_section(struct yaml *y, struct place key, const char *name)
 static void read_keys(struct yaml *y, const char *section);
 
 /* What follows the key of a section. */
-static void read_section(struct yaml *y, const char *name, struct place key, yaml_event_t *e)
+static void read_section(struct yaml *y, const char *name, struct conf_place key, yaml_event_t *e)
 {
     const int number = section_number(y->r->schema, name);
 
@@ -256,8 +257,22 @@ static void read_section(struct yaml *y, const char *name, struct place key, yam
     skip(y, e);
 }
 
+static void read_one_base(struct conf_reader *r, const char *path, struct conf_place at)
+{
+    size_t n = 0;
+    char *file = conf_base(r, path, at, &n);
+    const char *text = file;
+
+    if (!file) return;
+    const char *name = r->bases[r->n_bases - 1];
+    r->depth++;
+    if (conf_readable(r, name, &text, &n)) conf_yaml(r, name, text, n);
+    r->depth--;
+    mem_free(file);
+}
+
 /* The value of `base` whose first event is e: a file, or a list of files. */
-static void read_base(struct yaml *y, struct place key, yaml_event_t *e)
+static void read_base(struct yaml *y, struct conf_place key, yaml_event_t *e)
 {
     const int list = e->type == YAML_SEQUENCE_START_EVENT;
     int first = 1;
@@ -271,10 +286,10 @@ static void read_base(struct yaml *y, struct place key, yaml_event_t *e)
     }
     if (list) yaml_event_delete(e);
     while (!list || next(y, e)) {
-        const struct place at = place_of(y, e->start_mark);
+        const struct conf_place at = place_of(y, e->start_mark);
         if (e->type == YAML_SEQUENCE_END_EVENT) break;
         if (e->type == YAML_SCALAR_EVENT && e->data.scalar.length)
-            conf_base(y->r, (const char *)e->data.scalar.value, at);
+            read_one_base(y->r, (const char *)e->data.scalar.value, at);
         else if (e->type != YAML_ALIAS_EVENT)
             conf_complain(y->r, at, "base", "expected a file or a list of files, found %s",
                           e->type == YAML_SCALAR_EVENT ? "nothing" : kind(e));
@@ -291,7 +306,7 @@ static void read_keys(struct yaml *y, const char *section)
     char path[128];
 
     while (next(y, &e) && e.type != YAML_MAPPING_END_EVENT) {
-        const struct place key = place_of(y, e.start_mark);
+        const struct conf_place key = place_of(y, e.start_mark);
         if (e.type == YAML_SCALAR_EVENT)
             snprintf(path, sizeof path, "%s%s%.80s", section ? section : "", section ? "." : "",
                      (const char *)e.data.scalar.value);
@@ -311,7 +326,7 @@ static void read_keys(struct yaml *y, const char *section)
     yaml_event_delete(&e);
 }
 
-void conf_yaml_list(struct reader *r, int i, const char *text, struct place at)
+void conf_yaml_list(struct conf_reader *r, int i, const char *text, struct conf_place at)
 {
     struct yaml y = { .r = r, .name = at.file, .text = text, .at = at };
     const int stopped = r->stopped;  /* of the file */
@@ -330,14 +345,14 @@ void conf_yaml_list(struct reader *r, int i, const char *text, struct place at)
     r->stopped = stopped;
 }
 
-void conf_yaml(struct reader *r, const char *name, const char *text, size_t n)
+void conf_yaml(struct conf_reader *r, const char *name, const char *text, size_t n)
 {
     struct yaml y = { .r = r, .name = name, .text = text };
     yaml_event_t e;
 
     start(&y, text, n);
     while (next(&y, &e) && e.type != YAML_STREAM_END_EVENT) {
-        const struct place at = place_of(&y, e.start_mark);
+        const struct conf_place at = place_of(&y, e.start_mark);
         if (e.type == YAML_DOCUMENT_START_EVENT && y.documents++)
             stop(&y, &e, "one document");
         else if (e.type == YAML_MAPPING_START_EVENT) {
