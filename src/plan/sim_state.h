@@ -1,4 +1,4 @@
-/* sim_state.h -- inside the simulator (step_sim.c, sim_heads.c). */
+/* sim_state.h -- what the parts of the simulator share (step_sim.c, sim_heads.c). */
 #ifndef SIM_STATE_H
 #define SIM_STATE_H
 
