@@ -198,8 +198,11 @@ test-e2e: all f64 $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
 test-slurm: all
 	@sh tests/run_e2e.sh tests/slurm/test_slurm.sh tests/slurm/test_slurm_status.sh
 
-test-layers:
+test-layers: all
+	@sh tests/check_checks.sh
 	@sh tests/check_layers.sh tests/layers.txt
+	@sh tests/check_circles.sh $(BUILD) tests/circles.txt
+	@sh tests/check_tags.sh
 	@sh tests/check_equations.sh
 	@sh tests/check_readme.sh
 

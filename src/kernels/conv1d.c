@@ -10,7 +10,7 @@
 
 /* Rows [t0, t1) of channels [c, c + columns), at most STRIP of them.  A tile's results stay in the
  * cache while its taps, one row of them for each place, are applied. */
-struct tile { int t0, t1, c, columns; };
+struct conv_tile { int t0, t1, c, columns; };
 
 /* Channel c of row t of the halo followed by x, t >= -(W-1). */
 static const real *row(const struct conv1d *s, int t, int c)
@@ -19,7 +19,7 @@ static const real *row(const struct conv1d *s, int t, int c)
 }
 
 /* The taps of a strip, one row of the result for each: (W,STRIP) from (C,W). */
-static void taps_by_row(real taps[][STRIP], const struct conv1d *s, struct tile p)
+static void taps_by_row(real taps[][STRIP], const struct conv1d *s, struct conv_tile p)
 {
     const real *w = s->w + (int64_t)p.c * s->W;
     for (int k = 0; k < s->W; k++)
@@ -43,7 +43,7 @@ static void four_taps(real *restrict y, const real *start, real taps[][STRIP], c
                vfma(taps[1][c], x1[c], vfma(taps[0][c], x0[c], start[c]))));
 }
 
-static void forward_tile(real *y, const struct conv1d *s, struct tile p)
+static void forward_tile(real *y, const struct conv1d *s, struct conv_tile p)
 {
     _Alignas(ALIGN_BYTES) real taps[CONV_MAX_WIDTH][STRIP];
     taps_by_row(taps, s, p);
@@ -67,7 +67,8 @@ void conv1d_forward(real *y, const struct conv1d *s)
     #pragma omp parallel for schedule(static) collapse(2) if ((int64_t)T * C >= PARALLEL_MIN)
     for (int t = 0; t < T; t += ROWS)
         for (int c = 0; c < C; c += STRIP)
-            forward_tile(y, s, (struct tile){ t, at_most(t + ROWS, T), c, at_most(C - c, STRIP) });
+            forward_tile(y, s, (struct conv_tile){ t, at_most(t + ROWS, T), c, at_most(C - c,
+                                                                                       STRIP) });
 }
 
 void conv1d_halo(real *halo, const real *x, int T, int C, int W)
@@ -95,7 +96,7 @@ void conv1d_halo_backward(real *dx, real *dhalo_prev, const real *dhalo_next, in
  *     dw_ck = sum_t dy_tc x_(t-W+1+k),c,   db_c = sum_t dy_tc                  [E46]
  */
 static void dx_tile(const struct conv1d_grad *g, const real *dy, const struct conv1d *s,
-                    struct tile p)
+                    struct conv_tile p)
 {
     static const real zero[STRIP];
     const int T = s->T, C = s->C, W = s->W;
@@ -140,7 +141,8 @@ static void add_row(real *restrict sum, const real *a, int columns)
 }
 
 /* Sums of a group of rows, W + 1 of them: sum k of tap k, the last of the bias. */
-static void group_sums(real sum[][STRIP], const real *dy, const struct conv1d *s, struct tile p)
+static void group_sums(real sum[][STRIP], const real *dy, const struct conv1d *s,
+                       struct conv_tile p)
 {
     const int W = s->W;
     for (int k = 0; k <= W; k++) memset(sum[k], 0, (size_t)p.columns * sizeof *sum[k]);
@@ -164,7 +166,7 @@ static void widen_add(double *restrict sum, const real *group, int columns)
 }
 
 static void dw_strip(const struct conv1d_grad *g, const real *dy, const struct conv1d *s,
-                     struct tile p)
+                     struct conv_tile p)
 {
     const int W = s->W;
     real *dw = g->dw + (int64_t)p.c * W, *db = g->db + p.c;
@@ -172,7 +174,8 @@ static void dw_strip(const struct conv1d_grad *g, const real *dy, const struct c
     _Alignas(ALIGN_BYTES) real group[CONV_MAX_WIDTH + 1][STRIP];
     memset(sum, 0, (size_t)(W + 1) * sizeof *sum);
     for (int t = p.t0; t < p.t1; t += GROUP_ROWS) {
-        group_sums(group, dy, s, (struct tile){ t, at_most(t + GROUP_ROWS, p.t1), p.c, p.columns });
+        group_sums(group, dy, s, (struct conv_tile){ t, at_most(t + GROUP_ROWS, p.t1), p.c,
+                                                     p.columns });
         for (int k = 0; k <= W; k++) widen_add(sum[k], group[k], p.columns);
     }
     for (int c = 0; c < p.columns; c++) {                                        /* [E46] */
@@ -192,9 +195,9 @@ void conv1d_backward(const struct conv1d_grad *g, const real *dy, const struct c
         for (int t = first; t < t1; t += ROWS)
             for (int c = 0; c < C; c += STRIP)
                 dx_tile(g, dy, s,
-                        (struct tile){ t, at_most(t + ROWS, t1), c, at_most(C - c, STRIP) });
+                        (struct conv_tile){ t, at_most(t + ROWS, t1), c, at_most(C - c, STRIP) });
         #pragma omp for schedule(static) nowait  /* a strip stays with its thread */
         for (int c = 0; c < C; c += strip)
-            dw_strip(g, dy, s, (struct tile){ t0, t1, c, at_most(C - c, strip) });
+            dw_strip(g, dy, s, (struct conv_tile){ t0, t1, c, at_most(C - c, strip) });
     }
 }

@@ -8,7 +8,7 @@
 #include "src/model/model.h"
 
 /* What a block keeps of the tokens read. */
-struct memory {
+struct stream_memory {
     real   *carry;   /* (B, carry_reals)                                               */
     real   *past;    /* (B, groups, room, row); NULL: nothing grows                    */
     int64_t columns; /* B * groups: sequences of rows                                  */
@@ -21,7 +21,7 @@ struct stream {
     int64_t        pos;
     int64_t        carry_reals; /* of all blocks                                       */
     real          *carry;       /* (carry_reals)                                       */
-    struct memory *memory;      /* (L)                                                 */
+    struct stream_memory *memory;      /* (L)                                                 */
     int64_t        room;        /* tokens that the pasts have room for                 */
     struct arena   arena;       /* x, y, tape and scratch of one block                 */
     struct bf16_work bf16;
@@ -50,7 +50,7 @@ static void make_room(struct stream *s, int64_t tokens)
     if (tokens <= s->room) return;
     const int64_t room = 2 * s->room > tokens ? 2 * s->room : tokens;
     for (int l = 0; l < s->m->dims.L; l++) {
-        struct memory *b = &s->memory[l];
+        struct stream_memory *b = &s->memory[l];
         if (!b->row) continue;
         real *past = mem_new(b->columns * room * b->row, sizeof *past, "keys and values");
         if (s->pos > 0)
@@ -118,7 +118,7 @@ struct stream *stream_new(const struct model *m, int B, int T_max)
     for (int l = 0; l < d->L; l++) {
         const struct block *b = &m->blocks[l];
         const int64_t groups = head_groups(&b->d);
-        s->memory[l] = (struct memory){ .carry = s->carry + at, .columns = B * groups,
+        s->memory[l] = (struct stream_memory){ .carry = s->carry + at, .columns = B * groups,
                                         .row = block_past_reals(b) / groups };
         at += B * block_carry_reals(b);
     }

@@ -1,0 +1,67 @@
+#!/bin/sh
+# check_checks.sh -- the checks of sources find what they are for: faults that are planted in a small
+# tree are reported, and the tree without them passes.
+here=$(cd "$(dirname "$0")" && pwd)
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+bad=0
+
+# tree -- a clean one: top includes mid, mid includes low.
+tree() {
+    rm -rf "$tmp/tree"
+    mkdir -p "$tmp/tree/src/low" "$tmp/tree/src/mid" "$tmp/tree/src/top" "$tmp/tree/mpi/grid" \
+        "$tmp/tree/jobs" "$tmp/tree/data_prep" "$tmp/tree/build"
+    cd "$tmp/tree" || exit 1
+    echo 'struct low { int x; }; int low(void);' >src/low/low.h
+    echo 'int low(void) { return 1; }' >src/low/low.c
+    printf '#include "src/low/low.h"\nstruct mid; int mid(void);\n' >src/mid/mid.h
+    printf '#include "src/mid/mid.h"\nint mid(void) { return low(); }\n' >src/mid/mid.c
+    printf '#include "src/mid/mid.h"\nint top(void);\nint top(void) { return mid(); }\n' >src/top/top.c
+    printf 'src/low src/low\nsrc/mid src/low src/mid\nsrc/top src/mid src/top : src/low\n' >table
+    printf 'mpi/grid mpi/grid\njobs src/low jobs\ndata_prep data_prep\n' >>table
+}
+compile() {
+    for source in $(find src jobs -name '*.c'); do
+        mkdir -p "build/${source%/*}"
+        ${CC:-cc} -I. -c -o "build/${source%.c}.o" "$source" || exit 1
+    done
+}
+layers() { sh "$here/check_layers.sh" table; }
+tags() { sh "$here/check_tags.sh"; }
+circles() { compile; sh "$here/check_circles.sh" build; }
+passes() { "$1" >out 2>&1 || { echo "check_checks: $1: a clean tree fails: $(head -n 1 out)"; bad=1; }; }
+
+# finds CHECK PATTERN -- it fails, and says PATTERN.
+finds() {
+    if "$1" >out 2>&1; then echo "check_checks: $1 does not find: $2"; bad=1; return; fi
+    grep -q -- "$2" out || { echo "check_checks: $1: no '$2', but: $(head -n 1 out)"; bad=1; }
+}
+
+tree; passes layers; passes tags; passes circles
+tree; echo '#include "src/top/top.h"' >>src/low/low.c
+finds layers 'src/low/low.c: src/low must not include src/top'
+tree; sed -i 's/ : src.low//' table
+finds layers 'src/top/top.c: src/top must not reach src/low: src/top/top.c > src/mid/mid.h > src/low/low.h'
+tree; printf '#include "src/mid/mid.h"\n' >jobs/job.h
+finds layers 'jobs/job.h: jobs must not include src/mid'
+tree; mkdir src/new; echo 'int x;' >src/new/new.h
+finds layers 'src/new: no row in table'
+tree; sed -i 's/^src.low .*/& src\/top/' table
+finds layers 'the table has a cycle'
+tree; echo 'int MPI_Send(void);' >jobs/job.h
+finds layers 'jobs/job.h: mentions MPI outside mpi/'
+tree; echo 'struct low;' >src/mid/other.h; echo 'struct low { char c; };' >src/mid/other.c
+finds tags 'low: in src/low/low.h src/mid/other.c'
+tree; echo 'enum mid { A };' >src/top/other.c
+passes tags
+echo 'struct mid { int y; };' >>src/mid/mid.c
+finds tags 'mid: in src/mid/mid.c src/top/other.c'
+tree; printf 'int mid(void);\nint low(void) { return mid(); }\n' >src/low/low.c
+finds circles 'circle: src/low/low -> src/mid/mid: mid'
+finds circles 'circle: src/mid/mid -> src/low/low: low'
+tree; compile; echo 'int new(void) { return 0; }' >src/top/new.c
+circles() { sh "$here/check_circles.sh" build; }
+finds circles 'build/src/top/new.o: not built'
+
+[ $bad = 0 ] && echo "checks: planted faults are found"
+exit $bad
