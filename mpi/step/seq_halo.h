@@ -1,5 +1,5 @@
-/* seq_halo.h -- halos between neighbours along S, of all own units of a layer, for heads and
- * scan mode (model/stage_heads.h).
+/* seq_halo.h -- halos between neighbours along S, of all own units of a layer, for heads and scan
+ * mode (model/stage_seq.h).
  *
  * From the end of our last unit to the next rank, and from the one before; gradients the other way.
  * Units shorter than a halo hand on a part of what came, so they wait for it.
@@ -20,8 +20,8 @@ struct seq_halo {
 /* Tags of messages between ranks of a sequence that are no halos begin here. */
 enum { SEQ_TAG_OTHERS = 2 * HALOS };
 
-/* Halo `which` of layer l of the micro-batch in a slot, if the model has it. */
-void seq_halo(struct seq_halo *x, int slot, int l, int which);
-void seq_halo_backward(struct seq_halo *x, int slot, int l, int which);
+/* Halo `which` (enum block_halos) of the layer under way, if it has it; back: its gradient.
+ * Collective on seq. */
+void seq_halo(struct seq_halo *x, int which, int back);
 
 #endif

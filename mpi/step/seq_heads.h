@@ -1,10 +1,5 @@
-/* seq_heads.h -- heads mode along S: the messages of a layer, between what model/stage_heads.h
- * computes.
- *
- *                 rank 0    rank 1                    rank 0    rank 1
- *      head 0    | tokens  | tokens  |               | head 0  | head 1  |
- *      head 1    |   0-7   |  8-15   |   <======>    | tokens  | tokens  |
- *                  own tokens, all heads               all tokens, own heads
+/* seq_heads.h -- heads mode along S: the messages of a layer, as hooks between the parts of a block
+ * (layers/block.h).  Who has which units and heads, model/seq_share.h says.
  *
  * An exchange is an all-to-all in messages of one unit between two ranks: the inner loop starts
  * with the first unit while others are on their way, and a unit goes back as soon as it is done.
@@ -21,17 +16,18 @@
 #define SEQ_HEADS_H
 
 #include "mpi/grid/grid.h"
+#include "src/layers/block.h"
 #include "src/model/stage.h"
 
 struct seq_heads;
 
 /* Local; axis and stage are borrowed. */
-struct seq_heads *seq_heads_new(const struct axis *seq, struct stage *st, int again);
+struct seq_heads *seq_heads_new(const struct axis *seq, struct stage *st);
 void seq_heads_free(struct seq_heads *x);
 
-/* Layer l of the micro-batch in a slot.  Collective on seq; slot and l must agree. */
-void seq_heads_forward(struct seq_heads *x, int slot, int l, struct pass_sums *sums);
-void seq_heads_backward(struct seq_heads *x, int slot, int l, struct grad *g);
+/* For stage_seq_forward() and stage_seq_backward(), which are collective on seq with them: slot and
+ * layer must agree.  Local. */
+const struct block_hooks *seq_heads_hooks(const struct seq_heads *x);
 
 /* Bytes sent to other ranks so far. */
 struct seq_bytes { int64_t exchange, halos; };

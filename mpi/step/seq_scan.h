@@ -4,7 +4,7 @@
  *      own units as one map of the state    MPI_Exscan: maps composed    own units from their state
  *           (p, h): s -> p s + h                (P, H) of all before          s0 = H
  *
- * For layers whose middle is affine in its state, number by number (struct layer_split.map).
+ * For layers whose middle is affine in its state, number by number (struct layer.map).
  * Composing is associative, so the ranks' maps meet in about log2 S rounds, where the wavefront
  * goes rank after rank.  The price: the state's recurrence is computed twice each way, and the sum
  * inside a state is in another order, so results are those of the wavefront to rounding, not to
@@ -20,12 +20,11 @@
 struct seq_scan;
 
 /* Collective on seq; axis and stage are borrowed. */
-struct seq_scan *seq_scan_new(const struct axis *seq, struct stage *st, int again);
+struct seq_scan *seq_scan_new(const struct axis *seq, struct stage *st);
 void seq_scan_free(struct seq_scan *x);
 
-/* Layer l of the micro-batch in a slot.  Collective on seq; slot and l must agree. */
-void seq_scan_forward(struct seq_scan *x, int slot, int l);
-void seq_scan_backward(struct seq_scan *x, int slot, int l, struct grad *g);
+/* As seq_heads_hooks().  Local. */
+const struct block_hooks *seq_scan_hooks(const struct seq_scan *x);
 
 /* Bytes of halos and maps that our neighbour has got from us so far, exchange 0; the rounds in
  * which a library passes on composed maps are its own. */

@@ -10,6 +10,7 @@
 #include "src/base/mem.h"
 #include "src/base/poke.h"
 #include "src/base/status.h"
+#include "src/model/stage_seq.h"
 
 /* Requests of one slot.  recv[k] belongs to operation k of the plan. */
 struct slot_requests { MPI_Request *send; int sends, room; };
@@ -25,25 +26,25 @@ struct step_exec {
     struct seq_scan   *scan;       /* scan mode, else NULL                           */
     MPI_Request       *recv;       /* (plan.count)                                   */
     struct slot_requests *slots;   /* (plan.slots)                                   */
-    MPI_Datatype      *carry[2];   /* (micro_batch + 1) the reals of B carries that cross, at the
-                                    * beginning of our chunk and at its end          */
+    MPI_Datatype      *carry[2];   /* (layers, micro_batch + 1) the reals of B carries of a layer
+                                    * that cross, at the beginning of our chunk and at its end */
     struct exec_bytes  bytes;
     struct exec_waits  waits;
     struct watch      *watch;
 };
 
-/* The carries of B sequences before unit u: only what crosses, where it lies. */
-static MPI_Datatype carry_type(const struct stage *st, int B, int u)
+/* Layer l's carries of B sequences before unit u: only what crosses, where it lies. */
+static MPI_Datatype carry_type(const struct stage *st, int l, int B, int u)
 {
     MPI_Datatype type;
     int64_t offset, n;
     int parts = 0;
 
-    while (stage_carry_part(st, B, u, parts, &offset, &n)) parts++;
+    while (stage_carry_part(st, l, B, u, parts, &offset, &n)) parts++;
     int *lengths = mem_new(parts, sizeof *lengths, "carry type");
     MPI_Aint *at = mem_new(parts, sizeof *at, "carry type");
     for (int i = 0; i < parts; i++) {
-        stage_carry_part(st, B, u, i, &offset, &n);
+        stage_carry_part(st, l, B, u, i, &offset, &n);
         lengths[i] = mpi_count(n);
         at[i] = (MPI_Aint)(offset * (int64_t)sizeof(real));
     }
@@ -52,6 +53,17 @@ static MPI_Datatype carry_type(const struct stage *st, int B, int u)
     mem_free(lengths);
     mem_free(at);
     return type;
+}
+
+/* Types for each of our layers, and where that of layer l and B sequences is. */
+static int64_t carry_types(const struct step_exec *e)
+{
+    return (int64_t)(e->plan.share.l1 - e->plan.share.l0) * (e->o.micro_batch + 1);
+}
+
+static MPI_Datatype *carry_at(const struct step_exec *e, int end, int l, int B)
+{
+    return &e->carry[end][(l - e->plan.share.l0) * (e->o.micro_batch + 1) + B];
 }
 
 static void check_agree(const struct grid *g, const struct model *m, const struct pass_opts *o,
@@ -86,11 +98,8 @@ static struct step_exec *make(const struct grid *g, const struct model *m,
     struct stage_part part = stage_part_of(&e->plan, &g->shape, &e->o);
     part.forward_only = forward_only;
     e->stage = stage_new(m, o, &part);
-    const int again = o->remat == REMAT_BLOCK;
-    if (part.S > 1 && o->sequence_mode == SEQ_HEADS)
-        e->heads = seq_heads_new(&g->seq, e->stage, again);
-    if (part.S > 1 && o->sequence_mode == SEQ_SCAN)
-        e->scan = seq_scan_new(&g->seq, e->stage, again);
+    if (part.S > 1 && o->sequence_mode == SEQ_HEADS) e->heads = seq_heads_new(&g->seq, e->stage);
+    if (part.S > 1 && o->sequence_mode == SEQ_SCAN) e->scan = seq_scan_new(&g->seq, e->stage);
     e->recv = mem_new(e->plan.count, sizeof *e->recv, "requests");
     for (int k = 0; k < e->plan.count; k++) e->recv[k] = MPI_REQUEST_NULL;
     e->slots = mem_new(e->plan.slots, sizeof *e->slots, "requests");
@@ -100,9 +109,10 @@ static struct step_exec *make(const struct grid *g, const struct model *m,
         z->send = mem_new(z->room, sizeof *z->send, "requests");
     }
     for (int end = 0; end < 2; end++) {
-        e->carry[end] = mem_new(o->micro_batch + 1, sizeof *e->carry[end], "carry types");
-        for (int B = 1; B <= o->micro_batch; B++)
-            e->carry[end][B] = carry_type(e->stage, B, end ? a->u1 : a->u0);
+        e->carry[end] = mem_new(carry_types(e), sizeof *e->carry[end], "carry types");
+        for (int l = a->l0; l < a->l1; l++)
+            for (int B = 1; B <= o->micro_batch; B++)
+                *carry_at(e, end, l, B) = carry_type(e->stage, l, B, end ? a->u1 : a->u0);
     }
     return e;
 }
@@ -133,7 +143,9 @@ void step_exec_free(struct step_exec *e)
         mem_free(e->slots[i].send);
     }
     for (int end = 0; end < 2; end++) {
-        for (int B = 1; B <= e->o.micro_batch; B++) mpi_do(MPI_Type_free(&e->carry[end][B]));
+        for (int l = e->plan.share.l0; l < e->plan.share.l1; l++)
+            for (int B = 1; B <= e->o.micro_batch; B++)
+                mpi_do(MPI_Type_free(carry_at(e, end, l, B)));
         mem_free(e->carry[end]);
     }
     mem_free(e->slots);
@@ -188,7 +200,7 @@ static struct cargo cargo_of(const struct step_exec *e, const struct op *op)
         const int end = op->kind == OP_SEND_CARRY || op->kind == OP_RECV_DCARRY;
         c.data = back ? stage_dcarry(e->stage, op->slot, op->l)
                       : stage_carry(e->stage, op->slot, op->l);
-        c.type = e->carry[end][B];
+        c.type = *carry_at(e, end, op->l, B);
     } else {
         const int back = op->kind == OP_SEND_DX || op->kind == OP_RECV_DX;
         c.data = back ? stage_dx(e->stage, op->slot, op->u)
@@ -288,6 +300,12 @@ static void look(struct step_exec *e, const struct op *op, int l, int u)
     }
 }
 
+/* What ranks of a sequence do between the parts of a layer. */
+static const struct block_hooks *hooks_of(const struct step_exec *e)
+{
+    return e->scan ? seq_scan_hooks(e->scan) : seq_heads_hooks(e->heads);
+}
+
 static void compute(struct step_exec *e, const struct op *op, struct grad *g,
                     struct pass_sums *sums)
 {
@@ -303,12 +321,10 @@ static void compute(struct step_exec *e, const struct op *op, struct grad *g,
     case OP_EMBED_BACKWARD: stage_embed_backward(st, op->slot, op->u, g); break;
     case OP_START_BACKWARD: stage_start_backward(st, op->slot, op->l, g); break;
     case OP_FORWARD_SEQ:
-        if (e->scan) seq_scan_forward(e->scan, op->slot, op->l);
-        else seq_heads_forward(e->heads, op->slot, op->l, sums);
+        stage_seq_forward(st, op->slot, op->l, hooks_of(e), sums);
         break;
     case OP_BACKWARD_SEQ:
-        if (e->scan) seq_scan_backward(e->scan, op->slot, op->l, g);
-        else seq_heads_backward(e->heads, op->slot, op->l, g);
+        stage_seq_backward(st, op->slot, op->l, hooks_of(e), g);
         break;
     default: die("operation %d in a step plan", op->kind);
     }

@@ -1,13 +1,12 @@
 /* `ttt bench layer`: where the time of a layer goes, forward and backward, and what each part
  * reaches of the rate of dense products.
  *
- *     front         norms, convolution in front                     block_normalise, _project
- *     projections   to the middle, and from it with norm and gate   layer_split
- *     inner         inner loop, attention or scan                   layer_split.inner
- *     feed-forward  with its norm                                   block_finish
+ *     front         norms, convolution in front, and their backward
+ *     projections   to inner, and from it with norm and gate      project, mix and finish
+ *     inner         inner loop, attention or scan                 inner
+ *     feed-forward  with its norm
  *
- * They are the parts that ranks along a sequence do one by one (block.h), here in one process, so
- * their results are those of the whole block, to the bit. */
+ * The clock is read in the hooks between the parts of a block (block.h). */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,14 +27,15 @@ enum part { FRONT, PROJECTIONS, INNER, FFN, PARTS };
 struct layer_unit {
     struct model            *m;
     const struct block      *b;      /* the one at work            */
-    const struct layer_split *split;
     struct grad              grad;
     struct arena             arena;
-    struct block_tape        tape, work, whole;   /* whole: as block_forward() has it */
+    struct block_arrays      v;
+    struct slice             slice;
     struct bf16_work         bf16;
-    real  *x, *h, *y, *dx, *dh, *carry, *dcarry, *kept;
+    real  *x, *h, *y, *dx, *dh, *carry, *dcarry;
     int64_t                  NC, carry_reals, past_reals;
     int                      T, group;
+    double                   clock, *s;   /* of a timed pass */
 };
 
 /* --- setting up ---------------------------------------------------------------------- */
@@ -44,7 +44,6 @@ static void lay_out(struct layer_unit *u)
 {
     const struct dims *d = &u->m->dims;
     struct arena *a = &u->arena;
-    const int64_t kept = u->split->kept_reals(d, 1, u->T, head_groups(d), u->group);
     const struct layer_call c = { .d = d, .bf16 = u->m->bf16, .B = 1, .T = u->T,
                                   .group = u->group };
     real **const rows[] = { &u->x, &u->h, &u->y, &u->dx, &u->dh };
@@ -52,11 +51,7 @@ static void lay_out(struct layer_unit *u)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) *rows[i] = arena_reals(a, u->NC);
     u->carry = arena_reals(a, u->carry_reals + u->past_reals);
     u->dcarry = arena_reals(a, u->carry_reals + u->past_reals);
-    u->kept = kept ? arena_reals(a, kept) : NULL;
-    u->split->passing(&u->tape.layer, a, &c);
-    block_split_tape(u->b, &u->tape, a, &c);
-    block_tape(u->b, &u->whole, a, &c);
-    block_work(u->b, &u->work, a, &c, 1);
+    block_lay_out(u->b, &u->v, a, &c, block_lives_slice(1) | block_lives_shared(1));
     if (u->m->bf16) bf16_work_lay_out(&u->bf16, a, u->T, u->T, bf16_widest(&u->m->params), 1);
 }
 
@@ -75,13 +70,11 @@ static int unit_init(struct layer_unit *u, const struct conf *c)
     model_all_weights_changed(u->m);
     grad_init(&u->grad, &u->m->params, (enum reduction)c->train.reduction);
     u->b = &u->m->blocks[0];
-    u->split = u->b->layer->split;
     u->T = o.slice_tokens < o.context ? o.slice_tokens : o.context;
     u->group = o.inner_group;
     u->NC = (int64_t)u->T * d.C;
     u->carry_reals = align_reals(block_carry_reals(u->b));
     u->past_reals = block_past_reals(u->b) * u->T;
-    check(u->split);
 
     arena_plan(&u->arena);
     lay_out(u);
@@ -106,7 +99,7 @@ static void unit_done(struct layer_unit *u)
 }
 
 /* Before a pass: gradients that are zero, the carry before the first token, and dx. */
-static struct layer_call begin(struct layer_unit *u)
+static void begin(struct layer_unit *u)
 {
     const struct dims *d = &u->m->dims;
     struct layer_call c = {
@@ -121,21 +114,12 @@ static struct layer_call begin(struct layer_unit *u)
     memset(u->dcarry, 0, (size_t)(u->carry_reals + u->past_reals) * sizeof *u->dcarry);
     block_carry_start(u->b, &c, u->carry);
     for (int64_t i = 0; i < u->NC; i++) u->dx[i] = (real)1e-3 * u->h[i];
-    return c;
-}
-
-static struct head_share middle(const struct layer_unit *u)
-{
-    struct head_share s = block_all(u->b, &u->tape, &u->work);
-    if (!u->kept) return s;
-    s.H = head_groups(&u->m->dims);
-    s.kept = u->kept;
-    return s;
+    u->slice = (struct slice){ .c = c, .v = &u->v, .x = u->x, .y = u->y, .dx = u->dx };
 }
 
 /* --- the parts ------------------------------------------------------------------------ */
 
-/* Seconds since *clock, which goes on. */
+/* Seconds since *clock, which becomes now. */
 static double lap(double *clock)
 {
     const double now = clock_s(), s = now - *clock;
@@ -143,62 +127,71 @@ static double lap(double *clock)
     return s;
 }
 
-static void forward(struct layer_unit *u, struct layer_call *c, double s[PARTS])
+static void in_halo(void *ctx, int which, int back)
 {
-    const struct head_share all = middle(u);
-    double t = clock_s();
-
-    block_normalise(u->b, c, u->x, &u->tape);
-    block_project(u->b, c, u->x, u->carry, &u->tape);
-    s[FRONT] = lap(&t);
-    block_mix(u->b, c, u->carry, &u->tape);
-    s[PROJECTIONS] = lap(&t);
-    block_inner(u->b, c, &all, u->carry, &u->work);
-    s[INNER] = lap(&t);
-    block_finish(u->b, c, u->y, u->x, &u->tape);
-    s[FFN] = lap(&t);
+    struct layer_unit *u = ctx;
+    if (back) block_halo_backward(u->b, &u->slice, 1, which, u->dcarry);
+    if (which == HALO_LAYER) u->s[back ? PROJECTIONS : FRONT] = lap(&u->clock);
 }
 
-static void backward(struct layer_unit *u, struct layer_call *c, double s[PARTS])
+/* inner, with nobody to exchange with. */
+static void in_middle(void *ctx, int back)
 {
-    const struct head_share all = middle(u);
-    double t = clock_s();
+    struct layer_unit *u = ctx;
+    const struct head_share all = layer_all_heads(u->b->layer, &u->slice.c);
 
-    block_finish_backward(u->b, c, u->dx, &u->tape, &u->work);
-    s[FFN] = lap(&t);
-    block_inner_backward(u->b, c, &all, u->dcarry, &u->work);
-    s[INNER] = lap(&t);
-    if (u->split->mix_backward) block_mix_backward(u->b, c, &u->tape, &u->work);
-    if (u->split->halo_backward) block_halo_backward(u->b, c, HALO_LAYER, u->dcarry, &u->work);
-    s[PROJECTIONS] = lap(&t);
-    block_project_backward(u->b, c, u->dx, u->x, &u->tape, &u->work);
-    block_halo_backward(u->b, c, HALO_CONV, u->dcarry, &u->work);
-    block_normalise_backward(u->b, c, u->dx, u->x, &u->tape, &u->work);
-    s[FRONT] = lap(&t);
+    u->s[back ? FFN : PROJECTIONS] = lap(&u->clock);
+    if (back) block_inner_backward(u->b, &u->slice.c, &u->v, &all, u->dcarry);
+    else block_inner(u->b, &u->slice.c, &u->v, &all, u->carry);
+    u->s[INNER] = lap(&u->clock);
 }
 
-/* The layer's share of what block_project() and block_finish() do goes where it belongs: it is
- * done once more, alone.  With dx: likewise of the backward pass. */
-static void sort_out(struct layer_unit *u, struct layer_call *c, double s[PARTS], int back)
-{
-    struct tape *t = &u->tape.layer, *w = &u->work.layer;
-    double clock, project, finish;
+static void in_take(void *ctx, int j, int back) { (void)ctx, (void)j, (void)back; }
 
-    c->first = u->b->i_layer;
+static void in_end(void *ctx, int back)
+{
+    struct layer_unit *u = ctx;
+    u->s[back ? FRONT : FFN] = lap(&u->clock);
+}
+
+/* Forward or backward with a clock, whose seconds become s. */
+static void timed(struct layer_unit *u, int back, double s[PARTS])
+{
+    const struct block_hooks hooks = { .ctx = u, .halo = in_halo, .middle = in_middle,
+                                       .take = in_take, .end = in_end };
+    u->clock = clock_s();
+    u->s = s;
+    if (back) block_backward(u->b, &u->slice, 1, u->dcarry, &hooks);
+    else block_forward(u->b, &u->slice, 1, u->carry, &hooks);
+}
+
+/* The layer's share of what was counted as front and feed-forward goes where it belongs: it is
+ * done once more, alone.  back: likewise of the backward pass. */
+static void sort_out(struct layer_unit *u, double s[PARTS], int back)
+{
+    const struct layer *layer = u->b->layer;
+    const struct layer_call *c = &u->slice.c;
+    void (*const project)(const struct layer_call *) = back ? layer->project_backward
+                                                            : layer->project;
+    void (*const finish)(const struct layer_call *) = back ? layer->finish_backward
+                                                           : layer->finish;
+    double clock;
+
+    c->v[A_H] = u->h;
+    c->v[A_DY] = u->y;
+    c->v[A_Y] = c->v[A_DH] = u->dh;
     if (!back) linear_share(c, reals(u->h));
     clock = clock_s();
-    if (back) u->split->project_backward(c, u->dh, u->h, t, w);
-    else if (u->split->project) u->split->project(c, u->h, t);
-    project = lap(&clock);
-    if (back) u->split->finish_backward(c, u->dh, u->y, u->h, t, w);
-    else u->split->finish(c, u->dh, t);
-    finish = lap(&clock);
-    s[FRONT] -= project;
-    s[FFN] -= finish;
-    s[PROJECTIONS] += project + finish;
+    if (project) project(c);
+    const double projecting = lap(&clock);
+    if (finish) finish(c);
+    const double finishing = lap(&clock);
+    s[FRONT] -= projecting;
+    s[FFN] -= finishing;
+    s[PROJECTIONS] += projecting + finishing;
 }
 
-/* The whole block, then its parts: the same output, gradient, and gradient sums. */
+/* The block alone, then with hooks: the same output, gradient, and gradient sums. */
 static int verify(struct layer_unit *u)
 {
     const size_t bytes = (size_t)u->NC * sizeof(real);
@@ -208,18 +201,18 @@ static int verify(struct layer_unit *u)
     real *y = mem_new(2 * u->NC, sizeof *y, "results"), *dx = y + u->NC;
     double s[PARTS];
 
-    struct layer_call c = begin(u);
-    block_forward(u->b, &c, u->y, u->x, u->carry, &u->whole, &u->work);
-    block_backward(u->b, &c, u->dx, u->x, u->dcarry, &u->whole, &u->work);
+    begin(u);
+    block_forward(u->b, &u->slice, 1, u->carry, NULL);
+    block_backward(u->b, &u->slice, 1, u->dcarry, NULL);
     memcpy(y, u->y, bytes);
     memcpy(dx, u->dx, bytes);
     const struct hash want = hash_bytes(sums, sums_n);
-    c = begin(u);
-    forward(u, &c, s);
-    backward(u, &c, s);
+    begin(u);
+    timed(u, 0, s);
+    timed(u, 1, s);
     const int rc = memcmp(y, u->y, bytes) == 0 && memcmp(dx, u->dx, bytes) == 0 &&
                    hash_equal(want, hash_bytes(sums, sums_n))
-                       ? OK : fail(ERR_DATA, "a block in parts gives other results than whole");
+                       ? OK : fail(ERR_DATA, "a block between hooks gives other results than alone");
     mem_free(y);
     return rc;
 }
@@ -233,11 +226,11 @@ static void measure(struct layer_unit *u, int repeat, double f[PARTS], double b[
 
     for (int i = 0; i < repeat; i++) {
         u->b = &u->m->blocks[i % u->m->dims.L];
-        struct layer_call c = begin(u);
-        forward(u, &c, now[0]);
-        sort_out(u, &c, now[0], 0);
-        backward(u, &c, now[1]);
-        sort_out(u, &c, now[1], 1);
+        begin(u);
+        timed(u, 0, now[0]);
+        sort_out(u, now[0], 0);
+        timed(u, 1, now[1]);
+        sort_out(u, now[1], 1);
         for (int k = 0; k < 2 * PARTS; k++) s[k * repeat + i] = now[k / PARTS][k % PARTS];
     }
     for (int k = 0; k < PARTS; k++) {

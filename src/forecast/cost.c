@@ -65,18 +65,15 @@ static void exchanging(struct sim_layer *z, const struct cost *c, int l)
     const struct pass_opts *o = &c->memory.run.pass;
     const struct block *b = &c->memory.shape->blocks[l];
     const struct dims *d = &b->d;
-    const struct layer_split *split = b->layer->split;
     const int scan = o->sequence_mode == SEQ_SCAN;
-    int64_t in = 0, halo = d->pre_conv ? d->C : 0, offset, n = 0, stride;
+    int64_t halo = d->pre_conv ? d->C : 0, offset, n = 0, stride;
 
-    if (!split) return;
-    if (split->halo_reals && split->halo_reals(d) > 0)
-        halo += split->halo_width ? split->halo_width(d) : d->C;
-    for (int i = 0; i < split->n_in; i++) in += head_reals(&split->in[i], d);
-    if (scan) block_map_part(b, 1, &offset, &n, &stride);
+    if (b->layer->halo.width) halo += b->layer->halo.width(d);
+    if (scan && b->layer->map) block_map_part(b, 1, &offset, &n, &stride);
     z->exchange = (struct exchange){
-        .heads = scan ? 0 : head_groups(d), .in_bytes = REAL * (double)in,
-        .out_bytes = REAL * (double)head_reals(&split->out, d),
+        .heads = scan ? 0 : head_groups(d),
+        .in_bytes = REAL * (double)layer_in_reals(b->layer, d),
+        .out_bytes = REAL * (double)b->layer->out.reals(d),
         .halo_bytes = REAL * (double)(halo * (d->conv_width - 1) + 2 * n),
         .again = o->remat == REMAT_BLOCK,
     };

@@ -75,115 +75,64 @@ static void params(struct param_table *t, const struct dims *d, const char *pref
     }
 }
 
-/* --- carry -------------------------------------------------------------------- */
-
-static int64_t carry_reals(const struct dims *d)
-{
-    (void)d;
-    return 0;
-}
-
-static int carry_part(const struct dims *d, int i, int64_t *offset, int64_t *n)
-{
-    (void)d;
-    (void)i;
-    *offset = *n = 0;
-    return 0;
-}
-
-static void carry_start(const struct layer_call *c, real *carry)
-{
-    (void)c;
-    (void)carry;
-}
-
-static void carry_start_backward(const struct layer_call *c, const real *dcarry)
-{
-    (void)c;
-    (void)dcarry;
-}
+/* --- arrays -------------------------------------------------------------------- */
 
 static int past_reals(const struct dims *d) { return 2 * head_width(d); }
 
-/* --- arrays -------------------------------------------------------------------- */
+/* Reals of a token and group of heads: of its queries or outputs. */
+static int group_width(const struct dims *d) { return heads_width(d) / head_groups(d); }
 
-/* On the tape.  What is kept for backward begins with the output, then has the logarithms of the
- * softmax's sums.  Keys and values are on it only on their way to other ranks. */
-enum { T_Q, T_K, T_V, T_O, T_KEPT };
+/* T_: from forward to backward.  What is kept begins with the output, then has the logarithms of
+ * the softmax's sums.  W_: scratch.  Keys and values are there only until they are in the past; in
+ * backward their gradients have the same place. */
+enum { T_Q = A_OWN, T_O, T_KEPT, W_ROPE, W_LOCAL, W_K, W_V, W_DQ, W_DO, W_SUM };
 
-/* Scratch.  Forward makes keys and values where backward has their gradients. */
-enum { W_ROPE, W_LOCAL, W_DQ, W_DK, W_DV, W_DO, W_SUM };
-
-/* H: groups. */
-static int64_t outputs(const struct dims *d, int B, int T, int H)
+/* G groups. */
+static int64_t outputs(const struct dims *d, int B, int T, int G)
 {
-    return (int64_t)B * T * H * (heads_width(d) / head_groups(d));
+    return (int64_t)B * T * G * group_width(d);
 }
 
-static int64_t kept_reals(const struct dims *d, int B, int T, int H, int group)
-{
-    (void)group;
-    return outputs(d, B, T, H) + (int64_t)B * T * H * (d->H / head_groups(d));
-}
-
-static void passing(struct tape *t, struct arena *a, const struct layer_call *c)
+static void arrays(struct layout *l, const struct layer_call *c)
 {
     const struct dims *d = c->d;
-    const int64_t N = (int64_t)c->B * c->T;
-    t->v[T_Q] = arena_reals(a, N * heads_width(d));
-    t->v[T_K] = arena_reals(a, N * kv_width(d));
-    t->v[T_V] = arena_reals(a, N * kv_width(d));
-}
+    const int F = head_width(d), back = (l->lives & LIFE_BACK) != 0;
+    const int64_t N = (int64_t)c->B * c->T, Q = N * heads_width(d), KV = N * kv_width(d);
+    const int64_t sums = N * l->groups * (d->H / head_groups(d));
 
-static void tape_tokens(struct tape *t, struct arena *a, const struct layer_call *c)
-{
-    t->v[T_O] = arena_reals(a, (int64_t)c->B * c->T * heads_width(c->d));
-}
+    layout_reals(l, LIFE_IN, T_Q, Q);
+    layout_reals(l, LIFE_KEPT, T_KEPT, outputs(d, c->B, c->T, l->groups) + sums);
+    if (l->lives & LIFE_KEPT) l->v[T_O] = l->v[T_KEPT];
+    else layout_reals(l, LIFE_TAPE, T_O, Q);
 
-static void tape(struct tape *t, struct arena *a, const struct layer_call *c)
-{
-    const struct dims *d = c->d;
-    const int64_t NQ = (int64_t)c->B * c->T * heads_width(d);
-    const int64_t kept = kept_reals(d, c->B, c->T, head_groups(d), c->group);
-    t->v[T_Q] = arena_reals(a, NQ);
-    t->v[T_K] = t->v[T_V] = NULL;
-    t->v[T_O] = arena_reals(a, c->group ? kept : NQ);
-    t->v[T_KEPT] = c->group ? t->v[T_O] : NULL;
-}
-
-static void work(struct tape *w, struct arena *a, const struct layer_call *c, int backward)
-{
-    const struct dims *d = c->d;
-    const int F = head_width(d);
-    const int64_t N = (int64_t)c->B * c->T;
-    w->v[W_ROPE] = arena_reals(a, (int64_t)c->T * F);
-    w->v[W_LOCAL] = arena_reals(a, omp_get_max_threads() * attention_scratch(c->T, F, backward));
-    w->v[W_DK] = arena_reals(a, N * kv_width(d));
-    w->v[W_DV] = arena_reals(a, N * kv_width(d));
-    if (!backward) return;
-    w->v[W_DQ] = arena_reals(a, N * heads_width(d));
-    w->v[W_DO] = arena_reals(a, N * heads_width(d));
-    w->v[W_SUM] = arena_reals(a, d->qkv_bias ? heads_width(d) : 0);
+    layout_reals(l, LIFE_SCRATCH, W_ROPE, (int64_t)c->T * F);
+    layout_reals(l, LIFE_SCRATCH, W_LOCAL,
+                 omp_get_max_threads() * attention_scratch(c->T, F, back));
+    layout_reals(l, LIFE_SCRATCH, W_K, KV);
+    layout_reals(l, LIFE_SCRATCH, W_V, KV);
+    layout_reals(l, LIFE_BACK, W_DQ, Q);
+    layout_reals(l, LIFE_BACK, W_DO, Q);
+    layout_reals(l, LIFE_BACK, W_SUM, d->qkv_bias ? heads_width(d) : 0);
 }
 
 /* --- forward -------------------------------------------------------------------- */
 
 /* y (N,M) = h W' + b, W being one of q, k, v. */
-static void project(const struct layer_call *c, int k, real *y, const real *h, int M)
+static void product(const struct layer_call *c, int k, real *y, int M)
 {
-    linear_forward(c, k, y, reals(h));
+    linear_forward(c, k, y, reals(c->v[A_H]));
     if (c->d->qkv_bias) linear_bias(c, P_BIAS + k, y, M);
 }
 
-static void mix(const struct layer_call *c, const real *h, real *carry, struct tape *t)
+static void mix(const struct layer_call *c, real *carry)
 {
     (void)carry;
-    project(c, P_Q, t->v[T_Q], h, heads_width(c->d));
-    project(c, P_K, t->v[T_K], h, kv_width(c->d));
-    project(c, P_V, t->v[T_V], h, kv_width(c->d));
+    product(c, P_Q, c->v[T_Q], heads_width(c->d));
+    product(c, P_K, c->v[W_K], kv_width(c->d));
+    product(c, P_V, c->v[W_V], kv_width(c->d));
 }
 
-/* Keys turn where they are, so a second append() finds them transposed. */
+/* inner rotates keys in place, so a second append() finds them rotated. */
 static void append(const struct layer_call *c, const struct head_share *s)
 {
     const struct attention a = { .B = c->B, .T = c->T, .G = s->H, .F = head_width(c->d),
@@ -192,28 +141,26 @@ static void append(const struct layer_call *c, const struct head_share *s)
 }
 
 /* A share of the groups of heads.  The order of s->in is that of the table at the end. */
-static struct attention attention_of(const struct layer_call *c, const struct head_share *s,
-                                     struct tape *w)
+static struct attention attention_of(const struct layer_call *c, const struct head_share *s)
 {
     const struct dims *d = c->d;
     const int G = s->H, R = d->H / head_groups(d);
     return (struct attention){
         .B = c->B, .T = c->T, .G = G, .R = R, .F = head_width(d), .pos = c->pos, .room = c->room,
         .q = s->in[0], .past = c->past, .o = s->kept ? s->kept : s->out,
-        .lse = s->kept ? s->kept + outputs(d, c->B, c->T, G) : NULL, .scratch = w->v[W_LOCAL],
-        .bf16 = c->bf16 != NULL, .alone = c->alone,
+        .lse = s->kept ? s->kept + outputs(d, c->B, c->T, G) : NULL, .scratch = c->v[W_LOCAL],
+        .bf16 = c->bf16 != NULL, .alone = c->decode,
     };
 }
 
-static void inner(const struct layer_call *c, const struct head_share *s, real *carry,
-                  struct tape *w)
+static void inner(const struct layer_call *c, const struct head_share *s, real *carry)
 {
-    const struct attention a = attention_of(c, s, w);
+    const struct attention a = attention_of(c, s);
     const struct rope r = rope_of(c->d);
     (void)carry;
-    rope_table(w->v[W_ROPE], c->pos, c->T, a.F, &r);
-    rope_rotate(s->in[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, 1);
-    rope_rotate(s->in[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, 1);
+    rope_table(c->v[W_ROPE], c->pos, c->T, a.F, &r);
+    rope_rotate(s->in[0], c->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, 1);
+    rope_rotate(s->in[1], c->v[W_ROPE], c->B, c->T, a.G, a.F, 1);
     append(c, s);
     poke();
     attention_forward(&a);
@@ -221,97 +168,55 @@ static void inner(const struct layer_call *c, const struct head_share *s, real *
         memcpy(s->out, a.o, (size_t)outputs(c->d, c->B, c->T, a.G) * sizeof *s->out);
 }
 
-static void finish(const struct layer_call *c, real *y, struct tape *t)
+static void finish(const struct layer_call *c)
 {
-    linear_forward(c, P_O, y, reals(t->v[T_O]));
-}
-
-/* All heads, from tape to tape. */
-static struct head_share all_heads(const struct dims *d, struct tape *t, struct tape *w)
-{
-    return (struct head_share){
-        .H = head_groups(d), .in = { t->v[T_Q], w->v[W_DK], w->v[W_DV] }, .out = t->v[T_O],
-        .din = { w->v[W_DQ], w->v[W_DK], w->v[W_DV] }, .dout = w->v[W_DO], .kept = t->v[T_KEPT],
-    };
-}
-
-static void forward(const struct layer_call *c, real *y, const real *h, real *carry,
-                    struct tape *t, struct tape *w)
-{
-    const struct head_share all = all_heads(c->d, t, w);
-    struct tape own = *t;
-    own.v[T_K] = w->v[W_DK];
-    own.v[T_V] = w->v[W_DV];
-    mix(c, h, carry, &own);
-    inner(c, &all, carry, w);
-    finish(c, y, t);
+    linear_forward(c, P_O, c->v[A_Y], reals(c->v[T_O]));
 }
 
 /* --- backward ------------------------------------------------------------------- */
 
-static void finish_backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
-                            struct tape *t, struct tape *w)
+static void finish_backward(const struct layer_call *c)
 {
-    (void)dh;
-    (void)h;
-    linear_backward(c, P_O, w->v[W_DO], reals(dy), reals(t->v[T_O]), 0);
+    linear_backward(c, P_O, c->v[W_DO], reals(c->v[A_DY]), reals(c->v[T_O]), 0);
 }
 
-static void inner_backward(const struct layer_call *c, const struct head_share *s, real *dcarry,
-                           struct tape *w)
+static void inner_backward(const struct layer_call *c, const struct head_share *s, real *dcarry)
 {
-    const struct attention a = attention_of(c, s, w);
+    const struct attention a = attention_of(c, s);
     const struct rope r = rope_of(c->d);
     (void)dcarry;
     poke();
     attention_backward(&a, s->din[0], c->dpast, s->dout);
     attention_take(&a, s->din[1], s->din[2], c->dpast);
-    rope_table(w->v[W_ROPE], c->pos, c->T, a.F, &r);
-    rope_rotate(s->din[0], w->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, -1);
-    rope_rotate(s->din[1], w->v[W_ROPE], c->B, c->T, a.G, a.F, -1);
+    rope_table(c->v[W_ROPE], c->pos, c->T, a.F, &r);
+    rope_rotate(s->din[0], c->v[W_ROPE], c->B, c->T, a.G * a.R, a.F, -1);
+    rope_rotate(s->din[1], c->v[W_ROPE], c->B, c->T, a.G, a.F, -1);
 }
 
-static void project_backward(const struct layer_call *c, real *dh, const real *h, struct tape *t,
-                             struct tape *w)
+static void project_backward(const struct layer_call *c)
 {
     const struct dims *d = c->d;
+    const real *h = c->v[A_H];
     const struct { int k, M; const real *dy; } parts[] = {
-        { P_Q, heads_width(d), w->v[W_DQ] }, { P_K, kv_width(d), w->v[W_DK] },
-        { P_V, kv_width(d), w->v[W_DV] },
+        { P_Q, heads_width(d), c->v[W_DQ] }, { P_K, kv_width(d), c->v[W_K] },
+        { P_V, kv_width(d), c->v[W_V] },
     };
-    (void)t;
     linear_share(c, reals(h));
     for (int i = 0; i < 3; i++) {
-        linear_backward(c, parts[i].k, dh, reals(parts[i].dy), reals(h), i > 0);
+        linear_backward(c, parts[i].k, c->v[A_DH], reals(parts[i].dy), reals(h), i > 0);
         if (d->qkv_bias)
-            linear_bias_backward(c, P_BIAS + parts[i].k, w->v[W_SUM], parts[i].dy, parts[i].M);
+            linear_bias_backward(c, P_BIAS + parts[i].k, c->v[W_SUM], parts[i].dy, parts[i].M);
     }
-}
-
-static void backward(const struct layer_call *c, real *dh, const real *dy, const real *h,
-                     real *dcarry, struct tape *t, struct tape *w)
-{
-    const struct head_share all = all_heads(c->d, t, w);
-    finish_backward(c, dh, dy, h, t, w);
-    inner_backward(c, &all, dcarry, w);
-    project_backward(c, dh, h, t, w);
 }
 
 /* q . k and p v. */
 static double flops(const struct dims *d, double keys) { return 4.0 * heads_width(d) * keys; }
 
-static const struct layer_split split = {
-    .in = { { T_Q, W_DQ, WIDE_GROUP }, { T_K, W_DK, WIDE_HEAD }, { T_V, W_DV, WIDE_HEAD } },
-    .n_in = 3, .out = { T_O, W_DO, WIDE_GROUP }, .passing = passing, .tape = tape_tokens,
-    .kept_reals = kept_reals, .mix = mix, .append = append, .inner = inner, .finish = finish,
-    .finish_backward = finish_backward, .inner_backward = inner_backward,
-    .project_backward = project_backward,
-};
-
 const struct layer layer_attention = {
     .name = "attention", .family = &family_llama, .has = HAS_HEADS | HAS_ATTENTION, .fits = fits,
-    .params = params, .carry_reals = carry_reals, .carry_part = carry_part,
-    .past_reals = past_reals, .carry_start = carry_start,
-    .carry_start_backward = carry_start_backward, .tape = tape, .work = work,
-    .forward = forward, .backward = backward, .flops = flops, .split = &split,
+    .params = params, .flops = flops, .past_reals = past_reals, .arrays = arrays,
+    .in = { { T_Q, W_DQ, group_width }, { W_K, W_K, head_width }, { W_V, W_V, head_width } },
+    .out = { T_O, W_DO, group_width }, .kept = T_KEPT, .mix = mix, .inner = inner,
+    .finish = finish, .finish_backward = finish_backward, .inner_backward = inner_backward,
+    .project_backward = project_backward, .append = append,
 };

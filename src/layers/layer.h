@@ -1,35 +1,57 @@
-/* layer.h -- what a sequence layer is: a function of a slice and a carry.
+/* layer.h -- what a sequence layer is: a function of a slice and a carry, written in parts.
  *
  *     forward :  (h[slice], carry_in)          -> (y[slice], carry_out), tape
  *     backward:  (dy[slice], dcarry_out, tape) -> (dh[slice], dcarry_in), dparams
  *
- * The carry is all that later tokens need of earlier ones.  The same four
- * lines give training, sequence parallelism, evaluation in constant memory and
- * generation (slices of length 1).
+ * The carry is all that later tokens need of earlier ones.  The same function then gives training,
+ * sequence parallelism, evaluation in constant memory and generation (slices of length 1).
  *
- * It has two parts.  What has a fixed size moves with every slice (fast weights, halos, the state
- * of a scan) and is called the carry below.  What grows with the tokens (keys and values) is the
- * past: a row for every token and group of heads, appended by forward and never changed, so it
- * stays where it is until the backward of its slice:
+ * The parts, in the order of forward.  Each is a function of struct layer, and all of them except
+ * inner and its backward may be missing:
  *
- *     past (B, groups, room, past_reals)    rows 0 .. pos + T - 1 are there behind a slice
+ *      project    the array whose last rows later slices need: a convolution's input
+ *      mix        everything else that treats tokens with all heads: projections, convolutions
+ *      inner      what happens over time: an inner loop, attention, a scan.  It reads the arrays
+ *                 in[] and writes the array out, and it treats heads (or groups of heads) apart
+ *      finish     from out to y: norm, gate, output projection
  *
- * Of its gradient a slice adds to the rows of all tokens that it looked at, and then takes those of
- * its own tokens: slices come backwards, so nobody else will add to them.
+ * Backward has finish, inner, mix and project in this order.  block_run.c composes the parts, once
+ * for all modes.  Where the ranks along S work on one layer together, it puts their messages in
+ * between:
  *
- * To add a layer, write its pair of files here and add its row to the table in layers.c.
- * Parameters, checkpoints, configuration, memory prediction, exact reduction, grids, generation and
- * evaluation follow from the row:
+ *      own tokens, all heads            all tokens, own heads         own tokens, all heads
+ *      h -> project | halo | mix -> in[]  ==>  inner: in[] -> out  ==>  out -> finish -> y
  *
- *   1. A struct layer, below.  mamba.c is the shortest complete one; attention_layer.c has a past
- *      and a split, ttt.c a carry made of parameters.
- *   2. `family`: one of family.h.  A layer whose public models call things otherwise gets a family
- *      there, and a table of their config.json keys in store/hf_config.c; without it there is no
- *      import and export, and that is said.
+ * ==> is an exchange between all ranks of the sequence (heads mode), or a scan over the ranks (scan
+ * mode); the halo comes from the rank before.  A layer without heads is one group of heads.
+ *
+ * Words.  All memory is laid out before the first step:
+ *
+ *      carry     what has a fixed size and moves from slice to slice: fast weights, the state of a
+ *                scan, halos.  Every sequence and layer has one
+ *      halo      the first part of a carry: the last conv_width - 1 rows of an array
+ *      past      what grows with the tokens: keys and values.  It has a row for every token and
+ *                group of heads, (B, groups, room, past_reals).  inner appends rows 0 .. pos + T - 1
+ *                and never changes one; in backward a slice adds to the gradients of all rows that
+ *                it looked at, then takes those of its own tokens, because slices come in reverse
+ *      tape      arrays of a slice from its forward to its backward
+ *      scratch   arrays of one call; all slices share them
+ *
+ * enum life below says it of every array.
+ *
+ * To add a layer, write its pair of files here, and add its row to the table in layers.c.  Parameters,
+ * checkpoints, configuration, memory, exact reduction, grids, heads mode, generation and evaluation
+ * follow from it:
+ *
+ *   1. A struct layer, below.  mamba.c has a carry and a scan, attention_layer.c a past, ttt.c a
+ *      carry that is made of parameters.
+ *   2. `family`: one of family.h.  A layer whose public models have other names gets a family there,
+ *      and a table of their config.json keys in store/hf_config.c; without it there is no import and
+ *      export, which is reported.
  *   3. `has`: which dims it uses.  A size that no layer had before is a field of dims.h, a row of
  *      dims_table.c and a row of conf/conf_table.c.
- *   4. Every array of a slice has the shape of the slice and nothing else, every sum over tokens is
- *      of one unit and goes to grad_add(): so its bits depend on no grid.
+ *   4. Matrices that a product reads are added by param_add_product(), and every sum over tokens is
+ *      of one sequence's slice and goes to grad_add(): so its bits depend on no grid.
  *   5. Its name goes into the lists of tests/unit/test_model.c (gradients are derivatives, slices
  *      are the whole, batches change no bit), and a file of its own compares it with its
  *      definition.
@@ -45,127 +67,84 @@
 #include "src/base/real.h"
 #include "src/layers/dims.h"
 #include "src/layers/family.h"
-#include "src/param/grad.h"
 #include "src/param/bf16_weights.h"
+#include "src/param/grad.h"
 #include "src/param/param.h"
 
-/* Arrays of one slice in an arena; what each entry is, the layer's file says. */
-#define TAPE_ARRAYS 20
-struct tape { real *v[TAPE_ARRAYS]; };
+/* Arrays of a slice.  The block sets the first four, (N,C) each: the layer's input h and output y,
+ * and their gradients; h and dy are read only.  A layer numbers its own from A_OWN on. */
+enum { A_H, A_Y, A_DH, A_DY, A_OWN };
+#define LAYER_ARRAYS 48
+
+/* How long an array lives. */
+enum life {
+    LIFE_TAPE = 1,      /* from the slice's forward to its backward                          */
+    LIFE_IN = 2,        /* the same, of an array of in[] that no other part reads: in heads mode it
+                         * is scratch, because the heads have what crossed                   */
+    LIFE_KEPT = 4,      /* from inner to its backward: with the heads.  Backward only        */
+    LIFE_SCRATCH = 8,   /* one call, forward or backward                                     */
+    LIFE_BACK = 16,     /* one call, backward only                                           */
+    LIFE_WAIT = 32,     /* one backward of all slices that a rank has of a layer: what waits for the
+                         * halo's gradient, or what project_backward reads                   */
+};
+
+/* Arrays being laid out: those that live as `lives` says go to v, the others stay. */
+struct layout {
+    struct arena *a;
+    real        **v;
+    int           lives;    /* a set of enum life                                 */
+    int           room;     /* arrays that v has room for                         */
+    int           groups;   /* groups of heads that LIFE_KEPT is for (dims.h)     */
+    const char   *who;      /* for messages                                       */
+};
+
+/* Array i gets n reals (or bytes); 0: it is NULL.  Dies if a slice has no room for array i. */
+void layout_reals(struct layout *l, enum life life, int i, int64_t n);
+void layout_bytes(struct layout *l, enum life life, int i, int64_t n);
 
 /* One call's surroundings.  Arrays have B sequences of T tokens, N = B*T rows. */
 struct layer_call {
-    const struct dims        *d;
+    const struct dims        *d;         /* of the block                               */
     const struct param_table *t;
-    const real               *w;        /* weights, flat                           */
-    const struct bf16_weights *bf16;     /* weights of products in bf16; NULL: fp32 */
-    struct bf16_work         *bf16_work;  /* scratch for these products            */
-    struct grad              *grad;     /* backward only                           */
-    int                       first;    /* index of the layer's first parameter    */
+    const real               *w;         /* weights, flat                              */
+    const struct bf16_weights *bf16;     /* weights of products in bf16; NULL: fp32    */
+    struct bf16_work         *bf16_work; /* scratch for these products                 */
+    struct grad              *grad;      /* backward only                              */
+    int                       first;     /* index of the layer's first parameter       */
     int                       B, T;
-    int64_t                   pos;      /* tokens before the slice                 */
-    int                       alone;    /* T is 1 and this is generation: products bound by
-                                         * reading weights have an order of their own,
-                                         * and no operand is rounded               */
-    real                     *past;     /* (B, groups, room, past_reals), or NULL  */
-    real                     *dpast;    /* backward only                           */
-    int64_t                   room;     /* tokens that past has room for           */
-    double                    inner_lr; /* base inner learning rate of this step        */
-    int                       group;    /* mini-batches between kept inner states  */
-    double                   *stats;    /* (B,H,T/K,3) inner losses at the initial state,
-                                         * before, after; NULL: not wanted         */
+    int64_t                   pos;       /* tokens before the slice                    */
+    int                       decode;    /* generation of one token of each sequence: products,
+                                          * which are bound by reading weights, have an order of
+                                          * their own, and no operand is rounded       */
+    real                    **v;         /* (LAYER_ARRAYS) the slice's arrays          */
+    real                     *past;      /* (B, groups, room, past_reals), or NULL     */
+    real                     *dpast;     /* backward only                              */
+    int64_t                   room;      /* tokens that past has room for              */
+    double                    inner_lr;  /* base inner learning rate of this step      */
+    int                       group;     /* mini-batches between kept inner states     */
+    double                   *stats;     /* (B,H,T/K,3) inner losses at the initial state,
+                                          * before, after; NULL: not wanted            */
 };
 
-/* --- a layer in parts ---------------------------------------------------------
- *
- * A layer whose middle part treats heads apart may say so (struct layer.split).  Then the ranks
- * along S can work on one layer at the same time: before and behind the middle a rank has its
- * tokens, in it its heads.
- *
- *      own tokens, all heads           all tokens, own heads        own tokens, all heads
- *      h -> project -> mix -> in[]  ==>  inner: in[] -> out  ==>  out -> finish -> y
- *
- * ==> is an exchange between all ranks of the sequence.  Backward takes the same way back:
- * the gradient of out crosses to the heads, those of in[] to the tokens.  Between project and mix
- * comes the halo of the rank before: the last conv_width - 1 rows of one array, at the start of
- * a carry.  forward() and backward() of the layer are these parts, on one slice.
- *
- * Attention has in[] = q, k, v, out = o and no halo.  There H counts groups of heads (dims.h), and
- * inner turns q and k where they are. */
-
-/* An array (N, H * reals) that crosses: where it is on the tape, its gradient in the scratch, and
- * how many reals of it each head (group) and token has: 1, those of a head, those of all heads of a
- * group. */
-enum head_wide { WIDE_ONE, WIDE_HEAD, WIDE_GROUP };
-struct head_array { int tape, grad; enum head_wide wide; };
-
-#define SPLIT_ARRAYS 6
-static inline int head_reals(const struct head_array *a, const struct dims *d)
-{
-    if (a->wide == WIDE_ONE) return 1;
-    return a->wide == WIDE_HEAD ? head_width(d) : heads_width(d) / head_groups(d);
-}
-
-/* The middle of a slice for heads [h0, h0 + H): arrays (N, H * reals).  Forward takes in[], gives
- * out; backward takes in[], dout, gives din[].  The past has these heads only. */
+/* What inner works on: groups of heads [h0, h0 + H), all of them or a rank's share.  Arrays
+ * (N, H * reals of a group).  Forward reads in[] and writes out; backward reads in[] and dout and
+ * writes din[].  The past has these groups only. */
+#define LAYER_INPUTS 6
 struct head_share {
     int   h0, H;
-    real *in[SPLIT_ARRAYS], *din[SPLIT_ARRAYS], *out, *dout;
-    real *kept;    /* (kept_reals) from forward to backward; NULL: no backward will follow */
+    real *in[LAYER_INPUTS], *din[LAYER_INPUTS], *out, *dout;
+    real *kept;    /* of LIFE_KEPT; NULL: no backward will follow */
 };
 
-struct layer_split {
-    struct head_array in[SPLIT_ARRAYS], out;
-    int               n_in;
+/* An array that inner reads or writes and that of its gradient, and how many reals of it each token
+ * and group of heads has. */
+struct crossing { int at, grad; int (*reals)(const struct dims *d); };
 
-    /* The halo: reals of one sequence's (0: none), whose last rows it is on the tape, and where
-     * scratch has its gradient (B, halo_reals) as far as this slice gives it.  A layer that never
-     * has one leaves halo_reals, project, held, mix_backward and halo_backward NULL. */
-    int64_t (*halo_reals)(const struct dims *d);
-    int     halo, dhalo;
-    int   (*halo_width)(const struct dims *d);  /* reals of a row of it; NULL: C */
-
-    /* Own tokens.  passing: arrays of the tape that are used up in the forward exchange, so that
-     * slices can share them; tape: the others; held: what of the scratch each slice needs for
-     * itself, from one exchange of backward to the next. */
-    void (*passing)(struct tape *t, struct arena *a, const struct layer_call *c);
-    void (*tape)(struct tape *t, struct arena *a, const struct layer_call *c);
-    void (*held)(struct tape *w, struct arena *a, const struct layer_call *c);
-    int64_t (*kept_reals)(const struct dims *d, int B, int T, int H, int group);
-
-    /* project: the array with the halo, mix: all else.  carry: the whole layer's, of which mix
-     * moves the halo and inner its heads' part. */
-    void (*project)(const struct layer_call *c, const real *h, struct tape *t);
-    void (*mix)(const struct layer_call *c, const real *h, real *carry, struct tape *t);
-    /* The slice's rows of the past, as inner appends them, a second time.  NULL: no past. */
-    void (*append)(const struct layer_call *c, const struct head_share *s);
-    void (*inner)(const struct layer_call *c, const struct head_share *s, real *carry,
-                  struct tape *w);
-    void (*finish)(const struct layer_call *c, real *y, struct tape *t);
-
-    /* dh set by finish_ and project_backward together.  halo_backward adds the gradient of the halo
-     * that the slice left behind, from dcarry, and puts that of its own there. */
-    void (*finish_backward)(const struct layer_call *c, real *dh, const real *dy, const real *h,
-                            struct tape *t, struct tape *w);
-    void (*inner_backward)(const struct layer_call *c, const struct head_share *s, real *dcarry,
-                           struct tape *w);
-    void (*mix_backward)(const struct layer_call *c, struct tape *t, struct tape *w);
-    void (*halo_backward)(const struct layer_call *c, real *dcarry, struct tape *w);
-    void (*project_backward)(const struct layer_call *c, real *dh, const real *h, struct tape *t,
-                             struct tape *w);
-
-    /* Scan mode, for a middle that is affine in its state, number by number: behind a slice the
-     * state is decay * (state before) + offset.  Then ranks keep their tokens, and in the middle
-     * find their state by composing the maps of all ranks before.  NULL: it is not affine.
-     *
-     * state: which part of the carry (struct layer.carry_part) the state is, n reals; kept: where
-     * the tape has head_share.kept.  map (B, decays n, offsets n) [in,out]: composed with the
-     * slice behind it; map_backward: in front of it, from s->dout. */
-    int  state, kept;
-    void (*map)(const struct layer_call *c, const struct head_share *s, real *map, struct tape *w);
-    void (*map_backward)(const struct layer_call *c, const struct head_share *s, real *map,
-                         struct tape *w);
-};
+/* The halo of a layer: the array whose last rows it is, that array's gradient (LIFE_WAIT), the
+ * gradient of the halo that came (LIFE_WAIT; (B, halo_reals) as far as the slice's own outputs
+ * give it), and the reals of a row, 0 where these dims have no halo.  width NULL: there is never
+ * one. */
+struct halo_arrays { int at, grad, dhalo; int (*width)(const struct dims *d); };
 
 /* Which dims a layer uses; layer_trim() sets those of the others to what means "none". */
 enum { HAS_HEADS = 1,   /* H                                                        */
@@ -173,58 +152,89 @@ enum { HAS_HEADS = 1,   /* H                                                    
        HAS_STATE = 4,   /* state, expand, dt_rank                                    */
        HAS_ATTENTION = 8 };  /* F, qkv_bias, window, rope scaling                    */
 
+/* What may be missing is NULL, except where it is said otherwise. */
 struct layer {
     const char          *name;
     const struct family *family;  /* names of the parameters around it */
     int                  has;     /* of HAS_                            */
 
-    /* Are these dims possible?  OK or ERR_CONFIG, said. */
+    /* Are these dims possible?  returns OK, or ERR_CONFIG with a message.  Mandatory. */
     int (*fits)(const struct dims *d);
 
-    /* Append the parameters of model layer with name prefix "model.layers.3.". */
+    /* Append the parameters of a layer with name prefix "model.layers.3.".  Mandatory. */
     void (*params)(struct param_table *t, const struct dims *d, const char *prefix);
 
-    /* Reals of one sequence's carry. */
+    /* Tokens of a chunk: all slices of training except a sequence's last are multiples of it.
+     * NULL: 1. */
+    int (*chunk)(const struct dims *d);
+
+    /* Model FLOPs of a token in forward without its parameters' products, when it looks at `keys`
+     * tokens (itself and earlier ones), which matters only where there is a past.  Mandatory. */
+    double (*flops)(const struct dims *d, double keys);
+
+    /* --- carry and past.  carry_reals NULL: there is no carry. --- */
+
+    /* Reals of one sequence's carry, halo included. */
     int64_t (*carry_reals)(const struct dims *d);
 
-    /* Reals of a row of the past: of a token and group of heads.  NULL: nothing grows. */
-    int (*past_reals)(const struct dims *d);
-
-    /* What of a sequence's carry crosses to the next rank, when the slice ends on a boundary of
-     * the layer's own (mini-batches): reals [offset, offset + n), part i.  returns 0 past the
-     * last */
+    /* What of it crosses to the next rank at the end of a chunk: reals [offset, offset + n), part
+     * i.  returns 0 past the last. */
     int (*carry_part)(const struct dims *d, int i, int64_t *offset, int64_t *n);
 
-    /* The carry before the first token: carry (B, carry_reals).  And the way
-     * back: dcarry -> gradients of the parameters it was made of. */
+    /* Carry (B, carry_reals) before the first token; NULL: zeros.  And back: gradients of the
+     * parameters that it was made of. */
     void (*carry_start)(const struct layer_call *c, real *carry);
     void (*carry_start_backward)(const struct layer_call *c, const real *dcarry);
 
-    /* Lay out the tape of a slice, and scratch that forward (and, if `backward`, backward) needs
-     * beside it, for calls like c or with fewer sequences or tokens.  c has d, bf16, B, T, group. */
-    void (*tape)(struct tape *tape, struct arena *a, const struct layer_call *c);
-    void (*work)(struct tape *work, struct arena *a, const struct layer_call *c, int backward);
-
-    /* y (N,C) set; carry [in,out] (B, carry_reals); tape, work laid out as above. */
-    void (*forward)(const struct layer_call *c, real *y, const real *h, real *carry,
-                    struct tape *tape, struct tape *work);
-
-    /* dh (N,C) set; dcarry [in,out]: gradient of carry_out -> of carry_in. */
-    void (*backward)(const struct layer_call *c, real *dh, const real *dy, const real *h,
-                     real *dcarry, struct tape *tape, struct tape *work);
-
-    /* Part i of a sequence's carry, for probes: "W1", ... the inner state, "igrad.W1", ...
-     * the inner gradient of an unfinished mini-batch, "conv_state.X" the halo of a
-     * convolution and "state.X" a state, both (1, rows, channels).  Its element (j, row, col),
-     * shape[3], is at offset + j * stride + row * shape[2] + col.  returns 0 past the last. */
+    /* Part i of a sequence's carry, for probes: "W1", ... the inner state, "igrad.W1", ... the
+     * inner gradient of an unfinished mini-batch, "conv_state.X" a halo and "state.X" a state, both
+     * (1, rows, channels).  Its element (j, row, col), shape[3], is at offset + j * stride +
+     * row * shape[2] + col.  returns 0 past the last. */
     int (*state)(const struct dims *d, int i, const char **name, int shape[3], int64_t *offset,
                  int64_t *stride);
 
-    /* Model FLOPs of a token in forward beside its parameters' products, when it looks at `keys`
-     * tokens (itself and earlier ones), which matters only to what has a past. */
-    double (*flops)(const struct dims *d, double keys);
+    /* Reals of a row of the past.  NULL: nothing grows. */
+    int (*past_reals)(const struct dims *d);
 
-    const struct layer_split *split;  /* NULL: not for heads mode */
+    /* --- arrays --- */
+
+    /* Lay out all arrays of a call like c, or one with fewer sequences or tokens; c has d, bf16, B,
+     * T, group, decode.  Mandatory. */
+    void (*arrays)(struct layout *l, const struct layer_call *c);
+
+    struct crossing    in[LAYER_INPUTS], out;   /* in ends where reals is NULL */
+    int                kept;                    /* the array of LIFE_KEPT; 0: none */
+    struct halo_arrays halo;
+
+    /* --- parts.  carry: (B, carry_reals) [in,out], of the whole layer. --- */
+
+    /* project: without knowing the halo.  mix reads it from the carry and leaves the next one. */
+    void (*project)(const struct layer_call *c);
+    void (*mix)(const struct layer_call *c, real *carry);
+    void (*inner)(const struct layer_call *c, const struct head_share *s, real *carry);
+    void (*finish)(const struct layer_call *c);
+
+    /* dh is set by finish_backward and project_backward together.  dcarry [in,out]: gradient of
+     * carry_out -> of carry_in.  mix_backward leaves out the gradient of the halo that the slice
+     * left behind: block_run.c adds it.  project_backward may read din[] as inner_backward wrote
+     * them; of the other arrays that earlier parts wrote, those that live longer than a call. */
+    void (*finish_backward)(const struct layer_call *c);
+    void (*inner_backward)(const struct layer_call *c, const struct head_share *s, real *dcarry);
+    void (*mix_backward)(const struct layer_call *c);
+    void (*project_backward)(const struct layer_call *c);
+
+    /* With a past: append the slice's rows again, from in[] as inner left it. */
+    void (*append)(const struct layer_call *c, const struct head_share *s);
+
+    /* --- scan mode, for an inner that is affine in its state, number by number: after a slice the
+     * state is decay * (state before) + offset.  map NULL: it is not. --- */
+
+    int  scanned;   /* which carry_part is the state, n reals */
+
+    /* map (B, decays n, offsets n) [in,out]: composed with this slice after it; map_backward: before
+     * it, from s->dout. */
+    void (*map)(const struct layer_call *c, const struct head_share *s, real *map);
+    void (*map_backward)(const struct layer_call *c, const struct head_share *s, real *map);
 };
 
 /* The table. */
@@ -237,6 +247,15 @@ const struct layer *layers_row(int i);              /* NULL past the last    */
  * is 0 where it says nothing (-1) or what C / H does.  What a kind of rope scaling does not take is
  * 0, and so is a window that no block has.  d [in,out] */
 void layer_trim(const struct layer *layer, struct dims *d);
+
+/* All heads of a slice, from its arrays to its arrays.  Local. */
+struct head_share layer_all_heads(const struct layer *layer, const struct layer_call *c);
+
+/* Reals of a token and group of heads in all of in[]. */
+int64_t layer_in_reals(const struct layer *layer, const struct dims *d);
+
+/* Reals of one sequence's halo; 0: none. */
+int64_t layer_halo_reals(const struct layer *layer, const struct dims *d);
 
 /* Parameter k of this layer: its weights and its place in the gradient. */
 static inline const real *call_w(const struct layer_call *c, int k)

@@ -35,7 +35,7 @@ static const bf16 *rows_of(struct bf16_work *h, struct operand x, int N, int C)
 }
 
 /* Generation: one token of each sequence.  w, or panels in bf16. */
-static void forward_alone(const struct layer_call *c, const real *w, const bf16 *panels, real *y,
+static void forward_decode(const struct layer_call *c, const real *w, const bf16 *panels, real *y,
                           const real *x, int M, int C)
 {
     for (int b = 0; b < c->B; b++, x += C, y += M) {
@@ -67,7 +67,7 @@ void linear_part_forward(const struct layer_call *c, int k, int row, int M, real
 
     poke();
     check(panels || x.x);
-    if (c->alone) forward_alone(c, w, h, y, x.x, M, C);
+    if (c->decode) forward_decode(c, w, h, y, x.x, M, C);
     else if (panels)
         gemm_bf16(&(struct gemm_bf16){ .C = y, .rows = rows_of(c->bf16_work, x, N, C), .panels = h,
                                        .N = N, .M = M, .K = C });

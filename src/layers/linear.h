@@ -22,7 +22,7 @@ static inline struct operand reals(const real *x) { return (struct operand){ .x 
 /* Bytes of such an array (N,C), for calls with fewer tokens too. */
 static inline int64_t operand_bytes(const struct layer_call *c, int C)
 {
-    const int64_t N = (int64_t)c->B * c->T, rows = c->bf16 && !c->alone;
+    const int64_t N = (int64_t)c->B * c->T, rows = c->bf16 && !c->decode;
     const int64_t as_reals = (rows ? c->B : N) * C * (int64_t)sizeof(real);
     const int64_t as_rows = rows * bf16_rows_size(N, C) * (int64_t)sizeof(bf16);
     return as_reals > as_rows ? as_reals : as_rows;
@@ -31,7 +31,7 @@ static inline int64_t operand_bytes(const struct layer_call *c, int C)
 /* Where its rows are made; NULL: it has reals. */
 static inline bf16 *operand_rows(const struct layer_call *c, real *v)
 {
-    return c->bf16 && !c->alone ? (bf16 *)(void *)v : NULL;
+    return c->bf16 && !c->decode ? (bf16 *)(void *)v : NULL;
 }
 
 /* The array, to be read. */

@@ -3,11 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/kernels/embed.h"
 #include "src/kernels/rmsnorm.h"
-#include "src/model/stage_heads.h"
 #include "src/model/stage_state.h"
 
 int stage_tokens(const struct stage *st, int u)
@@ -18,11 +16,6 @@ int stage_tokens(const struct stage *st, int u)
 
 int stage_width(const struct stage *st) { return st->d->C; }
 
-int64_t stage_carry_reals(const struct stage *st, int B)
-{
-    return B * block_carry_reals(&st->m->blocks[0]);
-}
-
 real *stage_x(struct stage *st, int slot, int l, int u)
 {
     return stage_unit(st, slot, u)->x[l - st->part.l0];
@@ -30,214 +23,40 @@ real *stage_x(struct stage *st, int slot, int l, int u)
 
 real *stage_dx(struct stage *st, int slot, int u) { return stage_unit(st, slot, u)->dx; }
 
-/* Of one layer, with the past. */
-static int64_t carry_stride(const struct stage *st) { return st->carry_reals + st->past_reals; }
+static const struct stage_layer *sizes_of(const struct stage *st, int l)
+{
+    return &st->layer[l - st->part.l0];
+}
 
 real *stage_carry(struct stage *st, int slot, int l)
 {
-    return st->slots[slot].carry + (l - st->part.l0) * carry_stride(st);
+    return st->slots[slot].carry + sizes_of(st, l)->at;
 }
 
 real *stage_dcarry(struct stage *st, int slot, int l)
 {
-    return st->slots[slot].dcarry + (l - st->part.l0) * carry_stride(st);
+    return st->slots[slot].dcarry + sizes_of(st, l)->at;
 }
 
-/* Tokens before unit u. */
-static int64_t tokens_before(const struct stage *st, int u)
+int stage_carry_part(const struct stage *st, int l, int B, int u, int i, int64_t *offset,
+                     int64_t *n)
 {
-    const int64_t n = (int64_t)u * st->T;
-    return n < st->o.context ? n : st->o.context;
-}
-
-int stage_carry_part(const struct stage *st, int B, int u, int i, int64_t *offset, int64_t *n)
-{
-    const struct block *b = &st->m->blocks[0];
-    const int64_t row = stage_row(st);
+    const struct block *b = stage_block(st, l);
+    const struct stage_layer *z = sizes_of(st, l);
+    const int64_t before = (int64_t)u * st->T;  /* tokens, if the sequence is not shorter */
     int parts = 0;
 
     if (block_carry_part(b, B, i, offset, n)) return 1;
-    if (!row) return 0;
+    if (!z->row) return 0;
     while (block_carry_part(b, B, parts, offset, n)) parts++;
-    *offset = st->carry_reals + (i - parts) * st->room * row;
-    *n = tokens_before(st, u) * row;
-    return i - parts < B * head_groups(st->d);
+    *offset = z->carry + (i - parts) * st->room * z->row;
+    *n = (before < st->o.context ? before : st->o.context) * z->row;
+    return i - parts < B * head_groups(&b->d);
 }
-
-/* --- memory --------------------------------------------------------------- */
-
-struct layer_call stage_shape(const struct stage *st)
-{
-    return (struct layer_call){ .d = st->d, .bf16 = st->m->bf16, .B = st->o.micro_batch,
-                                .T = st->T, .group = st->o.inner_group };
-}
-
-static void lay_out_slot(struct stage *st, struct slot *slot, const struct block_tape *shared)
-{
-    const struct layer_call c = stage_shape(st);
-    const int B = st->o.micro_batch, back = !st->part.forward_only;
-    const int64_t NC = (int64_t)B * st->T * st->d->C;
-    struct arena *a = &st->arena;
-
-    slot->valid = arena_bytes(a, B * (int64_t)sizeof *slot->valid);
-    for (int u = 0; u < st->part.u1 - st->part.u0; u++) {
-        struct unit *z = &slot->units[u];
-        for (int l = 0; l <= st->layers; l++)
-            z->x[l] = l >= 2 && !back ? z->x[l - 2] : arena_reals(a, NC);
-        if (back) z->dx = arena_reals(a, NC);
-        for (int l = 0; !st->heads && l < st->layers; l++) {
-            if (shared && back) z->carry[l] = arena_reals(a, st->carry_reals);
-            if (shared) z->tape[l] = *shared;
-            else block_tape(&st->m->blocks[0], &z->tape[l], a, &c);
-        }
-    }
-    if (st->heads) return;
-    slot->carry = arena_reals(a, st->layers * carry_stride(st));
-    if (back) slot->dcarry = arena_reals(a, st->layers * carry_stride(st));
-}
-
-/* Lay everything out in st->arena; runs once to count and once for real. */
-static void lay_out(struct stage *st, struct pass_bytes *bytes)
-{
-    const struct dims *d = st->d;
-    const int B = st->o.micro_batch, back = !st->part.forward_only;
-    const int redo = back && st->o.remat == REMAT_BLOCK && !st->heads;
-    const int64_t N = (int64_t)B * st->T, batches = st->T / d->K + 1;
-    const struct layer_call c = stage_shape(st);
-    struct arena *a = &st->arena;
-    struct block_tape shared;
-
-    if (redo || !back) {
-        block_tape(&st->m->blocks[0], &shared, a, &c);
-        if (redo) st->redo = arena_reals(a, st->carry_reals);
-    }
-    for (int i = 0; i < st->part.slots; i++)
-        lay_out_slot(st, &st->slots[i], redo || !back ? &shared : NULL);
-    if (st->heads) stage_heads_tapes(st);
-    bytes->tape = a->used;
-
-    head_lay_out(&st->head, a, st->m, st->part.l1 == d->L ? st->T : 0, back);
-    bytes->logits = a->used - bytes->tape;
-
-    block_work(&st->m->blocks[0], &st->work, a, &c, back);
-    if (st->m->bf16)
-        bf16_work_lay_out(&st->bf16, a, N, st->T, bf16_widest(&st->m->params), back);
-    if (st->heads) stage_heads_work(st);
-    st->xn = arena_reals(a, N * d->C);
-    st->r = arena_reals(a, N);
-    st->stats = arena_bytes(a, B * d->H * batches * 3 * (int64_t)sizeof(double));
-    st->tok = arena_bytes(a, N * (int64_t)sizeof *st->tok);
-    bytes->scratch = a->used - bytes->tape - bytes->logits;
-}
-
-static int check_opts(const struct dims *d, const struct pass_opts *o)
-{
-    const struct layer *layer = layers_find(d->layer);
-
-    if (o->context < 1 || o->micro_batch < 1 || o->slice_tokens < 1 || o->inner_group < 1)
-        return fail(ERR_CONFIG, "train.context, micro_batch, slice_tokens and inner_group must be "
-                                "at least 1");
-    if (layer && layer->has & HAS_INNER && o->slice_tokens < o->context && o->slice_tokens % d->K)
-        return fail(ERR_CONFIG, "train.slice_tokens %d must be a multiple of model.mini_batch %d",
-                    o->slice_tokens, d->K);
-    if (o->sequence_mode == SEQ_HEADS && layer && !(layer->split && layer->has & HAS_HEADS))
-        return fail(ERR_CONFIG, "train.sequence_mode heads: layer %s does not treat heads apart",
-                    d->layer);
-    if (o->sequence_mode == SEQ_SCAN && layer && !(layer->split && layer->split->map))
-        return fail(ERR_CONFIG, "train.sequence_mode scan: layer %s is not affine in its state",
-                    d->layer);
-    return model_check_window(d, o->context);
-}
-
-static struct stage *make(const struct model *m, const struct pass_opts *o,
-                          const struct stage_part *part, struct pass_bytes *bytes)
-{
-    struct stage *st = mem_new(1, sizeof *st, "stage");
-
-    *st = (struct stage){ .m = m, .d = &m->dims, .o = *o, .part = *part, .U = pass_units(o),
-                          .inner_factor = 1 };
-    check(part->l0 <= part->l1 && part->l1 <= m->dims.L && part->u0 <= part->u1 &&
-          part->u1 <= st->U && part->slots > 0);
-    check(!part->forward_only || part->S == 0);
-    if (part->forward_only) st->o.inner_group = 0;  /* no inner states on a tape */
-    st->T = o->slice_tokens < o->context ? o->slice_tokens : o->context;
-    st->layers = part->l1 - part->l0;
-    st->carry_reals = stage_carry_reals(st, o->micro_batch);
-    st->room = tokens_before(st, part->u1);
-    st->past_reals = align_reals(o->micro_batch * head_groups(st->d) * st->room * stage_row(st));
-    st->slots = mem_new(part->slots, sizeof *st->slots, "slots");
-    for (int i = 0; i < part->slots; i++) {
-        const int units = part->u1 - part->u0;
-        st->slots[i].units = mem_new(units, sizeof(struct unit), "units");
-        for (int u = 0; u < units; u++) {
-            struct unit *z = &st->slots[i].units[u];
-            z->x = mem_new(st->layers + 1, sizeof(real *), "units");
-            z->carry = mem_new(st->layers, sizeof(real *), "units");
-            z->tape = mem_new(st->layers, sizeof(struct block_tape), "units");
-        }
-    }
-    if (part->S > 1) st->heads = stage_heads_new(st);
-    arena_plan(&st->arena);
-    lay_out(st, bytes);
-    return st;
-}
-
-struct stage *stage_new(const struct model *m, const struct pass_opts *o,
-                        const struct stage_part *part)
-{
-    struct pass_bytes bytes;
-    check(check_opts(&m->dims, o) == OK);
-    struct stage *st = make(m, o, part, &bytes);
-    const int64_t need = st->arena.peak;
-    arena_init(&st->arena, need, "activations of a micro-batch");
-    lay_out(st, &bytes);
-    return st;
-}
-
-struct stage_part stage_part_of(const struct step_plan *plan, const struct grid_shape *g,
-                                const struct pass_opts *o)
-{
-    const struct share *a = &plan->share;
-    const int heads = o->sequence_mode != SEQ_WAVEFRONT && g->S > 1;
-    return (struct stage_part){ .l0 = a->l0, .l1 = a->l1, .u0 = a->u0, .u1 = a->u1,
-                                .slots = plan->slots, .s = heads ? a->s : 0,
-                                .S = heads ? g->S : 0 };
-}
-
-int stage_plan(struct pass_bytes *bytes, const struct dims *d, const struct pass_opts *o,
-               const struct stage_part *part)
-{
-    struct model *m = NULL;
-    int rc;
-    TRY(check_opts(d, o));
-    TRY(model_shape(&m, d));
-    if (o->bf16) model_use_bf16(m, 1);
-    stage_free(make(m, o, part, bytes));
-out:
-    model_free(m);
-    return rc;
-}
-
-void stage_free(struct stage *st)
-{
-    if (!st) return;
-    for (int i = 0; i < st->part.slots; i++) {
-        for (int u = 0; u < st->part.u1 - st->part.u0; u++) {
-            mem_free(st->slots[i].units[u].x);
-            mem_free(st->slots[i].units[u].carry);
-            mem_free(st->slots[i].units[u].tape);
-        }
-        mem_free(st->slots[i].units);
-    }
-    mem_free(st->slots);
-    stage_heads_free(st->heads);
-    arena_done(&st->arena);
-    mem_free(st);
-}
-
-void stage_inner_factor(struct stage *st, double factor) { st->inner_factor = factor; }
 
 /* --- operations ----------------------------------------------------------- */
+
+void stage_inner_factor(struct stage *st, double factor) { st->inner_factor = factor; }
 
 int64_t stage_count_targets(const int32_t *window, int n, int mask_token)
 {
@@ -257,7 +76,7 @@ void stage_begin(struct stage *st, int slot, const int32_t *windows, int64_t str
     z->B = B;
     memcpy(z->valid, valid, (size_t)B * sizeof *valid);
     if (z->dcarry)
-        memset(z->dcarry, 0, (size_t)(st->layers * carry_stride(st)) * sizeof *z->dcarry);
+        memset(z->dcarry, 0, (size_t)st->carries * sizeof *z->dcarry);
 }
 
 /* Input ids of unit u of sequence b; its targets are one further. */
@@ -275,28 +94,46 @@ struct layer_call stage_call(const struct stage *st, const struct slot *z, struc
                                 .group = st->o.inner_group };
 }
 
-/* The same on layer l, with its past. */
-static struct layer_call layer_call_of(struct stage *st, int slot, struct grad *g, int l, int u)
+struct slice *stage_slices(struct stage *st, int slot, int l, int u, int n, struct grad *g,
+                           int again)
 {
-    struct layer_call c = stage_call(st, &st->slots[slot], g, u);
-    if (!st->past_reals) return c;
-    c.room = st->room;
-    c.past = stage_carry(st, slot, l) + st->carry_reals;
-    if (g) c.dpast = stage_dcarry(st, slot, l) + st->carry_reals;
-    return c;
+    const int i = l - st->part.l0;
+
+    for (int j = 0; j < n; j++) {
+        struct unit *z = stage_unit(st, slot, u + j);
+        st->slices[j] = (struct slice){
+            .c = stage_call(st, &st->slots[slot], g, u + j),
+            .v = stage_arrays(st, slot, l, u + j), .x = z->x[i],
+            .y = again ? st->xn : z->x[i + 1], .dx = z->dx,
+        };
+    }
+    return st->slices;
+}
+
+/* Unit u of layer l as a slice of the wavefront: with its past. */
+static struct slice *slice_of(struct stage *st, int slot, int l, int u, struct grad *g, int again)
+{
+    const struct stage_layer *z = sizes_of(st, l);
+    struct slice *s = stage_slices(st, slot, l, u, 1, g, again);
+
+    if (!z->past) return s;
+    s->c.room = st->room;
+    s->c.past = stage_carry(st, slot, l) + z->carry;
+    if (g) s->c.dpast = stage_dcarry(st, slot, l) + z->carry;
+    return s;
 }
 
 void stage_start(struct stage *st, int slot)
 {
     struct layer_call c = stage_call(st, &st->slots[slot], NULL, 0);
     for (int l = st->part.l0; l < st->part.l1; l++)
-        block_carry_start(&st->m->blocks[l], &c, stage_carry(st, slot, l));
+        block_carry_start(stage_block(st, l), &c, stage_carry(st, slot, l));
 }
 
 void stage_start_backward(struct stage *st, int slot, int l, struct grad *g)
 {
     struct layer_call c = stage_call(st, &st->slots[slot], g, 0);
-    block_carry_start_backward(&st->m->blocks[l], &c, stage_dcarry(st, slot, l));
+    block_carry_start_backward(stage_block(st, l), &c, stage_dcarry(st, slot, l));
 }
 
 void stage_embed(struct stage *st, int slot, int u)
@@ -342,7 +179,8 @@ static void add_share(struct pass_sums *sums, struct fixed *to, double x)
 
 void stage_add_inner(const struct stage *st, struct pass_sums *sums, int l, int B, int H, int T)
 {
-    const int K = st->d->K, n = T / K, all = st->o.context / K;
+    const struct dims *d = &stage_block(st, l)->d;
+    const int K = d->K, n = T / K, all = st->o.context / K;
     struct fixed *to[3] = { sums->inner_w0, sums->inner_before, sums->inner_after };
     for (int b = 0; b < B; b++)
         for (int i = 0; i < 3; i++)
@@ -350,43 +188,39 @@ void stage_add_inner(const struct stage *st, struct pass_sums *sums, int l, int 
                 double sum = 0;
                 for (int k = 0; k < n; k++)
                     sum += st->stats[(((int64_t)b * H + h) * n + k) * 3 + i];
-                add_share(sums, &to[i][l], sum / ((double)st->d->H * K * all));
+                add_share(sums, &to[i][l], sum / ((double)d->H * K * all));
             }
 }
 
 void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *sums)
 {
-    const int i = l - st->part.l0;
-    struct unit *z = stage_unit(st, slot, u);
-    struct layer_call c = layer_call_of(st, slot, NULL, l, u);
-    real *carry = stage_carry(st, slot, l);
-
-    if (z->carry[i])
-        memcpy(z->carry[i], carry, (size_t)st->carry_reals * sizeof *carry);
+    const struct block *b = stage_block(st, l);
     const struct pass_tap *tap = sums->tap;
-    const int wanted = model_has_inner(st->m) && (sums->inner_w0 || (tap && tap->inner));
-    const int batches = wanted ? c.T / st->d->K : 0;
-    c.stats = batches ? st->stats : NULL;
-    block_forward(&st->m->blocks[l], &c, z->x[i + 1], z->x[i], carry, &z->tape[i], &st->work);
-    if (batches && sums->inner_w0) stage_add_inner(st, sums, l, c.B, st->d->H, c.T);
-    for (int b = 0; batches && tap && tap->inner && b < c.B; b++)
-        tap->inner(tap->ctx, l, st->slots[slot].first + b, c.pos,
-                   st->stats + (int64_t)b * st->d->H * batches * 3, batches);
+    struct slice *s = slice_of(st, slot, l, u, NULL, 0);
+    real *carry = stage_carry(st, slot, l), *before = stage_unit(st, slot, u)->carry[l - st->part.l0];
+    const int tell = tap && tap->inner, wanted = block_has_inner(b) && (sums->inner_w0 || tell);
+    const int batches = wanted ? s->c.T / b->d.K : 0;
+
+    if (before) memcpy(before, carry, (size_t)sizes_of(st, l)->carry * sizeof *carry);
+    s->c.stats = batches ? st->stats : NULL;
+    block_forward(b, s, 1, carry, NULL);
+    if (batches && sums->inner_w0) stage_add_inner(st, sums, l, s->c.B, b->d.H, s->c.T);
+    for (int i = 0; batches && tell && i < s->c.B; i++)
+        tap->inner(tap->ctx, l, st->slots[slot].first + i, s->c.pos,
+                   st->stats + (int64_t)i * b->d.H * batches * 3, batches);
 }
 
 /* A block that is computed again appends the rows to the past that are there already. */
 void stage_backward(struct stage *st, int slot, int l, int u, struct grad *g)
 {
-    const int i = l - st->part.l0;
-    struct unit *z = stage_unit(st, slot, u);
-    struct layer_call c = layer_call_of(st, slot, g, l, u);
+    const struct block *b = stage_block(st, l);
 
     if (st->o.remat == REMAT_BLOCK) {
-        memcpy(st->redo, z->carry[i], (size_t)st->carry_reals * sizeof *st->redo);
-        block_forward(&st->m->blocks[l], &c, st->xn, z->x[i], st->redo, &z->tape[i], &st->work);
+        const real *before = stage_unit(st, slot, u)->carry[l - st->part.l0];
+        memcpy(st->redo, before, (size_t)sizes_of(st, l)->carry * sizeof *st->redo);
+        block_forward(b, slice_of(st, slot, l, u, g, 1), 1, st->redo, NULL);
     }
-    block_backward(&st->m->blocks[l], &c, z->dx, z->x[i], stage_dcarry(st, slot, l), &z->tape[i],
-                   &st->work);
+    block_backward(b, slice_of(st, slot, l, u, g, 0), 1, stage_dcarry(st, slot, l), NULL);
 }
 
 void stage_head(struct stage *st, int slot, int u, struct grad *g, struct pass_sums *sums)

@@ -14,7 +14,7 @@
  *
  * Order that the caller keeps, for each slot: forward(l, u) after forward(l, u-1) and after x[l]
  * of u is there; backward(l, u) after backward(l, u+1) and backward(l+1, u).
- * Everything is local.  In heads and scan mode stage_heads.h takes the place of start, forward and
+ * Everything is local.  In heads and scan mode stage_seq.h takes the place of start, forward and
  * backward.
  *
  * A stage that is forward only has two arrays for x, of even and of odd l - l0: forward(l, u)
@@ -88,11 +88,11 @@ real *stage_carry(struct stage *st, int slot, int l);
 real *stage_dcarry(struct stage *st, int slot, int l);
 int stage_tokens(const struct stage *st, int u);
 int stage_width(const struct stage *st);  /* C */
-int64_t stage_carry_reals(const struct stage *st, int B);  /* without the past */
 
-/* Part i of what crosses of the carries of B sequences at the boundary before unit u: the carry,
- * then the rows of the past.  n reals from `offset` on in stage_carry(), and in stage_dcarry().
- * returns 0 past the last */
-int stage_carry_part(const struct stage *st, int B, int u, int i, int64_t *offset, int64_t *n);
+/* Part i of what crosses of layer l's carries of B sequences at the boundary before unit u: the
+ * carry, then the rows of the past.  n reals from `offset` on in stage_carry(), and in
+ * stage_dcarry().  returns 0 past the last */
+int stage_carry_part(const struct stage *st, int l, int B, int u, int i, int64_t *offset,
+                     int64_t *n);
 
 #endif

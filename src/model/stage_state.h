@@ -1,21 +1,21 @@
-/* stage_state.h -- the inside of a stage, for stage.c and stage_heads.c. */
+/* stage_state.h -- the inside of a stage, for stage.c, stage_memory.c and stage_seq.c. */
 #ifndef STAGE_STATE_H
 #define STAGE_STATE_H
 
 #include "src/model/head.h"
+#include "src/model/seq_share.h"
 #include "src/model/stage.h"
 
 /* What is kept of one unit of a micro-batch. */
 struct unit {
     real **x;                 /* (layers + 1) inputs of the blocks, (N,C) each; last: output */
-    struct block_tape *tape;  /* (layers) remat none: each its own; block: all the same     */
-    real **carry;             /* (layers) carries before the unit, remat block only         */
-    real *dx;                 /* (N,C)                                                      */
+    real **carry;             /* (layers) carries before the unit: wavefront with remat block */
+    real *dx;                 /* (N,C)                                                        */
 };
 
 struct slot {
     struct unit   *units;
-    real          *carry, *dcarry;  /* (layers): carry_reals, then past_reals */
+    real          *carry, *dcarry;  /* of our layers, each where struct stage_layer says      */
     const int32_t *windows;
     int64_t        stride;
     int64_t       *valid;           /* (micro_batch)            */
@@ -23,25 +23,39 @@ struct slot {
     int            B;
 };
 
+/* Sizes of one of our layers, in reals of micro_batch sequences. */
+struct stage_layer {
+    int64_t at;           /* where its carry begins in those of a slot                     */
+    int64_t carry, past;  /* the carry, and the past (B, groups, room, row) that follows it */
+    int64_t row;          /* of the past: a token and group of heads                       */
+};
+
 struct stage {
     const struct model *m;
     const struct dims  *d;
     struct pass_opts    o;
     struct stage_part   part;
-    int                 U, T, layers;  /* units of a sequence, tokens of a unit, ours */
-    int64_t             carry_reals;   /* of one layer, micro_batch sequences         */
-    int64_t             past_reals;    /* the same: (micro_batch, groups, room, row)  */
+    int                 U, T, layers, own;  /* units of a sequence, tokens of a unit; ours  */
     int64_t             room;          /* tokens that a past has room for             */
-    double              inner_factor;  /* of the base inner learning rate               */
+    double              inner_factor;  /* of the base inner learning rate             */
     struct arena        arena;
+    struct stage_layer *layer;         /* (layers)                                    */
+    int64_t             carries;       /* reals of the carries and pasts of all of them */
     struct slot        *slots;
-    struct block_tape   work;
+
+    /* Arrays of slices: those of a slot, layer and unit, complete with the scratch that they
+     * share.  With activation recomputation or without backward slots share them, and on the
+     * wavefront units too. */
+    struct block_arrays *arrays;       /* (array_slots, layers, array_units)          */
+    int                 array_slots, array_units;
+    struct slice       *slices;        /* (own) of the operation under way            */
+
     struct head_work    head;
-    struct bf16_work    bf16;          /* bf16 operands of one product               */
-    real               *redo;          /* (carry_reals) for recomputation             */
+    struct bf16_work    bf16;          /* bf16 operands of one product                */
+    real               *redo;          /* the largest carry, for recomputation        */
     real               *xn, *r;        /* (N,C), (N): final norm                      */
-    struct stage_heads *heads;         /* heads and scan mode: tapes and all else; NULL: wavefront */
-    double             *stats;         /* (B,H,T/K,3)                                 */
+    struct stage_seq   *seq;           /* heads and scan mode; NULL: wavefront        */
+    double             *stats;         /* (B,H,T/K,3) of the largest layer            */
     int32_t            *tok;           /* (N)                                         */
 };
 
@@ -50,20 +64,37 @@ static inline struct unit *stage_unit(struct stage *st, int slot, int u)
     return &st->slots[slot].units[u - st->part.u0];
 }
 
-/* Reals of a row of the past: of a token and group of heads; 0: nothing grows. */
-static inline int64_t stage_row(const struct stage *st)
+static inline const struct block *stage_block(const struct stage *st, int l)
 {
-    return st->m->blocks[0].layer->past_reals ? st->m->blocks[0].layer->past_reals(st->d) : 0;
+    return &st->m->blocks[l];
 }
 
-/* What arrays are laid out for: calls of a layer on whole units. */
+static inline struct block_arrays *stage_arrays(const struct stage *st, int slot, int l, int u)
+{
+    const int i = st->array_slots == 1 ? 0 : slot, j = st->array_units == 1 ? 0 : u - st->part.u0;
+    return &st->arrays[(i * st->layers + l - st->part.l0) * st->array_units + j];
+}
+
+/* What arrays are laid out for: calls on whole units. */
 struct layer_call stage_shape(const struct stage *st);
 
-/* A call of a layer on unit u, without a past. */
+/* A call on unit u, without a past. */
 struct layer_call stage_call(const struct stage *st, const struct slot *z, struct grad *g, int u);
 
-/* A unit's share of its sequence's inner losses, for H heads, head by head: it does not matter
- * which rank has which head. */
+/* Units [u, u + n) of layer l as slices; again: the output goes nowhere, because the forward is a
+ * recomputation.  Returns st->slices. */
+struct slice *stage_slices(struct stage *st, int slot, int l, int u, int n, struct grad *g,
+                           int again);
+
+/* A unit's share of its sequence's inner losses of layer l, for H heads, head by head: it does not
+ * matter which rank has which head. */
 void stage_add_inner(const struct stage *st, struct pass_sums *sums, int l, int B, int H, int T);
+
+/* --- heads and scan mode, in stage_seq.c: before and while memory is laid out --- */
+
+struct stage_seq *stage_seq_new(const struct stage *st);
+void stage_seq_free(struct stage_seq *q);
+void stage_seq_tapes(struct stage *st);
+void stage_seq_scratch(struct stage *st);
 
 #endif

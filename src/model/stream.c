@@ -31,17 +31,17 @@ struct stream {
 
 /* The arrays of a slice.  Blocks that follow each other share memory, those of one kind
  * (model.h) the same arrays. */
-struct slice {
-    real *x, *y, *r;                            /* (N,C), (N,C), (N)                   */
-    struct block_tape t[PATTERN_LAYERS], w[PATTERN_LAYERS];  /* (kinds)                */
+struct slice_arrays {
+    real *x, *y, *r;                         /* (N,C), (N,C), (N)                      */
+    struct block_arrays v[PATTERN_LAYERS];   /* (kinds)                                */
 };
 
-static struct layer_call call_of(struct stream *s, int T, int alone)
+static struct layer_call call_of(struct stream *s, int T, int decode)
 {
     return (struct layer_call){ .t = &s->m->params, .w = s->m->w,
                                 .bf16 = s->m->bf16, .bf16_work = &s->bf16, .B = s->B,
                                 .T = T, .pos = s->pos, .inner_lr = s->m->dims.inner_lr,
-                                .room = s->room, .alone = alone };
+                                .room = s->room, .decode = decode };
 }
 
 /* Room for `tokens` in all: doubled, so that reading n tokens moves fewer than 2 n. */
@@ -64,11 +64,11 @@ static void make_room(struct stream *s, int64_t tokens)
 }
 
 /* Lay the arrays of a slice of T tokens out in a. */
-static void lay_out(const struct model *m, struct arena *a, int B, int T, int alone,
-                    struct slice *z, struct bf16_work *work)
+static void lay_out(const struct model *m, struct arena *a, int B, int T, int decode,
+                    struct slice_arrays *z, struct bf16_work *work)
 {
     const int64_t N = (int64_t)B * T;
-    const struct layer_call c = { .bf16 = m->bf16, .B = B, .T = T, .alone = alone };
+    const struct layer_call c = { .bf16 = m->bf16, .B = B, .T = T, .decode = decode };
 
     z->x = arena_reals(a, N * m->dims.C);
     z->y = arena_reals(a, N * m->dims.C);
@@ -77,8 +77,7 @@ static void lay_out(const struct model *m, struct arena *a, int B, int T, int al
     const int64_t shared = arena_mark(a);
     for (int k = 0; k < m->kinds; k++) {
         arena_reset(a, shared);
-        block_tape(&m->blocks[k], &z->t[k], a, &c);
-        block_work(&m->blocks[k], &z->w[k], a, &c, 0);
+        block_lay_out(&m->blocks[k], &z->v[k], a, &c, block_lives_slice(0) | block_lives_shared(0));
     }
 }
 
@@ -86,7 +85,7 @@ static void lay_out(const struct model *m, struct arena *a, int B, int T, int al
 static int64_t slice_bytes(const struct model *m, struct bf16_work *work, int B, int T)
 {
     struct arena plan;
-    struct slice z;
+    struct slice_arrays z = { .x = NULL };
 
     arena_plan(&plan);
     lay_out(m, &plan, B, T, 0, &z, work);
@@ -172,34 +171,34 @@ static int inner_batches(const struct stream *s, const struct stream_tap *tap,
     return T / b->d.K;
 }
 
-static void pass_block(struct stream *s, struct slice *z, struct layer_call *c, int l,
-                       const struct stream_tap *tap)
+static void pass_block(struct stream *s, struct slice_arrays *z, const struct layer_call *c,
+                       int l, const struct stream_tap *tap)
 {
     const struct block *b = &s->m->blocks[l];
     const int k = l % s->m->kinds, inner = inner_batches(s, tap, b, c->T);
-    real *swap = z->x;
+    struct slice slice = { .c = *c, .v = &z->v[k], .x = z->x, .y = z->y };
 
-    c->stats = inner ? s->stats : NULL;
-    c->past = s->memory[l].past;
-    block_forward(b, c, z->y, z->x, s->memory[l].carry, &z->t[k], &z->w[k]);
+    slice.c.stats = inner ? s->stats : NULL;
+    slice.c.past = s->memory[l].past;
+    block_forward(b, &slice, 1, s->memory[l].carry, NULL);
     if (inner) report_inner(s, tap, l, inner);
-    z->x = z->y;
-    z->y = swap;
+    z->y = z->x;
+    z->x = slice.y;
 }
 
-static void pass_slice(struct stream *s, real *out, const int32_t *tok, int T, int alone,
+static void pass_slice(struct stream *s, real *out, const int32_t *tok, int T, int decode,
                        const struct stream_tap *tap)
 {
     const struct model *m = s->m;
     const struct dims *d = &m->dims;
-    struct slice z;
+    struct slice_arrays z = { .x = NULL };
 
     check(T > 0 && T <= s->T_max);
     check(!d->window || s->pos + T <= d->window);  /* model_check_window() */
     make_room(s, s->pos + T);
-    struct layer_call c = call_of(s, T, alone);
+    struct layer_call c = call_of(s, T, decode);
     arena_reset(&s->arena, 0);
-    lay_out(m, &s->arena, s->B, T, alone, &z, &s->bf16);
+    lay_out(m, &s->arena, s->B, T, decode, &z, &s->bf16);
     embed_forward(z.x, m->w + m->params.p[m->i_embed].offset, tok, s->B * T, d->C);
     if (tap && tap->hidden) tap->hidden(tap->ctx, 0, z.x, s->B, T);
     for (int l = 0; l < d->L; l++) {

@@ -158,7 +158,7 @@ static void alone_nothing_is_rounded(void **state)
     real *y = zeros(SEQUENCES * M);
     for (int half = 0; half < 2; half++) {
         struct layer_call c = call_of(j, SEQUENCES, 1);
-        c.alone = 1;
+        c.decode = 1;
         if (!half) c.bf16 = NULL;
         linear_forward(&c, 0, y, reals(x));
         const double *w = half ? rounded(j->w, M * C) : widen(j->w, M * C);
@@ -216,9 +216,9 @@ static void arrays_have_room(void **state)
                     const int64_t as_reals = (int64_t)b * n * C * (int64_t)sizeof(real);
                     struct layer_call c = call_of(j, b, n);
                     real v;
-                    c.alone = n == 1 && T % 2;
-                    assert_int_equal(!operand_rows(&c, &v), c.alone);
-                    assert_true(room >= (c.alone ? as_reals : as_rows));
+                    c.decode = n == 1 && T % 2;
+                    assert_int_equal(!operand_rows(&c, &v), c.decode);
+                    assert_true(room >= (c.decode ? as_reals : as_rows));
                 }
         }
     struct layer_call fp32 = call_of(j, 2, 50);

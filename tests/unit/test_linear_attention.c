@@ -72,28 +72,40 @@ static void normalise(double *x, const double *gamma, const double *beta)
     }
 }
 
-/* The layer's output (T,C), read in slices of at most `slice` tokens. */
+static void lay_out(const struct layer *layer, struct arena *a, struct layer_call *c)
+{
+    struct layout l = { .a = a, .v = c->v, .lives = LIFE_TAPE | LIFE_IN | LIFE_SCRATCH,
+                        .room = LAYER_ARRAYS, .groups = c->d->H, .who = layer->name };
+    arena_reset(a, 0);
+    layer->arrays(&l, c);
+}
+
+/* The layer's output (T,C), read in slices of at most `slice` tokens: its parts without a block. */
 static real *layer_output(const struct dims *d, const struct param_table *t, const real *w,
-                          const real *h, int slice)
+                          real *h, int slice)
 {
     const struct layer *layer = layers_find(d->layer);
-    struct layer_call c = { .d = d, .t = t, .w = w, .B = 1, .T = slice, .inner_lr = d->inner_lr };
+    real *v[LAYER_ARRAYS] = { NULL };
+    struct layer_call c = { .d = d, .t = t, .w = w, .B = 1, .T = slice, .v = v,
+                            .inner_lr = d->inner_lr };
     real *carry = zeros(layer->carry_reals(d)), *y = zeros(T * C);
-    struct tape tape, work;
     struct arena a;
 
     arena_plan(&a);
-    layer->tape(&tape, &a, &c);
-    layer->work(&work, &a, &c, 0);
+    lay_out(layer, &a, &c);
     arena_init(&a, a.peak, "test");
     layer->carry_start(&c, carry);
     for (int at = 0; at < T; at += slice) {
         c.pos = at;
         c.T = T - at < slice ? T - at : slice;
-        arena_reset(&a, 0);
-        layer->tape(&tape, &a, &c);
-        layer->work(&work, &a, &c, 0);
-        layer->forward(&c, y + at * C, h + at * C, carry, &tape, &work);
+        lay_out(layer, &a, &c);
+        v[A_H] = h + at * C;
+        v[A_Y] = y + at * C;
+        const struct head_share all = layer_all_heads(layer, &c);
+        layer->project(&c);
+        layer->mix(&c, carry);
+        layer->inner(&c, &all, carry);
+        layer->finish(&c);
     }
     arena_done(&a);
     return y;
@@ -105,7 +117,7 @@ static void ttt_is_linear_attention(void **state)
     static const int slices[] = { T, 1, 5 };  /* at once, and with the primal form */
     struct dims d = dims_of(THEOREM);
     struct param_table t = { 0 };
-    const real *h = noise(T * C, 7);
+    real *h = noise(T * C, 7);
 
     layers_find(d.layer)->params(&t, &d, "");
     assert_int_equal(t.count, WEIGHTS + 2);  /* Wq, Wk, Wv, Wo and the norm behind the heads */
