@@ -1,12 +1,12 @@
 /* launch.h -- from a configuration to running processes, and again after faults.
  *
- *     launch_open()      configuration and data set are right, nobody else runs here
- *     launch_plan()      processes, grid, threads, binding; memory and disk suffice
- *     launch_command()   mpirun's command line
- *     launch_run()       start it, forward signals, start it again after a crash
+ *     launch_open()      check the configuration and the data, and that nobody else runs here
+ *     launch_plan()      choose processes, grid, threads, binding; check memory and disk
+ *     launch_command()   make mpirun's command line
+ *     launch_run()       start it, forward signals, restart it after a crash
  *
- * Whatever can be found wrong is found before any process starts.  On a cluster the same four
- * calls are made by the batch script's only process.
+ * Whatever can be found wrong is found before any process starts.  On a cluster the only process of
+ * the batch script makes the same four calls.  All functions are local: a launcher is one process.
  */
 #ifndef LAUNCH_H
 #define LAUNCH_H
@@ -20,11 +20,11 @@
 #include "src/conf/conf.h"
 #include "src/plan/share.h"
 
-/* A place for processes. */
+/* A machine that takes processes. */
 struct host {
     char name[256];
-    int  slots;      /* processes it takes                */
-    int  lost;       /* it does not answer: not used      */
+    int  slots;      /* processes that it takes           */
+    int  lost;       /* it does not answer, so it is not used */
 };
 
 struct launch_opts {
@@ -41,7 +41,7 @@ struct launch_opts {
 struct launch {
     const struct launch_opts *o;        /* borrowed                                         */
     struct conf      *conf;             /* owned                                            */
-    struct machine    machine;          /* this one; the others are taken to be alike       */
+    struct machine    machine;          /* this one; the others are assumed to be alike     */
     struct host      *hosts;            /* owned; NULL: this machine                        */
     int               n_hosts;
     struct grid_shape grid;
@@ -49,59 +49,67 @@ struct launch {
     int               bound;            /* to cores                                         */
     int               oversubscribed;   /* more processes than cores                        */
     int               starts;           /* of mpirun so far                                 */
-    char              token[LAUNCH_TOKEN]; /* of this launcher; "": nobody is started       */
-    char              job[32];          /* of SLURM that we are in, or ""                   */
+    char              token[LAUNCH_TOKEN]; /* of this launcher; "": no process is started   */
+    char              job[32];          /* the SLURM job that this runs in, or ""           */
 };
 
-/* Read the configuration and find out what there is.
- * returns OK, or what is wrong, said; release with launch_close() either way */
+/* Read the configuration, check the data set, find the newest checkpoint, and ask who owns the run.
+ *
+ * l        [out] release with launch_close() whatever is returned
+ * returns  OK, or the status of what is wrong, reported */
 int launch_open(struct launch *l, const struct launch_opts *o);
 void launch_close(struct launch *l);
 
-/* Choose for the hosts that are left, and say what was chosen.  May be called again when hosts
- * were lost.
- * returns OK; ERR_CONFIG if no grid fits; ERR_MEMORY; ERR_IO if the disk is too small */
+/* Choose grid and threads for the hosts that are left, and report the choice.  May be called again
+ * after hosts were lost.
+ *
+ * returns  OK; ERR_CONFIG if no grid fits, ERR_MEMORY, ERR_IO if the disk is too small; reported */
 int launch_plan(struct launch *l);
 
-/* The words of mpirun's command line, or srun's, ended by NULL; one counted block. */
+/* The words of the command line of mpirun or srun, ended by NULL; one counted block. */
 char **launch_command(const struct launch *l);
-void launch_srun(struct words *w, const struct launch *l);     /* srun.c                          */
-void launch_mpirun(struct words *w, const struct launch *l);   /* with its settings               */
-void launch_program(struct words *w, const struct launch *l);  /* what it starts, with arguments  */
+void launch_srun(struct words *w, const struct launch *l);     /* append srun, its options  */
+void launch_mpirun(struct words *w, const struct launch *l);   /* mpirun and its settings   */
+void launch_program(struct words *w, const struct launch *l);  /* ttt train, its arguments  */
 
 /* The path of this program, a counted string. */
 char *launch_self(void);
 
-/* From now on the signals of stop.h wait for launch_run(), also between several of them. */
-void launch_hold(void);
+/* From now on the signals of stop.h wait for launch_run(), also between several of its calls. */
+void launch_catch_signals(void);
 
-/* The first of them that came since, or 0: nothing further is to be started. */
-int launch_asked(void);
+/* The first of them that has come since, or 0.  After one, nothing further is to be started. */
+int launch_signalled(void);
 
-/* Drop hosts that do not answer, unless none does.  returns how many were dropped */
+/* Mark hosts that do not answer as lost, unless none answers.  returns how many were marked */
 int launch_check_hosts(struct launch *l);
 
-/* Run it to its end: the signals of stop.h ask for a checkpoint; crashes are followed by
- * a restart as long as there are new checkpoints.
- * returns OK, ERR_SAVED, what ended the run for good, ERR_HANG or ERR_NO_PROGRESS */
+/* Run the command to its end.  The signals of stop.h ask the run to save a checkpoint; a crash is
+ * followed by a restart as long as there are new checkpoints.
+ *
+ * returns  OK, ERR_SAVED, the status that ended the run for good, ERR_HANG or ERR_NO_PROGRESS */
 int launch_run(struct launch *l);
 
-/* "host:slots,host" or lines "host slots=N" -> hosts (counted block).  ERR_CONFIG, said. */
+/* Read hosts from a text "host:slots,host", or from a file of lines "host slots=N".
+ *
+ * out      [out] a counted block of n hosts
+ * returns  OK; ERR_CONFIG or ERR_IO, reported */
 int hosts_parse(struct host **out, int *n, const char *list);
 int hosts_read(struct host **out, int *n, const char *file);
 
-/* launch.jsonl as it is now; and whether a watchdog has written into it since. */
-int64_t launch_mark(const char *dir);
-int launch_hung(const char *dir, int64_t mark);
+/* Bytes of the run's launch.jsonl; and whether a watchdog has reported a hang after its first
+ * `from` bytes. */
+int64_t launch_log_size(const char *dir);
+int launch_log_hang(const char *dir, int64_t from);
 
-/* The newest committed checkpoint by name; step -1: none. */
+/* The newest committed checkpoint of a run, by its name; step -1: none. */
 struct commit { int64_t step, attempt; };
 struct commit launch_newest(const char *dir);
 
-/* Was the run asked to stop by `ttt stop`?  Then nothing is to start it again but its user. */
-int launch_stopped(const char *dir);
+/* Was the run asked to stop with `ttt stop`?  Then only its user starts it again. */
+int launch_stop_requested(const char *dir);
 
-/* Its user starts it: what was asked of an earlier start is over. */
+/* Forget such a request, because the user starts the run.  returns OK; ERR_IO, reported */
 int launch_clear_stop(const char *dir);
 
 #endif

@@ -24,7 +24,7 @@ struct commit launch_newest(const char *dir)
     return newest;
 }
 
-int launch_stopped(const char *dir)
+int launch_stop_requested(const char *dir)
 {
     char *path = mem_format("%s/STOP", dir);
     const int yes = path_exists(path);
@@ -41,7 +41,7 @@ int launch_clear_stop(const char *dir)
     return rc;
 }
 
-int64_t launch_mark(const char *dir)
+int64_t launch_log_size(const char *dir)
 {
     char *path = mem_format("%s/launch.jsonl", dir);
     int64_t size = 0;
@@ -52,7 +52,7 @@ int64_t launch_mark(const char *dir)
     return size;
 }
 
-int launch_hung(const char *dir, int64_t mark)
+int launch_log_hang(const char *dir, int64_t mark)
 {
     char *path = mem_format("%s/launch.jsonl", dir), *text = NULL, *rest;
     size_t n = 0;

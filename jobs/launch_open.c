@@ -36,7 +36,7 @@ static int any(struct ckpt *c, void *arg)
 
 /* Which checkpoint will be taken?  Only its MANIFEST is read: the processes prove its tiles, and
  * take the one before if they can't. */
-static int say_checkpoint(const struct conf *c)
+static int report_checkpoint(const struct conf *c)
 {
     char *dir = mem_format("%s/ckpt", c->run.dir);
     struct ckpt *newest = NULL;
@@ -80,7 +80,7 @@ int launch_open(struct launch *l, const struct launch_opts *o)
     if (!o->takeover) TRY(fence_ask(l->conf->run.dir));
     machine_read(&l->machine);
     TRY(check_data(l->conf));
-    TRY(say_checkpoint(l->conf));
+    TRY(report_checkpoint(l->conf));
 out:
     return rc;
 }

@@ -45,7 +45,7 @@ struct job {
     int      status;       /* of mpirun, as waitpid() has it    */
 };
 
-void launch_hold(void)
+void launch_catch_signals(void)
 {
     if (held++) return;
     stop_set(&caught);
@@ -99,7 +99,7 @@ static void nap(double seconds)
     log_phase("signal %d (%s): the run is asked to save a checkpoint and end", sig, strsignal(sig));
 }
 
-int launch_asked(void)
+int launch_signalled(void)
 {
     sigset_t waiting;
 
@@ -226,7 +226,7 @@ static int once(struct job *j, const struct launch *l, int *rc)
 {
     char why[64], time[HUMAN_TEXT];
     const double begin = clock_s();
-    const int64_t mark = launch_mark(l->conf->run.dir);
+    const int64_t mark = launch_log_size(l->conf->run.dir);
 
     note_start(l);
     const int started = start(j, l);
@@ -235,7 +235,7 @@ static int once(struct job *j, const struct launch *l, int *rc)
     remove_pages(l->token);
     *rc = meaning(j->status);
     describe(why, j->status);
-    if (*rc != OK && launch_hung(l->conf->run.dir, mark)) {
+    if (*rc != OK && launch_log_hang(l->conf->run.dir, mark)) {
         *rc = ERR_HANG;
         snprintf(why, sizeof why, "a process hung");
     }
@@ -267,7 +267,7 @@ int launch_run(struct launch *l)
     struct job j = { .mpirun = -1 };
     int rc = OK, end = OK, fruitless = 0;
 
-    launch_hold();
+    launch_catch_signals();
     TRY(launch_clear_stop(dir));
     for (;; l->starts++) {
         const struct commit before = launch_newest(dir);
@@ -282,12 +282,12 @@ int launch_run(struct launch *l)
             break;
         }
         if (l->n_hosts > 1 && !asked && launch_check_hosts(l)) {
-            if (l->job[0]) TRY(slurm_enough(l));
+            if (l->job[0]) TRY(slurm_nodes_suffice(l));
             TRY(launch_plan(l));
         }
         const double wait = fruitless > 0 ? (double)(1 << fruitless) : 1;
         log_phase("restarting in %.0f s", wait);
-        if (!pause_for(wait) || launch_stopped(dir)) {
+        if (!pause_for(wait) || launch_stop_requested(dir)) {
             rc = ERR_SAVED;
             break;
         }

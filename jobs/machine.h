@@ -1,4 +1,4 @@
-/* machine.h -- cores and memory of this machine, as far as we may use them. */
+/* machine.h -- cores and memory of this machine, as far as this process may use them. */
 #ifndef MACHINE_H
 #define MACHINE_H
 
@@ -7,14 +7,15 @@
 struct machine {
     int     cores;     /* without hyper-threads, those that this process may use */
     int     numa;      /* NUMA nodes they are in, >= 1                            */
-    int64_t memory;    /* bytes that we may use (base/limit.h)                    */
+    int64_t memory;    /* bytes that this process may use (base/limit.h)          */
     int64_t installed; /* bytes there are                                         */
 };
 
+/* Local. */
 void machine_read(struct machine *m);
 
-/* Threads of each of n processes on one machine, >= 1: processes do not share cores, and where
- * each has a NUMA node of its own or less, none crosses one. */
+/* Threads for each of n processes on one machine, >= 1.  Processes do not share cores; if there
+ * is at least one process per NUMA node, none uses the cores of two nodes.  Local. */
 int machine_threads(const struct machine *m, int n);
 
 #endif

@@ -1,17 +1,19 @@
-/* relay.h -- what a program prints reaches whoever reads our output, or nobody: the program never
- * notices.  mpirun ends a job, or dies, when its reader goes away.
+/* relay.h -- forwards the output of a program, so that the program never notices when our reader
+ * goes away: mpirun ends a job, or dies, when that happens to it.
  *
  *     mpirun --> pipe --> a process of its own --> our standard output and error
  *
- * That process outlives us: it reads until the program has ended.  Output that nobody takes any more
- * is read all the same, and launch.jsonl says so, once for each of the two.
+ * That process outlives the launcher: it reads until the program has ended.  Output that can't be
+ * written any more is read nevertheless and dropped; launch.jsonl records that, once for standard
+ * output and once for standard error.
  */
 #ifndef RELAY_H
 #define RELAY_H
 
-/* Start it.
+/* Start the process that forwards.  Local.
  *
- * to       [out] where the program's standard output and error go; close them once it has them
+ * to       [out] the ends of two pipes for the program's standard output and error; close them once
+ *          the program has them
  * dir      the run's folder
  * returns  OK or ERR_IO, reported */
 int relay_start(int to[2], const char *dir);

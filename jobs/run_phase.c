@@ -29,7 +29,7 @@ static int is_over(enum slurm_state s) { return s >= SLURM_GONE; }
 /* The job was given to SLURM, or began, or was cancelled, and no process has trained since. */
 static int is_before_start(const struct run_facts *f)
 {
-    return f->word >= WORD_SUBMIT && f->word <= WORD_CANCEL && f->seen <= f->word_time + 1;
+    return f->event >= EVENT_SUBMIT && f->event <= EVENT_CANCEL && f->seen <= f->event_time + 1;
 }
 
 /* --- it has ended, and said how ---------------------------------------------------- */
@@ -37,7 +37,7 @@ static int is_before_start(const struct run_facts *f)
 /* The launcher's last word counts, unless somebody trained here later without it. */
 static int launcher_ended(const struct run_facts *f)
 {
-    return f->word == WORD_END && f->seen <= f->word_time + 1;
+    return f->event == EVENT_END && f->seen <= f->event_time + 1;
 }
 
 static int has_ended(const struct run_facts *f)
@@ -63,7 +63,7 @@ static struct run_verdict end_of(const struct run_facts *f, int status)
 
 static struct run_verdict ended(const struct run_facts *f)
 {
-    const int status = launcher_ended(f) ? f->word_status : f->fence_status;
+    const int status = launcher_ended(f) ? f->event_status : f->fence_status;
     struct run_verdict v = end_of(f, status);
 
     v.status = status;
@@ -82,7 +82,7 @@ static struct run_verdict hung(int about)
 static struct run_verdict trains(const struct run_facts *f)
 {
     if (f->own == SLURM_SUSPENDED) return is(RUN_SUSPENDED, ABOUT_OWN, "");
-    if (f->word == WORD_HANG) return hung(ABOUT_NOTHING);
+    if (f->event == EVENT_HANG) return hung(ABOUT_NOTHING);
     if (f->life == FENCE_ALIVE || f->silence_s < SILENT_S) return is(RUN_RUNNING, ABOUT_NOTHING, "");
     return is(RUN_SILENT, f->own == SLURM_NONE ? ABOUT_NOTHING : ABOUT_OWN,
               "nothing was written for 10 minutes or more");
@@ -91,7 +91,7 @@ static struct run_verdict trains(const struct run_facts *f)
 /* The end of its job is all that is known. */
 static struct run_verdict gone(const struct run_facts *f, enum slurm_state job, int about)
 {
-    if (f->word == WORD_HANG) return hung(about);
+    if (f->event == EVENT_HANG) return hung(about);
     if (job == SLURM_CANCELLED) return is(RUN_CANCELLED, about, "");
     return is(RUN_CRASHED, about | ABOUT_LOG, "");
 }
@@ -99,14 +99,14 @@ static struct run_verdict gone(const struct run_facts *f, enum slurm_state job, 
 /* No process trains.  Will the launcher do something about it? */
 static struct run_verdict between(const struct run_facts *f)
 {
-    if (f->word == WORD_HANG) return hung(ABOUT_NOTHING);
+    if (f->event == EVENT_HANG) return hung(ABOUT_NOTHING);
     if (f->launcher == 1 ||
         (f->launcher < 0 && !is_over(f->job) && f->silence_s < SILENT_S))
         return is(RUN_WAITING, ABOUT_NOTHING, "between a crash and the next restart");
     /* The launcher was killed, or its last word is lost, and what it had started has ended well. */
     const int well = f->fence_status == 0 || f->fence_status == -ERR_SAVED;
     if (f->life == FENCE_ENDED &&
-        (f->seen >= f->word_time || (f->word == WORD_EXIT && well && f->word_status == f->fence_status)))
+        (f->seen >= f->event_time || (f->event == EVENT_EXIT && well && f->event_status == f->fence_status)))
         return ended(f);
     if (is_over(f->job)) return gone(f, f->job, ABOUT_JOB);
     return is(RUN_CRASHED, f->job == SLURM_UNKNOWN ? ABOUT_JOB : ABOUT_NOTHING, "");
@@ -115,7 +115,7 @@ static struct run_verdict between(const struct run_facts *f)
 /* The last job has not begun to train, as far as the folder tells. */
 static struct run_verdict not_begun(const struct run_facts *f)
 {
-    if (f->word == WORD_CANCEL || f->job == SLURM_CANCELLED)
+    if (f->event == EVENT_CANCEL || f->job == SLURM_CANCELLED)
         return is(RUN_CANCELLED, f->job == SLURM_NONE ? ABOUT_NOTHING : ABOUT_JOB, "before training began");
     if (is_over(f->job)) return is(RUN_FAILED, ABOUT_JOB | ABOUT_LOG, "training never began");
     if (f->job == SLURM_NONE)
@@ -135,7 +135,7 @@ static struct run_verdict nameless(const struct run_facts *f)
 static struct run_verdict idle(const struct run_facts *f)
 {
     if (is_before_start(f)) return not_begun(f);
-    if (f->word == WORD_HANG || f->word == WORD_START || f->word == WORD_EXIT) return between(f);
+    if (f->event == EVENT_HANG || f->event == EVENT_START || f->event == EVENT_EXIT) return between(f);
     if (has_ended(f)) return ended(f);
     if (f->life == FENCE_DEAD)
         return is_over(f->own) ? gone(f, f->own, ABOUT_OWN) : is(RUN_CRASHED, ABOUT_NOTHING, "");
@@ -146,11 +146,11 @@ static struct run_verdict idle(const struct run_facts *f)
 static struct run_verdict in_job(const struct run_facts *f)
 {
     /* It ended, and SLURM has started it again since. */
-    const int anew = f->job == SLURM_RUNNING && !(f->job_began < f->word_time - 1);
+    const int anew = f->job == SLURM_RUNNING && !(f->job_began < f->event_time - 1);
 
     if (f->job == SLURM_SUSPENDED) return is(RUN_SUSPENDED, ABOUT_JOB, "");
-    if (f->word == WORD_HANG) return hung(ABOUT_JOB);
-    if (f->word == WORD_START || f->word == WORD_EXIT)
+    if (f->event == EVENT_HANG) return hung(ABOUT_JOB);
+    if (f->event == EVENT_START || f->event == EVENT_EXIT)
         return is(RUN_WAITING, ABOUT_JOB, "between a crash and the next restart");
     if (has_ended(f) && !is_before_start(f) && !(anew && launcher_ended(f))) return ended(f);
     return is(RUN_WAITING, ABOUT_JOB, f->job == SLURM_ENDING ? "" : "training has not begun yet");

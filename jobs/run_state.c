@@ -98,7 +98,7 @@ static void tell_metric(const json_t *o, void *arg)
     s->step_s = isfinite(s->step_s) ? 0.9 * s->step_s + 0.1 * seconds : seconds;
 }
 
-/* --- the launcher's words ------------------------------------------------------------ */
+/* --- what the launcher recorded ------------------------------------------------------------ */
 
 struct launcher {
     struct run_state *s;
@@ -115,10 +115,11 @@ static void keep(char out[SLURM_ID], const json_t *o, const char *key)
 
 static void tell_launch(const json_t *o, void *arg)
 {
-    static const struct { const char *kind; enum run_word word; } words[] = {
-        { "submit", WORD_SUBMIT }, { "queued", WORD_QUEUED }, { "job", WORD_JOB },
-        { "cancel", WORD_CANCEL }, { "start", WORD_START }, { "hang", WORD_HANG }, { "exit", WORD_EXIT },
-        { "end", WORD_END },
+    static const struct { const char *kind; enum run_event event; } events[] = {
+        { "submit", EVENT_SUBMIT }, { "queued", EVENT_QUEUED }, { "job", EVENT_JOB },
+        { "cancel", EVENT_CANCEL }, { "start", EVENT_START }, { "hang", EVENT_HANG }, { "exit",
+                                                                                        EVENT_EXIT },
+        { "end", EVENT_END },
     };
     struct launcher *l = arg;
     struct run_facts *f = &l->s->facts;
@@ -128,13 +129,13 @@ static void tell_launch(const json_t *o, void *arg)
         mem_free(l->s->job_text);
         l->s->job_text = mem_string(job);
     }
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (!is(o, words[i].kind)) continue;
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        if (!is(o, events[i].kind)) continue;
         /* What has trained before that ended in its own way. */
-        if (words[i].word == WORD_CANCEL && f->word > WORD_CANCEL) continue;
-        f->word = words[i].word;
-        f->word_time = number(o, "time", 0);
-        f->word_status = number(o, "status", -1) >= 0 ? small(o, "status", 255, 255) : -1;
+        if (events[i].event == EVENT_CANCEL && f->event > EVENT_CANCEL) continue;
+        f->event = events[i].event;
+        f->event_time = number(o, "time", 0);
+        f->event_status = number(o, "status", -1) >= 0 ? small(o, "status", 255, 255) : -1;
     }
     if (is(o, "submit")) keep(l->s->job.id, o, "id");
     if (is(o, "job")) {
@@ -233,7 +234,7 @@ out:
 }
 
 /* Who trained last, and what the launcher said. */
-static int read_words(struct run_state *s, struct launcher *l)
+static int read_events(struct run_state *s, struct launcher *l)
 {
     struct fence_owner owner;
     int rc = OK;
@@ -268,8 +269,8 @@ static int read_all(struct run_state *s)
     int rc = OK;
 
     if (!path_is_dir(s->dir)) TRY(fail(ERR_MISSING, "%s: there is no such run", s->dir));
-    TRY(read_words(s, &l));
-    const int known = slurm_known(id, s->dir);
+    TRY(read_events(s, &l));
+    const int known = slurm_job_id_read(id, s->dir);
     s->facts.job_unreadable = known != OK;
     wrong(s, known);
     if (id[0]) memcpy(s->job.id, id, sizeof id);
@@ -290,7 +291,7 @@ void run_state_read(struct run_state *s, const char *dir)
                              .left_s = NAN, .committed_time = NAN, .status = -1,
                              .phase = RUN_UNKNOWN, .job_text = mem_string(""),
                              .error = mem_string(""), .note = mem_string("") };
-    s->facts.word_status = -1;
+    s->facts.event_status = -1;
     s->facts.job_began = NAN;
     log_speaker(0);  /* what is wrong stands in the run's row */
     wrong(s, read_all(s));

@@ -1,7 +1,7 @@
-/* run_state.h -- what runs are doing: their folders are read, SLURM is asked once about all their
+/* run_state.h -- the state of runs: their folders are read, SLURM is asked once about all their
  * jobs, and run_phase.h decides.
  *
- * A run of which something can't be read has a state all the same: what is wrong stands in `error`.
+ * A run of which something can't be read has a state nevertheless: `error` says what is wrong.
  */
 #ifndef RUN_STATE_H
 #define RUN_STATE_H
@@ -27,23 +27,25 @@ struct run_state {
     struct slurm_fact job, own;        /* the newest job; the one that trained last    */
     int              rc;               /* OK, or why not all of it could be read       */
     char            *error;            /* that as a sentence; ""                       */
-    char            *note;             /* what else is to be said of its state; ""     */
+    char            *note;             /* a sentence about its state; ""               */
 };
 
-/* Read the folder of a run, and ask nobody; phase is not known yet.  Release with run_state_done(). */
+/* Read the folder of a run, without asking SLURM: phase is not known yet.  Local.
+ * s  [out] release with run_state_done() */
 void run_state_read(struct run_state *s, const char *dir);
 void run_state_done(struct run_state *s);
 
-/* Ask SLURM about the jobs of all, and decide. */
+/* Ask SLURM about the jobs of all n runs, and decide their phases.  Local. */
 void run_states_judge(struct run_state *s, int n);
 
-/* Is the folder that of a run?  One that can't be looked into may be: it counts. */
+/* Is the folder that of a run?  One that can't be read may be, and counts as one.  Local. */
 int run_is_there(const char *dir);
 
-/* A new reference: an object whose texts are valid UTF-8 whatever the folder holds. */
+/* As a JSON object, a new reference; its texts are valid UTF-8 whatever the folder holds.  Local.
+ *  */
 json_t *run_state_json(const struct run_state *s);
 
-/* A table for people, with a line of heads. */
+/* Print a table for people, with column headings.  Local. */
 void run_state_print(const struct run_state *s, int n);
 
 #endif

@@ -102,7 +102,8 @@ static char *make_note(const struct run_state *s, const struct run_verdict *v)
     if (v->about & ABOUT_CODE) also(&note, code_words(v->status));
     if (v->about & (ABOUT_JOB | ABOUT_OWN)) also(&note, job_words(j));
     if (v->about & ABOUT_LOG) also(&note, log_words(s, j));
-    if (run_phase_is_busy(v->phase) && launch_stopped(s->dir)) also(&note, mem_string("asked to stop"));
+    if (run_phase_is_busy(v->phase) && launch_stop_requested(s->dir)) also(&note,
+                                                                           mem_string("asked to stop"));
     return note;
 }
 

@@ -7,8 +7,8 @@
  *       grid: ["train.context=2048,8192", "run.seed=1,2"]
  *
  * is 2 x 2 x 2 members: every file with every combination of the grid's values, each a run of its
- * own in logs/compare/ttt-linear-125m-context2048-seed1 and so on.  What is done and what is not is
- * seen from these folders alone.
+ * own in logs/compare/ttt-linear-125m-context2048-seed1 and so on.  Only these folders tell which
+ * members are finished.  All functions are local.
  */
 #ifndef SERIES_H
 #define SERIES_H
@@ -38,17 +38,26 @@ struct series {
     int            n;
 };
 
-/* Read a series and every member of it.  sets: overrides of all members.
- * returns OK; ERR_CONFIG, ERR_MISSING, everything that is wrong said; series_close() either way */
+/* Read a series and every member of it.
+ *
+ * s        [out] release with series_close() whatever is returned
+ * sets     overrides of all members
+ * returns  OK; ERR_CONFIG or ERR_MISSING; everything that is wrong is reported */
 int series_open(struct series *s, const char *file, const struct arg_list *sets);
 void series_close(struct series *s);
 
-/* Read a member's configuration, with what belongs to all of them.  Again before it runs, where the
- * model that it starts from was not there yet: an earlier member may have made it.
- * returns OK, ERR_CONFIG, ERR_MISSING, ERR_DATA */
+/* Read a member's configuration, with the overrides of all members.  It is read again before the
+ * member runs if the model that it starts from did not exist yet: an earlier member may have made
+ * it.
+ *
+ * returns  OK; ERR_CONFIG, ERR_MISSING or ERR_DATA, reported */
 int series_resolve(struct series *s, struct member *m, const struct arg_list *sets);
 
-/* Submit the members that are marked as missing; dry: print the scripts and do nothing. */
+/* Submit the members that are marked.
+ *
+ * missing  (n) 1: submit it
+ * dry      print the scripts and do nothing else
+ * returns  OK, or the status of what is wrong, reported */
 int series_submit(const struct series *s, const int *missing, int dry);
 
 #endif

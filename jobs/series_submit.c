@@ -117,7 +117,7 @@ static int submit_group(const struct array *a, int group, const char *script)
         char *own = sent == OK ? mem_format("%s_%d", id, n) : mem_string(id);
         n++;
         rc = launch_clear_stop(dir);
-        if (rc == OK) rc = slurm_remember(dir, own);
+        if (rc == OK) rc = slurm_job_id_write(dir, own);
         if (sent == OK) run_note(dir, "submit", json_pack("{s:s}", "id", own));
         mem_free(own);
     }
@@ -145,7 +145,7 @@ int series_submit(const struct series *s, const int *missing, int dry)
     TRY(make_groups(&a, missing));
     if (!dry) TRY(dir_make(a.dir));
     if (!dry) TRY(prepare(&a));
-    if (a.groups) slurm_say_partition(s->m[0].conf);
+    if (a.groups) slurm_report_partition(s->m[0].conf);
     for (int g = 0; g < a.groups && rc == OK; g++) {
         char *script = group_script(&a, g);
         if (!script) rc = ERR_CONFIG;

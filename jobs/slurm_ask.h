@@ -1,11 +1,11 @@
-/* slurm_ask.h -- what SLURM knows of jobs.
+/* slurm_ask.h -- the state of SLURM jobs.
  *
  *     squeue     all jobs that wait or run, and those that ended in the last minutes
- *     sacct      how older ones ended, where the cluster keeps accounts
+ *     sacct      how older ones ended, if the cluster keeps accounts
  *
- * Both are asked once for any number of jobs, for at most tool_wait_s() each.  A tool that fails,
- * hangs, is not there or says something else than was asked for has not answered: SLURM_UNKNOWN,
- * which is not the same as "there is no such job" (SLURM_GONE).
+ * Each tool is called once for any number of jobs, for at most tool_wait_s().  If it fails,
+ * hangs, does not exist or prints something unexpected, the state is SLURM_UNKNOWN, which is not
+ * the same as "there is no such job" (SLURM_GONE).  All functions are local.
  */
 #ifndef SLURM_ASK_H
 #define SLURM_ASK_H
@@ -17,7 +17,7 @@ enum slurm_state {
     SLURM_RUNNING,
     SLURM_SUSPENDED,
     SLURM_ENDING,      /* its processes are being ended                                  */
-    SLURM_GONE,        /* over for so long that only sacct would know, and it does not   */
+    SLURM_GONE,        /* ended so long ago that only sacct would know, and it does not  */
     SLURM_COMPLETED,   /* from here on: how it ended                                     */
     SLURM_FAILED,
     SLURM_CANCELLED,
@@ -39,21 +39,21 @@ struct slurm_fact {
     double           began;          /* its newest start, seconds since 1970; NAN         */
 };
 
-/* "123" or, of an array, "123_4". */
+/* Is the text the number of a job, "123", or of a member of an array, "123_4"? */
 int slurm_is_id(const char *text);
 
-/* Can it still start, or go on? */
+/* Can the job still start or continue? */
 int slurm_is_alive(enum slurm_state s);
 
-/* Fill in the facts of jobs f[i].id, from squeue. */
+/* Ask squeue about the jobs f[i].id, and fill in the facts. */
 void slurm_ask(struct slurm_fact *f, int n);
 
 /* Ask sacct about those that are gone or unknown after that. */
 void slurm_ask_history(struct slurm_fact *f, int n);
 
-/* What these make of the output of their commands.  Lines are "123|123_4|STATE|START|REASON"
+/* How the output of these commands is parsed.  Lines are "123|123_4|STATE|START|REASON"
  * of squeue, "123|123_4|STATE|CODE:SIGNAL" of sacct.  Facts that are not in it stay as they are.
- * returns 1, or 0 where a line is of another form, which is copied to odd */
+ * returns  1, or 0 if a line has another form, which is copied to odd */
 int slurm_read_queue(struct slurm_fact *f, int n, char *text, char odd[64]);
 int slurm_read_history(struct slurm_fact *f, int n, char *text, char odd[64]);
 

@@ -105,7 +105,7 @@ out:
     return rc;
 }
 
-int slurm_enough(const struct launch *l)
+int slurm_nodes_suffice(const struct launch *l)
 {
     int left = 0;
 
@@ -161,7 +161,7 @@ int slurm_begin(const struct launch *l)
     const int64_t step = launch_newest(dir).step;
     const int before = fruitless(dir, step);
 
-    if (launch_stopped(dir)) {
+    if (launch_stop_requested(dir)) {
         log_phase("%s: was asked to stop while this job waited", dir);
         run_note(dir, "cancel", json_pack("{s:s}", "id", l->job));
         return ERR_SAVED;
@@ -236,8 +236,8 @@ int slurm_end(const struct launch *l, int rc)
     const char *dir = l->conf->run.dir;
     char next[SLURM_ID], out[256];
 
-    if (rc == ERR_SAVED && !launch_stopped(dir) && !ended_by_slurm(l->job)) return go_on(l);
-    if (slurm_known(next, dir) != OK) return rc;
+    if (rc == ERR_SAVED && !launch_stop_requested(dir) && !ended_by_slurm(l->job)) return go_on(l);
+    if (slurm_job_id_read(next, dir) != OK) return rc;
     if (l->conf->launch.slurm.chain && next[0] && strcmp(next, l->job) != 0)
         tool(out, sizeof out, 1, "scancel", next);
     return rc;

@@ -75,7 +75,7 @@ static char *our_partition(char *text, const char *name)
     return NULL;
 }
 
-void slurm_say_partition(const struct conf *c)
+void slurm_report_partition(const struct conf *c)
 {
     char name[128], mode[64], grace[64], text[1 << 16];
 
@@ -99,7 +99,7 @@ void slurm_say_partition(const struct conf *c)
 
 static char *id_file(const char *dir) { return mem_format("%s/slurm/job", dir); }
 
-int slurm_known(char id[SLURM_ID], const char *dir)
+int slurm_job_id_read(char id[SLURM_ID], const char *dir)
 {
     char *path = id_file(dir), *text = NULL;
     size_t n = 0;
@@ -119,7 +119,7 @@ out:
     return rc;
 }
 
-int slurm_remember(const char *dir, const char *id)
+int slurm_job_id_write(const char *dir, const char *id)
 {
     char *path = id_file(dir), *text = mem_format("%s\n", id);
     int rc = file_replace(path, text, strlen(text));
@@ -134,7 +134,7 @@ int slurm_remember(const char *dir, const char *id)
 int slurm_submit_run(char id[SLURM_ID], const char *script, const char *after, const char *dir)
 {
     const int rc = slurm_submit(id, script, after);
-    const int kept = rc == OK || rc == ERR_IO ? slurm_remember(dir, id) : OK;
+    const int kept = rc == OK || rc == ERR_IO ? slurm_job_id_write(dir, id) : OK;
     return rc == OK ? kept : rc;
 }
 
@@ -155,12 +155,12 @@ out:
     return rc;
 }
 
-int slurm_free(const char *dir, int anyway)
+int slurm_check_no_job(const char *dir, int anyway)
 {
     struct slurm_fact f = { .id = "" };
     int rc = OK;
 
-    TRY(slurm_known(f.id, dir));
+    TRY(slurm_job_id_read(f.id, dir));
     slurm_ask(&f, 1);
     if (slurm_is_alive(f.state))
         TRY(fail(ERR_OWNER, "job %s of %s is in the queue (%s%s%s): ttt stop or scancel %s ends it",
@@ -242,8 +242,8 @@ int slurm_launch(struct launch *l, int dry, int anyway)
     script = slurm_run_script(l);
     if (!script) TRY(ERR_CONFIG);
     if (!dry) TRY(slurm_lock(dir));
-    if (!dry) TRY(slurm_free(dir, anyway));
-    slurm_say_partition(l->conf);
+    if (!dry) TRY(slurm_check_no_job(dir, anyway));
+    slurm_report_partition(l->conf);
     if (dry) {
         fputs(script, stdout);
         goto out;

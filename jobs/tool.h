@@ -1,21 +1,21 @@
 /* tool.h -- run a program of the system and read what it prints.
  *
- * No program can keep us: each has a limit of time (tool_wait_s), after which it and what it started
- * are killed.  A program that changes something (sbatch) gets TOOL_CHANGES times as long, because
- * nobody knows afterwards whether it did.
+ * Each program has a time limit (tool_wait_s), after which it and what it started are killed.  One
+ * that changes something (sbatch) gets TOOL_CHANGES times as long, because after a timeout nobody
+ * knows whether it did.  All functions are local.
  */
 #ifndef TOOL_H
 #define TOOL_H
 
 #include <stddef.h>
 
-/* What is no exit code: it can't be started; it took too long; it ended with 0, and printed more
- * than fits. */
+/* Results that are not exit codes: the program can't be started; it took too long; it ended with 0,
+ * but printed more than fits. */
 enum { TOOL_MISSING = -1, TOOL_LATE = -2, TOOL_LONG = -3 };
 
 enum { TOOL_CHANGES = 4 };
 
-/* Seconds that a question may take: TTT_SLURM_WAIT_S, 1 to 3600, or 15. */
+/* The time limit of a question in seconds: TTT_SLURM_WAIT_S from 1 to 3600, or 15. */
 int tool_wait_s(void);
 
 /* Run words[0], found in PATH, with the words that follow it, to its end; no shell is involved.
@@ -25,11 +25,11 @@ int tool_wait_s(void);
  * returns  its exit code, 128 + the signal that ended it, or one of the codes above */
 int tool_run(char *out, size_t room, int quiet, char *const words[]);
 
-/* The same for a question whose answer is parsed: in the C locale, without the variables that change
+/* The same for a program whose output is parsed: in the C locale, without the variables that change
  * what squeue and sacct print (SQUEUE_*, SACCT_*, SLURM_TIME_FORMAT).
  *
- * why  [out] where the code is not 0, the reason: the last line of its messages, "no answer in 15 s",
- *      "it is not installed"; else "" */
+ * why      [out] if the result is not 0, the reason: the last line of its messages, "no answer in
+ *          15 s", "it is not installed here"; else "" */
 #define TOOL_WHY 256
 int tool_ask(char *out, size_t room, char why[TOOL_WHY], char *const words[]);
 

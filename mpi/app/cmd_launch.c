@@ -83,7 +83,7 @@ int cmd_launch(int argc, char **argv)
                  "and run.grid describe a job"));
     if (anyway && !slurm) TRY(fail(ERR_USAGE, "--submit-anyway is about --slurm"));
     if (!dry && !slurm) output_optional();
-    if (inside) launch_hold();
+    if (inside) launch_catch_signals();
     TRY(launch_open(&l, &o));
     if (slurm || inside) {
         rc = slurm ? slurm_launch(&l, dry, anyway) : in_job(&l);

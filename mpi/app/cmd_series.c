@@ -152,11 +152,11 @@ static int run_here(struct series *s, const struct arg_list *sets, const int *mi
 {
     int all = OK, failed = 0;
 
-    launch_hold();
+    launch_catch_signals();
     for (int i = 0; i < s->n; i++) {
         if (!missing[i]) continue;
         /* Asked when the run before was at its end already. */
-        if (launch_asked()) return all != OK ? all : ERR_SAVED;
+        if (launch_signalled()) return all != OK ? all : ERR_SAVED;
         const int rc = run_one(s, sets, i);
         if (rc == ERR_SAVED) return rc;  /* asked to stop: the series, too */
         if (rc != OK) all = rc;
