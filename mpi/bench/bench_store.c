@@ -14,11 +14,14 @@
 
 double store_slowest(const struct store_bench *b, double s)
 {
-    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &s, 1, MPI_DOUBLE, MPI_MAX, b->grid.world.comm));
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &s, 1, MPI_DOUBLE, MPI_MAX, b->setup.grid.world.comm));
     return s;
 }
 
-int store_together(const struct store_bench *b, int rc) { return axis_agree(&b->grid.world, rc); }
+int store_together(const struct store_bench *b, int rc)
+{
+    return axis_agree(&b->setup.grid.world, rc);
+}
 
 static int64_t tile_bytes(const struct store_bench *b, int64_t k)
 {
@@ -33,7 +36,7 @@ int store_plainly(struct store_bench *b)
     const int n = (int)b->q->repeat;
     double *s = mem_new(3 * (int64_t)n, sizeof *s, "times");
     int64_t *at = mem_new(b->n_own + 1, sizeof *at, "copy");
-    char *path = mem_format("%s/plain-%d", b->folder, b->grid.world.rank), *to;
+    char *path = mem_format("%s/plain-%d", b->folder, b->setup.grid.world.rank), *to;
     int rc = OK, fd;
 
     for (int64_t k = 0; k < b->n_own; k++) at[k + 1] = at[k] + tile_bytes(b, k);
@@ -78,13 +81,14 @@ struct saver *store_saver(const struct store_bench *b, enum save_from from)
 {
     const struct saver_opts o = { .ckpt = { .level = b->c->checkpoint.level, .keep = 1 },
                                   .writers = b->c->checkpoint.writers, .from = from };
-    return saver_new(&b->st, b->ckpt, &o);
+    return saver_new(&b->setup.state, b->ckpt, &o);
 }
 
 int store_begin_save(struct store_bench *b, struct saver *s, int idle)
 {
+    const struct train_setup *t = &b->setup;
     json_t *info = json_pack("{s:o}", "probe",
-                             canary_record(&b->grid, b->st.model, &b->step.pass));
+                             canary_record(&t->grid, t->state.model, &t->step.pass));
     const int rc = saver_begin(s, info, idle);
     json_decref(info);
     return rc;
@@ -119,9 +123,9 @@ static int load(struct store_bench *b, double *seconds, int64_t *stored)
     for (int64_t k = 0; k < b->n_own; k++) memset(b->own[k].raw, 1, (size_t)tile_bytes(b, k));
     const double start = clock_s();
     TRY(ckpt_open(&c, path));
-    TRY(train_state_load(&b->st, c));
+    TRY(train_state_load(&b->setup.state, c));
     *seconds = clock_s() - start;
-    train_state_changed(&b->st);
+    train_state_changed(&b->setup.state);
     if (!hash_equal(was, state_hash(b))) rc = fail(ERR_DATA, "another state was loaded than saved");
 out:
     ckpt_close(c);
@@ -137,7 +141,7 @@ static void print_files(const struct store_bench *b, double save_s, double load_
         { "save", save_s, b->write_s }, { "load", load_s, b->read_s },
     };
 
-    if (b->grid.world.rank > 0) return;
+    if (b->setup.grid.world.rank > 0) return;
     for (int i = 0; i < 2; i++)
         printf(b->q->json
                    ? "{\"bench\": \"store\", \"name\": \"%s\", \"state_bytes\": %.0f, "

@@ -3,7 +3,7 @@
 #define BENCH_STORE_H
 
 #include "mpi/save/saver.h"
-#include "mpi/train/train_step.h"
+#include "mpi/train/train_setup.h"
 #include "src/bench/bench.h"
 #include "src/cli/args.h"
 #include "src/conf/conf.h"
@@ -18,10 +18,7 @@ struct store_request {
 struct store_bench {
     const struct store_request *q;
     struct conf       *c;
-    struct grid        grid;
-    struct step_opts   step;
-    struct dims        dims;
-    struct train_state st;
+    struct train_setup setup;
     struct stepper    *stepper;
     struct dataset    *data;
     struct bench_reading reading;

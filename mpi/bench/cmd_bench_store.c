@@ -37,7 +37,7 @@ static int one_step(struct store_bench *b, double *seconds)
 {
     struct step_result r;
     const double start = clock_s();
-    const int rc = stepper_run(&r, b->stepper, &b->st, b->data, &(struct step_asks){ 0 });
+    const int rc = stepper_run(&r, b->stepper, &b->setup.state, b->data, &(struct step_asks){ 0 });
 
     *seconds = store_slowest(b, clock_s() - start);
     if (rc == OK && (r.bad || !(r.loss > 0))) return fail(ERR_DATA, "a loss of %g", r.loss);
@@ -64,7 +64,7 @@ static int save_beside(struct store_bench *b, struct saver *saver, struct beside
         } else usleep(10000);
         start = clock_s();
         int waits = saver_waits(saver);
-        mpi_do(MPI_Allreduce(MPI_IN_PLACE, &waits, 1, MPI_INT, MPI_MAX, b->grid.world.comm));
+        mpi_do(MPI_Allreduce(MPI_IN_PLACE, &waits, 1, MPI_INT, MPI_MAX, b->setup.grid.world.comm));
         if (!waits) TRY(saver_advance(saver));
         x->blocked += clock_s() - start;
     }
@@ -77,10 +77,10 @@ out:
 static void print_beside(const struct store_bench *b, double step_s, double blocked_s,
                          double beside_s, double n)
 {
-    const double tok = (double)b->step.batch * b->step.pass.context / step_s;
+    const double tok = (double)b->setup.step.batch * b->setup.step.pass.context / step_s;
     const double allowed = b->copy_s + step_s;
 
-    if (b->grid.world.rank > 0) return;
+    if (b->setup.grid.world.rank > 0) return;
     printf(b->q->json
                ? "{\"bench\": \"store\", \"name\": \"read\", \"tokens\": %.0f, \"bytes\": %.0f, "
                  "\"tok_per_s\": %.6g, \"plain_tok_per_s\": %.6g, \"share_of_plain\": %.4g, "
@@ -151,8 +151,8 @@ static void remove_folder(struct store_bench *b)
     struct ckpt_entry *list = NULL;
     int count = 0;
 
-    mpi_do(MPI_Barrier(b->grid.world.comm));
-    if (!b->folder || b->grid.world.rank > 0) return;
+    mpi_do(MPI_Barrier(b->setup.grid.world.comm));
+    if (!b->folder || b->setup.grid.world.rank > 0) return;
     if (ckpt_list(&list, &count, b->ckpt) == OK) {
         for (int i = 0; i < count; i++) ckpt_remove(b->ckpt, list[i].name);
         mem_free(list);
@@ -162,53 +162,27 @@ static void remove_folder(struct store_bench *b)
     (void)dir_remove(b->folder);
 }
 
-static int make_grid(struct store_bench *b, const struct axis *world)
-{
-    const struct conf *c = b->c;
-    struct grid_shape shape;
-    int rc = OK;
-
-    conf_dims(c, &b->dims);
-    conf_optim(c, &b->step.optim);
-    conf_pass(c, &b->step.pass, -1);
-    b->step.reduction = (enum reduction)c->train.reduction;
-    b->step.batch = c->train.batch_tokens / c->train.context;
-    b->step.guard_every = c->train.guard_every;
-    const struct step_shape work = { .L = b->dims.L, .U = pass_units(&b->step.pass),
-                                     .sequences = mpi_count(b->step.batch),
-                                     .micro_batch = b->step.pass.micro_batch,
-                                     .mode = b->step.pass.sequence_mode };
-    if (!strcmp(c->run.grid, "auto")) shape = grid_auto(world->size, &work);
-    else TRY(grid_parse(&shape, c->run.grid));
-    TRY(share_check(&shape, &work));
-    TRY(grid_init(&b->grid, world, &shape));
-out:
-    return rc;
-}
-
 static int begin(struct store_bench *b, const struct axis *world)
 {
     double s;
     int rc;
 
     TRY(make_folder(b, world));
-    if (world->rank == 0) rc = bench_data_make(b->set, b->dims.V, b->q->data_tokens);
+    if (world->rank == 0) rc = bench_data_make(b->set, b->setup.dims.V, b->q->data_tokens);
     if (world->rank == 0 && rc == OK)
-        rc = bench_data_read(&b->reading, b->set, b->step.pass.context, (int)b->q->repeat);
+        rc = bench_data_read(&b->reading, b->set, b->setup.step.pass.context, (int)b->q->repeat);
     TRY(store_together(b, rc));
     TRY(store_together(b, dataset_open(&b->data, b->set)));
-    TRY(store_together(b, train_state_new(&b->st, &b->dims, b->c->run.seed, &b->grid)));
-    train_state_optim(&b->st, &b->step.optim);
-    if (b->step.pass.bf16) model_use_bf16(b->st.model, 1);
-    train_state_init(&b->st, b->c->run.seed);
-    train_state_changed(&b->st);
-    b->stepper = stepper_new(&b->st, &b->step, &b->grid);
+    TRY(train_setup_state(&b->setup, b->c->run.seed));
+    train_state_init(&b->setup.state, b->c->run.seed);
+    train_state_changed(&b->setup.state);
+    b->stepper = stepper_new(&b->setup.state, &b->setup.step, &b->setup.grid);
     TRY(one_step(b, &s));
     TRY(one_step(b, &s));  /* moments that are no zeros */
 
     int count;
-    b->tensors = train_state_tensors(&b->st, &count);
-    b->own = train_state_places(&b->st, 0, &b->n_own);
+    b->tensors = train_state_tensors(&b->setup.state, &count);
+    b->own = train_state_places(&b->setup.state, 0, &b->n_own);
     for (int i = 0; i < count; i++) b->bytes += (double)tensor_bytes(&b->tensors[i]);
 out:
     return rc;
@@ -220,7 +194,7 @@ static int measure(const struct store_request *q, const struct axis *world)
     int rc;
 
     TRY(axis_agree(world, bench_conf(b.c, q->run, &q->sets, q->tokens)));
-    TRY(axis_agree(world, make_grid(&b, world)));
+    TRY(axis_agree(world, train_setup_grid(&b.setup, b.c, -1, world)));
     rc = begin(&b, world);
     if (rc == OK) rc = store_plainly(&b);
     if (rc == OK) rc = store_save_and_load(&b);
@@ -228,8 +202,7 @@ static int measure(const struct store_request *q, const struct axis *world)
     remove_folder(&b);
     dataset_close(b.data);
     stepper_free(b.stepper);
-    if (b.stepper) train_state_done(&b.st);
-    grid_done(&b.grid);
+    train_setup_done(&b.setup);
     mem_free(b.tensors);
     mem_free(b.own);
     mem_free(b.folder);

@@ -14,6 +14,7 @@
 #include "mpi/train/train_agree.h"
 #include "mpi/train/train_budget.h"
 #include "mpi/train/train_loop.h"
+#include "mpi/train/train_setup.h"
 #include "src/base/build_info.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
@@ -30,51 +31,21 @@
 struct trainer {
     const struct conf         *conf;
     const struct trainer_opts *opts;
-    struct dims         dims;
-    struct step_opts    step;
+    struct train_setup  setup;
     struct memory       memory;    /* of this rank, predicted */
     int64_t             n_params;
     enum save_from      from;
-    struct grid         grid;
     struct train_inputs inputs;
     struct run_folder   run;
-    struct train_state  state;
     struct metrics     *metrics;
     json_t             *info;
-    struct hash         root;      /* of the checkpoint we go on from */
+    struct hash         root;      /* of the checkpoint that the run resumes from */
     int                 resumed;
 };
 
 /* --- before anything is made ------------------------------------------------ */
 
-/* What is to be computed, and the grid that does it.  Collective on world. */
-static int choose_grid(struct trainer *t, const struct axis *world)
-{
-    const struct conf *c = t->conf;
-    struct grid_shape shape;
-    int rc = OK;
-
-    conf_dims(c, &t->dims);
-    conf_optim(c, &t->step.optim);
-    conf_pass(c, &t->step.pass, t->inputs.bos);
-    t->step.reduction = (enum reduction)c->train.reduction;
-    t->step.batch = c->train.batch_tokens / c->train.context;
-    t->step.guard_every = c->train.guard_every;
-    const struct step_shape work = { .L = t->dims.L, .U = pass_units(&t->step.pass),
-                                     .sequences = (int)t->step.batch,
-                                     .micro_batch = t->step.pass.micro_batch,
-                                     .mode = t->step.pass.sequence_mode };
-    if (!strcmp(c->run.grid, "auto")) shape = grid_auto(world->size, &work);
-    else TRY(grid_parse(&shape, c->run.grid));
-    TRY(share_check(&shape, &work));
-    TRY(grid_init(&t->grid, world, &shape));
-    if (world->size > 1)
-        log_phase("grid %dx%dx%d: sequences x layers x units", shape.D, shape.P, shape.S);
-out:
-    return rc;
-}
-
-/* What checkpoints say beside the state. */
+/* What checkpoints hold next to the state. */
 static void describe(struct trainer *t)
 {
     char train[HASH_HEX], val[HASH_HEX] = "";
@@ -86,7 +57,8 @@ static void describe(struct trainer *t)
     t->info = json_pack("{s:s,s:s,s:s,s:{s:s,s:s}}", "run", t->conf->run.name, "build",
                         build_text(), "config", text, "data", "train", train, "val", val);
     check(t->info);
-    load_describe(t->info, &t->dims, t->conf->train.context, in->kind, in->path, in->tokenizer);
+    load_describe(t->info, &t->setup.dims, t->conf->train.context, in->kind, in->path,
+                  in->tokenizer);
     mem_free(text);
 }
 
@@ -116,7 +88,7 @@ static int same_data(const struct trainer *t, struct ckpt *c)
         return OK;
     }
     return fail(ERR_CONFIG, "the training data changed: %s was trained on %s, %s is %s; "
-                "--allow-data-change goes on with it", ckpt_path(c), was, t->conf->data.train, is);
+                "--allow-data-change continues with it", ckpt_path(c), was, t->conf->data.train, is);
 }
 
 /* What this rank needs of a checkpoint: ckpt_search(). */
@@ -130,18 +102,18 @@ static int resume(struct ckpt *c, void *trainer)
     TRY(conf_diff(t->conf, config, ckpt_path(c), t->opts->allow_config_change));
     TRY(same_data(t, c));
     load_files_inherit(t->info, ckpt_info(c));
-    TRY(train_state_load(&t->state, c));
-    t->state.seed = t->conf->run.seed;
+    TRY(train_state_load(&t->setup.state, c));
+    t->setup.state.seed = t->conf->run.seed;
     t->root = ckpt_root(c);
 out:
     return rc;
 }
 
-/* Weights of another model, which must be ours but for what is changed on purpose, and have our
+/* Weights of another model, which must be ours except for what is changed on purpose, and have our
  * parameters and no others. */
 static int init_from(struct trainer *t, const char *path)
 {
-    struct model *m = t->state.model, *from = NULL;
+    struct model *m = t->setup.state.model, *from = NULL;
     struct load_info info;
     int rc = OK;
 
@@ -159,10 +131,10 @@ static int init_from(struct trainer *t, const char *path)
         TRY(fail(ERR_CONFIG, "train.init_from: %s has other parameters than the model that this "
                  "configuration describes", path));
     const struct span *held;
-    for (int i = reducer_holds(t->state.reducer, &held) - 1; i >= 0; i--)
+    for (int i = reducer_holds(t->setup.state.reducer, &held) - 1; i >= 0; i--)
         memcpy(m->w + held[i].begin, from->w + held[i].begin,
                (size_t)(held[i].end - held[i].begin) * sizeof *m->w);
-    if (t->grid.world.rank == 0 &&
+    if (t->setup.grid.world.rank == 0 &&
         load_files_follow(t->info, t->run.ckpt, &info, t->inputs.tokenizer) != OK)
         log_warn("ttt export will not find the files that came with %s", info.source);
     log_phase("initial weights from %s", info.source);
@@ -189,42 +161,40 @@ static int check_quarantine(struct trainer *t)
 /* No checkpoint: that is a beginning, unless all there were had to be moved away.  Collective. */
 static int fresh(struct trainer *t)
 {
-    const struct axis *world = &t->grid.world;
+    const struct axis *world = &t->setup.grid.world;
     const int rc = axis_agree(world, world->rank == 0 ? check_quarantine(t) : OK);
 
     if (rc != OK) return rc;
     if (t->conf->train.init_from[0])
         return axis_agree(world, init_from(t, t->conf->train.init_from));
-    train_state_init(&t->state, t->conf->run.seed);
+    train_state_init(&t->setup.state, t->conf->run.seed);
     return OK;
 }
 
 /* Collective. */
 static int first_state(struct trainer *t)
 {
-    const struct axis *world = &t->grid.world;
+    const struct axis *world = &t->setup.grid.world;
     struct ckpt *c = NULL;
     char hex[HASH_HEX];
-    int rc = axis_agree(world, train_state_new(&t->state, &t->dims, t->conf->run.seed, &t->grid));
+    int rc = train_setup_state(&t->setup, t->conf->run.seed);
     if (rc != OK) return rc;
-    train_state_optim(&t->state, &t->step.optim);
 
-    if (t->step.pass.bf16) model_use_bf16(t->state.model, 1);
     rc = ckpt_search(&c, world, t->run.ckpt, t->run.quarantine, resume, t);
     if (rc == OK) {
         t->resumed = 1;
         hash_hex(hex, t->root);
-        log_phase("resumed from %s: step %lld root %s", ckpt_path(c), (long long)t->state.step,
-                  hex);
+        log_phase("resumed from %s: step %lld root %s", ckpt_path(c),
+                  (long long)t->setup.state.step, hex);
     } else if (rc == ERR_MISSING) rc = fresh(t);
     if (rc == OK) {
-        train_state_leave_out(&t->state, t->conf->data.skip);
-        train_state_changed(&t->state);
+        train_state_leave_out(&t->setup.state, t->conf->data.skip);
+        train_state_changed(&t->setup.state);
     }
     if (rc == OK && t->resumed)
-        rc = canary_verify(&t->grid, t->state.model, &t->step.pass, c,
+        rc = canary_verify(&t->setup.grid, t->setup.state.model, &t->setup.step.pass, c,
                            t->opts->allow_config_change || t->opts->allow_numerics_change);
-    /* Said; what stays costs only space. */
+    /* Failures are reported; what stays costs only space. */
     if (rc == OK && world->rank == 0) (void)ckpt_clean(t->run.ckpt);
     ckpt_close(c);
     return rc;
@@ -236,9 +206,9 @@ static int first_state(struct trainer *t)
 static int open_folder(struct trainer *t)
 {
     int rc = OK;
-    if (t->grid.world.rank == 0) rc = run_open(&t->run, t->conf->run.dir, t->opts->takeover);
+    if (t->setup.grid.world.rank == 0) rc = run_open(&t->run, t->conf->run.dir, t->opts->takeover);
     else run_follow(&t->run, t->conf->run.dir);
-    return axis_agree(&t->grid.world, rc);
+    return axis_agree(&t->setup.grid.world, rc);
 }
 
 static int write_folder(struct trainer *t)
@@ -252,7 +222,7 @@ static int write_folder(struct trainer *t)
     TRY(run_put(&t->run, "config.yaml", config));
     TRY(run_put(&t->run, "build.txt", build));
     if (t->inputs.path) TRY(run_copy(&t->run, "tokenizer.model", t->inputs.path));
-    TRY(metrics_open(&t->metrics, t->run.metrics, t->state.step));
+    TRY(metrics_open(&t->metrics, t->run.metrics, t->setup.state.step));
 out:
     mem_free(build);
     mem_free(extra);
@@ -260,16 +230,16 @@ out:
     return rc;
 }
 
-/* Files beside the checkpoints; everybody learns which evaluations were done.  Collective. */
+/* Files next to the checkpoints; every rank learns which evaluations were done.  Collective. */
 static int open_metrics(struct trainer *t)
 {
     int64_t last_eval = 0;
-    int rc = t->grid.world.rank == 0 ? write_folder(t) : OK;
+    int rc = t->setup.grid.world.rank == 0 ? write_folder(t) : OK;
 
     if (t->metrics) last_eval = metrics_last_eval(t->metrics);
-    mpi_do(MPI_Bcast(&last_eval, 1, MPI_INT64_T, 0, t->grid.world.comm));
+    mpi_do(MPI_Bcast(&last_eval, 1, MPI_INT64_T, 0, t->setup.grid.world.comm));
     if (!t->metrics) t->metrics = metrics_follow(last_eval);
-    return axis_agree(&t->grid.world, rc);
+    return axis_agree(&t->setup.grid.world, rc);
 }
 
 static void write_start(struct trainer *t)
@@ -279,10 +249,10 @@ static void write_start(struct trainer *t)
     hash_hex(hex, t->root);
     metrics_write(t->metrics,
                   json_pack("{s:s,s:I,s:s,s:i,s:I,s:I,s:I,s:I,s:s?}", "kind", "start", "step",
-                            t->state.step, "version", build_version(), "threads",
+                            t->setup.state.step, "version", build_version(), "threads",
                             omp_get_max_threads(), "parameters", t->n_params,
-                            "predicted_bytes", t->memory.total, "sequences", t->step.batch,
-                            "tokens", t->step.batch * t->step.pass.context, "resumed",
+                            "predicted_bytes", t->memory.total, "sequences", t->setup.step.batch,
+                            "tokens", t->setup.step.batch * t->setup.step.pass.context, "resumed",
                             t->resumed ? hex : NULL));
 }
 
@@ -290,39 +260,40 @@ static void write_start(struct trainer *t)
 static void write_end(struct trainer *t, int rc, double seconds)
 {
     char peak[HUMAN_TEXT], ours[HUMAN_TEXT], want[HUMAN_TEXT], time[HUMAN_TEXT], skipped[64] = "";
+    enum { PREDICTED, PLANNED, COUNTED, RESIDENT, BYTES };
     const char *status = rc == OK ? "done" : rc == ERR_SAVED ? "stopped"
                        : rc == ERR_DIVERGED ? "diverged" : "failed";
+    const long long step = t->setup.state.step, bad = t->setup.state.skipped;
     struct rusage u;
 
     getrusage(RUSAGE_SELF, &u);
-    int64_t v[4] = { t->memory.total, mem_peak_bytes(), (int64_t)u.ru_maxrss * 1024,
-                     t->memory.allocated };
-    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 4, MPI_INT64_T, MPI_MAX, t->grid.world.comm));
+    int64_t v[BYTES] = { t->memory.total, t->memory.allocated, mem_peak_bytes(),
+                         (int64_t)u.ru_maxrss * 1024 };
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, BYTES, MPI_INT64_T, MPI_MAX, t->setup.grid.world.comm));
     metrics_write(t->metrics,
-                  json_pack("{s:s,s:I,s:s,s:I,s:f,s:I,s:I,s:I,s:I}", "kind", "end", "step",
-                            t->state.step, "status", status, "skipped", t->state.skipped, "train_s",
-                            seconds, "peak_bytes", v[2], "counted_bytes", v[1], "predicted_bytes",
-                            v[0], "planned_bytes", v[3]));
-    if (t->state.skipped)
-        snprintf(skipped, sizeof skipped, ", %lld steps skipped", (long long)t->state.skipped);
-    log_run("%s at step %lld after %s%s; memory: predicted %s, most allocated %s, process %s", status,
-            (long long)t->state.step, human_duration(time, seconds), skipped,
-            human_bytes(want, v[0]), human_bytes(ours, v[1]), human_bytes(peak, v[2]));
+                  json_pack("{s:s,s:I,s:s,s:I,s:f,s:I,s:I,s:I,s:I}", "kind", "end", "step", step,
+                            "status", status, "skipped", bad, "train_s", seconds, "peak_bytes",
+                            v[RESIDENT], "counted_bytes", v[COUNTED], "predicted_bytes",
+                            v[PREDICTED], "planned_bytes", v[PLANNED]));
+    if (bad) snprintf(skipped, sizeof skipped, ", %lld steps skipped", bad);
+    log_run("%s at step %lld after %s%s; memory: predicted %s, most allocated %s, process %s",
+            status, step, human_duration(time, seconds), skipped, human_bytes(want, v[PREDICTED]),
+            human_bytes(ours, v[COUNTED]), human_bytes(peak, v[RESIDENT]));
 }
 
 /* --- the run --------------------------------------------------------------------- */
 
 /* What crossed, over all ranks. */
-static void say_traffic(const struct trainer *t, const struct stepper *s)
+static void report_traffic(const struct trainer *t, const struct stepper *s)
 {
     const struct step_bytes b = stepper_bytes(s);
     int64_t v[3] = { b.carries + b.heads, b.activations, b.sums };
     char c[HUMAN_TEXT], a[HUMAN_TEXT], g[HUMAN_TEXT];
 
-    if (t->grid.world.size == 1) return;
-    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_SUM, t->grid.world.comm));
+    if (t->setup.grid.world.size == 1) return;
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, 3, MPI_INT64_T, MPI_SUM, t->setup.grid.world.comm));
     log_run("sent by all ranks: %s %s (%lld bytes), activations %s, gradients and weights %s",
-            t->step.pass.sequence_mode == SEQ_HEADS ? "tokens and heads" : "carries",
+            t->setup.step.pass.sequence_mode == SEQ_HEADS ? "tokens and heads" : "carries",
             human_bytes(c, v[0]), (long long)v[0], human_bytes(a, v[1]), human_bytes(g, v[2]));
 }
 
@@ -335,54 +306,55 @@ static struct saver *new_saver(const struct trainer *t)
         .writers = c->checkpoint.writers, .from = t->from,
         .fence = &t->run.fence,
     };
-    return saver_new(&t->state, t->run.ckpt, &o);
+    return saver_new(&t->setup.state, t->run.ckpt, &o);
 }
 
 static int train(struct trainer *t)
 {
-    const int finished = t->state.step >= t->conf->train.steps;
+    const int finished = t->setup.state.step >= t->conf->train.steps;
     const double begin = clock_s();
     struct train_loop l = {
-        .conf = t->conf, .inputs = &t->inputs, .run = &t->run, .state = &t->state,
-        .step = &t->step, .metrics = t->metrics, .info = t->info, .grid = &t->grid,
-        .saved_step = t->resumed ? t->state.step : -1,
+        .conf = t->conf, .inputs = &t->inputs, .run = &t->run, .state = &t->setup.state,
+        .step = &t->setup.step, .metrics = t->metrics, .info = t->info, .grid = &t->setup.grid,
+        .saved_step = t->resumed ? t->setup.state.step : -1,
         .saver = new_saver(t),
     };
 
     if (finished) {
         char hex[HASH_HEX];
         hash_hex(hex, t->root);
-        log_run("%s is finished: step %lld root %s", t->run.dir, (long long)t->state.step, hex);
+        log_run("%s is finished: step %lld root %s", t->run.dir, (long long)t->setup.state.step,
+                hex);
         const int rc = train_loop_run(&l);  /* at most an evaluation that was cut off */
         saver_free(l.saver);
         return rc;
     }
     log_phase("%lld parameters, %lld steps of %lld sequences of %d tokens, %d threads",
               (long long)t->n_params, (long long)t->conf->train.steps,
-              (long long)t->step.batch, t->step.pass.context, omp_get_max_threads());
+              (long long)t->setup.step.batch, t->setup.step.pass.context, omp_get_max_threads());
     write_start(t);
-    t->step.saver = l.saver;
-    l.stepper = stepper_new(&t->state, &t->step, &t->grid);
-    const int64_t first = t->state.step;
+    t->setup.step.saver = l.saver;
+    l.stepper = stepper_new(&t->setup.state, &t->setup.step, &t->setup.grid);
+    const int64_t first = t->setup.state.step;
     l.trace = t->opts->trace || t->opts->profile ? trace_new() : NULL;
     int rc = train_loop_run(&l);
     const double elapsed = clock_s() - begin;
     write_end(t, rc, elapsed);
     if (t->opts->profile) {
         const struct profile_of p = {
-            .m = t->state.model, .context = t->step.pass.context, .elapsed_s = elapsed,
-            .tokens = (double)(t->state.step - first) * (double)t->step.batch *
-                      t->step.pass.context,
+            .m = t->setup.state.model, .context = t->setup.step.pass.context, .elapsed_s = elapsed,
+            .tokens = (double)(t->setup.state.step - first) * (double)t->setup.step.batch *
+                      t->setup.step.pass.context,
             .gflops = t->opts->gflops,
         };
-        profile_print(l.trace, &t->grid.world, &p);
+        profile_print(l.trace, &t->setup.grid.world, &p);
     }
     if (t->opts->trace) {
-        const int written = trace_write(l.trace, &t->grid.world, t->opts->trace);
+        const int written = trace_write(l.trace, &t->setup.grid.world, t->opts->trace);
         if (rc == OK) rc = written;
     }
     trace_free(l.trace);
-    say_traffic(t, l.stepper);
+    report_traffic(t, l.stepper);
     stepper_free(l.stepper);
     saver_free(l.saver);
     return rc;
@@ -392,8 +364,8 @@ static int train(struct trainer *t)
 static int prove(const struct trainer *t, const struct axis *world)
 {
     const struct proof_of p = {
-        .bf16 = t->step.pass.bf16, .K = t->dims.K, .F = head_width(&t->dims),
-        .lapack = t->step.optim.kind == OPTIM_SOAP,
+        .bf16 = t->setup.step.pass.bf16, .K = t->setup.dims.K, .F = head_width(&t->setup.dims),
+        .lapack = t->setup.step.optim.kind == OPTIM_SOAP,
     };
     return job_prove(world, &p, t->conf->train.reduction == REDUCE_FAST);
 }
@@ -408,8 +380,11 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
     TRY(train_job_agree(c, (o->trace != NULL) + 2 * (o->profile != 0), world));
     TRY(axis_agree(world, train_inputs_open(&t.inputs, c)));
     TRY(train_inputs_agree(&t.inputs, world));
-    TRY(axis_agree(world, choose_grid(&t, world)));
-    TRY(axis_agree(world, train_budget(&t.memory, &t.n_params, &t.from, c, &t.grid)));
+    TRY(axis_agree(world, train_setup_grid(&t.setup, c, t.inputs.bos, world)));
+    if (world->size > 1)
+        log_phase("grid %dx%dx%d: data x pipeline x sequence parallelism", t.setup.grid.shape.D,
+                  t.setup.grid.shape.P, t.setup.grid.shape.S);
+    TRY(axis_agree(world, train_budget(&t.memory, &t.n_params, &t.from, c, &t.setup.grid)));
     TRY(prove(&t, world));
     describe(&t);
     TRY(open_folder(&t));
@@ -419,10 +394,9 @@ int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct
 out:
     beacon_phase(BEACON_END);
     metrics_close(t.metrics);
-    train_state_done(&t.state);
     run_close(&t.run, rc);
     json_decref(t.info);
     train_inputs_close(&t.inputs);
-    if (t.grid.world.size) grid_done(&t.grid);
+    train_setup_done(&t.setup);
     return rc;
 }
