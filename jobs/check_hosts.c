@@ -1,5 +1,5 @@
-/* Which hosts still answer?  A program that does nothing is started on each, as mpirun starts ours;
- * in a SLURM job by srun. */
+/* Which hosts still answer?  mpirun, or in a SLURM job srun, starts a program that does nothing on
+ * each of them. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -52,7 +52,7 @@ static pid_t ask(const struct launch *l, int host)
     return pid;
 }
 
-/* How many have not answered yet; a status of 0 is an answer. */
+/* The number of hosts that have not answered yet; exit code 0 is an answer. */
 static int count_silent(pid_t *pid, int *answered, int n)
 {
     int silent = 0, status;
@@ -84,7 +84,7 @@ int launch_check_hosts(struct launch *l)
         }
         good += answered[i];
     }
-    /* No answer at all is more likely our network than all of them. */
+    /* If no host answers, our own network is more likely at fault than all hosts. */
     for (int i = 0; good && i < l->n_hosts; i++) {
         if (l->hosts[i].lost || answered[i]) continue;
         l->hosts[i].lost = 1;

@@ -11,7 +11,7 @@
 #define MAX_FILE ((size_t)1 << 20)
 #define MAX_SLOTS 65536
 
-/* Letters, digits, '.', '-', '_', first a letter or digit: mpirun and ssh see it. */
+/* Letters, digits, '.', '-', '_', first a letter or digit, because mpirun and ssh read it. */
 static int is_name(const char *s)
 {
     const size_t n = strlen(s);

@@ -1,4 +1,4 @@
-/* What a launcher reads in a run's folder. */
+/* What a launcher reads and removes in a run's folder. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-/* What is asked for, and is it all there? */
+/* Read the configuration, and check that everything it names exists. */
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +14,7 @@
 #include "src/store/ckpt_parts.h"
 #include "src/store/fence.h"
 
-/* INDEX, every shard's header and index, tokenizer, vocabulary. */
+/* Check INDEX, the header and index of every shard, tokenizer and vocabulary. */
 static int check_data(const struct conf *c)
 {
     struct train_inputs in;
@@ -34,8 +34,8 @@ static int any(struct ckpt *c, void *arg)
     return OK;
 }
 
-/* Which checkpoint will be taken?  Only its MANIFEST is read: the processes prove its tiles, and
- * take the one before if they can't. */
+/* Report which checkpoint the run resumes from.  Only its MANIFEST is read here: the processes
+ * verify its tiles, and fall back to the one before if they are damaged. */
 static int report_checkpoint(const struct conf *c)
 {
     char *dir = mem_format("%s/ckpt", c->run.dir);

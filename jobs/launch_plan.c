@@ -1,4 +1,4 @@
-/* How many processes, on which grid, with how many threads; and does it fit? */
+/* Choose processes, grid and threads, and check that they fit into memory and on the disk. */
 #include <errno.h>
 #include <omp.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include "src/forecast/rates.h"
 #include "src/store/ckpt.h"
 
-/* The fullest host. */
+/* The largest number of processes on one host. */
 static int most_slots(const struct launch *l)
 {
     int most = l->hosts ? 0 : l->ranks;
@@ -24,7 +24,7 @@ static int most_slots(const struct launch *l)
     return most < l->ranks ? most : l->ranks;
 }
 
-/* -1: no limit but the user's wish. */
+/* Slots of all hosts; -1: no hosts were named, so the user decides. */
 static int all_slots(const struct launch *l)
 {
     int n = 0;
@@ -39,7 +39,7 @@ static const char *grid_text(const struct launch *l)
     return l->o->grid ? l->o->grid : l->conf->run.grid;
 }
 
-/* How many processes are wanted, before there is a grid. */
+/* The number of processes to start, if no grid is given. */
 static int wanted(int *ranks, const struct launch *l)
 {
     const int slots = all_slots(l);
@@ -57,7 +57,7 @@ static int wanted(int *ranks, const struct launch *l)
     return OK;
 }
 
-/* A grid that was given says how many processes there are. */
+/* A given grid determines the number of processes. */
 static int given_grid(struct launch *l)
 {
     const int64_t asked = l->o->ranks ? l->o->ranks : l->conf->launch.ranks;
@@ -101,7 +101,7 @@ out:
     return rc;
 }
 
-/* Of a process. */
+/* Threads of a process. */
 static int threads_of(const struct launch *l)
 {
     return l->conf->run.threads ? l->conf->run.threads : machine_threads(&l->machine, most_slots(l));
@@ -125,7 +125,7 @@ static int fits(struct launch *l, struct cost *c, struct rates *r)
     return rc;
 }
 
-/* Free space where the run's folder is, or will be; -1: the system does not say. */
+/* Free bytes on the disk of the run's folder, which may not exist yet; -1: unknown. */
 static double free_bytes(const char *dir)
 {
     struct statvfs fs;
@@ -144,7 +144,7 @@ static double free_bytes(const char *dir)
     return (double)fs.f_bavail * (double)fs.f_frsize;
 }
 
-/* Room for all checkpoints that are kept and the one being written, less those that are there. */
+/* The disk must hold all checkpoints that are kept, and the one that is being written. */
 static int check_disk(const struct launch *l, const struct cost *c)
 {
     const double one = 3.0 * sizeof(real) * (double)c->memory.shape->params.total * 1.01 + 65536;
@@ -190,7 +190,7 @@ int launch_plan(struct launch *l)
     int rc;
 
     TRY(rates_read(&r, l->o->rates));
-    /* Other machines are taken to be like this one, without the limit of a session here. */
+    /* Other machines are assumed to be like this one, without the memory limit of our session. */
     r.node.memory_gib = (double)(l->hosts ? l->machine.installed : l->machine.memory) / 0x1p30;
     TRY(forecast_cost(&cost, l->conf, &r));
     if (!strcmp(grid_text(l), "auto")) TRY(fastest(l, &cost, &r));

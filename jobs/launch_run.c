@@ -1,8 +1,9 @@
-/* Start mpirun, forward signals, wait; and again after a crash.
+/* Start mpirun, forward signals, wait for its end, and restart it after a crash.
  *
- * mpirun has a session of its own, so that Ctrl-C reaches us alone, and is told when we die.  On
- * TERM it would give the processes a second; on USR1 it passes USR1 on, and they save and leave.
- * Its output goes through a process of ours (relay.h), so that no reader can end it.
+ * mpirun runs in a session of its own, so that Ctrl-C reaches only the launcher, and it gets a
+ * signal if the launcher dies.  After SIGTERM mpirun would kill the processes within a second;
+ * SIGUSR1 it forwards to them, and they save and end.  Its output goes through a process of ours
+ * (relay.h), so that it does not end when the reader of the output goes away.
  */
 #include <errno.h>
 #include <glob.h>
@@ -29,15 +30,15 @@
 #include "src/store/run_note.h"
 
 enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run */
-#define ORPHANS_S 60       /* for processes whose mpirun is gone to save         */
+#define ORPHANS_S 60       /* for processes to save after their mpirun is gone   */
 #define AGAIN_S 5          /* between signals to a job that was asked to stop,   */
 #define YOUNG_S 15         /* and half a second where it may not listen yet      */
 
-/* Signals that wait for us, and what was blocked before that. */
+/* The signals that wait for launch_run(), and the mask that was set before. */
 static sigset_t caught, usual;
 static int held;
 
-/* The signal that asked for the end. */
+/* The first signal that asked for the end; 0: none. */
 static int asked;
 
 struct job {
@@ -51,7 +52,7 @@ void launch_catch_signals(void)
     stop_set(&caught);
     sigaddset(&caught, SIGCHLD);
     sigprocmask(SIG_BLOCK, &caught, &usual);
-    /* Processes whose mpirun was killed become ours. */
+    /* Processes whose mpirun was killed become our children. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
@@ -61,7 +62,7 @@ static void child(char **words, const int output[2])
     dup2(output[1], STDERR_FILENO);
     setsid();
     stop_with_parent();
-    /* Until mpirun has a handler: a signal must not kill it half-way. */
+    /* Until mpirun has installed its handler, the signal must not kill it. */
     signal(SIGUSR1, SIG_IGN);
     sigprocmask(SIG_SETMASK, &usual, NULL);
     execvp(words[0], words);
@@ -87,7 +88,7 @@ static int start(struct job *j, const struct launch *l)
     return j->mpirun > 0 ? OK : fail(ERR_IO, "can't start a process: %s", strerror(e));
 }
 
-/* Wait for a signal, at most so long. */
+/* Wait for a signal, at most that many seconds. */
 static void nap(double seconds)
 {
     const long ns = (long)(1e9 * (seconds - (double)(time_t)seconds));
@@ -110,7 +111,7 @@ int launch_signalled(void)
     return asked;
 }
 
-/* Everything that has ended.  returns how many children are left, 0 or 1 (some) */
+/* Collect children that have ended.  returns 1 if children are left, else 0 */
 static int reap(struct job *j, int *mpirun_ended)
 {
     for (;;) {
@@ -135,7 +136,7 @@ static void kill_children(void)
     mem_free(path);
 }
 
-/* To the end of mpirun and of whatever it left behind. */
+/* Wait until mpirun and all processes that it started have ended. */
 static void wait_for(struct job *j)
 {
     const double begin = clock_s();
@@ -155,7 +156,7 @@ static void wait_for(struct job *j)
     }
 }
 
-/* What mpirun's end means: OK, a status of ours, or 1: a crash. */
+/* The status that mpirun's end means: OK, an error status of ours, or 1 for a crash. */
 static int meaning(int status)
 {
     int code;
@@ -198,7 +199,7 @@ static void note_start(const struct launch *l)
                           hosts, "pid", (int)getpid()));
 }
 
-/* Wait before another try; 0 if we are asked to stop meanwhile. */
+/* Wait before a restart.  returns 0 if a signal asked for the end meanwhile */
 static int pause_for(double seconds)
 {
     const double until = clock_s() + seconds;
@@ -206,7 +207,7 @@ static int pause_for(double seconds)
     return !asked;
 }
 
-/* Pages that killed processes left behind. */
+/* Remove the shared pages of processes that were killed. */
 static void remove_pages(const char *token)
 {
     char prefix[BEACON_PREFIX], name[LAUNCH_NAME];
@@ -221,7 +222,8 @@ static void remove_pages(const char *token)
     mem_free(pattern);
 }
 
-/* One start and its end.  rc [out] as meaning() has it; returns OK or why it could not be */
+/* Start the command once and wait for its end.  rc [out] as meaning(); returns OK, or why it
+ * could not be started */
 static int once(struct job *j, const struct launch *l, int *rc)
 {
     char why[64], time[HUMAN_TEXT];
@@ -239,7 +241,7 @@ static int once(struct job *j, const struct launch *l, int *rc)
         *rc = ERR_HANG;
         snprintf(why, sizeof why, "a process hung");
     }
-    /* Gone before it could save: start me again. */
+    /* It ended before it could save; it has to be started again. */
     const int unsaved = (*rc == 1 || *rc == ERR_HANG) && asked;
     if (unsaved) *rc = ERR_SAVED;
     const struct commit newest = launch_newest(l->conf->run.dir);

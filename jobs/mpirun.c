@@ -3,7 +3,7 @@
  * What differs from mpirun's defaults, and why (Open MPI 4.1):
  *   odls_base_sigkill_timeout  launch.kill_wait_s, not 1 s
  *   oob_tcp_keepalive_*        a node that is silently gone is noticed after 19 s, not 480 s
- *   OMP_NUM_THREADS            mpirun binds, it does not count threads
+ *   OMP_NUM_THREADS            mpirun binds processes, but does not set their threads
  */
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +67,8 @@ static void variables(struct words *w, const struct launch *l)
         word(w, "-x");
         formatted(w, "OMP_NUM_THREADS=%d", l->threads);
     }
-    if (l->token[0]) pair(w, "-x", LAUNCH_VARIABLE);  /* without its value: all can read this */
+    /* Without its value, because every user can read a command line. */
+    if (l->token[0]) pair(w, "-x", LAUNCH_VARIABLE);
     for (size_t i = 0; i < sizeof passed / sizeof *passed; i++)
         if (getenv(passed[i])) pair(w, "-x", passed[i]);
 }

@@ -15,7 +15,7 @@ enum { BYTES = 1 << 16, MOST_FILES = 1024 };
 
 static const char *const names[] = { "standard output", "standard error" };
 
-/* All of it; 0 if nobody takes it. */
+/* Write all bytes.  returns 0 if the reader is gone */
 static int pass_on(int fd, const char *text, ssize_t n)
 {
     while (n > 0) {

@@ -32,9 +32,9 @@ static int is_before_start(const struct run_facts *f)
     return f->event >= EVENT_SUBMIT && f->event <= EVENT_CANCEL && f->seen <= f->event_time + 1;
 }
 
-/* --- it has ended, and said how ---------------------------------------------------- */
+/* --- the run has ended and recorded how -------------------------------------------- */
 
-/* The launcher's last word counts, unless somebody trained here later without it. */
+/* The last event of the launcher decides, unless a process trained here later without it. */
 static int launcher_ended(const struct run_facts *f)
 {
     return f->event == EVENT_END && f->seen <= f->event_time + 1;
@@ -67,12 +67,12 @@ static struct run_verdict ended(const struct run_facts *f)
     struct run_verdict v = end_of(f, status);
 
     v.status = status;
-    /* Nobody can tell whether it was put into the queue again. */
+    /* It is not known whether the job was requeued. */
     if (f->job == SLURM_UNKNOWN && v.phase != RUN_FINISHED) v.about |= ABOUT_JOB;
     return v;
 }
 
-/* --- it has not ended, as far as it knows -------------------------------------------- */
+/* --- no end was recorded ------------------------------------------------------------ */
 
 static struct run_verdict hung(int about)
 {
@@ -88,7 +88,7 @@ static struct run_verdict trains(const struct run_facts *f)
               "nothing was written for 10 minutes or more");
 }
 
-/* The end of its job is all that is known. */
+/* Only the end of its job is known. */
 static struct run_verdict gone(const struct run_facts *f, enum slurm_state job, int about)
 {
     if (f->event == EVENT_HANG) return hung(about);
@@ -96,14 +96,14 @@ static struct run_verdict gone(const struct run_facts *f, enum slurm_state job, 
     return is(RUN_CRASHED, about | ABOUT_LOG, "");
 }
 
-/* No process trains.  Will the launcher do something about it? */
+/* No process trains.  Will the launcher restart it? */
 static struct run_verdict between(const struct run_facts *f)
 {
     if (f->event == EVENT_HANG) return hung(ABOUT_NOTHING);
     if (f->launcher == 1 ||
         (f->launcher < 0 && !is_over(f->job) && f->silence_s < SILENT_S))
         return is(RUN_WAITING, ABOUT_NOTHING, "between a crash and the next restart");
-    /* The launcher was killed, or its last word is lost, and what it had started has ended well. */
+    /* The launcher was killed or its last event is lost, and the processes ended well. */
     const int well = f->fence_status == 0 || f->fence_status == -ERR_SAVED;
     if (f->life == FENCE_ENDED &&
         (f->seen >= f->event_time || (f->event == EVENT_EXIT && well && f->event_status == f->fence_status)))
@@ -112,7 +112,7 @@ static struct run_verdict between(const struct run_facts *f)
     return is(RUN_CRASHED, f->job == SLURM_UNKNOWN ? ABOUT_JOB : ABOUT_NOTHING, "");
 }
 
-/* The last job has not begun to train, as far as the folder tells. */
+/* The folder shows no training by the last job. */
 static struct run_verdict not_begun(const struct run_facts *f)
 {
     if (f->event == EVENT_CANCEL || f->job == SLURM_CANCELLED)
@@ -123,7 +123,7 @@ static struct run_verdict not_begun(const struct run_facts *f)
     return is(RUN_UNKNOWN, ABOUT_JOB, "");
 }
 
-/* No process has left its name. */
+/* The folder names no process. */
 static struct run_verdict nameless(const struct run_facts *f)
 {
     if (f->job_unreadable) return is(RUN_UNKNOWN, ABOUT_NOTHING, "");
@@ -142,7 +142,7 @@ static struct run_verdict idle(const struct run_facts *f)
     return f->job == SLURM_NONE ? nameless(f) : not_begun(f);
 }
 
-/* The last job has its nodes. */
+/* The last job runs. */
 static struct run_verdict in_job(const struct run_facts *f)
 {
     /* It ended, and SLURM has started it again since. */
@@ -156,8 +156,8 @@ static struct run_verdict in_job(const struct run_facts *f)
     return is(RUN_WAITING, ABOUT_JOB, f->job == SLURM_ENDING ? "" : "training has not begun yet");
 }
 
-/* Does a process train on a machine that we can't look into?  It may belong to another cluster,
- * whose jobs our squeue does not know: then what it writes counts. */
+/* Does a process train on another machine?  It may belong to another cluster, whose jobs our squeue
+ * does not know: then only what it writes counts. */
 static int trains_elsewhere(const struct run_facts *f)
 {
     if (f->own == SLURM_GONE) return f->silence_s < SILENT_S;

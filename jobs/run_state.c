@@ -20,7 +20,7 @@
 
 #define TAIL ((int64_t)1 << 18)   /* bytes of metrics.jsonl that are read: its end */
 
-/* Keep the first thing that is wrong. */
+/* Keep the first error. */
 static void wrong(struct run_state *s, int rc)
 {
     if (rc == OK || s->rc != OK) return;
@@ -31,7 +31,7 @@ static void wrong(struct run_state *s, int rc)
 
 /* --- lines of JSON ----------------------------------------------------------------- */
 
-/* Tell every line that is an object.  A file that is not there has none. */
+/* Call `tell` for every line that is a JSON object.  A missing file has none. */
 static int each_line(const char *dir, const char *name, int64_t most,
                      void (*tell)(const json_t *line, void *arg), void *arg)
 {
@@ -72,7 +72,7 @@ static int64_t whole(const json_t *o, const char *key, int64_t none)
     return x >= 0 && x <= 1e15 ? (int64_t)x : none;
 }
 
-/* The same, where no number beyond `most` can be meant. */
+/* The same, for a number that can't be larger than `most`. */
 static int small(const json_t *o, const char *key, int most, int none)
 {
     const int64_t x = whole(o, key, none);
@@ -94,7 +94,7 @@ static void tell_metric(const json_t *o, void *arg)
     const double seconds = number(o, "step_s", NAN);
     s->loss_nats = number(o, "loss_nats", NAN);
     s->tok_per_s = number(o, "tok_per_s", NAN);
-    /* Of the last ones, as a mean that forgets. */
+    /* An exponential moving average of the last steps. */
     s->step_s = isfinite(s->step_s) ? 0.9 * s->step_s + 0.1 * seconds : seconds;
 }
 
@@ -131,7 +131,7 @@ static void tell_launch(const json_t *o, void *arg)
     }
     for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
         if (!is(o, events[i].kind)) continue;
-        /* What has trained before that ended in its own way. */
+        /* What trained before has recorded its own end. */
         if (events[i].event == EVENT_CANCEL && f->event > EVENT_CANCEL) continue;
         f->event = events[i].event;
         f->event_time = number(o, "time", 0);
@@ -175,7 +175,8 @@ static void program_of(char name[64], long pid)
     if (f) fclose(f);
 }
 
-/* 1: it lives; 0: it is gone, and another program may have its number; -1: it is elsewhere. */
+/* 1: it lives; 0: it is gone, even if another program has its number now; -1: on another machine.
+ *  */
 static int launcher_lives(const struct launcher *l)
 {
     char host[256] = "", ours[64], theirs[64];
@@ -190,7 +191,7 @@ static int launcher_lives(const struct launcher *l)
 
 /* --- the rest of the folder ------------------------------------------------------------ */
 
-/* Length of the run, from the configuration it left. */
+/* The length of the run, from the configuration in its folder. */
 static int read_config(struct run_state *s)
 {
     char *path = mem_format("%s/config.yaml", s->dir);
@@ -233,7 +234,7 @@ out:
     return rc;
 }
 
-/* Who trained last, and what the launcher said. */
+/* Read which process trained last, and the events of the launcher. */
 static int read_events(struct run_state *s, struct launcher *l)
 {
     struct fence_owner owner;
@@ -293,7 +294,7 @@ void run_state_read(struct run_state *s, const char *dir)
                              .error = mem_string(""), .note = mem_string("") };
     s->facts.event_status = -1;
     s->facts.job_began = NAN;
-    log_speaker(0);  /* what is wrong stands in the run's row */
+    log_speaker(0);  /* errors are shown in the run's row */
     wrong(s, read_all(s));
     log_speaker(1);
     s->facts.step = s->step;

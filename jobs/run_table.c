@@ -1,4 +1,4 @@
-/* From facts to what a person and a program read of a run. */
+/* The note, the table and the JSON of a run's state. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +61,7 @@ out:
     return mem_format("%.*s", LOG_LINE, start ? start + 1 : text);
 }
 
-/* What its job printed last: of a job of its own, or of an array. */
+/* The last line that its job printed; the job may be a member of an array. */
 static char *log_words(const struct run_state *s, const struct slurm_fact *j)
 {
     char *path = mem_format("%s/slurm/%s.log", s->dir, j->id), *said = NULL;
@@ -119,7 +119,7 @@ static void decide(struct run_state *s)
     s->note = make_note(s, &v);
 }
 
-/* Do the accounts matter?  Not where the folder tells how it ended. */
+/* Does it need sacct?  Not if the folder records how the run ended. */
 static int wants_history(const struct run_state *s, const struct slurm_fact *j)
 {
     if (j->state == SLURM_UNKNOWN) return s->phase != RUN_FINISHED;
@@ -158,7 +158,7 @@ void run_states_judge(struct run_state *s, int n)
 static json_t *real_or_null(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 static json_t *count_or_null(int64_t n) { return n >= 0 ? json_integer(n) : json_null(); }
 
-/* The job that is worth showing: the one that trains, else the newest. */
+/* The job to show: the one that trains, else the newest. */
 static const struct slurm_fact *job_of(const struct run_state *s)
 {
     const int trains = s->phase == RUN_RUNNING || s->phase == RUN_SILENT || !s->job.id[0];

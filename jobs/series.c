@@ -89,7 +89,7 @@ static void add_files(struct series *s)
     }
 }
 
-/* Every member becomes as many as there are values. */
+/* Replace every member by one for each value. */
 static void multiply(struct series *s, const char *key, char *values, int count)
 {
     struct member *all = mem_new((int64_t)s->n * count, sizeof *all, "series");
@@ -157,7 +157,7 @@ int series_resolve(struct series *s, struct member *m, const struct arg_list *se
     return rc;
 }
 
-/* Two members of one name would be one run. */
+/* Members must have names, which differ. */
 static int check_names(const struct series *s)
 {
     for (int i = 0; i < s->n; i++) {
@@ -174,7 +174,7 @@ static int check_names(const struct series *s)
     return OK;
 }
 
-/* Overrides that every member gets, its name and folder among them. */
+/* Count the overrides of every member, with its name and folder. */
 static int count_sets(const struct series *s, const struct arg_list *sets)
 {
     const struct arg_list *most = NULL;

@@ -1,4 +1,4 @@
-/* A series as job arrays: one for all members whose jobs are alike. */
+/* Submit a series as job arrays, one for all members with equal resources. */
 #include <stdio.h>
 #include <string.h>
 
@@ -50,7 +50,7 @@ static int make_groups(struct array *a, const int *missing)
     return rc;
 }
 
-/* The script of a group: bash knows the names of its members by their numbers. */
+/* The script of a group: a bash array holds the names of its members. */
 static char *group_script(const struct array *a, int group)
 {
     const struct series *s = a->s;
@@ -81,7 +81,8 @@ static char *group_script(const struct array *a, int group)
     return script;
 }
 
-/* Every member's own files; data and checkpoints of all are right before one job is submitted. */
+/* Write every member's files.  Data and checkpoints of all are checked before a job is submitted.
+ *  */
 static int prepare(const struct array *a)
 {
     const struct series *s = a->s;

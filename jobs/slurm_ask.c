@@ -51,7 +51,7 @@ static enum slurm_state state_of(const char *text)
     return SLURM_UNKNOWN;
 }
 
-/* Is index k in "[0-7,9%2]", tasks of an array that have not been taken apart? */
+/* Is index k in "[0-7,9%2]", waiting members of an array that squeue lists as one? */
 static int has_index(const char *list, long k)
 {
     for (list++; *list >= '0' && *list <= '9';) {
@@ -110,7 +110,7 @@ static int refuse(char odd[64], const char *line)
     return 0;
 }
 
-/* A line's copy, since a line that is refused is shown whole. */
+/* Parse a copy of the line, because a refused line is shown whole. */
 static int next_line(char line[512], char **text)
 {
     for (char *p; (p = strsep(text, "\n")) != NULL;) {
@@ -154,7 +154,7 @@ int slurm_read_history(struct slurm_fact *f, int n, char *text, char odd[64])
         else if (sig) snprintf(why, sizeof why, "signal %ld", sig);
         else why[0] = '\0';
         for (int i = 0; i < n; i++) {
-            /* What the queue has let go is over, even where the accounts are late. */
+            /* A job that has left the queue has ended, even if sacct does not know it yet. */
             if (f[i].state == SLURM_GONE && state <= SLURM_GONE) continue;
             if (f[i].id[0] && (f[i].state == SLURM_GONE || f[i].state == SLURM_UNKNOWN) &&
                 is_job(f[i].id, field[0], field[1], state))
@@ -222,7 +222,7 @@ void slurm_ask(struct slurm_fact *f, int n)
     const int code = tool_ask(text, ANSWER, why, (char *const[]){
         "squeue", "--noheader", "--all", "--array", "--states=all", "--format=%A|%i|%T|%S|%r", list,
         NULL });
-    /* Of one job alone that is no longer there it says so, and fails. */
+    /* squeue fails if it is asked about a single job that no longer exists. */
     if (code != 0 && !(one && code > 0 && strstr(why, "Invalid job id"))) no_answer(f, n, why);
     else if (code == 0 && !slurm_read_queue(f, n, text, odd)) {
         snprintf(said, sizeof said, "it answered '%s'", odd);

@@ -1,4 +1,4 @@
-/* Inside a job: where are we, is another start of any use, and what follows the end. */
+/* Inside a job: its nodes, whether another start can make progress, and what follows the end. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static const char *variable(const char *name)
     return text ? text : "";
 }
 
-/* The name by which SLURM knows this job alone: the number of a member is that of its series. */
+/* The number of this job; a member of an array is named by the array's number and its own. */
 static void own_id(char id[SLURM_ID])
 {
     const char *array = variable("SLURM_ARRAY_JOB_ID"), *task = variable("SLURM_ARRAY_TASK_ID");
@@ -34,7 +34,7 @@ static void own_id(char id[SLURM_ID])
 
 /* --- nodes ----------------------------------------------------------------------- */
 
-/* One number of "2(x3),1", and how often it stands there. */
+/* The next number of "2(x3),1", and how often it is repeated. */
 static int next_count(int *count, int *times, const char **text)
 {
     int n = 0;
@@ -88,7 +88,7 @@ int slurm_hosts(struct launch *l)
     if (!list)
         TRY(fail(ERR_CONFIG, "job %s: can't interpret the nodes '%.200s' with the tasks '%.100s'",
                  l->job, nodes, tasks));
-    /* srun, also the one that mpirun uses: what a dead node still holds must not keep us waiting. */
+    /* For srun, also as mpirun calls it: it must not wait for resources that a dead node holds. */
     setenv("SLURM_OVERLAP", "1", 1);
     mem_free(l->hosts);
     TRY(hosts_parse(&l->hosts, &l->n_hosts, list));
@@ -118,7 +118,7 @@ int slurm_nodes_suffice(const struct launch *l)
 
 /* --- the next job ------------------------------------------------------------------ */
 
-/* Jobs before this one, in a row, that began at the step that the run is at now. */
+/* The number of consecutive jobs before this one that began at the current step. */
 static int fruitless(const char *dir, int64_t step)
 {
     char *path = mem_format("%s/launch.jsonl", dir), *line = NULL;
@@ -130,7 +130,7 @@ static int fruitless(const char *dir, int64_t step)
         json_t *o = json_loads(line, 0, NULL);
         const char *kind = json_string_value(json_object_get(o, "kind"));
         const json_t *at = json_object_get(o, "committed");
-        if (kind && !strcmp(kind, "submit")) n = 0;  /* somebody wants to try again */
+        if (kind && !strcmp(kind, "submit")) n = 0;  /* the user has submitted it again */
         if (kind && !strcmp(kind, "job")) n = json_integer_value(at) == step ? n + 1 : 0;
         json_decref(o);
     }
@@ -140,7 +140,8 @@ static int fruitless(const char *dir, int64_t step)
     return n;
 }
 
-/* In a chain the next job waits from the beginning: then nothing that ends this one can break it. */
+/* In a chain the next job is submitted at the start of this one, so that no end of this one breaks
+ * the chain. */
 static int next_of_chain(const struct launch *l)
 {
     const char *dir = l->conf->run.dir;
@@ -176,8 +177,8 @@ int slurm_begin(const struct launch *l)
     return next_of_chain(l);
 }
 
-/* What SLURM says of this job: " JobState=" and the rest of its line, cut to `room`.  It is asked
- * several times, since the whole run depends on it.  returns 1, or 0 where there is no answer */
+/* What scontrol prints about this job from " JobState=" on, cut to `room`.  It is asked several
+ * times, because the whole run depends on it.  returns 1, or 0 if there is no answer */
 static int job_state(char *state, size_t room, const char *id)
 {
     char text[1 << 16], *at = NULL;
@@ -191,14 +192,14 @@ static int job_state(char *state, size_t room, const char *id)
     return at != NULL;
 }
 
-/* Was it SLURM or its user who ended the job?  Then what follows is their decision. */
+/* Did SLURM or the user end the job?  Then it is not requeued from here. */
 static int ended_by_slurm(const char *id)
 {
     static const char *const ours[] = { "RUNNING", "TIMEOUT", "NODE_FAIL",
                                         "COMPLETING Reason=TimeLimit" };
     char state[128];
 
-    if (!job_state(state, sizeof state, id)) return 0;  /* not known: as if it were running */
+    if (!job_state(state, sizeof state, id)) return 0;  /* unknown: treated as running */
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (!strncmp(state, ours[i], strlen(ours[i]))) return 0;
     state[strcspn(state, " \n")] = '\0';
@@ -206,7 +207,7 @@ static int ended_by_slurm(const char *id)
     return 1;
 }
 
-/* The run goes on in another job.  returns OK if there is one, else ERR_SAVED */
+/* The run continues in another job.  returns OK if there is one, else ERR_SAVED */
 static int go_on(const struct launch *l)
 {
     char out[256], state[128];
@@ -217,7 +218,7 @@ static int go_on(const struct launch *l)
         log_phase("job %s is requeued", l->job);
         return OK;
     }
-    /* A second job only where the first is certainly not in the queue: as long as it runs. */
+    /* A second job is submitted only if the first is certainly not in the queue: while it runs. */
     if (!job_state(state, sizeof state, l->job) ||
         (strncmp(state, "RUNNING", 7) != 0 && strncmp(state, "COMPLETING", 10) != 0)) {
         state[strcspn(state, " \n")] = '\0';

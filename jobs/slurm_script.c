@@ -1,5 +1,5 @@
-/* jobs/slurm.sh, filled in.  What comes from the user is a shell word (words.h), or stands in a line
- * that only sbatch reads. */
+/* The batch script: jobs/slurm.sh, filled in.  Text of the user is quoted as a shell word
+ * (words.h), or is in a line that only sbatch reads. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,14 +9,14 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 
-/* The file itself, as a string. */
+/* jobs/slurm.sh as a string. */
 extern const char slurm_template[];
 __asm__(".section .rodata\n"
         "slurm_template: .incbin \"jobs/slurm.sh\"\n"
         ".byte 0\n"
         ".previous\n");
 
-/* May a path stand between the quotes of a line for sbatch, where % begins a pattern? */
+/* Can a path be quoted in a line for sbatch, where % begins a pattern? */
 static int plain_path(const char *what, const char *path)
 {
     const char *p = path;
@@ -42,7 +42,7 @@ static void nodes(FILE *out, const struct conf *c)
     fprintf(out, "%d", most);
 }
 
-/* Lines of sbatch that are not always there. */
+/* Lines for sbatch that are optional. */
 static void options(FILE *out, const struct slurm_job *j)
 {
     const struct conf *c = j->conf;
@@ -59,7 +59,7 @@ static void options(FILE *out, const struct slurm_job *j)
             fprintf(out, "#SBATCH --%s=%s\n", optional[i].name, optional[i].value);
     for (const char *p = c->launch.slurm.options; *p; p += p[0] == '\n') {
         const int n = (int)strcspn(p, "\n");
-        /* The rules of sbatch: blanks in double quotes; conf_launch.c lets no quotes pass. */
+        /* sbatch wants blanks in double quotes; conf_launch.c refuses quotes in the text. */
         const char *quote = memchr(p, ' ', (size_t)n) ? "\"" : "";
         fprintf(out, "#SBATCH %s%.*s%s\n", quote, n, p, quote);
         p += n;
@@ -93,7 +93,7 @@ static void setup(FILE *out, const struct slurm_job *j)
     if (j->before) fprintf(out, "%s\n", j->before);
 }
 
-/* What stands for {{NAME}}. */
+/* Write what replaces {{NAME}}. */
 static void fill(FILE *out, const char *name, size_t n, const struct slurm_job *j, const char *cwd)
 {
     const struct conf *c = j->conf;
@@ -133,7 +133,7 @@ char *slurm_script(const struct slurm_job *j)
         const size_t n = strcspn(name, "}");
         fill(out, name, n, j, cwd);
         open = name + n + 2;
-        /* What is made of lines brings its own ends of lines. */
+        /* What consists of lines ends with a newline of its own. */
         if (*open == '\n' && (!strncmp(name, "OPTIONS", n) || !strncmp(name, "SETUP", n))) open++;
     }
     if (fclose(out) != 0) leave(fail(ERR_MEMORY, "out of memory: batch script"));

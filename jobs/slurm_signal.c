@@ -1,4 +1,4 @@
-/* How long before the end of its time must a job be told? */
+/* How many seconds before its time limit a job must be told to save. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The 99th percentile, NAN of nothing. */
+/* The 99th percentile; NAN if there are no values. */
 static double p99(struct samples *s)
 {
     double x = NAN;
@@ -45,7 +45,7 @@ static double p99(struct samples *s)
     return x;
 }
 
-/* From metrics.jsonl, whatever of it can be read. */
+/* From metrics.jsonl, as far as it can be read. */
 static void measured(double *save_s, double *step_s, const struct conf *c)
 {
     char *path = mem_format("%s/metrics.jsonl", c->run.dir), *line = NULL;

@@ -1,4 +1,4 @@
-/* From a run to a job in the queue. */
+/* Submit a run as a job. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,7 +50,7 @@ int slurm_submit(char id[SLURM_ID], const char *script, const char *after)
     return OK;
 }
 
-/* The value behind KEY= in a line of scontrol; 0 if it is not there. */
+/* The value after KEY= in a line of scontrol.  returns 0 if there is none */
 static int value_of(char value[64], const char *line, const char *key)
 {
     const size_t n = strlen(key);

@@ -1,7 +1,8 @@
-/* srun's command line, where launch.slurm.start wants it instead of mpirun's.
+/* srun's command line, for launch.slurm.start: srun.
  *
- * --wait: processes of a job that ends together must all have their exit code; those whose
- * neighbour was killed wait for a message that never comes.
+ * --wait=20: the other processes are killed 20 s after the first has ended.  By then all processes of
+ * a run that ends in order have returned their exit codes; one whose neighbour was killed would wait
+ * forever for its message.
  */
 #include <string.h>
 
@@ -37,7 +38,7 @@ void launch_srun(struct words *w, const struct launch *l)
     formatted(w, "--cpus-per-task=%d", c->launch.slurm.cpus_per_task);
     pair(w, "--distribution=block", "--wait=20");
     word(w, l->bound ? "--cpu-bind=cores" : "--cpu-bind=none");
-    /* TTT_LAUNCH is in our environment, and not here, where all can read it. */
+    /* TTT_LAUNCH is passed in the environment, because every user can read a command line. */
     if (c->run.threads) word(w, "--export=ALL");
     else formatted(w, "--export=ALL,OMP_NUM_THREADS=%d", l->threads);
     launch_program(w, l);

@@ -21,7 +21,7 @@ extern char **environ;
 
 enum { WAIT_S = 15, MOST_S = 3600, REAP_S = 2 };
 
-/* What a pipe brings. */
+/* The text that is read from a pipe. */
 struct pipe_text { int fd, cut; char *text; size_t room, used; };
 
 int tool_wait_s(void)
@@ -31,7 +31,7 @@ int tool_wait_s(void)
     return text && text_int(&n, text) && n >= 1 && n <= MOST_S ? (int)n : WAIT_S;
 }
 
-/* The environment of a question, a counted block. */
+/* The environment of a program whose output is parsed, a counted block. */
 static char **plain_environment(void)
 {
     static const char *const dropped[] = { "SQUEUE_", "SACCT_", "SLURM_TIME_FORMAT=", "LC_", "LANG=",
@@ -73,7 +73,7 @@ static int spawn(pid_t *pid, int out, int err, char *const words[], char *const 
     return rc;
 }
 
-/* Take what is there; what does not fit is dropped. */
+/* Read what is available; what does not fit is dropped. */
 static void take(struct pipe_text *s)
 {
     char rest[4096];
@@ -86,14 +86,14 @@ static void take(struct pipe_text *s)
         close(s->fd);
         s->fd = -1;
     } else if (fits) {
-        /* No text ends early: an answer that begins with a zero is not an empty one. */
+        /* Replace zero bytes: an answer that begins with one is not empty. */
         for (char *p = s->text + s->used, *end = p + n; p < end; p++)
             if (!*p) *p = '?';
         s->used += (size_t)n;
     } else s->cut = 1;
 }
 
-/* To the end of both, or of the time. */
+/* Read both pipes to their ends, or until the time limit. */
 static void read_both(struct pipe_text s[2], double until)
 {
     while (s[0].fd >= 0 || s[1].fd >= 0) {

@@ -44,7 +44,7 @@ char *word_path(const char *path)
     return mem_format("%s%s", path[0] == '-' || !strcmp(path, ":") ? "./" : "", path);
 }
 
-/* Has the word nothing that a shell gives a meaning to?  NAME=VALUE would be an assignment. */
+/* Is the word free of characters with a meaning in a shell?  NAME=VALUE would be an assignment. */
 static int is_plain(const char *text)
 {
     static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
