@@ -15,8 +15,11 @@
 
 enum { CONTEXT = 44, SLICE = 8, SEQUENCES = 5, MASK = 1 };
 
-static struct dims dims_of(const char *layer, int mamba, int heads, int taps)
+enum backbone { TRANSFORMER, MAMBA };
+
+static struct dims dims_of(const char *layer, enum backbone backbone, int heads, int taps)
 {
+    const int mamba = backbone == MAMBA;
     struct dims d = { .V = 37, .L = 5, .C = 12, .H = heads, .E = 10, .K = 4,
                       .conv_width = taps, .gate = mamba, .share_qk = mamba, .pre_conv = mamba,
                       .tied = mamba, .rope_theta = 1e4, .rms_eps = 1e-6, .ln_eps = 1e-6,
@@ -107,7 +110,7 @@ static int own_equal(const struct reducer *red, const struct grad *a, const stru
 /* A Transformer: heads in groups with common keys and values. */
 static struct dims attention(int heads, int groups)
 {
-    struct dims d = dims_of("attention", 0, heads, 4);
+    struct dims d = dims_of("attention", TRANSFORMER, heads, 4);
     d.C = 4 * heads;
     d.Hkv = groups;
     d.K = 1;
@@ -139,7 +142,7 @@ static void roughen(struct model *m)
 /* A state space: no heads, no mini-batches, no feed-forward. */
 static struct dims mamba(int taps)
 {
-    struct dims d = dims_of("mamba", 0, 1, taps);
+    struct dims d = dims_of("mamba", TRANSFORMER, 1, taps);
     d.K = 1;
     d.E = 0;
     d.tied = 1;
@@ -149,13 +152,36 @@ static struct dims mamba(int taps)
     return d;
 }
 
-static void compare_dims(const struct grid *g, struct dims d, int micro, enum remat remat,
-                         enum sequence_mode mode)
+/* Blocks that differ: the sizes are the union of what their layers use. */
+static struct dims mixture(const char *layers, enum backbone backbone, int heads)
+{
+    struct dims d = dims_of(layers, backbone, heads, 4);
+    d.state = 5;
+    d.expand = 2;
+    d.dt_rank = 3;
+    return d;
+}
+
+/* One step, to be compared. */
+struct trial {
+    struct dims        dims;
+    int                micro_batch;
+    enum remat         remat;
+    enum sequence_mode mode;
+};
+
+static struct pass_opts opts_of(const struct trial *t)
+{
+    return (struct pass_opts){ .context = CONTEXT, .slice_tokens = SLICE,
+                               .micro_batch = t->micro_batch, .inner_group = 2,
+                               .remat = t->remat, .mask_token = MASK, .sequence_mode = t->mode };
+}
+
+static void compare(const struct grid *g, const struct trial *t)
 {
     int32_t windows[SEQUENCES * (CONTEXT + 1)];
-    const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = micro,
-                                  .inner_group = 2, .remat = remat, .mask_token = MASK,
-                                  .sequence_mode = mode };
+    const struct pass_opts po = opts_of(t);
+    const struct dims d = t->dims;
     struct model *m;
     struct outcome one, many;
 
@@ -199,25 +225,48 @@ static void compare_dims(const struct grid *g, struct dims d, int micro, enum re
     model_free(m);
 }
 
-static void compare(const struct grid *g, const char *layer, int mamba, int heads, int taps,
-                    int micro, enum remat remat, enum sequence_mode mode)
-{
-    compare_dims(g, dims_of(layer, mamba, heads, taps), micro, remat, mode);
-}
-
-/* Heads that S divides and does not, fewer heads than ranks, units shorter than a halo. */
+/* Heads that S divides and does not, fewer heads than ranks, units shorter than a halo, layers
+ * without heads next to such with them. */
 static void compare_heads(const struct grid *g)
 {
+    static const char hybrid[] = "ttt_linear, ttt_linear, ttt_linear, attention";
     struct dims mixed = attention(4, 2);
     mixed.pre_conv = 1;
-    compare_dims(g, attention(4, 4), 1, REMAT_NONE, SEQ_HEADS);
-    compare_dims(g, mixed, 2, REMAT_BLOCK, SEQ_HEADS);
-    compare_dims(g, attention(3, 1), 2, REMAT_NONE, SEQ_HEADS);
-    compare_dims(g, of_public(6, 3), 2, REMAT_BLOCK, SEQ_HEADS);
-    compare(g, "ttt_linear", 1, 2, 4, 1, REMAT_NONE, SEQ_HEADS);
-    compare(g, "ttt_linear", 0, 3, 4, 2, REMAT_BLOCK, SEQ_HEADS);
-    compare(g, "ttt_mlp", 1, 3, SLICE + 3, 2, REMAT_BLOCK, SEQ_HEADS);
-    compare(g, "ttt_linear", 1, 1, SLICE + 1, 2, REMAT_NONE, SEQ_HEADS);
+    const struct trial trials[] = {
+        { attention(4, 4), 1, REMAT_NONE, SEQ_HEADS },
+        { mixed, 2, REMAT_BLOCK, SEQ_HEADS },
+        { attention(3, 1), 2, REMAT_NONE, SEQ_HEADS },
+        { of_public(6, 3), 2, REMAT_BLOCK, SEQ_HEADS },
+        { dims_of("ttt_linear", MAMBA, 2, 4), 1, REMAT_NONE, SEQ_HEADS },
+        { dims_of("ttt_linear", TRANSFORMER, 3, 4), 2, REMAT_BLOCK, SEQ_HEADS },
+        { dims_of("ttt_mlp", MAMBA, 3, SLICE + 3), 2, REMAT_BLOCK, SEQ_HEADS },
+        { dims_of("ttt_linear", MAMBA, 1, SLICE + 1), 2, REMAT_NONE, SEQ_HEADS },
+        { mixture(hybrid, MAMBA, 2), 1, REMAT_NONE, SEQ_HEADS },
+        { mixture(hybrid, TRANSFORMER, 3), 2, REMAT_BLOCK, SEQ_HEADS },
+        { mixture("mamba, attention", TRANSFORMER, 3), 2, REMAT_NONE, SEQ_HEADS },
+        { mixture("attention, mamba", TRANSFORMER, 2), 1, REMAT_BLOCK, SEQ_HEADS },
+    };
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) compare(g, &trials[i]);
+}
+
+static void compare_wavefront(const struct grid *g)
+{
+    const struct trial trials[] = {
+        { dims_of("ttt_linear", MAMBA, 2, 4), 1, REMAT_NONE, SEQ_WAVEFRONT },
+        { dims_of("ttt_linear", TRANSFORMER, 2, 4), 2, REMAT_BLOCK, SEQ_WAVEFRONT },
+        { dims_of("ttt_mlp", MAMBA, 2, 4), 1, REMAT_NONE, SEQ_WAVEFRONT },
+        { dims_of("ttt_mlp", TRANSFORMER, 2, 4), 2, REMAT_BLOCK, SEQ_WAVEFRONT },
+        { attention(4, 2), 1, REMAT_NONE, SEQ_WAVEFRONT },
+        { attention(2, 2), 2, REMAT_BLOCK, SEQ_WAVEFRONT },
+        { of_public(4, 2), 2, REMAT_NONE, SEQ_WAVEFRONT },
+        { mamba(4), 1, REMAT_NONE, SEQ_WAVEFRONT },
+        { mamba(SLICE + 3), 2, REMAT_BLOCK, SEQ_WAVEFRONT },
+        { mixture("ttt_linear, ttt_linear, ttt_linear, attention", MAMBA, 2), 2, REMAT_BLOCK,
+          SEQ_WAVEFRONT },
+        { mixture("mamba, attention", TRANSFORMER, 3), 1, REMAT_NONE, SEQ_WAVEFRONT },
+        { mixture("ttt_mlp, mamba", MAMBA, 2), 2, REMAT_NONE, SEQ_WAVEFRONT },
+    };
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) compare(g, &trials[i]);
 }
 
 /* Largest difference of our own runs, as a share of the largest entry of the parameter. */
@@ -240,13 +289,11 @@ static double own_off(const struct reducer *red, const struct grad *a, const str
 }
 
 /* Scan mode is the wavefront to rounding: gradients and loss within 1e-5. */
-static void compare_scan(const struct grid *g, int taps, int micro, enum remat remat)
+static void compare_scan(const struct grid *g, const struct trial *t)
 {
     int32_t windows[SEQUENCES * (CONTEXT + 1)];
-    const struct dims d = mamba(taps);
-    const struct pass_opts po = { .context = CONTEXT, .slice_tokens = SLICE, .micro_batch = micro,
-                                  .inner_group = 2, .remat = remat, .mask_token = MASK,
-                                  .sequence_mode = SEQ_SCAN };
+    const struct dims d = t->dims;
+    const struct pass_opts po = opts_of(t);
     struct model *m;
     struct outcome one, many, other;
 
@@ -286,19 +333,12 @@ static void every_grid_is_one_rank_bitwise(void **state)
             const struct grid_shape shape = { world.size / (P * S), P, S };
             struct grid g;
             all_true(&world, grid_init(&g, &world, &shape) == OK);
-            for (int i = 0; i < 2; i++) {
-                const char *layer = i ? "ttt_mlp" : "ttt_linear";
-                compare(&g, layer, 1, 2, 4, 1, REMAT_NONE, SEQ_WAVEFRONT);
-                compare(&g, layer, 0, 2, 4, 2, REMAT_BLOCK, SEQ_WAVEFRONT);
+            compare_wavefront(&g);
+            if (S > 1) {
+                compare_heads(&g);
+                compare_scan(&g, &(struct trial){ mamba(4), 1, REMAT_NONE, SEQ_SCAN });
+                compare_scan(&g, &(struct trial){ mamba(SLICE + 3), 2, REMAT_BLOCK, SEQ_SCAN });
             }
-            compare_dims(&g, attention(4, 2), 1, REMAT_NONE, SEQ_WAVEFRONT);
-            compare_dims(&g, attention(2, 2), 2, REMAT_BLOCK, SEQ_WAVEFRONT);
-            compare_dims(&g, of_public(4, 2), 2, REMAT_NONE, SEQ_WAVEFRONT);
-            compare_dims(&g, mamba(4), 1, REMAT_NONE, SEQ_WAVEFRONT);
-            compare_dims(&g, mamba(SLICE + 3), 2, REMAT_BLOCK, SEQ_WAVEFRONT);
-            if (S > 1) compare_heads(&g);
-            if (S > 1) compare_scan(&g, 4, 1, REMAT_NONE);
-            if (S > 1) compare_scan(&g, SLICE + 3, 2, REMAT_BLOCK);
             grid_done(&g);
         }
 }
@@ -347,7 +387,7 @@ static void carries_have_the_promised_volume(void **state)
     (void)state;
     if (world.size > 6) return;
     for (int mlp = 0; mlp < 2; mlp++) {
-        const struct dims d = dims_of(mlp ? "ttt_mlp" : "ttt_linear", 1, 2, 4);
+        const struct dims d = dims_of(mlp ? "ttt_mlp" : "ttt_linear", MAMBA, 2, 4);
         const int64_t F = head_width(&d), fast = mlp ? 8 * F * F + 5 * F : F * F + F;
         const int64_t each = d.H * fast + 2 * (d.conv_width - 1) * d.C;
         const struct exec_bytes b = bytes_of_step(&d, SEQ_WAVEFRONT, REMAT_NONE);
@@ -381,7 +421,7 @@ static void heads_have_the_promised_volume(void **state)
     const int S = world.size;
 
     if (S < 2 || S > 6) return;
-    struct dims d = dims_of("ttt_linear", 1, S, 4);
+    struct dims d = dims_of("ttt_linear", MAMBA, S, 4);
     d.C = 4 * S;
     const int64_t layer = (4 * d.C + d.H) * (int64_t)CONTEXT * (S - 1) / S;
     const int64_t halos = 2 * (d.conv_width - 1) * d.C * (S - 1);
@@ -416,7 +456,7 @@ static void gathered_weights_are_the_owners(void **state)
 {
     (void)state;
     const struct grid_shape shape = { world.size, 1, 1 };
-    const struct dims d = dims_of("ttt_linear", 1, 2, 4);
+    const struct dims d = dims_of("ttt_linear", MAMBA, 2, 4);
     const struct span *own, *held;
     struct grid g;
     struct model *m;
