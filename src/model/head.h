@@ -7,7 +7,7 @@
 #define HEAD_H
 
 #include "src/model/model.h"
-#include "src/model/pass.h"
+#include "src/model/pass_opts.h"
 #include "src/param/grad.h"
 
 /* Rows at once: part of the result (each chunk is one contribution to the

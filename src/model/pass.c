@@ -11,11 +11,6 @@ struct pass {
     int64_t           *valid;   /* (micro_batch) */
 };
 
-int pass_units(const struct pass_opts *o)
-{
-    return (o->context + o->slice_tokens - 1) / o->slice_tokens;
-}
-
 static struct stage_part all_of(const struct dims *d, const struct pass_opts *o)
 {
     return (struct stage_part){ .l1 = d->L, .u1 = o->slice_tokens > 0 ? pass_units(o) : 0,

@@ -25,7 +25,8 @@
 
 #include <stdint.h>
 
-#include "src/model/pass.h"
+#include "src/model/model.h"
+#include "src/model/pass_opts.h"
 #include "src/plan/step_plan.h"
 
 struct stage_part {
