@@ -17,8 +17,8 @@
 /* Elements that are made and then rounded, in the first cache. */
 #define PIECE 512
 
-/* Of every row of the caller's (N,C) pieces of m elements: `call` has their place i in the array,
- * their place `at` in rows of bf16, and how many zeros follow there. */
+/* Run `call` for pieces of the caller's rows (N,C): m elements from place i of the array on, which
+ * go to place `at` of the rows of bf16 and are followed there by so many zeros. */
 #define FOR_PIECES(i, m, at, zeros, call) do {                                           \
     const int ld_ = bf16_inner(C);                                                       \
     _Pragma("omp parallel for schedule(static) if ((int64_t)N * C >= PARALLEL_MIN)")     \

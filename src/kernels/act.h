@@ -3,13 +3,12 @@
  *     sigma(z) = 1 / (1 + e^-z),  silu(a) = a sigma(a)
  *     gelu_tanh(g) = g/2 (1 + tanh u) = g sigma(2u),  u = sqrt(2/pi) (g + 0.044715 g^3)
  *
- * The form with sigma keeps all digits where tanh is near -1.  n elements each;
- * element i of an output depends on element i of the inputs alone, so an output
- * may *be* any input of its call (the same address; no other overlap).  Threads
- * share out elements.  All are memory-bound.
+ * The form with sigma keeps all digits where tanh is near -1.  n elements each.  Element i of an
+ * output depends only on element i of the inputs, so an output may *be* any input of its call: the
+ * same address, and no other overlap.  Local; threads share out elements.  All are bound by memory.
  *
- * What is called _rows rounds a result that only products will read: arrays (N,C), that result as
- * rows of bf16 (kernels/bf16.h), which are no input.
+ * A function called _rows makes a result that only products will read, in mixed precision: its
+ * arrays are (N,C), and the result is rows of bf16 (bf16.h), which may not overlap an input.
  */
 #ifndef ACT_H
 #define ACT_H
@@ -18,10 +17,9 @@
 
 /* y = silu(a) b.  3 n reals moved. */
 void swiglu_forward(real *y, const real *a, const real *b, int64_t n);
-
 void swiglu_forward_rows(bf16 *y, const real *a, const real *b, int N, int C);
 
-/* da, db = d loss/d(a, b), given dy.  5 n reals moved. */
+/* da, db = d loss/d(a, b), given dy and the inputs of swiglu_forward().  5 n reals moved. */
 void swiglu_backward(real *da, real *db, const real *dy, const real *a, const real *b, int64_t n);
 void swiglu_backward_rows(bf16 *da, bf16 *db, const real *dy, const real *a, const real *b, int N,
                           int C);
@@ -30,7 +28,7 @@ void swiglu_backward_rows(bf16 *da, bf16 *db, const real *dy, const real *a, con
 void gelu_gate_forward(real *y, const real *x, const real *g, int64_t n);
 void gelu_gate_forward_rows(bf16 *y, const real *x, const real *g, int N, int C);
 
-/* dx, dg = d loss/d(x, g), given dy.  5 n reals moved. */
+/* dx, dg = d loss/d(x, g), given dy and the inputs of gelu_gate_forward().  5 n reals moved. */
 void gelu_gate_backward(real *dx, real *dg, const real *dy, const real *x, const real *g,
                         int64_t n);
 void gelu_gate_backward_rows(real *dx, bf16 *dg, const real *dy, const real *x, const real *g,

@@ -12,8 +12,10 @@
 
 /* --- forward ---------------------------------------------------------------- */
 
-/* One block of scores joins the running maximum and sum; s becomes exp(s - m).
- * returns 0 if no maximum grew */
+/* The step of the online softmax (Milakov and Gimelshein 2018): a block of scores s joins the
+ * running maximum m and sum l of each query.  s becomes exp(s - m) for the new m; where m grew,
+ * what was summed before, l and the row of O, is multiplied by shrink = exp(old m - new m).
+ * returns 0 if no maximum grew: then shrink is 1 everywhere */
 CLONES
 static int soften(real *restrict s, real *restrict m, real *restrict l, real *restrict shrink)
 {

@@ -7,7 +7,17 @@
 #include "src/kernels/lanes.h"
 #include "src/kernels/smm.h"
 
-/* P = exp(S - lse);  dS = P (dP - D): s becomes P, p (dP before) becomes dS.           [E62] */
+/* Algorithm 4 of FlashAttention (Dao et al. 2022), block by block of queries and keys:    [E62]
+ *
+ *     S = K Q'           P = exp(S - lse)     recomputed: forward kept only lse
+ *     dP = V dO'         dS = P (dP - D)      D = rowsum(dO * O), since rowsum(P * dP) = D
+ *     dV += P dO         dK += dS Q           dQ += dS' K
+ *
+ * Scores have keys as rows here, so P and dS are the transposes of the paper's.  A part of the work
+ * (struct part) keeps the queries of up to CHUNK blocks in a thread's arrays and takes one block of
+ * keys after the other: it may want dQ, dK and dV, or both. */
+
+/* s (scores) becomes P, p (dP) becomes dS. */
 CLONES
 static void unsoften(real *restrict s, real *restrict p, const real *restrict lse,
                      const real *restrict d)
@@ -50,8 +60,8 @@ static void load_queries(const struct attention *a, const struct attn_local *l, 
     }
 }
 
-/* Blocks [i0, i0 + n) of the queries of head h with blocks [j0, j1) of the keys.  dq, drows (rows of
- * dpast): NULL: not wanted. */
+/* Blocks [i0, i0 + n) of the queries of head h of sequence b with blocks [j0, j1) of the keys.  dq,
+ * and drows, which are rows of dpast, are NULL where they are not wanted. */
 struct part { int b, h, i0, n; int64_t j0, j1; real *dq, *drows; };
 
 /* Block j of the keys with block i of the part's queries, the first of which is token `first`. */
@@ -72,7 +82,7 @@ static void backward_tile(const struct attention *a, const struct attn_local *l,
     if (p->dq) smm_block(l->gq + tile, l->p, kv, &to_queries);
 }
 
-/* The same of operands rounded.  dq is made transposed, so that no operand has to be. */
+/* The same with bf16 operands.  dq is made transposed, so that no operand has to be. */
 static void backward_tile_bf16(const struct attn_local *l, const struct part *p, int64_t j, int i,
                                int64_t first, int F)
 {
@@ -177,9 +187,9 @@ static void backward_queries(const struct attention *a, int bh, int i, int64_t k
     backward_part(a, &l, &p, dout);
 }
 
-/* Groups are five products each, one after the other in a thread.  Many threads rather make scores
- * twice, seven products: dq by blocks of queries, then dk and dv by KEYS blocks of keys.  Every sum
- * has the same order in both. */
+/* With few threads each group of heads is one task of five products for a pair of blocks.  With
+ * many, scores are made twice, seven products, and tasks are smaller: dq by blocks of queries, then
+ * dk and dv by KEYS blocks of keys.  Every sum has the same order in both. */
 void attention_backward(const struct attention *a, real *dq, real *dpast, const real *dout)
 {
     enum { KEYS = 8 };

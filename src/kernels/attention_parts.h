@@ -1,5 +1,6 @@
-/* attention_parts.h -- inside attention: a thread's arrays and what forward and backward do to them
- * alike (attention.c, attention_backward.c). */
+/* attention_parts.h -- what attention.c and attention_backward.c share: a thread's arrays, and
+ * loading and masking blocks.
+ */
 #ifndef ATTENTION_PARTS_H
 #define ATTENTION_PARTS_H
 
@@ -8,7 +9,8 @@
 
 enum { BLOCK = ATTENTION_BLOCK };
 
-/* Blocks of queries that backward and forward hold at most at once. */
+/* Blocks of queries that meet a block of keys while it is in the cache: at most, in backward and in
+ * forward. */
 #define CHUNK 16
 #define FORWARD_CHUNK 4
 
@@ -32,11 +34,11 @@ struct attn_local {
 /* Words of an operand (BLOCK,F) or (F,BLOCK); F is even. */
 static inline int64_t attention_words(int F) { return (int64_t)BLOCK * F / 2; }
 
-/* Those of the calling thread. */
+/* The arrays of the calling thread, in a->scratch. */
 struct attn_local attention_local(const struct attention *a, int backward);
 
-/* Blocks that a slice has queries in, and the first token of the first, which may come before the
- * slice. */
+/* The blocks that hold the slice's queries: the first token of the first block, which may come
+ * before the slice, and their number. */
 static inline int64_t attention_first(const struct attention *a) { return a->pos - a->pos % BLOCK; }
 
 static inline int attention_blocks(const struct attention *a)
@@ -44,30 +46,30 @@ static inline int attention_blocks(const struct attention *a)
     return (int)((a->pos % BLOCK + a->T + BLOCK - 1) / BLOCK);
 }
 
-/* Those of block i: tokens [t, t + n) of the slice are its queries [slot, slot + n). */
+/* The queries of block i: tokens [t, t + n) of the slice have places [slot, slot + n) in it. */
 struct queries { int t, n, slot; };
 struct queries attention_queries(const struct attention *a, int i);
 
-/* Rows of sequence b and group g in the past. */
+/* The past of sequence b and group g: (room, 2F). */
 static inline const real *attention_rows(const struct attention *a, int b, int g)
 {
     return a->past + ((int64_t)b * a->G + g) * a->room * 2 * a->F;
 }
 
-/* Keys and values of block j.  Behind the last token they are zero: what stands there in the past
- * may be anything, NaN too. */
+/* Keys and values of block j, with zeros after the last token: there the past may hold anything,
+ * NaN too. */
 const real *attention_keys(const struct attention *a, const struct attn_local *l, const real *rows,
                            int64_t j);
 
-/* yt (F,BLOCK) = scale x' of the block's queries, x those of the slice's first token on, ld apart;
- * zero before and after them.  y (BLOCK,F), or NULL: the same, not transposed. */
+/* yt (F,BLOCK) = scale x' for the queries q of a block, and zero for its other places; x: rows of
+ * the slice, ld apart.  y (BLOCK,F), or NULL: the same, not transposed. */
 void attention_load(real *yt, real *y, const real *x, struct queries q, int F, int ld, real scale);
 
-/* s (keys,queries) = rows of a block (keys, F of 2F) times qt. */
+/* s (keys,queries) = the keys of `rows` (BLOCK,2F) times qt (F,BLOCK). */
 void attention_scores(real *s, const real *rows, const real *qt, int F);
 
-/* Scores of keys that a query may not see become minus infinity: key k of the block comes behind
- * query i when k > ahead + i. */
+/* Causal mask: scores s (keys,queries) of keys that a query may not see become minus infinity.  Key
+ * k of the block comes after query i when k > ahead + i. */
 void attention_mask(real *s, int64_t ahead);
 
 #endif

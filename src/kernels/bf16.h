@@ -1,15 +1,15 @@
 /* bf16.h -- numbers of 8 exponent and 7 mantissa bits, and the layouts in which products take
  * them.
  *
- *     rows    first operand (N,K): row-major, a row padded with zeros to a multiple of 32, and
- *             rows of zeros behind the last up to a multiple of 64, which tiles read
+ *     rows    first operand (N,K): row-major, each row padded with zeros to a multiple of 32, and
+ *             rows of zeros after the last up to a multiple of 64, since products read 64 at a time
  *     panels  second operand (K,N): columns in panels of 64, in a panel pairs of rows
  *
  *                 [N/64][K/2][64][2]     K padded to 32, N to 64, with zeros
  *
- * The first operand of dW = dY' X is dY', rows made of columns (bf16_transposed).  Panels are what the
- * instructions want (two products and two sums for each pair), and what oneDNN calls BA16a64b2a.
- * Rounding is to nearest, ties to even; NaN stays NaN.
+ * The first operand of dW = dY' X is dY': rows that are made of columns (bf16_transposed).  Panels
+ * are what AVX512_BF16 wants, which multiplies pairs, and what oneDNN calls BA16a64b2a.  Rounding
+ * is to nearest, ties to even; NaN stays NaN.
  */
 #ifndef BF16_H
 #define BF16_H
@@ -38,7 +38,7 @@ static inline int64_t bf16_panels_size(int K, int N)
     return (int64_t)bf16_inner(K) * bf16_columns(N);
 }
 
-/* Written so that loops over it vectorise. */
+/* x rounded to bf16, as 16 bits.  Without a branch, so that loops over it vectorise. */
 static inline uint32_t bf16_bits(real x)
 {
     const float f = (float)x;
@@ -65,19 +65,20 @@ static inline float bf16_value(bf16 b)
     return f;
 }
 
-/* Rows from x (N,K).  Local; threads inside. */
+/* Rows from x (N,K), whose own rows are ldx apart.  Local; threads inside. */
 void bf16_rows(bf16 *to, const real *x, int ldx, int N, int K);
 
-/* For kernels that make rows themselves: n elements of a row, and, where they are its last, zeros
- * behind them (n + zeros a multiple of 32); and the zeros behind N rows of K. */
+/* For kernels that make rows themselves.  bf16_put() writes n elements of a row and, after its last
+ * ones, the zeros that fill it up: n + zeros is then a multiple of 32.  bf16_fill() writes the rows
+ * of zeros after N rows of K.  Local. */
 void bf16_put(bf16 *to, const real *x, int n, int zeros);
 void bf16_fill(bf16 *to, int N, int K);
 
-/* Panels of B (K,N), and of B' with B (N,K).  Local; threads inside. */
+/* Panels of B (K,N), and of B' for B (N,K); B's rows are ldb apart.  Local; threads inside. */
 void bf16_panels(bf16 *to, const real *B, int ldb, int K, int N);
 void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N);
 
-/* From rows x (K,N): panels (K,N); rows (N,K) of x'.  Local; threads inside. */
+/* From rows x (K,N): panels (K,N); and the rows (N,K) of x'.  Local; threads inside. */
 void bf16_panels_of_rows(bf16 *to, const bf16 *x, int K, int N);
 void bf16_transposed(bf16 *to, const bf16 *x, int K, int N);
 

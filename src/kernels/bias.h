@@ -4,11 +4,11 @@
 
 #include "src/base/real.h"
 
-/* y (N,M) += b (M) in every row.  2 N M reals moved.  Threads inside. */
+/* y (N,M) += b (M) in every row.  Local; threads inside.  2 NM reals moved. */
 void bias_forward(real *y, const real *b, int N, int M);
 
-/* db (M) = sum over n of dy_n, in groups of rows as reals and these in double (lanes.h).  N M reals
- * moved.  Threads inside. */
+/* db (M) = the sum of the rows of dy (N,M): groups of 16 rows as reals, these in double (lanes.h).
+ * Local; threads inside.  NM reals moved. */
 void bias_backward(real *db, const real *dy, int N, int M);
 
 #endif

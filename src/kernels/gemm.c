@@ -10,12 +10,21 @@
 #include "src/kernels/transpose.h"
 #include "src/kernels/vecmath.h"
 
+/* How a piece of C is made, by one thread:
+ *
+ *     for each block of 256 numbers k        B's block -> panels of w columns, in the L2 cache
+ *         for each tile of up to 14 rows     A's rows of the block, copied if need be, in the L1
+ *             for each panel                 micro-kernel: the tile of C stays in registers
+ *
+ * The loops over tiles and panels are those of Goto and van de Geijn; the outermost differs: a
+ * block of k is added to C as a whole, which is what [E48] fixes. */
+
 /* A block of B in panels: what a thread may hold of it, on its stack. */
 #define BLOCK_BYTES (512 << 10)
 #define BLOCK_REALS (BLOCK_BYTES / (int)sizeof(real))
 
-/* Pieces of the work for each thread, so that all end at about the same time, but none is cut below
- * so many rows or columns: packing costs as much as some ten of them. */
+/* Pieces of the work for each thread, so that all threads finish at about the same time.  Nothing
+ * of FEW rows or columns or fewer is cut further: packing costs as much as some ten of them. */
 #define PIECES_PER_THREAD 2
 #define FEW 64
 
@@ -29,9 +38,9 @@ void gemm_start(void)
 
 /* --- packing --------------------------------------------------------------- */
 
-/* An operand: number k of row (of A) or column (of B) i is at at[i * ld + k], or, transposed, at
- * at[k * ld + i].  Or it has bf16 numbers: rows of A, ld apart, or panels of B, ld from each to the
- * next. */
+/* An operand.  Number k of row i of A, or of column i of B, is at[i * ld + k]; if `transposed`,
+ * at[k * ld + i].  An operand in bf16 has no `at`: rows of A, ld apart, or panels of B, ld from
+ * each panel to the next. */
 struct gemm_operand { const real *at; int64_t ld; int transposed; const bf16 *bf16; };
 
 static const real *place(struct gemm_operand o, int64_t i, int64_t k)
@@ -39,9 +48,10 @@ static const real *place(struct gemm_operand o, int64_t i, int64_t k)
     return o.transposed ? o.at + k * o.ld + i : o.at + i * o.ld + k;
 }
 
-/* Panels that are copied together, so that more than a line of a row of B is read at once. */
+/* Panels that are copied together, so that more than one cache line of a row of B is read at once.
+ * */
 #define TOGETHER 4
-#define FETCH 12   /* rows ahead, to come into the cache */
+#define FETCH 12   /* rows ahead that are prefetched */
 
 /* Rows of B (K,M) -> panels (K,w); w is a constant where this is inlined. */
 INLINE void pack_copied(real *restrict to, const real *restrict B, int64_t ld, int K, int M, int w)
@@ -81,7 +91,8 @@ INLINE void transpose_square(real *restrict to, const real *restrict B, int64_t 
 }
 
 /* Columns of B, one after another (M,K) -> panels (K,w). */
-INLINE void pack_transposed(real *restrict to, const real *restrict B, int64_t ld, int K, int M, int w)
+INLINE void pack_transposed(real *restrict to, const real *restrict B, int64_t ld, int K, int M,
+                            int w)
 {
     for (int m = 0; m < M; m += w, to += (int64_t)K * w)
         for (int j = 0; j < w; j += SIDE) {
@@ -225,8 +236,7 @@ static struct rows rows_of(real *copies, const struct gemm_slab *b, int t,
     return (struct rows){ GEMM_ACROSS, copies + t % together * tile, wide };
 }
 
-/* Part `part` of so many of the rows of tile t comes into the cache while another tile is worked
- * on. */
+/* Prefetch part `part` of `parts` of the rows of tile t, while another tile is worked on. */
 static void fetch(const struct gemm_slab *b, int t, int part, int parts)
 {
     const struct gemm_operand A = b->p->A;
@@ -307,7 +317,8 @@ static int widest(void)
         l2 = known;
     }
     const long half = known / 2 < BLOCK_BYTES ? known / 2 : BLOCK_BYTES;
-    return (int)(half / (GEMM_BLOCK * (long)sizeof(real))) / GEMM_MICRO_COLUMNS * GEMM_MICRO_COLUMNS;
+    const int columns = (int)(half / (GEMM_BLOCK * (long)sizeof(real)));
+    return columns / GEMM_MICRO_COLUMNS * GEMM_MICRO_COLUMNS;
 }
 
 void gemm_cut(int *down, int *across, int N, int M, int most, int threads)

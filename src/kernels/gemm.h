@@ -65,16 +65,16 @@ struct gemm_bf16 {
  * panels'.  Local. */
 void gemm_widened(const struct gemm_bf16 *p);
 
-/* One row, bound by reading B: y (M) = x B' with B (M,K).  Generation's own: a sum has 64 lanes, and
- * so another rounding.  Local; threads inside. */
+/* One row, bound by reading B: y (M) = x B' with B (M,K).  For generation, where a sum is taken in
+ * 64 lanes and so is rounded in another order than [E48].  Local; threads inside. */
 void gemm_row(real *y, const real *x, const real *B, int M, int K);
 
-/* How a product of N rows and M columns may be cut for threads, each with its own tiles: pieces down
- * and across, of at most `most` rows and columns.  No part of the result.  Local. */
+/* How a product of N rows and M columns may be cut for threads: into down x across pieces [out] of
+ * at most `most` rows and columns.  The cut changes no bit of the result.  Local. */
 void gemm_cut(int *down, int *across, int N, int M, int most, int threads);
 
-/* Once, before the first call of any library: it may use the instruction sets of kernels/isa.h,
- * and no threads of its own. */
+/* Set up the libraries: the instruction sets that they may use (isa.h), and one thread each.  Once,
+ * before the first call of any of them. */
 void gemm_start(void);
 
 #endif

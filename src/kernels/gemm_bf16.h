@@ -1,10 +1,14 @@
-/* gemm_bf16.h -- dense products of bf16 operands, added up in fp32.
+/* gemm_bf16.h -- mixed-precision products: operands in bf16, sums in fp32.
  *
- * As in gemm.h: an element depends on its row and its column, and on nothing else, neither on
- * threads nor on how many rows there are.  With AVX512_BF16 that is our own code
- * (gemm_bf16_panel.h).  With AMX a tile is one call of oneDNN, always for 64 rows.  A processor that
- * has neither gets the product of fp32 with operands that are widened as they are packed: the same
- * mathematics, no faster.  Equal bits are those of one of the three, not across them.
+ * As in gemm.h, an element depends only on its row and its column: not on threads, nor on how many
+ * rows there are.  Three ways, by the processor:
+ *
+ *     AVX512_BF16   our own code (gemm_bf16_panel.h)
+ *     AMX           oneDNN, which is always called for 64 rows
+ *     neither       the product of fp32, with operands widened as they are packed: the same
+ *                   mathematics, and no faster
+ *
+ * Bits are equal within one of the three, not across them.
  */
 #ifndef GEMM_BF16_H
 #define GEMM_BF16_H
@@ -19,15 +23,17 @@
  * 2 N M K flops. */
 void gemm_bf16(const struct gemm_bf16 *p);
 
-/* y (M) = x B, x (K) in full precision: bound by reading B.  Threads inside. */
+/* One row, for generation: y (M) = x B, x (K) in full precision, B panels (K,M).  Bound by reading
+ * B.  Local; threads inside. */
 void gemm_bf16_row(real *y, const real *x, const bf16 *B, int M, int K);
 
 /* The same of at most 256 rows and columns on the calling thread, for callers that bring their own
  * threads.  Local. */
 void gemm_bf16_tile(const struct gemm_bf16 *p);
 
-/* Columns that such a tile should have: where results are written in place as many as one call
- * makes, so that they stay in the cache; else as many as operands are worth being read for. */
+/* Columns that such a tile should have.  Where results are written in place it is as many as one
+ * call makes, so that they stay in the cache; elsewhere as many as it is worth reading operands
+ * for. */
 int gemm_bf16_tile_columns(void);
 
 /* Does the processor multiply bf16 itself? */

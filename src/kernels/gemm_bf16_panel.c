@@ -8,7 +8,8 @@
 #define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512bf16")))
 enum { LANES = 16, VECTORS = BF16_PANEL / LANES, ROWS = 6 };   /* 24 sums, 4 + 1 operands */
 
-/* Longer sums go on from C, so that what a call reads of B stays in the cache. */
+/* A longer sum is continued from C in a further call, so that what a call reads of B stays in the
+ * cache. */
 #define CALL_WORDS 1024
 
 /* `rows` rows of `words` pairs each, `lda` pairs apart. */

@@ -38,7 +38,7 @@ struct gemm_micro {
     gemm_micro_fn *f[2][GEMM_MICRO_ROWS];        /* [enum gemm_layout][rows of C - 1]  */
 };
 
-/* That of an instruction set; of the best one there is below, if it has none of its own. */
+/* The micro-kernels of an instruction set, or of the best set below it that has some.  Local. */
 const struct gemm_micro *gemm_micro(enum isa isa);
 
 #endif

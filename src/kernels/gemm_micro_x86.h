@@ -4,7 +4,7 @@
 
 #include "src/kernels/gemm_micro.h"
 
-/* NULL: none for this instruction set. */
+/* NULL if there are none for this instruction set.  Local. */
 const struct gemm_micro *gemm_micro_x86(enum isa isa);
 
 #endif

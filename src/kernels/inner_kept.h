@@ -1,5 +1,6 @@
 /* inner_kept.h -- what the dual form's forward keeps of a mini-batch, so that replay need not
- * compute it again: small, and a product or two each. */
+ * compute it again: small, and a product or two each.
+ */
 #ifndef INNER_KEPT_H
 #define INNER_KEPT_H
 

@@ -43,7 +43,8 @@ static int has(enum isa isa)
     switch (isa) {
     case ISA_PLAIN: return 1;
     case ISA_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    case ISA_AVX512: return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+    case ISA_AVX512:
+        return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
     /* oneDNN knows what the system allows, too; libxsmm may have been told of less. */
     default: return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)sets[isa].dnnl) ==
                         (unsigned)sets[isa].dnnl &&

@@ -1,10 +1,10 @@
-/* lanes.h -- what the row kernels share: sums in fixed lanes, and how rows and
- * columns are cut for threads.
+/* lanes.h -- what kernels on rows share: sums in fixed lanes, and how rows and columns are cut for
+ * threads.
  *
- * A compiler may not reorder a sum, so a plain one runs at the latency of an
- * addition.  Here the order is part of the text: element i goes to lane i mod
- * 16 and the lanes are added by halves.  That vectorises for any instruction
- * set and gives the same bits on all of them.
+ * A compiler may not reorder a sum, so a plain one takes the latency of an addition for each term.
+ * Here the order is fixed by this text: term i goes to lane i mod 16, and the lanes are added in
+ * pairs, 8 and 8, 4 and 4, and so on.  That vectorises for any instruction set and gives the same
+ * bits on all.
  */
 #ifndef LANES_H
 #define LANES_H
@@ -17,10 +17,10 @@
 
 #define LANES 16
 
-/* Sums over rows.  Columns are cut into strips, at most this wide, and a strip
- * belongs to one thread, so the cut is no part of the result.  What is: down a
- * strip, every GROUP_ROWS rows are added up as reals, these sums in double, and that
- * goes to its place every CHUNK_ROWS rows, while they are in the cache. */
+/* Sums over rows.  Columns are cut into strips of at most STRIP columns, each of which belongs to
+ * one thread, so this cut changes no bit.  The order down a strip does, and is fixed: every
+ * GROUP_ROWS rows are added up as reals, these sums in double, and after every CHUNK_ROWS rows,
+ * while they are in the cache, the sum is added to its place. */
 #define STRIP 512
 #define GROUP_ROWS 16
 #define CHUNK_ROWS 256

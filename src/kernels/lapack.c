@@ -17,7 +17,7 @@
 #define XGESDD sgesdd_
 #endif
 
-/* The last arguments are the lengths of texts, as gfortran passes them. */
+/* The last arguments are the lengths of strings, as gfortran passes them. */
 void XSYEVD(const char *jobz, const char *uplo, const int *n, real *A, const int *lda, real *w,
             real *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t, size_t);
 void XGEQRF(const int *m, const int *n, real *A, const int *lda, real *tau, real *work,
@@ -35,7 +35,7 @@ int all_finite(const real *v, int64_t n)
     return 1;
 }
 
-/* What a query of a workspace said; the float that says it may be rounded down. */
+/* The size that a workspace query returned, as a float, which may have been rounded down. */
 static int room(real asked, int least)
 {
     const int64_t n = (int64_t)((double)asked * (1 + 2 * REAL_EPS)) + 1;

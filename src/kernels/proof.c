@@ -35,6 +35,9 @@ static int equal(const real *a, const real *b, int64_t n)
 
 /* --- products of many rows -------------------------------------------------- */
 
+/* The reference is the whole product by one thread.  Then the rows are made again in parts of 1, 2,
+ * 16, 33 and all of them, by all threads: 16 and 33 are a tile of AMX and one more than two, 1 is
+ * what a library may have other code for. */
 const char *proof_of_rows(proof_rows *f, void *ctx)
 {
     static const int parts[] = { 1, 2, 16, 33, N };
@@ -90,7 +93,11 @@ static const char *as_defined(const struct operands *o)
 
 /* --- the same call ----------------------------------------------------------- */
 
-/* One call with operands x (n reals), which become its result. */
+/* The libraries are asked for nothing but equal bits of equal calls.  What could break that is a
+ * thread's state: code that was made for another shape, a choice by the number of threads or by an
+ * address.  So one call is made alone and then in every thread, on copies of the same operands.
+ *
+ * One call with operands x (n reals), which become its result. */
 typedef void call(const struct proof_of *p, real *x);
 
 static void small(const struct proof_of *p, real *x)
@@ -152,7 +159,8 @@ static int bf16_products(char why[PROOF_TEXT], struct operands *o)
     if (FAILPOINT("proof.bf16") != OK) wrong = "it was told to fail";
     mem_free(o->rows);
     mem_free(o->panels);
-    return by_library ? judge(why, wrong, "oneDNN", onednn) : judge(why, wrong, "ttt", build_version());
+    if (by_library) return judge(why, wrong, "oneDNN", onednn);
+    return judge(why, wrong, "ttt", build_version());
 }
 
 int proof_run(char why[PROOF_TEXT], const struct proof_of *p)

@@ -1,12 +1,13 @@
-/* proof.h -- before a run promises equal bits it tries whether this processor and these libraries
- * keep what they rest on.
+/* proof.h -- a run promises equal bits; before it starts, it checks what that rests on, with this
+ * processor and these libraries.
  *
- *     our own products      a row has the same bits among any number of rows, anywhere among them,
- *                           for any number of threads; in fp32 those of the three loops (gemm.h)
- *     oneDNN's, with AMX    the same of bf16 products (gemm_bf16.h)
- *     libxsmm's, OpenBLAS'  the same call gives the same bits in every thread (smm.h, lapack.h)
+ *     our own products       a row has the same bits among any number of rows, anywhere among
+ *                            them, and for any number of threads; in fp32 they are those of three
+ *                            loops (gemm.h)
+ *     oneDNN's, with AMX     the same for bf16 products (gemm_bf16.h)
+ *     libxsmm's, OpenBLAS's  the same call gives the same bits in every thread (smm.h, lapack.h)
  *
- * A few milliseconds.  It tries some shapes and not all: tests/unit/test_gemm.c tries more.
+ * It takes a few milliseconds and tries some shapes, not all: tests/unit/test_gemm.c tries more.
  */
 #ifndef PROOF_H
 #define PROOF_H
@@ -22,16 +23,18 @@ struct proof_of {
 
 #define PROOF_TEXT 256
 
-/* Local; threads inside.
+/* Check what a run with p rests on.  Local; threads inside.
+ *
  * why      [out] what does not hold: the library, its version, the instructions, what it does
- * returns  OK or ERR_CONFIG, not logged: mpi/grid/agree.h job_prove() tells for all processes */
+ * returns  OK or ERR_CONFIG, not logged: see job_prove() in mpi/grid/agree.h */
 int proof_run(char why[PROOF_TEXT], const struct proof_of *p);
 
-/* For tests: rows [n0, n0 + n) of a product of PROOF_ROWS rows, PROOF_COLUMNS columns, into y. */
+/* For tests: a function that makes rows [n0, n0 + n) of a product of PROOF_ROWS rows and
+ * PROOF_COLUMNS columns into y. */
 enum { PROOF_ROWS = 67, PROOF_COLUMNS = 70 };
 typedef void proof_rows(void *ctx, real *y, int n0, int n);
 
-/* NULL, or what is wrong with it. */
+/* NULL, or in words what is wrong with such a product.  Local; threads inside. */
 const char *proof_of_rows(proof_rows *f, void *ctx);
 
 #endif

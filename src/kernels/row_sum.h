@@ -1,5 +1,6 @@
-/* row_sum.h -- the sum of a short row in 16 fixed lanes of reals: it vectorises for any
- * instruction set and gives the same bits on all of them (lanes.h sums long rows in double). */
+/* row_sum.h -- the sum of a short row in 16 fixed lanes of reals.  It vectorises for any
+ * instruction set and gives the same bits on all of them.  (lanes.h sums long rows in double.)
+ */
 #ifndef ROW_SUM_H
 #define ROW_SUM_H
 

@@ -15,7 +15,7 @@ int scan_groups(int T) { return (T + G - 1) / G; }
 
 static int strips(int C) { return (C + W - 1) / W; }
 
-/* A strip of one sequence, and its scratch: rows of W channels, those behind the last zero. */
+/* A strip of one sequence, and its scratch: rows of W channels, zero after the last channel. */
 struct strip {
     const struct scan *s;
     int     b, c, w;                  /* sequence, first channel, channels                   */
@@ -27,7 +27,8 @@ struct strip {
     real   *dbc;                      /* (T,2N): this strip's share of dB, dC                */
 };
 
-/* What a token's row of a strip is made of.  ds: gradient of y before the gate. */
+/* A token's row of a strip.  x = raw + bias, v = delta u; y: the sum before the gate, and in
+ * backward its gradient. */
 struct token { real delta[W], x[W], u[W], v[W], y[W]; };
 
 static int64_t strip_reals(int N, int backward)
@@ -89,7 +90,8 @@ static void load_A(const struct strip *p)
             p->A[n][k] = k < p->w ? -vexp(p->s->A_log[(int64_t)(p->c + k) * N + n]) * LOG2E : 0;
 }
 
-/* Rows of a strip are far apart, so that no hardware sees which one is next. */
+/* Prefetched by hand: rows of a strip are far apart, and the hardware does not guess the next one.
+ * */
 INLINE void fetch(const real *row)
 {
     for (int i = 0; i < W; i += (int)ALIGN_REALS) __builtin_prefetch(row + i);
@@ -192,8 +194,14 @@ INLINE void end_token(struct token *k, const struct scan_grad *g, struct sums *s
     }
 }
 
-/* One token back [E52]: p->h, the gradient of the state behind it, becomes that before it.
- * to_v, to_delta: gradients of delta u and, by the decays, of delta / ln 2. */
+/* One token of the reverse recurrence [E52].  With d_n = C_n dy + (gradient that comes from the
+ * next token) for the state h_n after the token, and the state before it h, decay e = exp(delta A):
+ *
+ *     to v = delta u   += d_n B_n              to B_n  += d_n v        to C_n += dy h_n
+ *     by the decay      m = d_n e:  to delta += A_n m h,  to A_n += delta m h
+ *     p->h, the gradient of the state before the token, becomes m
+ *
+ * A is in units of log2(e), for exp2: so to_delta and dA lack a factor ln 2, which comes later. */
 INLINE void step_backward(const struct token *k, const struct strip *p, int t, real (*h)[W],
                           real (*hn)[W], real (*e)[W], real *restrict to_v,
                           real *restrict to_delta)
@@ -224,7 +232,7 @@ INLINE void step_backward(const struct token *k, const struct strip *p, int t, r
     }
 }
 
-/* Lanes of 2N sums to one number each. */
+/* The lanes of n sums, to one number each. */
 INLINE void add_lanes(real *out, const real *lanes, int n)
 {
     for (int i = 0; i < n; i++, lanes += LANES) {
@@ -294,7 +302,7 @@ static void backward(const struct scan_grad *g, const struct strip *p)
             g->dA_log[(at + i) * s->N + n] = p->sum[n][i] * p->A[n][i] * LN2;
 }
 
-/* dB, dC: shares of strips, in order. */
+/* dB, dC of one token: the shares of all strips, in order. */
 CLONES
 static void add_strips(real *dB, real *dC, const real *shares, const struct scan *s)
 {
@@ -333,7 +341,8 @@ void scan_backward(const struct scan_grad *g, real *dh, int64_t stride, const st
 
 /* --- maps ----------------------------------------------------------------- */
 
-/* Only the state, without y; back: its gradient, in reverse.  sum (W): of all step sizes. */
+/* Only the state, without y; with dy its gradient, in reverse.  sum (W): the sum of delta, whose
+ * exponential is the decay of the whole slice. */
 CLONES
 static void states_only(real *sum, const struct strip *p, const real *dy)
 {

@@ -16,8 +16,9 @@ typedef libxsmm_smmfunction kernel;
 #define DISPATCH libxsmm_smmdispatch
 #endif
 
-/* Code for a shape, remembered by each thread: a look-up in libxsmm costs a
- * tenth of a 16 x 64 x 64 product. */
+/* The code for a shape, from a table of each thread.  libxsmm has a table of its own, but looking
+ * there costs a tenth of a 16 x 64 x 64 product.  A shape has one place, by a multiplicative hash;
+ * a shape that finds another one there takes its place. */
 #define MADE_BITS 7
 
 static kernel find(const struct smm_shape *s)
@@ -104,7 +105,7 @@ void smm_tn_from(real *C, const real *from, const real *A, const real *B, int M,
 
 #define SIDE TRANSPOSE_SIDE
 
-/* What becomes of an element of A'; s is that of S. */
+/* What becomes of an element a of A'; old is that of B, s that of S. */
 enum meet { SET, ADD, TIMES };
 #define MEET(how, old, s, a) ((how) == SET ? (a) : (how) == ADD ? (old) + (a) : (s) * (a))
 

@@ -120,7 +120,7 @@ static void rows_fast(bf16_word *to, const float *x, int M, int K)
     }
 }
 
-/* Numbers 0, 16, 1, 17, ... of 32: halves become words. */
+/* Numbers 0, 16, 1, 17, ... of 32: two vectors of 16, one after the other, become words. */
 static const uint16_t zip[2 * LANES] = {
     0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
     8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31,
@@ -142,7 +142,7 @@ static void columns_fast(bf16_word *to, const float *x, int K, int N)
         }
 }
 
-/* K even, N a multiple of 32: x is read once. */
+/* For even K and N a multiple of 32, where x is read once. */
 TARGET
 static void both_fast(bf16_word *rows, bf16_word *columns, const float *x, int K, int N)
 {
@@ -163,8 +163,8 @@ static void both_fast(bf16_word *rows, bf16_word *columns, const float *x, int K
         }
 }
 
-/* A strip of columns: its words of B, N from one row to the next as in C.  Of its last vector only the
- * columns `there` are. */
+/* A strip of columns: its words of B, N from one row to the next as in C.  Of its last vector only
+ * the columns `there` are. */
 struct strip { const bf16_word *B; int N, words; __mmask16 there; };
 
 /* `tall` rows of `wide` vectors of C, which stay in registers.  Both are constants where this is

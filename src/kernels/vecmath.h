@@ -1,9 +1,8 @@
-/* vecmath.h -- exp and its kin as inline functions that vectorise.
+/* vecmath.h -- exp and functions made of it, inline so that loops over them vectorise.
  *
- * In float: one polynomial for the vector body and the remainder of a loop,
- * because a vector library beside libm would give the same element two
- * values, depending on where it stands.  In double (the tree that checks the
- * mathematics): libm.
+ * In float there is one polynomial for the vector body of a loop and for its remainder.  A vector
+ * library together with libm would give an element two values, depending on its place in the loop.
+ * In double, in the build that checks the mathematics, libm does it.
  */
 #ifndef VECMATH_H
 #define VECMATH_H
@@ -31,12 +30,21 @@ INLINE real vsoftplus(real x) { return fmax(x, 0) + log1p(exp(-fabs(x))); }
 INLINE real vfma(real a, real b, real c) { return __builtin_fmaf(a, b, c); }
 INLINE real vsqrt(real x) { return __builtin_sqrtf(x); }
 
-/* exp by 2^n e^r, n = round(x log2 e), |r| <= ln2 / 2, polynomial of degree 6:
- * relative error below 1e-7.  0 below -87.33 (what follows would be
- * subnormal), infinity above 88.72; NaN stays NaN.
- *
- * Adding 1.5 * 2^23 leaves n in the low bits of t; added to the exponent of
- * the polynomial it multiplies by 2^n, also by 2^128, which is no float. */
+/* p 2^n, where t = n + 1.5 * 2^23 holds n in its low bits.  Added to the exponent of p they
+ * multiply it by 2^n, also by 2^128, which is no float. */
+INLINE float vscale(float p, float t)
+{
+    uint32_t bits, shift;
+    memcpy(&bits, &p, sizeof bits);
+    memcpy(&shift, &t, sizeof shift);
+    bits += shift << 23;
+    memcpy(&p, &bits, sizeof p);
+    return p;
+}
+
+/* exp by 2^n e^r, n = round(x log2 e), |r| <= ln2 / 2, with a polynomial of degree 6: relative
+ * error below 1e-7.  0 below -87.33 (what follows would be subnormal), infinity above 88.72; NaN
+ * stays NaN. */
 INLINE real vexp(real x)
 {
     const float t = vfma(x, 0x1.715476p+0f, 0x1.8p23f);
@@ -49,16 +57,13 @@ INLINE real vexp(real x)
     p = vfma(p, r, 0x1.fffff8p-2f);
     p = vfma(p, r, 1.0f);
     p = vfma(p, r, 1.0f);
-    uint32_t bits, shift;
-    memcpy(&bits, &p, sizeof bits);
-    memcpy(&shift, &t, sizeof shift);
-    bits += shift << 23;
-    memcpy(&p, &bits, sizeof p);
+    p = vscale(p, t);
     return x < -87.33f ? 0.0f : x > 88.72f ? INFINITY : x == x ? p : x;
 }
 
-/* 2^x for x <= 126, 2^-126 below -126: for decays and steps.  As vexp(), but the polynomial's
- * constant is 1 and its error 1e-8 of x, so that a decay close to 1 is exact; NaN stays NaN. */
+/* 2^x for x <= 126, 2^-126 below -126: for decays and steps.  As vexp(), except that the constant
+ * of the polynomial is 1 and its error 1e-8 of x, so that a decay close to 1 is exact; NaN stays
+ * NaN. */
 INLINE real vexp2(real x)
 {
     const float a = x < -126.0f ? -126.0f : x, t = a + 0x1.8p23f, r = a - (t - 0x1.8p23f);
@@ -69,12 +74,7 @@ INLINE real vexp2(real x)
     p = vfma(p, r, 0x1.ebfbe0p-3f);
     p = vfma(p, r, 0x1.62e430p-1f);
     p = vfma(p, r, 1.0f);
-    uint32_t bits, shift;
-    memcpy(&bits, &p, sizeof bits);
-    memcpy(&shift, &t, sizeof shift);
-    bits += shift << 23;
-    memcpy(&p, &bits, sizeof p);
-    return p;
+    return vscale(p, t);
 }
 
 /* log(1 + e^x) = max(x, 0) + log(1 + y), y = e^-|x|, by 2 artanh(s), s = y / (2 + y) <= 1/3, the
@@ -94,7 +94,7 @@ INLINE real vsoftplus(real x)
 
 #endif
 
-/* Good to 2 units in the last place on both sides: 1 + e^-x rounds near 1 only
+/* 1 / (1 + e^-x), good to 2 units in the last place on both sides: 1 + e^-x rounds near 1 only
  * where the result is near 1. */
 INLINE real vsigmoid(real x) { return 1 / (1 + vexp(-x)); }
 

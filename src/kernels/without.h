@@ -6,7 +6,8 @@
  *         RESIDUAL NORM   BIAS                       MEAN   TOKEN_IDX          GATE
  *
  * Theorem 1 of the paper is all of them, mini-batches as long as the sequence and lr = F: linear
- * attention. */
+ * attention.
+ */
 #ifndef WITHOUT_H
 #define WITHOUT_H
 
