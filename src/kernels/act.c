@@ -31,6 +31,24 @@
         }                                                                                \
 } while (0)
 
+/* n elements of a gate. */
+typedef void gate(real *y, const real *a, const real *b, int n);
+
+static void gate_all(gate *f, real *y, const real *a, const real *b, int64_t n)
+{
+    FOR_BLOCKS(i, m, n, f(y + i, a + i, b + i, m));
+}
+
+static void gate_rows(gate *f, bf16 *y, const real *a, const real *b, int N, int C)
+{
+    FOR_PIECES(i, m, at, zeros, {
+        real piece[PIECE];
+        f(piece, a + i, b + i, m);
+        bf16_put(y + at, piece, m, zeros);
+    });
+    bf16_fill(y, N, C);
+}
+
 CLONES
 static void swiglu(real *y, const real *a, const real *b, int n)
 {
@@ -40,17 +58,12 @@ static void swiglu(real *y, const real *a, const real *b, int n)
 
 void swiglu_forward(real *y, const real *a, const real *b, int64_t n)
 {
-    FOR_BLOCKS(i, m, n, swiglu(y + i, a + i, b + i, m));
+    gate_all(swiglu, y, a, b, n);
 }
 
 void swiglu_forward_rows(bf16 *y, const real *a, const real *b, int N, int C)
 {
-    FOR_PIECES(i, m, at, zeros, {
-        real piece[PIECE];
-        swiglu(piece, a + i, b + i, m);
-        bf16_put(y + at, piece, m, zeros);
-    });
-    bf16_fill(y, N, C);
+    gate_rows(swiglu, y, a, b, N, C);
 }
 
 /* silu'(a) = sigma(a) (1 + a (1 - sigma(a))). */
@@ -125,17 +138,12 @@ static void gelu_gate(real *y, const real *x, const real *g, int n)
 
 void gelu_gate_forward(real *y, const real *x, const real *g, int64_t n)
 {
-    FOR_BLOCKS(i, m, n, gelu_gate(y + i, x + i, g + i, m));
+    gate_all(gelu_gate, y, x, g, n);
 }
 
 void gelu_gate_forward_rows(bf16 *y, const real *x, const real *g, int N, int C)
 {
-    FOR_PIECES(i, m, at, zeros, {
-        real piece[PIECE];
-        gelu_gate(piece, x + i, g + i, m);
-        bf16_put(y + at, piece, m, zeros);
-    });
-    bf16_fill(y, N, C);
+    gate_rows(gelu_gate, y, x, g, N, C);
 }
 
 /* gelu_tanh'(g) = s + g s (1 - s) d(2u)/dg,  s = sigma(2u),
