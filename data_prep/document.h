@@ -6,11 +6,12 @@
 
 struct json_path;
 
-/* Replace the record's raw bytes by its text: of a JSON line the string `field`,
- * else all.  Where there is none, sets r->bad.  Thread-safe. */
+/* Replace the record's raw bytes by its text, as its format finds it (`field` where it has named
+ * fields); set r->bad if there is none.  Local; thread-safe. */
 void document_text(struct record *r, const struct json_path *field);
 
-/* Does a document go to the held-out set?  Depends on its text only. */
+/* Does a document belong to the held-out set, which gets that fraction?  It depends only on the
+ * text. Local. */
 int document_is_val(const char *text, int64_t n, double fraction);
 
 #endif

@@ -10,14 +10,14 @@
 
 #include "data_prep/input.h"
 
-/* Append a file of one of the formats, whatever the rest of its name; a folder, which is searched and
- * whose own name may be hidden; or standard input for "-".  Local.
+/* Append a file of one of the formats, whatever the rest of its name; a folder, which is searched
+ * and whose own name may be hidden; or standard input for "-".  Local.
  *
  * in         [in,out] with in->skip_bad, what can't be read in a folder is left out
  * from_stdin the format of what comes through "-"
- * returns    OK; ERR_CONFIG for a file of another format; ERR_MISSING for what does not exist, a folder
- *            that holds nothing that is read, or a link to nothing that is named like an input;
- *            ERR_IO for a folder that can't be read.  All reported. */
+ * returns    OK; ERR_CONFIG for a file of another format; ERR_MISSING for what does not exist, a
+ *            folder that holds nothing that is read, or a link to nothing that is named like an
+ *            input; ERR_IO for a folder that can't be read.  All reported. */
 int inputs_add(struct inputs *in, const char *path, const struct format *from_stdin);
 
 #endif

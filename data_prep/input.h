@@ -1,4 +1,5 @@
-/* input.h -- the list of files that are read, in order, and of what was left out (find.h makes it). */
+/* input.h -- the list of files that are read, in order, and of what was left out (find.h makes
+ * it). */
 #ifndef INPUT_H
 #define INPUT_H
 

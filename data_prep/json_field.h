@@ -1,4 +1,4 @@
-/* json_field.h -- one string out of a JSON object on a line, and nothing else of it.
+/* json_field.h -- read one string of a JSON object on a line, and skip everything else.
  *
  *     {"id": 18446744073709551615, "meta": {"text": "no"}, "text": "a docu\u006dent", "p": NaN}
  *      ..........skipped..........................................^read, strictly......^skipped
@@ -6,10 +6,10 @@
  * Other fields hold what no strict reader takes: integers beyond 64 bits, NaN, repeated keys, half
  * surrogates, bytes that are not UTF-8.  They are skipped as text: strings up to their closing
  * quote, brackets in pairs, commas and colons where JSON has them, and words of any spelling in
- * place of numbers.  So where a value ends is certain, and a line that is cut or is no object is
- * an error, but nothing that nobody reads is one.
+ * place of numbers.  So the end of every value is certain: a line that is cut or is not an object
+ * is an error, but nothing in a skipped value is.
  *
- * Repeated keys: the last one is taken, on each level, as Python, JavaScript and jq do.
+ * Of repeated keys the last one counts, on each level, as in Python, JavaScript and jq.
  */
 #ifndef JSON_FIELD_H
 #define JSON_FIELD_H
@@ -27,7 +27,7 @@ struct json_path {
     int   parts;
 };
 
-/* Local.  returns OK; ERR_USAGE (said) for a name of too many parts */
+/* Parse a name.  Local.  returns OK; ERR_USAGE, reported, for a name of too many parts */
 int json_path_init(struct json_path *path, const char *field);
 void json_path_done(struct json_path *path);
 
@@ -40,7 +40,7 @@ void json_path_done(struct json_path *path);
  * before   bytes of a byte order mark that was before it, for messages
  * text     [out] counted block that ends with a zero byte; valid UTF-8
  * text_n   [out] its bytes
- * repeats  [out] how many more times a key of the path was there
+ * repeats  [out] how many more times a key of the path occurred
  * returns  NULL, or what is wrong, with the column: a counted string
  * cost     about a nanosecond for two bytes */
 char *json_field(const struct json_path *path, const char *line, int64_t n, int64_t before,

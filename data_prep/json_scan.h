@@ -1,4 +1,4 @@
-/* json_scan.h -- one pass over a JSON object on a line: where the field is that is asked for.
+/* json_scan.h -- one pass over a JSON object on a line that finds the field that is asked for.
  *
  * Values are skipped as text, see json_field.h.  A bit a level says whether it is a list; the stack
  * does not grow with the depth.
@@ -20,7 +20,7 @@ struct json_found {
     int              reached;  /* parts of its name that were found; 0: none  */
     enum json_kind   kind;     /* of the value at the last of them            */
     struct json_span raw;      /* inside of the string, if it is one          */
-    int              repeats;  /* how often a part was there once more        */
+    int              repeats;  /* how many more times a part occurred         */
 };
 
 #define JSON_NAMES 6  /* keys of the line that are kept for a message */

@@ -5,7 +5,7 @@
  *     batch 7   read      text     encode   take      one thread reads, one takes,
  *     batch 8             read     text     encode    all the others share text and
  *     batch 9                      read     text      encode; a long document is
- *                                                     shared out in chunks
+ *                                                     cut into chunks
  *
  * take() sees every document in the order of the inputs, so the result does not
  * depend on the number of threads.
@@ -23,7 +23,7 @@ struct chunk { int64_t doc, from, to; int32_t *ids; int64_t count; struct hidden
 
 struct doc {
     struct record r;       /* raw is the text                        */
-    int           choice;  /* what choose() said; -1: not wanted     */
+    int           choice;  /* what choose() returned; -1: not wanted */
     struct chunk *chunks;  /* one after another; none when not encoded */
     int64_t       chunk_n;
 };
@@ -33,20 +33,23 @@ struct pipeline {
     struct data_place       from;
     const char             *field;      /* of a JSON line: json_field.h        */
     int                     threads;
-    int                     skip_bad;   /* else the first bad one ends it      */
+    int                     skip_bad;   /* else the first bad one ends the run */
     int                     silent;     /* another pass names the skipped ones */
     const struct tokenizer *tokenizer;  /* NULL: text only                     */
     const char             *what;       /* for progress: "prep"                */
-    /* Is it wanted?  -1 if not, else any number.  Called by any thread. */
+    /* Is a document wanted?  Returns -1 if not, else any number.  Called by any thread. */
     int (*choose)(void *arg, const struct record *r);
-    /* One wanted document, in order.  May take the text by setting raw to NULL. */
+    /* Gets every wanted document, in order.  It may keep the text by setting raw to NULL. */
     int (*take)(void *arg, struct doc *d);
     void                   *arg;
-    /* [in,out] what was skipped, and read; take() finds it counted up to its document. */
+    /* [in,out] what was skipped and read so far; at take(), up to its document. */
     struct data_skipped     skipped;
 };
 
-/* returns OK; ERR_DATA for bad input, with file and line; what take() returned */
+/* Read, check and encode all documents.  Local.
+ *
+ * returns  OK; ERR_DATA for bad input, reported with file and line; a status that take() returned
+ *           */
 int pipeline_run(struct pipeline *p);
 
 #endif

@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include "data_prep/document.h"
+#include "data_prep/earlier.h"
 #include "data_prep/find.h"
 #include "data_prep/format.h"
 #include "data_prep/pipeline.h"
 #include "data_prep/report.h"
 #include "data_prep/sample.h"
-#include "data_prep/there.h"
 #include "src/base/clock.h"
 #include "src/base/failpoint.h"
 #include "src/base/file.h"
@@ -306,7 +306,7 @@ out:
 }
 
 /* All that the work depends on, and what an earlier command left of it. */
-static int prepare(struct prep *p, struct there *there)
+static int prepare(struct prep *p, struct earlier *earlier)
 {
     const struct prep_options *o = p->o;
     int rc = OK;
@@ -318,11 +318,11 @@ static int prepare(struct prep *p, struct there *there)
     if (!o->train_tokenizer) TRY(get_tokenizer(p, 0));  /* it may be what --restart removes */
     TRY(lock(p));
     TRY(origin_digest(&p->origin, o->out, o->threads));
-    *there = (struct there){ .origin = &p->origin, .tokenizer = p->tokenizer, .out = o->out,
+    *earlier = (struct earlier){ .origin = &p->origin, .tokenizer = p->tokenizer, .out = o->out,
                              .dirs = { p->dirs[0], p->dirs[1] }, .sets_n = p->sets_n,
                              .restart = o->restart };
-    TRY(there_look(there));
-    if (!there->done) rc = origin_write(&p->origin, o->out);
+    TRY(earlier_look(earlier));
+    if (!earlier->done) rc = origin_write(&p->origin, o->out);
 out:
     return rc;
 }
@@ -331,19 +331,20 @@ int prep_run(const struct prep_options *o)
 {
     struct prep p = { .o = o, .lock = -1, .sets_n = o->val_fraction > 0.0 ? 2 : 1 };
     char text[REPORT_SKIPPED];
-    struct there there;
+    struct earlier earlier;
     int rc = OK;
 
     p.dirs[0] = mem_format("%s%s", o->out, p.sets_n == 2 ? "/train" : "");
     p.dirs[1] = mem_format("%s/val", o->out);
-    TRY(prepare(&p, &there));
-    if (there.done) {
+    TRY(prepare(&p, &earlier));
+    if (earlier.done) {
         for (int i = 0; i < p.sets_n; i++) TRY(set_settle(p.dirs[i]));
         log_phase("%s: is complete already, from the same inputs with the same options: nothing "
-                  "to do%s%s", o->out, there.skipped.documents + there.skipped.files ? "; then " : "",
-                  report_skipped(text, there.skipped));
+                  "to do%s%s", o->out,
+                  earlier.skipped.documents + earlier.skipped.files ? "; then " : "",
+                  report_skipped(text, earlier.skipped));
     } else {
-        if (o->train_tokenizer) TRY(get_tokenizer(&p, there.resuming));
+        if (o->train_tokenizer) TRY(get_tokenizer(&p, earlier.resuming));
         TRY(make_sets(&p));
     }
 out:

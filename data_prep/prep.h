@@ -1,4 +1,4 @@
-/* prep.h -- text in, data sets out. */
+/* prep.h -- from text to data sets. */
 #ifndef PREP_H
 #define PREP_H
 
@@ -22,7 +22,8 @@ struct prep_options {
     struct set_cut  cut;
 };
 
-/* Do it all, or go on where an earlier run was interrupted. */
+/* Make the data sets, or resume where an earlier command was interrupted.  Local.
+ * returns  OK, or the status of what is wrong, reported */
 int prep_run(const struct prep_options *o);
 
 #endif

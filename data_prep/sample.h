@@ -1,5 +1,5 @@
-/* sample.h -- texts to train a tokenizer from: all of them, or where that is too
- * much, a random part that depends on nothing but the texts. */
+/* sample.h -- texts to train a tokenizer from: all of them, or if that is too much, a random part
+ * that depends only on the texts.  All functions are local. */
 #ifndef SAMPLE_H
 #define SAMPLE_H
 
@@ -12,10 +12,10 @@ struct sample;
 struct sample *sample_new(void);
 void sample_free(struct sample *s);
 
-/* One more text; takes *text over (sets it to NULL) if it keeps it. */
+/* Add a text of n bytes.  *text becomes the sample's, and is set to NULL, if it is kept. */
 void sample_add(struct sample *s, char **text, int64_t n);
 
-/* The kept texts one after another, as tokenizer_train() wants them. */
+/* The kept texts one after another, as tokenizer_train() asks for them; NULL after the last. */
 const char *sample_next(void *s, int64_t *n);
 
 int64_t sample_bytes(const struct sample *s);  /* kept           */

@@ -13,8 +13,8 @@ struct source;
 
 /* Open at byte `offset` of the decompressed content.  Local.
  *
- * returns  OK; ERR_MISSING, ERR_IO or ERR_MEMORY, reported; ERR_DATA as source_read().  Release with
- *          source_close() either way */
+ * returns  OK; ERR_MISSING, ERR_IO or ERR_MEMORY, reported; ERR_DATA as source_read().  Release
+ *          with source_close() either way */
 int source_open(struct source **out, const struct input *in, int64_t offset);
 void source_close(struct source *s);
 
@@ -31,9 +31,10 @@ const char *source_why(const struct source *s);
 /* Bytes taken from the file itself, for progress. */
 int64_t source_taken(const struct source *s);
 
-/* Bytes of content that are lost if the caller reads no more: known for a plain file and for a frame
- * that tells its size; else estimated from the part that was read, and 0 for standard input, whose
- * length nobody knows.  What was returned of a frame with a wrong checksum counts, too. */
+/* Bytes of content that are lost if the caller reads no more: known for a plain file and for a
+ * frame that tells its size; else estimated from the part that was read, and 0 for standard
+ * input, whose length nobody knows.  What was returned of a frame with a wrong checksum counts,
+ * too. */
 int64_t source_left(const struct source *s);
 
 #endif

@@ -8,7 +8,7 @@
 #include "data_prep/format.h"
 #include "data_prep/pipeline.h"
 #include "data_prep/prep.h"
-#include "data_prep/words.h"
+#include "data_prep/generated.h"
 #include "mpi/bench/cmd_bench.h"
 #include "src/base/clock.h"
 #include "src/base/file.h"
@@ -50,7 +50,7 @@ static int write_texts(const char *folder, int64_t mb)
     TRY(dir_make(folder));
     for (int64_t i = 0; i < 4 * mb && rc == OK; i++) {
         int64_t n = 250000;
-        char *path = mem_format("%s/%04lld.txt", folder, (long long)i), *text = words_text(&n, i);
+        char *path = mem_format("%s/%04lld.txt", folder, (long long)i), *text = generated_text(&n, i);
         rc = file_replace(path, text, (size_t)n);
         mem_free(text);
         mem_free(path);

@@ -1,4 +1,4 @@
-#include "data_prep/words.h"
+#include "data_prep/generated.h"
 
 #include <math.h>
 
@@ -16,7 +16,7 @@ static int put_word(char *out, uint64_t key, uint64_t k)
     return n + 1;
 }
 
-char *words_text(int64_t *n, int64_t number)
+char *generated_text(int64_t *n, int64_t number)
 {
     const uint64_t key = rng_key(1, "words"), draw = rng_key((uint64_t)number, "text");
     const int64_t room = *n;

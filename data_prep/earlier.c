@@ -1,4 +1,4 @@
-#include "data_prep/there.h"
+#include "data_prep/earlier.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "src/data/dataset.h"
 
 /* In what this command differs from the one that made x: a counted sentence, or NULL. */
-static char *difference(const struct there *t, const struct data_index *x)
+static char *difference(const struct earlier *t, const struct data_index *x)
 {
     const int options = !hash_equal(x->options, origin_options_hash(t->origin));
     const int inputs = !hash_equal(x->inputs, origin_inputs_hash(t->origin));
@@ -34,8 +34,8 @@ static char *difference(const struct there *t, const struct data_index *x)
                       tokenizer_kind(t->tokenizer), b);
 }
 
-/* A set that is there must be the one that this command makes. */
-static int check_same(struct there *t, const char *dir, enum set_state state)
+/* An existing set must be the one that this command makes. */
+static int check_same(struct earlier *t, const char *dir, enum set_state state)
 {
     char *path = mem_format("%s/INDEX%s", dir, state == SET_PART ? ".part" : ""), *other = NULL;
     struct data_index x = { 0 };
@@ -57,7 +57,7 @@ out:
     return rc;
 }
 
-/* Whoever finds it complete will train from it. */
+/* A complete set will be trained from, so all of it must be valid. */
 static int check_whole(const char *dir)
 {
     struct dataset *d = NULL;
@@ -76,7 +76,7 @@ static int drop_memo(const char *dir)
     return rc;
 }
 
-int there_look(struct there *t)
+int earlier_look(struct earlier *t)
 {
     char *three[3] = { mem_string(t->out), mem_format("%s/train", t->out),
                        mem_format("%s/val", t->out) };

@@ -1,11 +1,11 @@
-/* there.h -- what an earlier prep left in the folder: nothing, a part, or all of it. */
-#ifndef THERE_H
-#define THERE_H
+/* earlier.h -- what an earlier prep left in the folder: nothing, a part, or a complete data set. */
+#ifndef EARLIER_H
+#define EARLIER_H
 
 #include "data_prep/origin.h"
 #include "src/data/token.h"
 
-struct there {
+struct earlier {
     const struct origin    *origin;     /* of this command                               */
     const struct tokenizer *tokenizer;  /* NULL: it is trained                           */
     const char             *out;        /* the folder that the user named                */
@@ -16,9 +16,11 @@ struct there {
     struct data_skipped     skipped;    /* [out] in a complete one                       */
 };
 
-/* Look at the three folders that a prep may have made; `restart` removes what is there.
- * returns OK; ERR_CONFIG for what another command made, with the difference; ERR_DATA or
- *         ERR_MISSING for a complete data set that is damaged */
-int there_look(struct there *t);
+/* Look at the three folders that a prep may have made; with t->restart, empty them.  Local.
+ *
+ * t        [in,out]
+ * returns  OK; ERR_CONFIG if another command made what they hold, with the difference; ERR_DATA or
+ *          ERR_MISSING if a complete data set is damaged.  All are reported. */
+int earlier_look(struct earlier *t);
 
 #endif
