@@ -20,34 +20,40 @@ static int number(const char *path)
     return i;
 }
 
-/* The keys of a check: the first is blamed; place: that of the first one given. */
-struct keys { const char *path[4]; };
-#define KEYS(...) ((struct keys){ { __VA_ARGS__ } })
-
-static int usable(const struct conf_reader *r, struct keys k)
+static int usable(const struct conf_reader *r, struct fit_keys k)
 {
-    for (int i = 0; i < 4 && k.path[i]; i++)
+    for (int i = 0; i < FIT_KEYS && k.path[i]; i++)
         if (r->bad[number(k.path[i])]) return 0;
     return 1;
 }
 
-/* Complain unless `holds`; say nothing where a key is wrong by itself. */
-static void must(struct conf_reader *r, struct keys k, int holds, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-static void must(struct conf_reader *r, struct keys k, int holds, const char *format, ...)
+/* A rule does not hold: the first key is blamed, at the place of the first one that is given.
+ * Nothing is reported where a key is wrong by itself. */
+static void blame(void *ctx, struct fit_keys k, const char *what)
 {
+    struct conf_reader *r = ctx;
     struct conf_place at = { r->name, 1, 1 };
+
+    if (!usable(r, k)) return;
+    for (int i = FIT_KEYS - 1; i >= 0; i--)
+        if (k.path[i] && r->where[number(k.path[i])].line) at = r->where[number(k.path[i])];
+    conf_complain(r, at, k.path[0], "%s", what);
+    r->bad[number(k.path[0])] = 1;
+}
+
+/* Complain unless `holds`. */
+static void must(struct conf_reader *r, struct fit_keys k, int holds, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+static void must(struct conf_reader *r, struct fit_keys k, int holds, const char *format, ...)
+{
     char what[512];
     va_list ap;
 
-    if (holds || !usable(r, k)) return;
-    for (int i = 3; i >= 0; i--)
-        if (k.path[i] && r->where[number(k.path[i])].line) at = r->where[number(k.path[i])];
+    if (holds) return;
     va_start(ap, format);
     vsnprintf(what, sizeof what, format, ap);
     va_end(ap);
-    conf_complain(r, at, k.path[0], "%s", what);
-    r->bad[number(k.path[0])] = 1;
+    blame(r, k, what);
 }
 
 static void check_required(struct conf_reader *r)
@@ -71,95 +77,42 @@ static int layers_of(struct pattern *p, const struct conf_reader *r)
     return !r->bad[number("model.layer")] && pattern_of(p, c->model.layer) == OK;
 }
 
-/* Heads of a width that is given. */
-static void check_head_dim(struct conf_reader *r, const struct pattern *p)
+/* Values of the section `model` that follow from others. */
+static void resolve_model(struct conf *c, const struct pattern *p)
 {
-    const struct conf *c = r->values;
-    const int C = c->model.width, H = c->model.heads, F = c->model.head_dim;
+    const int mamba = p->has & HAS_INNER && c->model.backbone == BACKBONE_MAMBA;
 
-    must(r, KEYS("model.head_dim", "model.width", "model.heads", "model.layer"),
-         p->has & HAS_ATTENTION || (int64_t)F * H == C,
-         "expected model.width / model.heads, %d / %d, for layer %s, found %d", C, H, c->model.layer,
-         F);
-    must(r, KEYS("model.head_dim"), F % 2 == 0, "expected an even number, found %d", F);
-    must(r, KEYS("model.head_dim", "model.heads"), (int64_t)F * H <= 1 << 20,
-         "expected at most 1048576 for all of the %d heads together, found %d", H, F);
+    if (c->model.kv_heads < 0) c->model.kv_heads = c->model.heads;
+    if (c->model.ffn_width < 0) c->model.ffn_width = p->ffn ? 2048 : 0;
+    if (c->model.rms_eps < 0) c->model.rms_eps = p->family->rms_eps;
+    if (c->model.dt_rank < 0) c->model.dt_rank = (c->model.width + 15) / 16;
+    if (c->model.gate < 0) c->model.gate = mamba;
+    if (c->model.share_qk < 0) c->model.share_qk = mamba;
+    if (c->model.pre_conv < 0) c->model.pre_conv = mamba;
 }
 
-static void check_rope(struct conf_reader *r, const struct pattern *p)
-{
-    const struct conf *c = r->values;
-    const int type = c->model.rope_scaling.type;
-    const double low = c->model.rope_scaling.low_freq_factor;
-
-    must(r, KEYS("model.rope_scaling.type", "model.layer"),
-         p->has & HAS_ATTENTION || type == ROPE_DEFAULT,
-         "expected default for layer %s", c->model.layer);
-    must(r, KEYS("model.rope_scaling.factor", "model.rope_scaling.type"),
-         type != ROPE_DEFAULT || c->model.rope_scaling.factor == 1,
-         "expected model.rope_scaling.type linear or llama3 with it, found default");
-    must(r, KEYS("model.rope_scaling.high_freq_factor", "model.rope_scaling.low_freq_factor"),
-         type != ROPE_LLAMA3 || c->model.rope_scaling.high_freq_factor > low,
-         "expected more than model.rope_scaling.low_freq_factor (%g), found %g", low,
-         c->model.rope_scaling.high_freq_factor);
-}
-
-static void check_heads(struct conf_reader *r, const struct pattern *p)
-{
-    const struct conf *c = r->values;
-    const int C = c->model.width, H = c->model.heads;
-
-    must(r, KEYS("model.kv_heads", "model.heads"),
-         c->model.kv_heads < 0 || H % c->model.kv_heads == 0,
-         "expected a divisor of model.heads (%d), found %d", H, c->model.kv_heads);
-    if (c->model.head_dim > 0) check_head_dim(r, p);
-    if (c->model.head_dim > 0 && (p->n == 1 || !(p->has & HAS_INNER))) return;
-    must(r, KEYS("model.heads", "model.width"), C % H == 0,
-         "expected a divisor of model.width (%d), found %d", C, H);
-    must(r, KEYS("model.heads", "model.width"), C % H != 0 || C / H % 2 == 0,
-         "expected an even head width, model.width / model.heads, found %d / %d = %d", C, H,
-         C / H);
-}
-
-/* Keys that no layer of the model uses have no value other than "none". */
-static void check_used(struct conf_reader *r, const struct pattern *p)
-{
-    const struct conf *c = r->values;
-    const struct { const char *path; int has, on; } switches[] = {
-        { "model.gate", HAS_INNER, c->model.gate },
-        { "model.share_qk", HAS_INNER, c->model.share_qk },
-        { "model.pre_conv", HAS_INNER, c->model.pre_conv },
-        { "model.qkv_bias", HAS_ATTENTION, c->model.qkv_bias },
-    };
-
-    must(r, KEYS("model.ffn_width", "model.layer"), p->ffn || c->model.ffn_width <= 0,
-         "expected 0 for layer %s, found %d", c->model.layer, c->model.ffn_width);
-    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
-        must(r, KEYS(switches[i].path, "model.layer"),
-             p->has & switches[i].has || switches[i].on <= 0,
-             "expected false for layer %s, found true", c->model.layer);
-    must(r, KEYS("model.sliding_window", "model.layer"),
-         p->has & HAS_ATTENTION || !c->model.sliding_window,
-         "expected 0 for layer %s, found %d", c->model.layer, c->model.sliding_window);
-}
-
+/* Keys that change nothing, and then the rules of dims (layers/fit.h). */
 static void check_model(struct conf_reader *r)
 {
     struct conf *c = r->values;
+    struct fit f = { .complain = blame, .ctx = r };
     struct pattern p;
+    struct dims d;
 
     must(r, KEYS("train.context", "model.sliding_window"),
          !c->model.sliding_window || c->model.full_layers >= c->model.layers ||
              c->train.context <= c->model.sliding_window,
          "expected at most model.sliding_window (%d), found %d", c->model.sliding_window,
          c->train.context);
+    must(r, KEYS("model.rope_scaling.factor", "model.rope_scaling.type"),
+         c->model.rope_scaling.type != ROPE_DEFAULT || c->model.rope_scaling.factor == 1,
+         "expected model.rope_scaling.type linear or llama3 with it, found default");
     if (!layers_of(&p, r)) return;
-    must(r, KEYS("model.layer", "model.layers"), p.n <= c->model.layers,
-         "expected at most one layer for each of the %d blocks (model.layers), found %d",
-         c->model.layers, p.n);
-    check_used(r, &p);
-    check_rope(r, &p);
-    if (p.has & HAS_HEADS) check_heads(r, &p);
+    must(r, KEYS("model.pre_conv", "model.layer"), p.has & HAS_INNER || c->model.pre_conv <= 0,
+         "expected false for layer %s, found true", c->model.layer);
+    resolve_model(c, &p);
+    conf_dims_given(c, &d);
+    fit_dims(&f, &d);
 }
 
 static void check_sizes(struct conf_reader *r)
@@ -263,20 +216,12 @@ static void resolve(struct conf_reader *r)
     struct conf *c = r->values;
     struct pattern p;
     check(layers_of(&p, r));
-    const int mamba = p.has & HAS_INNER && c->model.backbone == BACKBONE_MAMBA;
     const int K = mini_batch(r), T = c->train.context;
 
-    if (c->model.kv_heads < 0) c->model.kv_heads = c->model.heads;
-    /* One text for one meaning, as of kv_heads. */
+    /* One text for one meaning, as for kv_heads. */
     c->model.head_dim = !(p.has & HAS_ATTENTION) ? CONF_AUTO
                       : c->model.head_dim < 0 ? c->model.width / c->model.heads
                       : c->model.head_dim;
-    if (c->model.ffn_width < 0) c->model.ffn_width = p.ffn ? 2048 : 0;
-    if (c->model.rms_eps < 0) c->model.rms_eps = p.family->rms_eps;
-    if (c->model.dt_rank < 0) c->model.dt_rank = (c->model.width + 15) / 16;
-    if (c->model.gate < 0) c->model.gate = mamba;
-    if (c->model.share_qk < 0) c->model.share_qk = mamba;
-    if (c->model.pre_conv < 0) c->model.pre_conv = mamba;
     if (c->train.slice_tokens <= 0)
         c->train.slice_tokens = T <= 1024 ? T : K <= 1024 ? 1024 / K * K : K;
     if (c->optim.warmup_steps < 0) c->optim.warmup_steps = c->train.steps / 10;

@@ -47,7 +47,7 @@ void conf_check_limits(struct conf_reader *r)
 
     check_counters(r, c);
     conf_dims(c, &d);
-    if (model_layout(&t, &d) == OK) check_state(r, c, &t);
-    else r->said++, r->errors++;
+    check(model_layout(&t, &d) == OK);  /* conf_check.c asked the same rules */
+    check_state(r, c, &t);
     param_done(&t);
 }

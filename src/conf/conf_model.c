@@ -17,10 +17,9 @@ static int number_of(const char *path)
     return i;
 }
 
-void conf_dims(const struct conf *c, struct dims *d)
+void conf_dims_given(const struct conf *c, struct dims *d)
 {
     const struct dim *row;
-    struct pattern p;
 
     memset(d, 0, sizeof *d);
     for (int i = 0; (row = dims_row(i)); i++) {
@@ -29,6 +28,14 @@ void conf_dims(const struct conf *c, struct dims *d)
         if (row->type != DIM_PART) memcpy(dims_at(d, row), from, row->size);
         else if (!*(const int *)from) d->without |= row->part;
     }
+    if (d->F < 0) d->F = 0;
+}
+
+void conf_dims(const struct conf *c, struct dims *d)
+{
+    struct pattern p;
+
+    conf_dims_given(c, d);
     check(pattern_of(&p, d->layer) == OK);
     pattern_trim(&p, d);
 }

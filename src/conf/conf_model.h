@@ -16,6 +16,10 @@ struct conf_reader;
 /* Take what is not given, complain of what differs; between the YAML and the checks of keys. */
 void conf_adopt(struct conf_reader *r);
 
+/* The dims as the section `model` gives them, also what no layer uses: for checks.  Its values that
+ * follow from others are there, except head_dim; d [out] */
+void conf_dims_given(const struct conf *c, struct dims *d);
+
 /* Are the keys of c those of a model?  Asked again when its weights are read, since another
  * checkpoint of the run may be the newest by then.  OK, or ERR_CONFIG, all said with `source` */
 int conf_is_model(const struct conf *c, const struct dims *d, const char *source);

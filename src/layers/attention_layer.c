@@ -21,37 +21,33 @@ enum { P_Q, P_K, P_V, P_O, P_BIAS };  /* with qkv_bias, those of q, k and v from
 /* Width of all keys, or all values. */
 static int kv_width(const struct dims *d) { return head_groups(d) * head_width(d); }
 
-/* Also infinity and NaN are none of these. */
-static int rope_fits(struct rope r)
+/* Infinity and NaN are none of these numbers. */
+static void rope_fits(struct fit *f, struct rope r)
 {
-    if (r.scaling < ROPE_DEFAULT || r.scaling > ROPE_LLAMA3)
-        return fail(ERR_CONFIG, "rope scaling number %d is none that this program knows", r.scaling);
-    if (r.scaling != ROPE_DEFAULT && !(r.factor >= 1 && r.factor < 1e9))
-        return fail(ERR_CONFIG, "rope scaling by %g (model.rope_scaling.factor): it must be at least 1",
-                    r.factor);
-    if (r.scaling == ROPE_LLAMA3 && !(r.low > 0 && r.low < r.high && r.high < 1e9 &&
-                                       r.original > 0))
-        return fail(ERR_CONFIG, "rope scaling llama3 between the factors %g and %g of %d tokens: "
-                    "expected 0 < low_freq_factor < high_freq_factor and at least one token",
-                    r.low, r.high, r.original);
-    return OK;
+    fit_must(f, KEYS("model.rope_scaling.type"),
+             r.scaling >= ROPE_DEFAULT && r.scaling <= ROPE_LLAMA3,
+             "expected default, linear or llama3, found number %d", r.scaling);
+    fit_must(f, KEYS("model.rope_scaling.factor"),
+             r.scaling == ROPE_DEFAULT || (r.factor >= 1 && r.factor < 1e9),
+             "expected a number of at least 1, found %g", r.factor);
+    if (r.scaling != ROPE_LLAMA3) return;
+    fit_must(f, KEYS("model.rope_scaling.high_freq_factor", "model.rope_scaling.low_freq_factor"),
+             r.low > 0 && r.low < r.high && r.high < 1e9,
+             "expected more than model.rope_scaling.low_freq_factor (%g), found %g", r.low, r.high);
+    fit_must(f, KEYS("model.rope_scaling.original_context"), r.original > 0,
+             "expected at least one token, found %d", r.original);
 }
 
-static int fits(const struct dims *d)
+static void fits(struct fit *f, const struct dims *d)
 {
-    if (!d->F && d->C % d->H)
-        return fail(ERR_CONFIG, "model.heads %d does not divide model.width %d", d->H, d->C);
-    if (d->F < 0 || (int64_t)d->H * head_width(d) > MOST_WIDTH)
-        return fail(ERR_CONFIG, "%d heads (model.heads) of width %d (model.head_dim) are wider than "
-                    "%d together", d->H, head_width(d), MOST_WIDTH);
-    if (d->H % head_groups(d))
-        return fail(ERR_CONFIG, "model.kv_heads %d does not divide model.heads %d", d->Hkv, d->H);
-    if (head_width(d) % 2)
-        return fail(ERR_CONFIG, "head width %d (model.head_dim, or model.width / model.heads) must be "
-                    "even for RoPE", head_width(d));
-    if (d->gate || d->share_qk)
-        return fail(ERR_CONFIG, "model.gate and model.share_qk: attention has neither");
-    return rope_fits(rope_of(d));
+    fit_must(f, KEYS("model.kv_heads", "model.heads"), d->H % head_groups(d) == 0,
+             "expected a divisor of model.heads (%d), found %d", d->H, head_groups(d));
+    fit_must(f, KEYS("model.head_dim"), d->F % 2 == 0, "expected an even number, found %d", d->F);
+    fit_must(f, KEYS("model.head_dim", "model.heads"), (int64_t)d->H * d->F <= MOST_WIDTH,
+             "expected at most %d for all of the %d heads together, found %d", MOST_WIDTH, d->H,
+             d->F);
+    if (!d->F) fit_heads(f, d);
+    rope_fits(f, rope_of(d));
 }
 
 static void params(struct param_table *t, const struct dims *d, const char *prefix)

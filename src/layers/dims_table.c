@@ -90,16 +90,3 @@ int dims_of(const struct dims *d)
     if (d->pre_conv || d->share_qk) of |= OF_CONV;
     return of;
 }
-
-int dims_within(const struct dims *d)
-{
-    for (int i = 0; i < ROWS; i++) {
-        const struct dim *row = &rows[i];
-        if (row->type != DIM_INT || !row->most) continue;
-        const int n = *(const int *)dims_get(d, row);
-        if ((n >= row->least && n <= row->most) || (n == 0 && row->zero)) continue;
-        return fail(ERR_CONFIG, "%s: expected a whole number from %d to %d, found %d", row->key,
-                    row->least, row->most, n);
-    }
-    return OK;
-}

@@ -41,10 +41,11 @@ enum dim_type {
 enum { OF_HEADS = 1, OF_INNER = 2, OF_STATE = 4, OF_FFN = 8, OF_GROUPS = 16, OF_CONV = 32,
        OF_ATTENTION = 64, OF_SCALED = 128, OF_LLAMA3 = 256, OF_WINDOW = 512 };
 
-/* What another value does to a model that has weights.  USE_FUNCTION: the weights stay, the function
- * changes.  USE_PER_HEAD, USE_PER_TOKEN: the same, except where the layer has weights of each head, of each
- * token of a mini-batch.  USE_SHAPE: other weights are needed.  USE_START: only the initial weights differ,
- * so it is taken from a model and never compared.  USE_OURS: it belongs to no model. */
+/* What another value does to a model that has weights.  USE_FUNCTION: the weights stay,
+ * the function changes.  USE_PER_HEAD, USE_PER_TOKEN: the same, except where the layer has weights
+ * of each head, of each token of a mini-batch.  USE_SHAPE: other weights are needed.  USE_START:
+ * only the initial weights differ, so it is taken from a model and never compared.  USE_OURS: it
+ * belongs to no model. */
 enum dim_use { USE_FUNCTION, USE_PER_HEAD, USE_PER_TOKEN, USE_SHAPE, USE_START, USE_OURS };
 
 struct dim {
@@ -75,9 +76,5 @@ static inline const void *dims_get(const struct dims *d, const struct dim *row)
 
 /* The set of OF_ of a model, whose layers must be known. */
 int dims_of(const struct dims *d);
-
-/* Are all whole numbers within their limits?  Local.  returns OK, or ERR_CONFIG, reported with the
- * first that is not */
-int dims_within(const struct dims *d);
 
 #endif

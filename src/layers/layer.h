@@ -67,6 +67,7 @@
 #include "src/base/real.h"
 #include "src/layers/dims.h"
 #include "src/layers/family.h"
+#include "src/layers/fit.h"
 #include "src/param/bf16_weights.h"
 #include "src/param/grad.h"
 #include "src/param/param.h"
@@ -158,8 +159,8 @@ struct layer {
     const struct family *family;  /* names of the parameters around it */
     int                  has;     /* of HAS_                            */
 
-    /* Are these dims possible?  returns OK, or ERR_CONFIG with a message.  Mandatory. */
-    int (*fits)(const struct dims *d);
+    /* The layer's own rules of what dims are possible (fit.h); d: those of a block.  Mandatory. */
+    void (*fits)(struct fit *f, const struct dims *d);
 
     /* Append the parameters of a layer with name prefix "model.layers.3.".  Mandatory. */
     void (*params)(struct param_table *t, const struct dims *d, const char *prefix);

@@ -22,18 +22,16 @@ static int shared(const struct dims *d) { return d->dt_rank + 2 * d->state; }
 
 /* --- parameters and carry ----------------------------------------------------- */
 
-static int fits(const struct dims *d)
+static void fits(struct fit *f, const struct dims *d)
 {
-    if (d->state < 1 || d->state > MAMBA_MAX_STATE)
-        return fail(ERR_CONFIG, "model.state is %d, it must be from 1 to %d", d->state,
-                    MAMBA_MAX_STATE);
-    if (d->expand < 1 || d->expand > MAMBA_MAX_EXPAND)
-        return fail(ERR_CONFIG, "model.expand is %d, it must be from 1 to %d", d->expand,
-                    MAMBA_MAX_EXPAND);
-    if (d->dt_rank < 1 || d->dt_rank > channels(d))
-        return fail(ERR_CONFIG, "model.dt_rank is %d, it must be from 1 to expand * width, %d",
-                    d->dt_rank, channels(d));
-    return OK;
+    fit_must(f, KEYS("model.state"), d->state >= 1 && d->state <= MAMBA_MAX_STATE,
+             "expected a whole number from 1 to %d, found %d", MAMBA_MAX_STATE, d->state);
+    fit_must(f, KEYS("model.expand"), d->expand >= 1 && d->expand <= MAMBA_MAX_EXPAND,
+             "expected a whole number from 1 to %d, found %d", MAMBA_MAX_EXPAND, d->expand);
+    fit_must(f, KEYS("model.dt_rank", "model.expand", "model.width"),
+             d->dt_rank >= 1 && d->dt_rank <= channels(d),
+             "expected a whole number from 1 to expand * width, %d, found %d", channels(d),
+             d->dt_rank);
 }
 
 /* Matrices start as torch.nn.Linear does, uniform within 1 / sqrt(inputs), and the output's are

@@ -29,7 +29,8 @@ int pattern_add(char *text, const char *name)
 {
     const size_t used = strlen(text), more = strlen(name) + (used ? strlen(SEPARATOR) : 0);
 
-    if (!*name || strpbrk(name, SEPARATOR) || used + more >= PATTERN_TEXT || count_of(text) >= PATTERN_LAYERS) return 0;
+    if (!*name || strpbrk(name, SEPARATOR) || used + more >= PATTERN_TEXT ||
+        count_of(text) >= PATTERN_LAYERS) return 0;
     if (used) strcat(text, SEPARATOR);
     strcat(text, name);
     return 1;
@@ -121,4 +122,11 @@ void layer_trim(const struct layer *layer, struct dims *d)
     strcpy(d->layer, layer->name);
     if (!(layer->has & HAS_ATTENTION)) d->Hkv = 0;
     trim(layer->has, layer->family->ffn_norm != NULL, d);
+}
+
+struct dims pattern_dims(const struct pattern *p, const struct dims *d, int i)
+{
+    struct dims own = *d;
+    if (p->n > 1) layer_trim(p->layer[i], &own);
+    return own;
 }

@@ -34,6 +34,10 @@ static inline const struct layer *pattern_layer(const struct pattern *p, int l)
 /* The model's dims without what no layer of it uses.  d [in,out] */
 void pattern_trim(const struct pattern *p, struct dims *d);
 
+/* The dims of a block with the i-th layer of the list.  Where all blocks are alike, those of the
+ * model, also what their layer does not use. */
+struct dims pattern_dims(const struct pattern *p, const struct dims *d, int i);
+
 /* Append the name of a layer to a text.  Local.
  * text     [in,out] of PATTERN_TEXT bytes; "" is the empty list
  * returns  1; 0 if the list is full or the name is none, and the text is as before */

@@ -66,22 +66,14 @@ struct ttt_places ttt_places(const struct dims *d)
     return p;
 }
 
-int ttt_fits(const struct dims *d)
+void ttt_fits(struct fit *f, const struct dims *d)
 {
-    if (d->C % d->H)
-        return fail(ERR_CONFIG, "model.heads %d does not divide model.width %d", d->H, d->C);
-    if (head_groups(d) != d->H)
-        return fail(ERR_CONFIG, "model.kv_heads %d: in a TTT layer every head has its own keys and "
-                    "values", d->Hkv);
-    if (head_width(d) % 2)
-        return fail(ERR_CONFIG, "head width %d (model.width / model.heads) must be even for RoPE",
-                    head_width(d));
-    if (d->without < 0 || d->without >= 2 * WITHOUT_MEAN)
-        return fail(ERR_CONFIG, "this model lacks parts of the TTT layer that are not known here");
-    if (!has(d, WITHOUT_INIT) && !ttt_inner(d)->model->learns_from_zero)
-        return fail(ERR_CONFIG, "model.learn_init false: the inner model of %s would stay zero",
-                    d->layer);
-    return OK;
+    fit_heads(f, d);
+    fit_must(f, KEYS("model.layer"), d->without >= 0 && d->without < 2 * WITHOUT_MEAN,
+             "this model lacks parts of the TTT layer that are not known here");
+    fit_must(f, KEYS("model.learn_init", "model.layer"),
+             has(d, WITHOUT_INIT) || ttt_inner(d)->model->learns_from_zero,
+             "expected true: the inner model of %s would stay zero", d->layer);
 }
 
 void ttt_params(struct param_table *t, const struct dims *d, const char *prefix)

@@ -17,7 +17,7 @@ struct ttt_places ttt_places(const struct dims *d);
 const struct inner *ttt_inner(const struct dims *d);
 
 /* As in struct layer. */
-int ttt_fits(const struct dims *d);
+void ttt_fits(struct fit *f, const struct dims *d);
 void ttt_params(struct param_table *t, const struct dims *d, const char *prefix);
 int64_t ttt_carry_reals(const struct dims *d);
 int ttt_carry_part(const struct dims *d, int i, int64_t *offset, int64_t *n);

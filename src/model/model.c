@@ -6,43 +6,23 @@
 #include "src/base/status.h"
 #include "src/kernels/gemm_bf16.h"
 #include "src/kernels/xent.h"
-#include "src/layers/dims_table.h"
+#include "src/layers/fit.h"
 #include "src/layers/pattern.h"
 #include "src/model/flops.h"
 
-/* What the block with the i-th layer of the list sees.  A model whose blocks are all alike may have
- * dims that its layer does not use, as files say them. */
-static struct dims block_dims(const struct pattern *p, const struct dims *d, int i)
+static void complain(void *ctx, struct fit_keys keys, const char *what)
 {
-    struct dims own = *d;
-    if (p->n > 1) layer_trim(p->layer[i], &own);
-    return own;
+    (void)ctx;
+    fail(ERR_CONFIG, "%s: %s", keys.path[0], what);
 }
 
 /* p [out] */
 static int check_dims(struct pattern *p, const struct dims *d)
 {
-    int rc = dims_within(d);
+    struct fit f = { .complain = complain };
 
-    if (rc != OK) return rc;
-    if (pattern_of(p, d->layer) != OK) return ERR_CONFIG;
-    if (p->n > d->L)
-        return fail(ERR_CONFIG, "model.layer is a list of %d layers, but the model has %d blocks "
-                    "(model.layers)", p->n, d->L);
-    if (d->E > 0 && !p->ffn)
-        return fail(ERR_CONFIG, "model.ffn_width is %d, but blocks of layer %s have no feed-forward",
-                    d->E, d->layer);
-    if (!(p->has & HAS_ATTENTION) && (d->F || d->qkv_bias || d->window || d->rope_scaling))
-        return fail(ERR_CONFIG, "model.head_dim, qkv_bias, sliding_window and rope_scaling are of "
-                    "attention; layer %s has none of them", d->layer);
-    if (!(p->has & HAS_ATTENTION) && p->has & HAS_HEADS && head_groups(d) != d->H)
-        return fail(ERR_CONFIG, "model.kv_heads %d: in layer %s every head has its own keys and "
-                    "values", d->Hkv, d->layer);
-    for (int i = 0; rc == OK && i < p->n; i++) {
-        const struct dims own = block_dims(p, d, i);
-        rc = p->layer[i]->fits(&own);
-    }
-    return rc;
+    fit_dims(&f, d);
+    return f.bad ? ERR_CONFIG : pattern_of(p, d->layer);
 }
 
 int model_check_window(const struct dims *d, int64_t tokens)
@@ -75,7 +55,7 @@ static void lay_out(struct model *m, const struct pattern *pattern)
     m->i_embed = param_add(t, "", f->embed, INIT_NORMAL, d->init_std, PARAM_SHAPE(d->V, d->C));
     t->p[m->i_embed].vocabulary = 1;
     for (int l = 0; l < d->L; l++) {
-        const struct dims own = block_dims(pattern, d, l % pattern->n);
+        const struct dims own = pattern_dims(pattern, d, l % pattern->n);
         block_params(&m->blocks[l], t, &own, pattern_layer(pattern, l), family_block(f, prefix, l));
     }
     m->i_norm = param_add(t, "", f->norm, INIT_ONE, 0, PARAM_SHAPE(d->C));

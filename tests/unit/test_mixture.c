@@ -193,13 +193,13 @@ static void impossible_mixtures_are_refused(void **state)
     (void)state;
 
     d.L = 3;
-    is_refused(&d, "a list of 4 layers, but the model has 3 blocks");
+    is_refused(&d, "model.layer: expected at most one layer for each of the 3 blocks (model.layers), found 4");
     d = mixed("mamba, attention", 2);
     d.state = 0;  /* each layer's own checks are made */
     is_refused(&d, "model.state");
     d = mixed("mamba, attention", 2);
     d.F = 5;
-    is_refused(&d, "even for RoPE");
+    is_refused(&d, "model.head_dim: expected an even number, found 5");
     d = mixed("ttt_linear, mamba", 2);
     d.Hkv = 1;
     is_refused(&d, "every head has its own keys and values");
