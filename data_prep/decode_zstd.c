@@ -55,7 +55,7 @@ static const char *next(const struct unzstd *s) { return s->raw->bytes + s->raw-
 static int64_t unread(const struct unzstd *s) { return s->raw->end - s->raw->at; }
 static int64_t place(const struct unzstd *s) { return raw_place(s->raw); }
 
-/* The next bytes are no frame. */
+/* The next bytes are not a frame. */
 static int no_frame(const struct unzstd *s, char **why)
 {
     const struct encoding *e = place(s) == 0 ? encoding_of(next(s), unread(s)) : NULL;
@@ -66,7 +66,7 @@ static int no_frame(const struct unzstd *s, char **why)
     return ERR_DATA;
 }
 
-/* At the beginning of a frame: its window must fit. */
+/* Begin a frame: its window must fit into memory. */
 static int begin_frame(struct unzstd *s, char **why)
 {
     const struct frame f = frame_look(next(s), unread(s));
@@ -94,7 +94,7 @@ static int begin_frame(struct unzstd *s, char **why)
     return OK;
 }
 
-/* Damage, or the file has ended inside a frame: what was lost, and where.
+/* Describe what was lost, and where: the frame is damaged, or the file ends inside it.
  * error  what zstd returned; 0: the file has ended */
 static int lose(struct unzstd *s, size_t error, char **why)
 {
@@ -137,8 +137,8 @@ static int read_zstd(void *state, char *out, int64_t room, int64_t *got, char **
         if (begins && there == 0) break;
         if (begins && (rc = begin_frame(s, why)) != OK) return rc;
 
-        /* A block at a time, without the three bytes of the next one's head that the decoder
-         * would like, too: what came before a damaged one has been given then. */
+        /* Give the decoder one block at a time, without the three bytes of the next header that
+         * it asks for in addition: so everything before a damaged block has been returned. */
         const size_t step = s->full ? 0 : begins ? FRAME_HEAD : s->owed > 3 ? s->owed - 3 : s->owed;
         ZSTD_inBuffer from = { next(s), (size_t)there < step ? (size_t)there : step, 0 };
         const size_t owed = ZSTD_decompressStream(s->zstd, &to, &from);
@@ -158,8 +158,8 @@ static int read_zstd(void *state, char *out, int64_t room, int64_t *got, char **
     return OK;
 }
 
-/* Of a frame that tells its size, what is missing; else as much as the part of the file that was
- * read lets expect, and 0 for standard input. */
+/* The missing part of a frame that tells its size; else an estimate from the compression ratio so
+ * far, and 0 for standard input. */
 static int64_t left_zstd(const void *state, int64_t given)
 {
     const struct unzstd *s = state;

@@ -10,7 +10,7 @@
 #include "src/base/status.h"
 #include "src/data/dataset.h"
 
-/* In what this command differs from the one that made x: a counted sentence, or NULL. */
+/* How this command differs from the one that made x: a counted sentence, or NULL. */
 static char *difference(const struct earlier *t, const struct data_index *x)
 {
     const int options = !hash_equal(x->options, origin_options_hash(t->origin));

@@ -15,7 +15,8 @@
 
 #define MAX_DEPTH 64  /* of folders */
 
-/* Files and folders that were met in this search: a set with open addressing, at most half full. */
+/* The files and folders that this search has met: a hash set with open addressing, at most half
+ * full. */
 struct met { struct file_id { dev_t dev; ino_t ino; int used; } *v; int64_t n, room; };
 
 struct search { struct inputs *in; struct met met; };
@@ -30,7 +31,7 @@ static struct file_id *find(const struct met *m, dev_t dev, ino_t ino)
     }
 }
 
-/* Is it there for the first time? */
+/* Is it met for the first time?  Adds it. */
 static int is_new(struct met *m, const struct stat *st)
 {
     if (2 * m->n >= m->room) {
@@ -48,7 +49,7 @@ static int is_new(struct met *m, const struct stat *st)
     return 1;
 }
 
-/* Files and bytes of what is left out unread, links not followed. */
+/* Count files and bytes of what is left out; links are not followed. */
 static void measure(struct data_files *sum, const char *path, int depth)
 {
     struct dirent *e;
@@ -79,7 +80,7 @@ static void leave_out(struct search *s, const char *path, enum data_left why)
     inputs_leave(s->in, path, why, what);
 }
 
-/* What is there and can't be reached or read. */
+/* What exists but can't be reached or read. */
 static int unreadable(struct search *s, const char *path, int error, enum data_left why)
 {
     if (s->in->skip_bad) {
@@ -141,7 +142,7 @@ out:
     return rc;
 }
 
-/* A folder of which nothing is read: what is in it instead. */
+/* Nothing in a folder is read: report what it holds instead. */
 static int nothing(const struct inputs *in, int64_t first, const char *path)
 {
     struct data_files left[LEFT_KINDS] = { { 0 } };
@@ -178,7 +179,7 @@ out:
     return rc;
 }
 
-/* A file whose name does not tell one of our formats. */
+/* The name of a file has none of our endings. */
 static int unknown_format(const char *path)
 {
     const struct encoding *e = encoding_of_name(path);

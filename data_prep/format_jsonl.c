@@ -17,7 +17,7 @@ static int is_blank(const char *p, int64_t n)
     return 1;
 }
 
-/* One more line that is not blank; `out` stays empty at the end of the file. */
+/* The next line that is not blank; `out` stays empty at the end of the file. */
 static int next_line(struct content *c, struct record *out)
 {
     int64_t seen = 0, lost = 0;  /* searched for a newline; given up */

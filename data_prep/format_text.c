@@ -11,7 +11,7 @@
 #include "src/base/status.h"
 #include "src/base/utf8.h"
 
-/* Is the first line a whole JSON object, as it seems? */
+/* Does the first line look like a JSON object? */
 static int is_json_line(const char *p, int64_t n)
 {
     const char *newline = memchr(p, '\n', (size_t)n);
@@ -24,7 +24,7 @@ static int is_json_line(const char *p, int64_t n)
     return p[at] == '"';
 }
 
-/* What was meant as many documents must not become one with all its quotes and braces unnoticed. */
+/* JSON lines that are read as one text, with all quotes and braces, are probably a mistake. */
 static void tell_json(struct content *c, const struct record *rec)
 {
     if (c->told || !is_json_line(rec->raw, rec->n)) return;

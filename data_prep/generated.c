@@ -5,7 +5,7 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 
-/* Word number k: letters that a hash of the number gives, short ones in front. */
+/* Word number k: letters from a hash of the number; frequent words are short. */
 static int put_word(char *out, uint64_t key, uint64_t k)
 {
     const uint64_t bits = rng_u64(key, k);

@@ -8,7 +8,8 @@
 #include "data_prep/format.h"
 #include "src/base/mem.h"
 
-/* Bytes of a name of n bytes without an ending; -1: it has another one, or consists of it. */
+/* The length of a name of n bytes without the ending; -1: it has another ending, or nothing else.
+ *  */
 static int64_t without(const char *path, int64_t n, const char *ending)
 {
     const int64_t k = (int64_t)strlen(ending);

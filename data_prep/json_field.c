@@ -54,7 +54,7 @@ void json_path_done(struct json_path *path)
 static const char *const chat = "; a conversation must become one text first, as the chat "
                                 "template of the model does it";
 
-/* A key as it is on the line, without what a terminal would not show. */
+/* A key as it is on the line, without control characters. */
 static void show_name(char out[NAME_BYTES + 4], struct json_span key)
 {
     int64_t n = key.n < NAME_BYTES ? key.n : NAME_BYTES;

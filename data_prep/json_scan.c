@@ -6,7 +6,7 @@
 #include "data_prep/json_text.h"
 #include "src/base/mem.h"
 
-/* Is the raw inside of a string this name? */
+/* Is a raw string, once decoded, this name? */
 static int same_name(struct json_span raw, const char *name)
 {
     const int64_t n = (int64_t)strlen(name);
@@ -51,7 +51,7 @@ static void skip_space(struct json_scan *s)
     s->p = p;
 }
 
-/* At the opening quote of a string: take its inside and go past its closing quote. */
+/* At the opening quote of a string: take its inside, and move past its closing quote. */
 static int take_string(struct json_scan *s, struct json_span *raw)
 {
     const char *begin = ++s->p;
@@ -110,7 +110,7 @@ static void note(struct json_found *f, int reached, enum json_kind kind)
     f->kind = kind;
 }
 
-/* Which of the two ways to the field lead through this key. */
+/* Which of the two paths to the field, the whole name and the nested one, match this key. */
 enum { EXACT = 1, NESTED = 2 };
 
 /* A key and its colon. */
@@ -141,7 +141,7 @@ static enum json_kind kind_of(char c)
     }
 }
 
-/* A number, true, null, and what stands in place of numbers: NaN, -Infinity, 0x1p3. */
+/* A number, true, null, or a word that is used as a number: NaN, -Infinity, 0x1p3. */
 static int take_word(struct json_scan *s)
 {
     static const char usual[] = "0123456789+-._"

@@ -21,7 +21,7 @@ int64_t json_plain(const char *p, const char *end)
     return p - begin;
 }
 
-/* Four hexadecimal digits; -1 if they are none. */
+/* The value of four hexadecimal digits; -1 if they are not. */
 static int32_t hex(const char *p, const char *end)
 {
     int32_t x = 0;

@@ -72,7 +72,7 @@ static int read_content(struct hash *content, int64_t *n, const char *path)
     return error;
 }
 
-/* Take what can't be read out of the list, or fail. */
+/* Remove inputs that can't be read from the list, or fail. */
 static int settle(struct inputs *in)
 {
     int64_t kept = 0;
@@ -144,8 +144,8 @@ struct hash origin_options_hash(const struct origin *o)
     return out;
 }
 
-/* Format and compression, where an unknown one counts as zstd: the first two of each are numbered as
- * they were when there were no others. */
+/* Format and compression, where an unknown one counts as zstd: the first two of each are numbered
+ * as they were when there were no others. */
 static uint64_t form_number(const struct input *x)
 {
     const uint64_t d = x->decoder ? (uint64_t)decoder_number(x->decoder) : 1;
@@ -193,7 +193,7 @@ static char *other_file(const struct input *then, const struct input *now)
     return mem_format("%s has the same size, but other content", now->path);
 }
 
-/* The first input that is not the same, by its name then and now. */
+/* The first input that differs, by its name then and now. */
 static char *other_inputs(const struct memo_of_inputs *then, const struct inputs *now)
 {
     for (int64_t i = 0; i < then->n || i < now->n; i++) {

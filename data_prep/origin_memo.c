@@ -110,7 +110,7 @@ static void read_line(struct memo_of_inputs *m, const char *line, size_t n)
     json_decref(j);
 }
 
-/* Does the text end with the hash of all before? */
+/* Does the text end with the hash of everything before it? */
 static int is_whole(const char *text, size_t n)
 {
     char digits[HASH_HEX] = "";

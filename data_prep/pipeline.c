@@ -24,7 +24,7 @@ struct batch {
     int64_t       chunk_n, chunk_room;
 };
 
-/* What is shown while it runs. */
+/* What the progress line shows. */
 struct pace { double start_s, last_s; int tty; int64_t docs, bytes, tokens, taken_at_start; };
 
 struct run {
@@ -138,7 +138,7 @@ static int take_bad(struct run *run, const struct record *r)
     return OK;
 }
 
-/* The text is one that not every reader would take. */
+/* Warn of fields that are repeated in one object. */
 static void take_repeated(struct run *run, const struct record *r)
 {
     if (run->repeated++ == 0 && !run->p->silent)
@@ -178,7 +178,7 @@ static int take_batch(struct run *run, struct batch *b)
     return rc;
 }
 
-/* A line that is overwritten on a terminal, a line a minute elsewhere. */
+/* Progress: on a terminal one line that is overwritten, elsewhere a line per minute. */
 static void show(struct run *run, int last)
 {
     struct pace *s = &run->shown;

@@ -49,7 +49,7 @@ static int is_before(struct data_place a, struct data_place b)
     return a.file < b.file || (a.file == b.file && a.offset < b.offset);
 }
 
-/* ---- the two things that are done with documents */
+/* ---- what is done with documents: a sample, or the sets */
 
 static int choose_for_sample(void *arg, const struct record *r)
 {
@@ -131,7 +131,7 @@ out:
     return rc;
 }
 
-/* A set that was begun brings its tokenizer along. */
+/* A set that was begun has its tokenizer in its folder. */
 static int begun_tokenizer(struct prep *p, char **path)
 {
     struct data_index x = { 0 };
@@ -151,7 +151,7 @@ static int begun_tokenizer(struct prep *p, char **path)
     return OK;
 }
 
-/* Text that is changed before it is split is another text, and nothing else shows it. */
+/* Warn of a tokenizer that changes the text before it splits it; nothing else would show that. */
 static void tell_changes(const char *path, const struct spm_model *m)
 {
     if (!m->trims && !m->charsmap_n) return;
@@ -187,9 +187,9 @@ out:
 
 /* ---- what it is made from */
 
-/* Everything that decides the bytes of the result, apart from the inputs and from a tokenizer that
- * is named.  Not --skip-bad: whoever meets a bad document after hours may decide to go on without
- * it. */
+/* Everything that decides the bytes of the result, apart from the inputs and from a named
+ * tokenizer.  --skip-bad is not part of it: after hours the user may meet a bad document and
+ * decide to continue without it. */
 static void list_options(struct prep *p)
 {
     const struct prep_options *o = p->o;
@@ -229,8 +229,7 @@ static struct data_index begin_index(const struct prep *p)
     return x;
 }
 
-/* One prep in a folder at a time.  Not every file system has locks: then the user
- * has to take care. */
+/* Only one prep may work in a folder.  On a file system without locks the user has to take care. */
 static int lock(struct prep *p)
 {
     int rc = OK;
@@ -259,7 +258,7 @@ out:
     return rc;
 }
 
-/* More bad input than may be lost without a word of the user. */
+/* More bad input than --skip-bad-max allows. */
 static int check_skipped(const struct prep *p, struct data_skipped s)
 {
     char text[REPORT_SKIPPED];

@@ -35,7 +35,7 @@ int raw_seek(struct raw *r, int64_t offset)
     return OK;
 }
 
-/* One read, not more than the system has at the moment. */
+/* One read(): at most what is available now. */
 static int read_some(struct raw *r, char *out, int64_t room, int64_t *got)
 {
     struct pollfd ready = { .fd = r->fd, .events = POLLIN };

@@ -118,7 +118,7 @@ static int by_file(const void *a, const void *b)
     return (x->size > y->size) - (x->size < y->size);
 }
 
-/* A folder leaves out what it has read already; who names a file twice gets it twice, and is told. */
+/* Warn of files that the user named more than once: they are read each time. */
 static void tell_twice(const struct inputs *in)
 {
     const struct input **v = mem_new(in->n + 1, sizeof *v, "inputs"), *first = NULL;

@@ -40,7 +40,7 @@ enum set_state set_look(const char *dir)
     return has(dir, "INDEX") ? SET_COMPLETE : SET_NONE;
 }
 
-/* A file that need not be there. */
+/* Remove a file that may be missing. */
 static int drop(const char *dir, const char *name)
 {
     char *path = in_dir(dir, name);
@@ -52,7 +52,7 @@ static int drop(const char *dir, const char *name)
     return rc;
 }
 
-/* Remove shards from number `first` on, as far as they go. */
+/* Remove shards from number `first` on. */
 static int drop_shards(const char *dir, int first)
 {
     char name[32];
@@ -131,7 +131,7 @@ out:
     return rc;
 }
 
-/* What a ttt prep was writing here when it was killed. */
+/* Remove what a ttt prep was writing here when it was killed. */
 static void sweep(const char *dir)
 {
     static const char *const names[] = { "INDEX", "INDEX.part", SET_MODEL };
@@ -165,7 +165,7 @@ struct data_place set_next(const struct set *s) { return s->index.next; }
 void set_skip(struct set *s, struct data_skipped skipped) { s->skipped = skipped; }
 struct data_skipped set_skipped(const struct set *s) { return s->skipped; }
 
-/* Marks the records of one shard: depends on what is in the set before it. */
+/* The stamp of the records of one shard: it depends on what is in the set before it. */
 static uint64_t stamp(const struct set *s)
 {
     unsigned char number[16] = { 0 };

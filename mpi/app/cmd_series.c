@@ -105,7 +105,7 @@ static int look_at_all(int *missing, const struct series *s, int check_only, int
     return rc;
 }
 
-/* The whole configuration of a member as a file in its folder; a counted path, NULL: said. */
+/* The whole configuration of a member as a file in its folder; a counted path; NULL: reported. */
 static char *run_file(const struct member *m)
 {
     const char *dir = m->conf->run.dir;

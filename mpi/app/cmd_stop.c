@@ -90,7 +90,7 @@ static int cancel(const char *dir, const char *id)
     return OK;
 }
 
-/* Does somebody there read STOP? */
+/* Report whether a process reads STOP. */
 static int tell(const struct run_state *s)
 {
     const struct slurm_fact *j = &s->job;

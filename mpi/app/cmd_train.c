@@ -1,4 +1,4 @@
-/* ttt train -- train a model as a configuration says, or go on with it. */
+/* ttt train -- train a model as a configuration says, or resume its run. */
 #include <omp.h>
 
 #include "mpi/grid/comm.h"

@@ -56,7 +56,7 @@ static void help(FILE *out)
 /* Threads that wait for others look out for some 20 us before they sleep.  By default they would do
  * so for milliseconds, in which another process on the same cores does nothing, nor do the threads
  * that are waited for.  libgomp reads this when it is loaded, so the program starts once more; if
- * it can't, it goes on as it is. */
+ * it can't, it continues as it is. */
 static void wait_briefly(char **argv)
 {
     char self[PATH_MAX];

@@ -1,4 +1,5 @@
-/* ttt bench eigen: decompositions and redistribution of ScaLAPACK beside one process's LAPACK. */
+/* ttt bench eigen: decompositions and redistribution of ScaLAPACK, compared with LAPACK on one
+ * process. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

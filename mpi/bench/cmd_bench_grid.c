@@ -1,4 +1,4 @@
-/* ttt bench grid: training steps on a process grid, beside what ttt plan says of them. */
+/* ttt bench grid: training steps on a process grid, compared with the prediction of ttt plan. */
 #include <omp.h>
 #include <stdio.h>
 

@@ -1,10 +1,10 @@
-/* `ttt bench latency`: what a token costs behind contexts of growing length, system beside system.
+/* `ttt bench latency`: what a token costs by the length of the context, system by system.
  *
  *   tokens  |--- prefill ---|d|--- prefill ---|d|------ prefill ------|d|   d: decoded one by one
  *                           1024              2048                    4096
  *
  * One sequence is read to the longest context; in front of each length the last tokens are decoded,
- * so that every number has all tokens before it behind it.  Systems take turns. */
+ * so that every number is measured after all tokens before it.  Systems take turns. */
 #include <jansson.h>
 #include <math.h>
 #include <omp.h>
@@ -138,7 +138,8 @@ static void reading_done(struct reading *r)
     mem_free(r->logits);
 }
 
-/* Read T random tokens, the same at the same place; one as generation does when `alone`; seconds. */
+/* Read T random tokens, the same at the same place; one as generation does when `alone`; seconds.
+ *  */
 static double read_tokens(struct reading *r, int T, int alone)
 {
     const uint64_t key = rng_key(1, "latency");
@@ -174,7 +175,7 @@ static double decode_one(struct reading *r)
     return seconds + clock_s() - start;
 }
 
-/* Tokens decoded in front of a context: whole mini-batches, so that reading goes on in slices. */
+/* Tokens decoded in front of a context: whole mini-batches, so that reading continues in slices. */
 static int decoded(const struct latency *l, const struct model *m)
 {
     const int K = m->dims.K;

@@ -1,4 +1,4 @@
-/* ttt bench prep: tokens a second of ttt prep beside the SentencePiece library alone. */
+/* ttt bench prep: tokens per second of ttt prep, compared with the SentencePiece library alone. */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -146,7 +146,7 @@ static double encode(struct tokens *out, const struct texts *x, enum cut how,
 
 /* --- ttt prep ------------------------------------------------------------------------- */
 
-/* The shards hold exactly what the library said. */
+/* The shards hold exactly the ids that the library returns. */
 static int verify(const char *set, const struct tokens *want)
 {
     enum { N = 1 << 16 };

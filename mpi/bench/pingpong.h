@@ -11,7 +11,7 @@
  * Collective on axis; a, b must agree and differ.
  *
  * latency_s    [out]  of a message of 8 bytes, one way; the same on every rank
- * bytes_per_s  [out]  of a message of PINGPONG_BYTES, beside its latency; likewise */
+ * bytes_per_s  [out]  of a message of PINGPONG_BYTES, without its latency; likewise */
 void pingpong(const struct axis *axis, int a, int b, double *latency_s, double *bytes_per_s);
 
 /* Who is where.

@@ -8,9 +8,9 @@
  * with its owner alone.  A matrix that is spread has its tiles dealt out in turn to all processes
  * that hold its layer (soap_spread.h).
  *
- * State: adam.m/NAME and adam.v/NAME as ever (v in the bases of the moment), and soap.left/NAME,
- * soap.left_basis/NAME, soap.right/NAME, soap.right_basis/NAME as far as they exist, (rows, rows)
- * and (cols, cols), or a stack of them.
+ * State: adam.m/NAME and adam.v/NAME as with AdamW (v in the bases of the moment), and
+ * soap.left/NAME, soap.left_basis/NAME, soap.right/NAME, soap.right_basis/NAME as far as they
+ * exist, (rows, rows) and (cols, cols), or a stack of them.
  */
 #ifndef GRID_SOAP_H
 #define GRID_SOAP_H

@@ -26,7 +26,7 @@ struct soap {
     MPI_Request          *request;
     struct span          *rest;
     int                   n_rest;
-    real                 *runs;  /* own elements, piece behind piece                */
+    real                 *runs;  /* own elements, one piece after another           */
     real                 *work;
     struct blacs          rest_grid[2], step_grid[2];  /* of replicas, of ends      */
     int64_t               updates;

@@ -13,7 +13,7 @@
 /* Pieces between the owners of tiles and of matrices; back: directions. */
 static void exchange(struct soap *s, int back)
 {
-    const int tag = s->m->dims.L + 2;  /* behind those of buckets */
+    const int tag = s->m->dims.L + 2;  /* after those of buckets */
     int n = 0;
 
     for (int k = 0; k < s->n_pieces; k++) {

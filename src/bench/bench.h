@@ -1,4 +1,5 @@
-/* bench.h -- measuring: what `ttt bench` does, one part per file.
+/* bench.h -- measurements of one process, one part of `ttt bench` per file.  All functions are
+ * local.
  *
  * A part first verifies what it will time, then warms up, repeats, and reports
  * the median: machines are shared, and a minimum flatters.
@@ -24,13 +25,13 @@ struct bench_opts {
 /* Median seconds of `repeat` calls of f, after one that is not counted. */
 double bench_time(void (*f)(void *ctx), void *ctx, int repeat);
 
-/* The middle of v[0, n); sorts v. */
+/* The median of v[0, n); sorts v. */
 double bench_median(double *v, int n);
 
 /* n reals, uniform in (-1, 1), a function of `name`; mem_free(). */
 real *bench_noise(int64_t n, const char *name);
 
-/* A new folder under dir (NULL: $TMPDIR or /tmp), removed by whoever asked; a counted string. */
+/* A new folder under dir (NULL: $TMPDIR or /tmp), which the caller removes; a counted string. */
 int bench_folder(char **path, const char *dir);
 
 /* Rate of dense matrix products, fp32 or, `in_bf16`, bf16: the best of a few large shapes, GFLOP/s.
@@ -40,15 +41,15 @@ int bench_gemm(const struct bench_opts *o, int rows, int in_bf16, double *gflops
 /* Memory: triad (a = b + 3 c, three streams counted) and read, GB/s; read may be NULL. */
 int bench_stream(const struct bench_opts *o, int rows, double *gbytes, double *read);
 
-/* Every elementwise and row kernel, in GB/s beside the memory rate. */
+/* Every elementwise and row kernel, in GB/s, compared with the memory rate. */
 int bench_kernels(const struct bench_opts *o);
 
-/* The inner loop of a head on one core, its small products and mini-batches, in GFLOP/s beside the
- * rate of dense products there. */
+/* The inner loop of a head on one core, its small products and mini-batches, in GFLOP/s,
+ * compared with the rate of dense products there. */
 int bench_inner(const struct bench_opts *o);
 
-/* One sequence: a prompt at once (`prompt`), beside the rate of products; or token by token,
- * beside the rate of reading memory. */
+/* One sequence: a prompt at once (`prompt`), compared with the rate of products; or token by
+ * token, compared with the rate of reading memory. */
 int bench_decode(const struct bench_opts *o, const char *file, const struct arg_list *sets,
                  int prompt);
 
@@ -56,11 +57,11 @@ int bench_decode(const struct bench_opts *o, const char *file, const struct arg_
 int bench_data_make(const char *dir, int vocab, int64_t tokens);
 
 /* Its samples in the order of training: proved, then read `repeat` times from files that the system
- * was told to forget, beside plain reading of the same files. */
+ * was told to forget, compared with plain reading of the same files. */
 struct bench_reading { double tokens, bytes, tok_per_s, file_tok_per_s; };
 int bench_data_read(struct bench_reading *r, const char *dir, int context, int repeat);
 
-/* What updates the weights, for people. */
+/* The name of the optimizer, for people. */
 const char *bench_optim_name(const struct optim_opts *o);
 
 /* The run that is measured.  file: its YAML or NULL (the 125m model); tokens: context, 0: the
@@ -71,7 +72,8 @@ int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, in
 struct bench_operations { double embed[2], layer[2], head, layer_flops, head_flops; };
 int bench_operations(const struct bench_opts *o, const struct conf *c, struct bench_operations *r);
 
-/* One layer forward and backward by part, and embedding and head, beside the rate of products. */
+/* One layer forward and backward by part, and embedding and head, compared with the rate of
+ * products. */
 int bench_layer(const struct bench_opts *o, const char *file, const struct arg_list *sets);
 
 /* r->share: what a few layers of the run's width and the head reach of r->rank, in a real pass

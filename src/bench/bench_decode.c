@@ -65,7 +65,7 @@ static void read_prompt(void *ctx)
     stream_read(r->s, r->x, r->tok, r->T, NULL);
 }
 
-/* Whole mini-batches of tokens, one by one, with the logits behind each. */
+/* Whole mini-batches of tokens, one by one, with the logits after each. */
 static void read_singly(struct reading *r, int n)
 {
     for (int i = 0; i < n; i++) {

@@ -1,5 +1,5 @@
-/* bench_inner.c -- the inner loop on one core, beside large dense products of the same precision:
- * the small products it is made of, and whole mini-batches of a head. */
+/* bench_inner.c -- the inner loop on one core, compared with large dense products of the same
+ * precision: the small products it is made of, and whole mini-batches of a head. */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
