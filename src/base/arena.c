@@ -21,7 +21,7 @@ void *arena_bytes(struct arena *a, int64_t n)
     check(n >= 0);
     const int64_t whole = (n + ALIGN_BYTES - 1) / ALIGN_BYTES * ALIGN_BYTES;
     if (whole > a->size - a->used)
-        die("arena of %lld bytes is full: %lld used, %lld wanted", (long long)a->size,
+        die("arena of %lld bytes is full: %lld are used, %lld more are needed", (long long)a->size,
             (long long)a->used, (long long)whole);
     char *p = a->base ? a->base + a->used : NULL;
     a->used += whole;

@@ -1,4 +1,4 @@
-/* arena.h -- scratch memory of a step: planned once, then handed out by
+/* arena.h -- temporary memory of a step: allocated once, then handed out by
  * moving an offset.
  *
  * The same code runs twice: over an arena without memory (arena_plan) it only
@@ -25,12 +25,12 @@ void arena_plan(struct arena *a);
 void arena_init(struct arena *a, int64_t bytes, const char *what);
 void arena_done(struct arena *a);
 
-/* n reals on a boundary, not zeroed; NULL while planning.  Too much is a bug
- * of the plan, so it dies. */
+/* n reals (bytes), aligned, not zeroed; NULL while planning.  More than the plan
+ * counted is a bug and ends the program. */
 real *arena_reals(struct arena *a, int64_t n);
 void *arena_bytes(struct arena *a, int64_t n);
 
-/* Where we are, and back to it: everything handed out since is released. */
+/* The present position; and back to it, which releases what was handed out since. */
 int64_t arena_mark(const struct arena *a);
 void arena_reset(struct arena *a, int64_t mark);
 

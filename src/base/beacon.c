@@ -18,9 +18,17 @@
 
 _Static_assert(sizeof(struct beacon) <= BEACON_BYTES, "a beacon is one page");
 
+/* The idea is a flight recorder: the process stores what it is about to do in memory that another
+ * process can read at any time, so that a process which hangs, and cannot run a signal handler any
+ * more, still shows where.  Stores are plain or relaxed atomic and nothing waits: a reader may see
+ * a page that is half updated.  That does no harm, since the watchdog only looks for counters that
+ * do not change for seconds, and reads the rest after it found one.
+ *
+ * The thread of the beat tells a process that computes or waits from one that does not run at all
+ * (SIGSTOP, a frozen cgroup, a suspended virtual machine). */
 #define BEAT_NS 200000000L
 
-static struct beacon own, *page = &own;   /* own: nobody looks at it */
+static struct beacon own, *page = &own;   /* own: private memory, not shared */
 static _Thread_local int lane = -1;
 static char *file;
 static pthread_t beater;
@@ -69,7 +77,8 @@ static int create(void)
     return open(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 }
 
-/* Its memory is reserved here: storing to a page of a full file system would be SIGBUS.
+/* Create the page and map it.  Its memory is reserved now: a store to a page that a full file
+ * system cannot hold would be SIGBUS.
  * returns 0 or an errno */
 static int map(void)
 {
@@ -160,7 +169,7 @@ void beacon_phase(enum beacon_phase p)
     count(&page->progress);
 }
 
-/* The slowest, slowly forgotten: after some hundred steps it is about the 99th percentile. */
+/* A decaying maximum: after some hundred steps it is about the 99th percentile. */
 static double slow(double old, double seconds)
 {
     return seconds > 0.995 * old ? seconds : 0.995 * old;

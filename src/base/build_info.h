@@ -8,7 +8,7 @@ const char *build_version(void);
 /* One line: revision, compiler, real type, flags that change numbers. */
 const char *build_text(void);
 
-/* What the processor calls itself, "unknown" if it does not say. */
+/* Model name of the processor, "unknown" if there is none. */
 const char *build_cpu(void);
 
 #endif

@@ -1,9 +1,9 @@
-/* encoding.h -- what a text is that is not UTF-8.
+/* encoding.h -- recognise text that is not UTF-8.
  *
- * "Invalid UTF-8 at byte 1" tells nobody that a file is UTF-16, Latin-1 or compressed.  Here such
- * content gets its name and the command that makes UTF-8 of it.  Every place that reads text of
- * users drops a byte order mark of UTF-8 with utf8_mark() (utf8.h); whole files are read with
- * text_file_read() (text_file.h), which does both.
+ * "Invalid UTF-8 at byte 1" does not tell a user that a file is UTF-16, Latin-1 or compressed.
+ * Here such content is named, with the command that converts it to UTF-8.  Every place that reads
+ * text of users drops a byte order mark of UTF-8 with utf8_mark() (utf8.h); whole files are read
+ * with text_file_read() (text_file.h), which does both.
  */
 #ifndef ENCODING_H
 #define ENCODING_H
@@ -16,7 +16,7 @@ struct encoding {
     int         guess;    /* 1: it may be another one that looks like it               */
 };
 
-/* Bytes from the beginning that encoding_of() wants to see, if there are as many. */
+/* Bytes from the beginning of a file that encoding_of() should get, if there are as many. */
 #define ENCODING_LOOK ((int64_t)4096)
 
 /* Recognise a file that is certainly not UTF-8 text: UTF-16 and UTF-32 with or without a byte order

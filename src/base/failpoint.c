@@ -76,11 +76,12 @@ static void parse(const char *text)
     known = 1;
     while (text && *text) {
         const size_t n = strcspn(text, ",");
-        if (n_rules == MAX_RULES || n >= sizeof one) leave(fail(ERR_USAGE, "TTT_FAIL is too long"));
+        if (n_rules == MAX_RULES || n >= sizeof one)
+            leave(fail(ERR_USAGE, "TTT_FAIL has too many rules, or a rule is too long"));
         snprintf(one, sizeof one, "%.*s", (int)n, text);
         if (parse_rule(&rules[n_rules], one) != OK)
-            leave(fail(ERR_USAGE, "TTT_FAIL: '%s' is not name[@rank][#hit]=kill|stop|err|sleep:MS|"
-                       "spin|read:/PATH", one));
+            leave(fail(ERR_USAGE, "TTT_FAIL: expected name[@rank][#hit]=kill|stop|err|sleep:MS|"
+                       "spin|read:/PATH, found '%s'", one));
         n_rules++;
         text += n + (text[n] == ',');
     }

@@ -4,15 +4,16 @@
  *
  *     TTT_FAIL="ckpt.after_data_fsync#2=kill" ttt train run.yaml
  *
- * "name@1#2=kill" is for rank 1 of several processes alone.  What happens at hit number 2 (default 1; '*' is every hit) of that place:
- *   kill      SIGKILL to the own process
- *   stop      SIGSTOP
- *   err       the place returns ERR_IO, as if a call of the system had failed
+ * "name@1#2=kill" applies to rank 1 only.  At the second time that the program passes this place
+ * (default: the first; '*': every time), one of these happens:
+ *   kill      SIGKILL to this process
+ *   stop      SIGSTOP to this process
+ *   err       the place returns ERR_IO, as if a system call had failed
  *   sleep:MS  a pause of MS milliseconds
  *   spin      computes for ever
  *   read:PATH reads PATH, which blocks for ever if it is a FIFO that nobody writes to
- * Several rules are separated by commas.  They stay in release builds, since
- * that is what users run; switched off, a place costs one relaxed load.
+ * Several rules are separated by commas.  Failpoints stay in release builds, since
+ * that is what users run; without rules, a place costs one relaxed load.
  */
 #ifndef FAILPOINT_H
 #define FAILPOINT_H

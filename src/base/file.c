@@ -86,7 +86,7 @@ int file_read_at(int fd, void *data, size_t n, int64_t offset, const char *path)
         if (k < 0 && errno == EINTR) continue;
         if (k < 0) return io_error("can't read", path);
         if (k == 0)
-            return fail(ERR_DATA, "%s: ends at byte %lld, %zu more expected", path,
+            return fail(ERR_DATA, "%s: ends at byte %lld, expected %zu more bytes", path,
                         (long long)offset, n);
         p += k;
         n -= (size_t)k;
@@ -121,8 +121,8 @@ int file_await(const char *path, double seconds)
     while (!seen(path)) {
         if (errno != ENOENT && errno != ESTALE) return io_error("can't open", path);
         if (clock_s() > end)
-            return fail(ERR_IO, "%s: made by another process, and not seen here after %.0f s: is "
-                        "this a file system that all nodes share?", path, seconds);
+            return fail(ERR_IO, "%s: another process made it, and it is not visible here after "
+                        "%.0f s: it must be on a file system that all nodes share", path, seconds);
         nanosleep(&(struct timespec){ pause_ms / 1000, pause_ms % 1000 * 1000000 }, NULL);
         if (pause_ms < 1000) pause_ms *= 2;
     }
@@ -143,7 +143,8 @@ int file_slurp(char **data, size_t *n, const char *path, size_t cap)
     *n = 0;
     TRY(file_open(&fd, &size, path));
     if ((uint64_t)size > cap)
-        TRY(fail(ERR_DATA, "%s: %lld bytes, at most %zu are allowed", path, (long long)size, cap));
+        TRY(fail(ERR_DATA, "%s: has %lld bytes, at most %zu are allowed", path, (long long)size,
+                 cap));
     *data = mem_new(size + 1, 1, path);
     TRY(file_read_at(fd, *data, (size_t)size, 0, path));
     *n = (size_t)size;
@@ -198,12 +199,12 @@ int file_target(const char *path)
     int rc = OK;
 
     if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
-        TRY(fail(ERR_MISSING, "%s: can't be written: there is no folder %s", path, dir));
+        TRY(fail(ERR_MISSING, "%s: cannot be written, because there is no folder %s", path, dir));
     const ssize_t n = readlink(path, target, sizeof target);
     const int open_file = n >= 6 && !memcmp(target, "/proc/", 6);  /* /dev/stdout */
     if (open_file || (stat(path, &st) == 0 && !S_ISREG(st.st_mode)))
-        TRY(fail(ERR_IO, "%s: is not a regular file, and would be replaced by one: move it away, or "
-                 "name another", path));
+        TRY(fail(ERR_IO, "%s: is not a regular file and would be replaced by one; move it away, or "
+                 "name another file", path));
 out:
     mem_free(dir);
     return rc;
@@ -308,7 +309,7 @@ int dir_list(char ***names, int *count, const char *path)
     closedir(d);
     if (n > 1) qsort(list, (size_t)n, sizeof *list, by_bytes);
 
-    /* Pointers first, strings behind them, in one block. */
+    /* Pointers first, then the strings, in one block. */
     *names = mem_new((int64_t)(((size_t)n + 1) * sizeof **names + bytes), 1, path);
     char *p = (char *)(*names + n + 1);
     for (int i = 0; i < n; i++) {

@@ -1,9 +1,9 @@
 /* fixed.h -- sums of doubles that do not depend on their order.
  *
  * A double is cut into two integers, hi * 2^-20 + lo * 2^-64, and both are added as
- * integers; lo carries into hi, so that 0 <= lo < 2^44 however many terms there are.  What
- * is below 2^-65 is rounded away once per term.  Good for |sum| < 2^43; the integers of up
- * to 2^19 sums, of ranks or tiles, can be added by any reduction.
+ * integers; lo carries into hi, so that 0 <= lo < 2^44 however many terms there are.  Each
+ * term is rounded once, by at most 2^-65.  The sum must stay below 2^43 in absolute value.
+ * The integers of up to 2^19 sums, of ranks or tiles, can be added by any reduction.
  */
 #ifndef FIXED_H
 #define FIXED_H
@@ -13,7 +13,7 @@
 
 struct fixed { int64_t hi, lo; };
 
-/* a + b modulo 2^64: sums on the way may be larger than the last one. */
+/* a + b modulo 2^64: partial sums may be larger than the final one. */
 static inline int64_t fixed_wrap(int64_t a, int64_t b)
 {
     return (int64_t)((uint64_t)a + (uint64_t)b);
@@ -24,7 +24,7 @@ static inline struct fixed fixed_carry(struct fixed s)
     return (struct fixed){ fixed_wrap(s.hi, s.lo >> 44), s.lo & (((int64_t)1 << 44) - 1) };
 }
 
-/* s += x; x must be finite and |x| < 2^42 (the caller checks). */
+/* s += x; the caller has checked that x is finite and |x| < 2^42. */
 static inline void fixed_add(struct fixed *s, double x)
 {
     const double hi = floor(x * 0x1p20);
@@ -33,6 +33,7 @@ static inline void fixed_add(struct fixed *s, double x)
     *s = fixed_carry(*s);
 }
 
+/* s += t. */
 static inline void fixed_join(struct fixed *s, struct fixed t)
 {
     s->hi = fixed_wrap(s->hi, t.hi);
@@ -42,7 +43,7 @@ static inline void fixed_join(struct fixed *s, struct fixed t)
 
 static inline double fixed_value(struct fixed s)
 {
-    s = fixed_carry(s);  /* so that it is a function of the sum */
+    s = fixed_carry(s);  /* one (hi, lo) for each sum, whatever the order of terms was */
     return (double)s.hi * 0x1p-20 + (double)s.lo * 0x1p-64;
 }
 

@@ -1,7 +1,7 @@
 /* hash.h -- the one checksum family: XXH3-128 (libxxhash).
  *
- * A flipped bit escapes with odds of 2^-128.  It does not authenticate against
- * an attacker: hostile files are handled by bounds, not by hashes.
+ * Random damage stays undetected with probability 2^-128.  The hash does not protect against
+ * an attacker: hostile files are handled by checks of bounds, not by hashes.
  */
 #ifndef HASH_H
 #define HASH_H

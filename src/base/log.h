@@ -1,9 +1,9 @@
-/* log.h -- what the program says to a person.
+/* log.h -- messages for people.
  *
  * Levels are frequencies: how often an event of this kind happens in a run.
  * Numbers for plots do not go here but to metrics.jsonl.  Messages go to
  * stderr, one line each, in which control characters are made visible
- * (utf8_visible()); results that a command was asked for go to stdout by printf.
+ * (utf8_visible()); the results of a command go to stdout by printf.
  */
 #ifndef LOG_H
 #define LOG_H
@@ -20,11 +20,12 @@ enum log_level {
 /* Print messages up to this level (default LOG_STEP).  Local. */
 void log_level(enum log_level level);
 
-/* Only one process of a job speaks: 0 silences all else, and errors are held until
- * log_tell_error(), so that what fails everywhere is said once.  Local. */
+/* Only one process of a job prints messages.  With speaks = 0 this process prints none, and keeps
+ * its last error for log_tell_error(), so that an error of all processes is printed once.
+ * Local. */
 void log_speaker(int speaks);
 
-/* Say the last error that was held, if there is one, as that of process `rank`.  Local. */
+/* Print the error that was kept, if there is one, as that of process `rank`.  Local. */
 void log_tell_error(int rank);
 
 void log_run(const char *format, ...)   __attribute__((format(printf, 1, 2)));
@@ -32,10 +33,10 @@ void log_phase(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_step(const char *format, ...)  __attribute__((format(printf, 1, 2)));
 void log_layer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Something is wrong but the run goes on. */
+/* Something is wrong, but the run continues. */
 void log_warn(const char *format, ...)  __attribute__((format(printf, 1, 2)));
 
-/* fail() of status.h ends here: "ttt: error: ..." whatever the level. */
+/* Prints the message of fail() (status.h), "ttt: error: ...", at every level. */
 void log_verror(const char *format, va_list ap);
 
 /* The last text given to fail(), for tests; "" before the first.  Local. */

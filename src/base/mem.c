@@ -47,7 +47,7 @@ static void count(int64_t blocks, int64_t bytes)
 
 static void out_of_memory(int64_t n, size_t size, const char *what)
 {
-    fail(ERR_MEMORY, "out of memory: %s wants %lld x %zu bytes (%.3f GiB), %.3f GiB in use",
+    fail(ERR_MEMORY, "out of memory: %s needs %lld x %zu bytes (%.3f GiB), %.3f GiB are in use",
          what, (long long)n, size, (double)n * (double)size / 0x1p30,
          (double)mem_live_bytes() / 0x1p30);
     leave(ERR_MEMORY);

@@ -1,9 +1,9 @@
-/* mem.h -- allocation that is counted and never silently fails.
+/* mem.h -- memory allocation that is counted and does not fail silently.
  *
- * Memory starts on ALIGN_BYTES and is zero.  When the system has none, the
- * program says how much it asked for and what for, and leaves with exit code
- * 71: training memory is planned before, so this is the end of a run either
- * way, and checkpoints on disk are whole whenever it happens.
+ * Blocks are aligned to ALIGN_BYTES and zeroed.  When the system has no memory,
+ * the program reports how much it asked for and for what, and ends with exit
+ * code 71.  The memory of training is planned before, so a run could not
+ * continue then, and checkpoints on disk are complete at any moment.
  */
 #ifndef MEM_H
 #define MEM_H
@@ -27,17 +27,17 @@ char *mem_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Release; NULL is allowed. */
 void mem_free(void *p);
 
-/* Count `bytes` that a library holds for us until they are given back with a negative number.
+/* Count `bytes` that a library allocated for this program; a negative number when it frees them.
  * Local. */
 void mem_borrow(int64_t bytes);
 
-/* Blocks and bytes that are alive now, and the most bytes there ever were. */
+/* Blocks and bytes that are allocated now, and the most bytes that ever were. */
 int64_t mem_live_blocks(void);
 int64_t mem_live_bytes(void);
 int64_t mem_peak_bytes(void);
 
-/* The most memory the process ever held, libraries included (VmHWM); 0 if the
- * system does not say.  Local. */
+/* Peak of the resident memory of the process, libraries included (VmHWM); 0 if the
+ * system does not report it.  Local. */
 int64_t mem_peak_resident(void);
 
 /* For tests: the n-th allocation from now fails (0: none). */

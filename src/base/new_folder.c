@@ -57,7 +57,7 @@ static int check_free(const char *path)
         return fail(ERR_USAGE, "%s: is the current folder; name a new one", path);
     rc = dir_list(&names, &count, path);
     if (rc == OK && count)
-        rc = fail(ERR_USAGE, "%s: holds files already (%s); name a new folder", path, names[0]);
+        rc = fail(ERR_USAGE, "%s: already holds files (%s); name a new folder", path, names[0]);
     mem_free(names);
     return rc;
 }
@@ -74,8 +74,8 @@ static int lock_part(struct new_folder *f, int made)
         return fail(ERR_OWNER, "%s: another process is writing it now", f->path);
     /* A file system without locks: who made the folder owns it. */
     if (!locked && !made)
-        return fail(ERR_OWNER, "%s: left by a process that is writing %s, or that was killed; this "
-                    "file system has no locks to tell (%s). Remove the folder if no process is "
+        return fail(ERR_OWNER, "%s: a process is writing %s, or was killed while it did; this file "
+                    "system has no locks that could tell (%s). Remove the folder if no process is "
                     "writing it", f->part, f->path, strerror(errno));
     if (fstat(f->fd, &ours) != 0 || stat(f->part, &there) != 0 || ours.st_ino != there.st_ino ||
         ours.st_dev != there.st_dev)
@@ -95,7 +95,7 @@ static int clear_part(const struct new_folder *f)
         filled |= !strcmp(names[i], NEW);
     }
     if (count != marked + filled || (count && !marked))
-        TRY(fail(ERR_USAGE, "%s: was not made by this program, which needs that name while it "
+        TRY(fail(ERR_USAGE, "%s: was not made by this program, which needs this name while it "
                  "writes %s; rename or remove it", f->part, f->path));
     if (filled) TRY(dir_remove(f->dir));
 out:

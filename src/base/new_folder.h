@@ -1,4 +1,4 @@
-/* new_folder.h -- a folder that appears whole, or not at all.
+/* new_folder.h -- a folder that appears complete, or not at all.
  *
  *     PATH.part/              made first; the process that writes it holds a lock (flock) on it
  *         ttt-unfinished      marks it as a folder of this program
@@ -6,8 +6,8 @@
  *     PATH                    is new/, renamed when everything is on disk
  *
  * A process that is killed leaves PATH.part.  The next process that writes PATH takes it over
- * and empties it.  A folder of that name without the mark, or with other files, is somebody
- * else's and is left alone.
+ * and empties it.  A folder of that name without the mark, or with other files, was made by
+ * somebody else and is not touched.
  */
 #ifndef NEW_FOLDER_H
 #define NEW_FOLDER_H
@@ -31,7 +31,7 @@ int new_folder_begin(struct new_folder *f, const char *path);
  *
  * Local.
  *
- * returns  rc, or the error for which the folder is not in its place
+ * returns  rc, or the error because of which the folder is not in its place
  */
 int new_folder_end(struct new_folder *f, int rc);
 

@@ -64,16 +64,17 @@ static int check_stack(void)
     struct rlimit own;
 
     if (getrlimit(RLIMIT_STACK, &own) == 0 && own.rlim_cur < (rlim_t)OPENMP_STACK)
-        return fail(ERR_USAGE, "the limit of a stack is %lld KiB, a thread needs %lld: ulimit -s",
-                    (long long)own.rlim_cur >> 10, (long long)OPENMP_STACK >> 10);
+        return fail(ERR_USAGE, "the limit of a stack is %lld KiB, and a thread needs %lld KiB; "
+                    "raise it with ulimit -s", (long long)own.rlim_cur >> 10,
+                    (long long)OPENMP_STACK >> 10);
     if (!text || !*blanks(text)) return OK;
     const int64_t bytes = stack_size(text);
     if (bytes < OPENMP_STACK)
-        return fail(ERR_USAGE, "%s is '%.40s'; a thread needs a stack of 1M (1 MiB) or more: leave "
-                    "it unset, or write for example 4M", name, text);
+        return fail(ERR_USAGE, "%s is '%.40s'; a thread needs a stack of at least 1M (1 MiB): "
+                    "unset the variable, or set it to 4M, for example", name, text);
     if (!starts(bytes))
-        return fail(ERR_USAGE, "%s is '%.40s', and no thread can have such a stack here", name,
-                    text);
+        return fail(ERR_USAGE, "%s is '%.40s', and this machine cannot start a thread with such a "
+                    "stack: unset the variable, or set it to 4M, for example", name, text);
     return OK;
 }
 
@@ -82,7 +83,7 @@ int openmp_check(void)
     const char *threads = getenv("OMP_NUM_THREADS");
 
     if (threads && *blanks(threads) && !is_threads(threads))
-        return fail(ERR_USAGE, "OMP_NUM_THREADS is '%.40s'; it may be a whole number from 1 to %d",
+        return fail(ERR_USAGE, "OMP_NUM_THREADS is '%.40s'; expected a whole number from 1 to %d",
                     threads, OPENMP_THREADS);
     return check_stack();
 }

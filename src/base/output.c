@@ -28,8 +28,8 @@ int output_check(void)
     errno = 0;
     if ((fflush(stdout) == 0 && !ferror(stdout)) || optional) return OK;
     if (reported++) return ERR_IO;
-    return fail(ERR_IO, "standard output did not take all of the result%s%s", errno ? ": " : "",
-                errno ? strerror(errno) : "");
+    return fail(ERR_IO, "the result could not be written to standard output completely%s%s",
+                errno ? ": " : "", errno ? strerror(errno) : "");
 }
 
 const char *output_lost(void)

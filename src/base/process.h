@@ -1,27 +1,27 @@
-/* process.h -- another process of this machine, beyond doubt.
+/* process.h -- identify another process of this machine with certainty.
  *
- * The number of a process that has ended is given to another one.  So a process is its number and
- * the moment at which it began; and it is one of ours if it also runs as our user and carries a
- * certain variable since it was started.  Nobody else can read that variable or put it there.
+ * The system gives the number of a process that has ended to a new one.  So a process is identified
+ * by its number and the time at which it began.  It belongs to this job if it also runs as our user
+ * and was started with a certain variable in its environment, which no other user can read or set.
  */
 #ifndef PROCESS_H
 #define PROCESS_H
 
 #include <stdint.h>
 
-/* When process `pid` began, in ticks of the machine since it was started.  Local.
- * returns -1 if there is no such process, or only its remains */
+/* When process `pid` began, in clock ticks since the machine was started.  Local.
+ * returns -1 if there is no such process, or if it is a zombie */
 int64_t process_born(int64_t pid);
 
-/* What it does: R runs, S and D wait, T is stopped.  Local.
- * returns 0 if it has ended, whoever has its number now */
+/* State of a process: R runs, S and D wait, T is stopped.  Local.
+ * returns 0 if it has ended, even if another process has its number now */
 char process_state(int64_t pid, int64_t born);
 
-/* Is it there, does it run as our user, and was it started with this in its environment?  Local.
+/* Does it exist, run as our user, and have this in the environment it was started with?  Local.
  * assignment  "NAME=VALUE", all of it */
 int process_is_ours(int64_t pid, int64_t born, const char *assignment);
 
-/* Ask the same, and send it a signal: no other process can get it.  Local.
+/* If process_is_ours(), send it a signal; no other process can get it.  Local.
  * returns 1 if it was sent */
 int process_signal(int64_t pid, int64_t born, const char *assignment, int sig);
 

@@ -6,7 +6,7 @@
 
 #include "src/base/text.h"
 
-/* A number at *s, which moves behind it; -1: there is none. */
+/* Read a number at *s and move *s after it; -1: there is none. */
 static int64_t number(const char **s)
 {
     int64_t x;

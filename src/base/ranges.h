@@ -11,13 +11,14 @@
 #define RANGES_LARGEST ((int64_t)1 << 60)  /* numbers are smaller: sums of two do not overflow */
 #define RANGES_TEXT (RANGES_MAX * 40 + 1)
 
-/* Sorted, apart from one another, none empty. */
+/* Sorted; ranges do not touch, and none is empty. */
 struct ranges {
     int n;
     struct { int64_t lo, hi; } r[RANGES_MAX];  /* lo <= x < hi */
 };
 
-/* returns 1, or 0 if the text is no such list ("" is the empty one). */
+/* Read a list such as the one above.  Local.
+ * returns 1, or 0 if the text is not one ("" is the empty list) */
 int ranges_parse(struct ranges *r, const char *text);
 
 /* The text of r.  Returns out. */
@@ -26,7 +27,7 @@ const char *ranges_show(char out[RANGES_TEXT], const struct ranges *r);
 /* Add lo <= x < hi.  returns 1, or 0 if there are too many ranges already. */
 int ranges_add(struct ranges *r, int64_t lo, int64_t hi);
 
-/* The k-th number from `from` on that is in none of them; k from 0. */
+/* The k-th number >= from that is in no range; k counts from 0. */
 int64_t ranges_nth_outside(const struct ranges *r, int64_t from, int64_t k);
 
 #endif

@@ -1,8 +1,8 @@
 /* real.h -- the one floating-point type of weights, activations and states.
  *
- * float in the program that users run, double in the tree that `make f64`
- * builds from the same sources: finite differences and golden comparisons run
- * there.  Sums that must not lose digits are double in both.
+ * float in the program that users run; double in the build of `make f64` from
+ * the same sources, where finite differences and golden comparisons run.  Sums
+ * that must not lose digits are double in both.
  */
 #ifndef REAL_H
 #define REAL_H
@@ -20,19 +20,20 @@ typedef float real;
 #define REAL_EPS 1.1920928955078125e-07
 #endif
 
-/* Arrays start on this many bytes, so that no loop's shape depends on an address. */
+/* Alignment of arrays in bytes, so that the shape of no loop depends on an address. */
 #define ALIGN_BYTES 64
 #define ALIGN_REALS ((int64_t)(ALIGN_BYTES / sizeof(real)))
 
-/* n reals, rounded up so that whatever follows starts on a boundary again. */
+/* n rounded up, so that the next array is aligned again. */
 static inline int64_t align_reals(int64_t n)
 {
     return (n + ALIGN_REALS - 1) / ALIGN_REALS * ALIGN_REALS;
 }
 
-/* One source, one body per instruction set, chosen when the program is loaded.
- * Sums are never reassociated (no -ffast-math), so the bodies differ in speed
- * only as long as they use fma() explicitly where they want one. */
+/* The compiler makes one version of a function per instruction set, and the
+ * loader chooses one.  Sums are never reassociated (no -ffast-math), so the
+ * versions differ only in speed, provided that a fused multiply-add is always
+ * written as fma(). */
 #if defined(__x86_64__) && defined(TTT_V3)   /* what a processor with AVX2 runs */
 #define CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #elif defined(__x86_64__) && !defined(TTT_NO_CLONES)

@@ -16,7 +16,7 @@ uint64_t rng_key(uint64_t seed, const char *name);
 /* 128 random bits for counter i of a stream. */
 void rng_bits(uint32_t out[4], uint64_t key, uint64_t i);
 
-/* out (4n): rng_bits() of counters first .. first + n - 1, one behind the other, many at once. */
+/* out (4n): rng_bits() of counters first .. first + n - 1, one after the other; faster. */
 void rng_fill(uint32_t *out, int n, uint64_t key, uint64_t first);
 
 /* A 64-bit number. */
@@ -25,8 +25,8 @@ uint64_t rng_u64(uint64_t key, uint64_t i);
 /* Uniform in (0, 1), 52 bits; never 0 and never 1. */
 double rng_uniform(uint64_t key, uint64_t i);
 
-/* Standard normal (Box-Muller in double: two independent draws a counter, the
- * first is used).  |x| < 8.6. */
+/* Standard normal by Box-Muller in double, which gives two independent values for
+ * a counter; the first is used.  |x| < 8.6. */
 double rng_normal(uint64_t key, uint64_t i);
 
 /* out (n): scale * rng_normal() of counters first, first + 1, ..., rounded: the same bits, and in

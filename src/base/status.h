@@ -1,9 +1,9 @@
-/* status.h -- results, exit codes, and the three ways to give up.
+/* status.h -- results of functions, exit codes, and the three ways to end after an error.
  *
- * What a user or a machine can get wrong returns a negative enum status and is
- * said where it is noticed, by fail().  What only we can get wrong ends the
- * program in die().  A program that ends with status s has exit code -s: this
- * is the table of exit codes of every command.
+ * An error of a user or a machine is a negative enum status, and fail() reports
+ * it where it is noticed.  A bug of the program ends it in die().  A program
+ * that ends with status s has exit code -s: this is the table of exit codes of
+ * every command.
  */
 #ifndef STATUS_H
 #define STATUS_H
@@ -26,23 +26,23 @@ enum status {
 /* A row of the table for `ttt --help`; NULL past the end.  Local. */
 const char *status_row(int i, int *exit_code);
 
-/* Say what went wrong (printf form, no newline) and return rc.  Local. */
+/* Report an error (printf form, no newline) and return rc.  Local. */
 int fail(int rc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Run `call`; if it fails, leave through the label `out` with the cause in
  * the local variable `rc`.  A function that uses TRY has exactly one exit. */
 #define TRY(call) do { if ((rc = (call)) != OK) goto out; } while (0)
 
-/* A broken invariant of ours: say where and end the program (or the job, once
- * a hook was set).  Local; does not return. */
+/* An invariant does not hold: report file and line, and end the program (the
+ * whole job, once a hook was set).  Local; does not return. */
 #define die(...) die_at(__FILE__, __LINE__, __VA_ARGS__)
 void die_at(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), noreturn));
 
-/* On in every build. */
+/* Active in every build. */
 #define check(cond) do { if (!(cond)) die("check failed: %s", #cond); } while (0)
 
-/* Leave the program with status rc after a message was printed; used where
+/* End the program with status rc after a message was printed, for example when
  * memory runs out.  Local; does not return. */
 void leave(int rc) __attribute__((noreturn));
 

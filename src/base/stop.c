@@ -23,7 +23,8 @@ void stop_set(sigset_t *set)
     if (sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler == SIG_IGN) sigdelset(set, SIGHUP);
 }
 
-/* `ulimit -t N` sets both limits of CPU time: SIGKILL would come with SIGXCPU, and nothing be saved. */
+/* `ulimit -t N` sets both limits of CPU time to N: SIGKILL would come together with SIGXCPU, and
+ * nothing would be saved. */
 static void limit_with_warning(void)
 {
     struct rlimit r;

@@ -4,9 +4,10 @@
  *     SIGUSR1 SIGUSR2          what schedulers send some time before the limit of a job
  *     SIGXCPU                  the soft limit of CPU time, `ulimit -t`
  *
- * SIGHUP is left out where it is ignored already: that is how nohup asks a program to survive its
- * terminal.  The handler sets a flag and nothing else; later signals change nothing.  The training
- * loop reads the flag between steps, where its state is whole.
+ * SIGHUP is not caught where it is already ignored: nohup does that so that a program survives its
+ * terminal.  The handler only sets a flag, so that it cannot interrupt anything half done; later
+ * signals change nothing.  The training loop reads the flag between steps, where its state is
+ * complete.
  */
 #ifndef STOP_H
 #define STOP_H
@@ -16,11 +17,11 @@
 /* These signals, as a set: for a program that waits for them instead. */
 void stop_set(sigset_t *set);
 
-/* From now on the signals set the flag.  A hard limit of CPU time gets a soft one before it: a tenth,
- * at most 120 s. */
+/* From now on the signals set the flag.  If the limits of CPU time are equal, the soft one is
+ * lowered by a tenth, at most 120 s: SIGXCPU then comes before SIGKILL. */
 void stop_catch(void);
 
-/* Ask for the same when the process that started this one ends, if that is mpirun or a launcher:
+/* Also set the flag when the parent process ends.  For processes that mpirun or a launcher started:
  * without it nobody forwards signals any more.  Not for a process that a shell started. */
 void stop_with_parent(void);
 

@@ -1,8 +1,8 @@
-/* text.h -- strict numbers from text, and the word somebody probably meant.
+/* text.h -- strict numbers from text, and the word that a user probably meant.
  *
- * The same rules for command lines and configuration files: all of the text is
- * the number or there is none; no blanks, no underscores, no hexadecimal, no
- * octal-looking 010, no NaN, no infinity, nothing out of range.
+ * The same rules for command lines and configuration files: the whole text must
+ * be the number; no blanks, no underscores, no hexadecimal, no numbers like 010
+ * that look octal, no NaN, no infinity, nothing out of range.
  */
 #ifndef TEXT_H
 #define TEXT_H
@@ -23,17 +23,17 @@ int text_double(double *out, const char *text);
 #define TEXT_DOUBLE 32
 void text_of_double(char out[TEXT_DOUBLE], double x);
 
-/* A text from outside, a name of a file or what stands in one, as a terminal may get it
- * (utf8_visible()): for results that are printed for people; messages of log.h do it by themselves.
+/* A text from outside, for example the name of a file, in a form that is safe for a terminal
+ * (utf8_visible()): for results that are printed for people.  Messages of log.h do it themselves.
  * Local.
- * returns  `text` itself where it may stay as it is, else a text that is good until this thread has
- *          asked for eight more */
+ * returns  `text` itself where it is safe; else a text that stays valid for eight more calls of
+ *          this thread */
 const char *text_visible(const char *text);
 
-/* The same for keeping: whole, however long.  A counted string.  Local. */
+/* The same as a counted string of any length.  Local. */
 char *text_visible_copy(const char *text);
 
-/* Valid UTF-8 from any bytes: each byte that belongs to no valid character becomes U+FFFD.
+/* Make valid UTF-8: each byte that belongs to no valid character becomes U+FFFD.
  * Local.  returns a counted string */
 char *text_repair(const char *text);
 

@@ -1,8 +1,8 @@
-/* text_file.h -- a text file that a user may have written, read whole.
+/* text_file.h -- read a text file that a user may have written.
  *
  * Editors of other systems begin a file with a byte order mark or write UTF-16.  The mark is
- * dropped; UTF-16, UTF-32 and compressed files are errors that name what they are.  Files of our
- * own with a hash (INDEX, MANIFEST) are read with file_slurp(): in them every byte counts.
+ * dropped; UTF-16, UTF-32 and compressed files are errors that name the encoding.  Files of this
+ * program with a hash (INDEX, MANIFEST) are read with file_slurp(): in them every byte counts.
  */
 #ifndef TEXT_FILE_H
 #define TEXT_FILE_H

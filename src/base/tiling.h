@@ -1,11 +1,12 @@
 /* tiling.h -- how an array is cut into tiles: the one formula.
  *
- * A tile is what a checkpoint hashes and stores as one record, and what the optimizer's state is
- * shared out by, so that every process writes exactly what it owns.  The cutting is a function
- * of the shape alone: never of ranks, and part of the file format.
+ * A tile is the unit that a checkpoint hashes and stores as one record, and in which the sharded
+ * (ZeRO-1) optimizer divides its state, so that every process writes exactly what it owns.  How an
+ * array is cut depends only on its shape, never on ranks, and is part of the file format.
  *
- * Leading axes whose entries hold more than TILE_ELEMENTS are walked one by one; the first axis
- * with smaller entries is cut into panels of as many entries as fit; axes behind it are whole.
+ * Each entry of the leading axes is cut by itself while it has more than TILE_ELEMENTS elements.
+ * The first axis with smaller entries is cut into panels of as many entries as fit; the axes after
+ * it are not cut.
  */
 #ifndef TILING_H
 #define TILING_H
@@ -15,9 +16,9 @@
 #define TILE_ELEMENTS ((int64_t)65536)
 
 struct tiling {
-    int     axis;              /* that is cut into panels                        */
+    int     axis;              /* the one that is cut into panels                */
     int64_t entry;             /* elements of one entry of it                    */
-    int64_t panel;             /* entries of a panel, but for a last one         */
+    int64_t panel;             /* entries of a panel; the last may have fewer    */
     int64_t per_axis, outer;   /* panels of the axis; entries of all axes before */
     int64_t length;            /* entries of the axis                            */
 };

@@ -16,13 +16,13 @@ int64_t utf8_mark(const char *text, int64_t n);
 /* The character at text[0] of valid text; its length in bytes [out]. */
 uint32_t utf8_char(const char *text, int *length);
 
-/* A text from outside as a terminal may get it: what could move the cursor, change
- * colours or hide text is spelt out.  \n \r \t are written as here, other control
- * characters of ASCII and bytes that are not UTF-8 as \x1b, those of Unicode (also
- * what turns the direction of writing) as \u009b.  Everything else stays.
+/* Make a text from outside safe for a terminal: characters that could move the cursor,
+ * change colours or hide text are written as escapes.  \n \r \t are written like this,
+ * other ASCII control characters and bytes that are not UTF-8 as \x1b, those of Unicode
+ * (also those that change the direction of writing) as \u009b.  All others stay.
  *
  * out      [out] a string of less than `room` >= 4 bytes; one that is cut ends with "..."
- * returns  the length of the whole: that of `text` if nothing had to be spelt out */
+ * returns  the length without a cut: that of `text` if nothing had to be escaped */
 size_t utf8_visible(char *out, size_t room, const char *text);
 
 #endif

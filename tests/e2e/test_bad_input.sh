@@ -70,7 +70,7 @@ environment "too many threads" "OMP_NUM_THREADS is '99999999999'; .* from 1 to 4
 environment "threads that are no number" "OMP_NUM_THREADS is '2x'" OMP_NUM_THREADS=2x
 environment "a small stack" "OMP_STACKSIZE is '512K'; .* 1M" OMP_STACKSIZE=512K
 environment "a stack in KiB" "OMP_STACKSIZE is '1023'" OMP_STACKSIZE=1023
-environment "a stack that nobody has" "no thread can have such a stack" OMP_STACKSIZE=99999G
+environment "a stack that nobody has" "cannot start a thread with such a stack" OMP_STACKSIZE=99999G
 (ulimit -s 512; exec "$TTT" train "$WORK/run.yaml") >"$WORK/out" 2>"$WORK/err"
 equal "a small limit of the stack: exit code" "$?" 64
 expect_text "a small limit of the stack: said" "the limit of a stack is 512 KiB"
@@ -173,5 +173,5 @@ done
 (ulimit -v 1500000; exec "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/oom" --set model.width=2048 \
     --set model.heads=32 --set model.ffn_width=5504 --set model.layers=8) >"$WORK/out" 2>"$WORK/err"
 equal "out of memory: exit code" "$?" 71
-expect_text "out of memory: said with the size" "out of memory: .* wants .* bytes"
+expect_text "out of memory: said with the size" "out of memory: .* needs .* bytes"
 finish

@@ -32,9 +32,9 @@ hang() {
 mkfifo "$WORK/fifo"
 # A restart begins at step 16, and the 18th step of it is beyond the end.
 hang stop 1 "step 17, phase data.*state T.*it is stopped" 10 "train.step@1#18=stop"
-hang blocked 2 "step 17, phase data, in read of $WORK/fifo.*the others wait for it" \
+hang blocked 2 "step 17, phase data, in read of $WORK/fifo.*the other processes wait for it" \
     4 "train.step@2#18=read:$WORK/fifo"
-hang spin 0 "step 17, .*in no call that waits, state R.*the others wait for it" \
+hang spin 0 "step 17, .*in no call that waits, state R.*the other processes wait for it" \
     4 "train.step@0#18=spin"
 
 # A hang that comes again and again ends with its own exit code.

@@ -54,7 +54,7 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(file_read_at(fd, back, 0, 500, at("a")), OK);
     quiet(1);
     assert_int_equal(file_read_at(fd, back, 3, 9, at("a")), ERR_DATA);
-    assert_non_null(strstr(log_last_error(), "/a: ends at byte 11, 1 more expected"));
+    assert_non_null(strstr(log_last_error(), "/a: ends at byte 11, expected 1 more bytes"));
     assert_int_equal(file_create(&fd, at("a")), ERR_IO);  /* never over an old one */
     quiet(0);
     file_close(-1);

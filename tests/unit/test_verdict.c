@@ -70,12 +70,12 @@ static void culprits(void **state)
         waiting(w, 11);
         w[k].now.lane[BEACON_MAIN].kind = BEACON_OUTSIDE;   /* it spins */
         w[k].state = 'R';
-        assert_true(judge(w).rank == VERDICT_BEHIND && judge(w).culprit == k);
+        assert_true(judge(w).rank == VERDICT_LATE && judge(w).culprit == k);
 
         waiting(w, 61);
         for (int i = 0; i < N; i++) w[i].now.phase = BEACON_DATA;
         w[k].now.lane[BEACON_MAIN].kind = BEACON_FILE;
-        assert_true(judge(w).rank == VERDICT_BEHIND && judge(w).culprit == k);
+        assert_true(judge(w).rank == VERDICT_LATE && judge(w).culprit == k);
 
         waiting(w, 11);
         w[k].state = 'T';                                   /* in a message, but stopped */
@@ -92,7 +92,7 @@ static void culprits(void **state)
         w[k].now.lane[BEACON_MAIN].kind = w[(k + 1) % N].now.lane[BEACON_MAIN].kind = BEACON_OUTSIDE;
         w[k].now.step = 16;
         w[(k + 1) % N].quiet_s = 20;
-        assert_true(judge(w).rank == VERDICT_BEHIND && judge(w).culprit == k);
+        assert_true(judge(w).rank == VERDICT_LATE && judge(w).culprit == k);
 
         waiting(w, 11);
         w[k].quiet_s = 12;
