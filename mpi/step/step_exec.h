@@ -1,9 +1,21 @@
-/* step_exec.h -- the thin loop that executes a step plan.
+/* step_exec.h -- executes a step plan: the operations of one training step of one rank.
  *
- * Receives are posted when a micro-batch begins, straight into the arrays of its slot; sends are
- * non-blocking, straight from them, and are waited for when the slot is taken again.
- * Open MPI moves data only inside its calls, so outstanding requests are tested between
- * operations.  One thread calls MPI.  What heads mode sends along S, mpi/step/seq_heads.h does.
+ * The plan (plan/step_plan.h) has decided who computes and sends what, and in which order.  Here
+ * every operation becomes one call:
+ *
+ *     BEGIN      a micro-batch takes a slot.  Sends from its arrays are waited for, and receives
+ *                for everything that will come are posted, straight into its arrays
+ *     compute    a function of model/stage.h
+ *     SEND       a non-blocking send, straight from the arrays of the slot
+ *     RECV       a wait for the receive that BEGIN posted: by then it should be there
+ *     REDUCE     a bucket of gradients is complete; its reduction starts and runs next to the rest
+ *
+ * Nothing is copied between a message and the arithmetic: what crosses of a carry is an MPI type
+ * that describes where it lies.  Nothing waits in a circle, because neighbours' plans have their
+ * operations in matching order (a test executes thousands of them).  Open MPI moves data only
+ * inside its calls, so poke(), which kernels call between pieces of work, lets it look for
+ * messages.  One thread calls MPI.  In heads and scan mode a layer of all units is one operation,
+ * and its messages are those of mpi/step/seq_heads.h and seq_scan.h.
  */
 #ifndef STEP_EXEC_H
 #define STEP_EXEC_H

@@ -158,12 +158,12 @@ void block_lay_out(const struct block *b, struct block_arrays *v, struct arena *
 {
     struct layer_call call = *c;
     struct layout own = { .a = a, .v = v->own, .lives = lives, .room = BLOCK_ARRAYS,
-                          .who = "a block" };
+                          .who = "block" };
     struct layout layer = { .a = a, .v = v->layer, .lives = lives, .room = LAYER_ARRAYS,
                             .groups = head_groups(&b->d), .who = b->layer->name };
     call.d = &b->d;
     own_arrays(&own, &call);
-    b->layer->arrays(&layer, &call);
+    if (b->layer->arrays) b->layer->arrays(&layer, &call);
 }
 
 int block_lives_slice(int backward)
@@ -185,6 +185,6 @@ int64_t block_kept_reals(const struct block *b, const struct layer_call *c, int 
                         .groups = H, .who = b->layer->name };
     call.d = &b->d;
     arena_plan(&plan);
-    b->layer->arrays(&l, &call);
+    if (b->layer->arrays) b->layer->arrays(&l, &call);
     return plan.peak / (int64_t)sizeof(real);
 }

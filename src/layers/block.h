@@ -137,9 +137,9 @@ void block_append(const struct block *b, struct layer_call *c, struct block_arra
 /* Scan mode: map (B, decays n, offsets n) composed with a slice, as in struct layer. */
 void block_map(const struct block *b, struct slice *s, real *map, int back);
 
-/* A halo of B sequences: n reals each, from `offset` on in a carry and `stride` apart; rows (B,T,width)
- * whose last ones it is, and their gradient; the halo's gradient as far as a slice gives it,
- * `back_stride` apart. */
+/* A halo of B sequences: n reals each, from `offset` on in a carry and `stride` apart; rows
+ * (B,T,width) whose last ones it is, and their gradient; the halo's gradient as far as a slice
+ * gives it, `back_stride` apart. */
 struct block_halo {
     int         width;
     int64_t     n, offset, stride, back_stride;

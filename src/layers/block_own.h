@@ -4,8 +4,8 @@
 
 #include "src/layers/block.h"
 
-/* Arrays of a block around its layer: the convolution in front, the layer's input h, the feed-forward;
- * then gradients and scratch.  N and S, DA and DG are operands (linear.h). */
+/* Arrays of a block around its layer: the convolution in front, the layer's input h, the
+ * feed-forward; then gradients and scratch.  N and S, DA and DG are operands (linear.h). */
 enum { OWN_XN, OWN_R1, OWN_X1, OWN_HALO, OWN_H, OWN_R2, OWN_X2, OWN_R3, OWN_N, OWN_A, OWN_G, OWN_S,
        OWN_DW, OWN_DA, OWN_DG, OWN_DS, OWN_DN, OWN_DHALO };
 

@@ -164,8 +164,8 @@ static void inner_backward(const struct block *b, struct slice *s, real *dcarry)
     b->layer->inner_backward(&s->c, &all, layer_carry(&s->c, dcarry));
 }
 
-/* The layer's, then the gradient of h, in DN, is added to dx, then the convolution's: DN becomes the
- * gradient of the normalised inputs, without that of the halo they left behind. */
+/* The layer's, then the gradient of h, in DN, is added to dx, then the convolution's: DN becomes
+ * the gradient of the normalised inputs, without that of the halo they left behind. */
 static void project_backward(const struct block *b, struct slice *s)
 {
     const struct dims *d = &b->d;

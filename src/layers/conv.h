@@ -1,5 +1,6 @@
-/* conv.h -- a causal convolution (kernels/conv1d.h) of all sequences of a slice: its halo comes from
- * a carry, the next one is left there, and its gradients are one contribution of each sequence.
+/* conv.h -- a causal convolution (kernels/conv1d.h) of all sequences of a slice: its halo comes
+ * from a carry, the next one is left there, and its gradients are one contribution of each
+ * sequence.
  *
  * Arrays are (B,T,D).  A halo has conv_width - 1 rows of D channels.  All functions are local.
  */

@@ -5,8 +5,8 @@
 void layout_bytes(struct layout *l, enum life life, int i, int64_t n)
 {
     if (i < 0 || i >= l->room)
-        die("%s has an array number %d, but a slice has room for %d arrays (LAYER_ARRAYS)", l->who,
-            i, l->room);
+        die("layer %s has an array number %d, but a slice has room for %d arrays (LAYER_ARRAYS)",
+            l->who, i, l->room);
     if (l->lives & (int)life) l->v[i] = n ? arena_bytes(l->a, n) : NULL;
 }
 

@@ -93,8 +93,8 @@ static int state(const struct dims *d, int i, const char **name, int shape[3], i
 /* --- arrays --------------------------------------------------------------- */
 
 /* T_: from forward to backward, rows of D numbers, except P (shared()) and DT (dt_rank).  A is what
- * becomes U.  W_: scratch, gradients; SUM of a sequence's convolution, SMALL of all sequences' scan.
- * DY is the gradient of y, then of x. */
+ * becomes U.  W_: scratch, gradients; SUM of a sequence's convolution, SMALL of all sequences'
+ * scan.  DY is the gradient of y, then of x. */
 enum { T_X = A_OWN, T_A, T_U, T_Z, T_RAW, T_Y, T_P, T_DT, T_HALO, T_KEPT,
        W_SCAN, W_DU, W_DRAW, W_DP, W_DDT, W_SUM, W_SMALL, W_DY, W_DZ, W_DHALO };
 

@@ -197,7 +197,8 @@ void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *s
     const struct block *b = stage_block(st, l);
     const struct pass_tap *tap = sums->tap;
     struct slice *s = slice_of(st, slot, l, u, NULL, 0);
-    real *carry = stage_carry(st, slot, l), *before = stage_unit(st, slot, u)->carry[l - st->part.l0];
+    real *carry = stage_carry(st, slot, l);
+    real *before = stage_unit(st, slot, u)->carry[l - st->part.l0];
     const int tell = tap && tap->inner, wanted = block_has_inner(b) && (sums->inner_w0 || tell);
     const int batches = wanted ? s->c.T / b->d.K : 0;
 

@@ -14,12 +14,12 @@ static int check_block(const struct model *m, const struct pass_opts *o, int l)
     const char *name = b->layer->name;
 
     if (o->slice_tokens < o->context && o->slice_tokens % block_chunk(b))
-        return fail(ERR_CONFIG, "train.slice_tokens is %d: expected a multiple of %d, the tokens of a "
-                    "chunk of block %d, layer %s (TTT layers: model.mini_batch)", o->slice_tokens,
+        return fail(ERR_CONFIG, "train.slice_tokens is %d: expected a multiple of %d, the tokens "
+                    "of a chunk of block %d, layer %s (TTT layers: model.mini_batch)", o->slice_tokens,
                     block_chunk(b), l, name);
     if (o->sequence_mode == SEQ_SCAN && !b->layer->map)
-        return fail(ERR_CONFIG, "train.sequence_mode scan: block %d, layer %s, is not affine in its "
-                    "state; use wavefront", l, name);
+        return fail(ERR_CONFIG, "train.sequence_mode scan: block %d, layer %s, is not affine in "
+                    "its state; use wavefront", l, name);
     return OK;
 }
 
@@ -35,8 +35,8 @@ static int check_opts(const struct model *m, const struct pass_opts *o)
         heads |= m->blocks[l].layer->has & HAS_HEADS;
     }
     if (o->sequence_mode == SEQ_HEADS && !heads)
-        return fail(ERR_CONFIG, "train.sequence_mode heads: no block of this model has heads (block 0 "
-                    "is layer %s); use wavefront", m->blocks[0].layer->name);
+        return fail(ERR_CONFIG, "train.sequence_mode heads: no block of this model has heads "
+                    "(block 0 is layer %s); use wavefront", m->blocks[0].layer->name);
     TRY(model_check_window(&m->dims, o->context));
 out:
     return rc;

@@ -180,7 +180,10 @@ static struct layer_call heads_call(const struct stage *st, int u)
 /* Any slice's arrays have the scratch. */
 static struct block_arrays *scratch_now(const struct stage *st) { return st->seq->slices[0].v; }
 
-int64_t stage_seq_each(const struct stage *st, enum cross what) { return each_of(block_now(st), what); }
+int64_t stage_seq_each(const struct stage *st, enum cross what)
+{
+    return each_of(block_now(st), what);
+}
 
 real *stage_seq_tokens(struct stage *st, enum cross what, int j)
 {

@@ -1,14 +1,14 @@
-/* stage_seq.h -- heads and scan mode: one layer of all our units, together with the other ranks of the
- * sequence.
+/* stage_seq.h -- heads and scan mode: one layer of all our units, together with the other ranks of
+ * the sequence.
  *
  *      own units, all heads                     all units, own heads         own units
  *      normalise | halo | project | halo | mix ==> inner, unit after unit ==> finish
  *
  * block_forward() and block_backward() (layers/block.h) run the parts on our units, and mpi/step
  * puts the messages between them, in hooks.  This file has what the hooks compute, and the memory
- * that messages come from and go to.  Every part has the shape of its unit, so its bits are those of
- * the wavefront.  Carries live only inside an operation.  In scan mode nothing crosses: inner works
- * on our own units, from a state that a scan over the ranks gives.
+ * that messages come from and go to.  Every part has the shape of its unit, so its bits are those
+ * of the wavefront.  Carries live only inside an operation.  In scan mode nothing crosses: inner
+ * works on our own units, from a state that a scan over the ranks gives.
  */
 #ifndef STAGE_SEQ_H
 #define STAGE_SEQ_H
@@ -17,9 +17,9 @@
 #include "src/model/seq_share.h"
 #include "src/model/stage.h"
 
-/* Layer l of the micro-batch in a slot, with hooks.  Collective on the ranks of the sequence, by the
- * hooks.  sums as in stage_forward().  The hooks may call the functions below: those are about the
- * layer that is under way. */
+/* Layer l of the micro-batch in a slot, with hooks.  Collective on the ranks of the sequence, by
+ * the hooks.  sums as in stage_forward().  The hooks may call the functions below: those are about
+ * the layer that is under way. */
 void stage_seq_forward(struct stage *st, int slot, int l, const struct block_hooks *hooks,
                        struct pass_sums *sums);
 void stage_seq_backward(struct stage *st, int slot, int l, const struct block_hooks *hooks,
@@ -34,8 +34,8 @@ int stage_seq_sequences(const struct stage *st);
 /* What crosses: the inputs of inner, or its output; or their gradients. */
 enum cross { CROSS_IN, CROSS_OUT };
 
-/* Reals of a token and group of heads, and the two buffers of round j: our tokens (place of rank r's
- * heads: struct cross_part), and our heads. */
+/* Reals of a token and group of heads, and the two buffers of round j: our tokens (place of rank
+ * r's heads: struct cross_part), and our heads. */
 int64_t stage_seq_each(const struct stage *st, enum cross what);
 real *stage_seq_tokens(struct stage *st, enum cross what, int j);
 real *stage_seq_heads(struct stage *st, enum cross what, int back, int j);
