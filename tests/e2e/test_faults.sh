@@ -94,7 +94,7 @@ rm -rf "$WORK/full"
     train full
 )
 equal "full disk in the second save: exit code" "$?" 0
-expect_text "the save is given up, and said" "the save of step 8 was given up; training goes on" "$WORK/full.err"
+expect_text "the save is given up, and said" "the save of step 8 was given up; training continues" "$WORK/full.err"
 expect_text "with the reason" "No space left on device" "$WORK/full.err"
 expect_text "and in metrics.jsonl" '"kind":"save","step":8,"error":true' "$WORK/full/metrics.jsonl"
 equal "the saves around it are there" "$(ls "$WORK/full/ckpt" | cut -c1-17 | tr '\n' ' ')" "step-000000000004 step-000000000012 "

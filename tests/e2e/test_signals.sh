@@ -74,7 +74,7 @@ cell() {
     equal "$name: checkpoint" "$(ls "$WORK/$dir/ckpt")" "step-0000000000$n.a0001"
     [ "$n" = 19 ] || equal "$name: steps" "$n" "$4"
     [ "$4" = 60 ] && equal "$name: same root" "$(root_of "$dir")" "$root" && return
-    expect_text "$name: reported" "step $n is saved; the same command goes on" "$WORK/$dir.err"
+    expect_text "$name: reported" "step $n is saved; the same command resumes" "$WORK/$dir.err"
     resumed "$name" "$dir"
 }
 
@@ -182,7 +182,7 @@ done
 (ulimit -t 4; exec "$TTT" train "$WORK/run.yaml" --set train.steps=10000000 --set checkpoint.every_steps=0 \
     --set run.dir="$WORK/cpu" >"$WORK/out" 2>"$WORK/err")
 equal "ulimit -t: exit code" "$?" 85
-expect_text "ulimit -t: reported" "is saved; the same command goes on"
+expect_text "ulimit -t: reported" "is saved; the same command resumes"
 
 # A limit of file sizes is no signal that kills, but an error of the write that meets it.
 make_config "$WORK/big.yaml"

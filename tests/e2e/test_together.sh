@@ -90,7 +90,7 @@ one_rank 2 "TTT_FAIL=ckpt.tile#100=err" 1x1x3 third
 equal "a rank that can't write once: exit code" "$?" 0
 expect_text "the rank is named" "error: rank 2: failpoint ckpt.tile" "$WORK/third.err"
 equal "and only once" "$(grep -c 'failpoint ckpt.tile' "$WORK/third.err")" 1
-equal "one save is given up" "$(grep -c 'was given up; training goes on' "$WORK/third.err")" 1
+equal "one save is given up" "$(grep -c 'was given up; training continues' "$WORK/third.err")" 1
 equal "same root" "$(root_of third)" "$root"
 equal "the last two checkpoints are there" "$(ls "$WORK/third/ckpt" | cut -c1-17 | tr '\n' ' ')" \
     "step-000000000016 step-000000000020 "
