@@ -44,12 +44,6 @@ out:
 
 /* --- layout ------------------------------------------------------------------------ */
 
-struct layer_call stage_shape(const struct stage *st)
-{
-    return (struct layer_call){ .d = st->d, .bf16 = st->m->bf16, .B = st->o.micro_batch,
-                                .T = st->T, .group = st->o.inner_group };
-}
-
 static int backward_follows(const struct stage *st) { return !st->part.forward_only; }
 
 /* Residual streams, carries and what else a slot has. */

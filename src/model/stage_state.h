@@ -76,7 +76,11 @@ static inline struct block_arrays *stage_arrays(const struct stage *st, int slot
 }
 
 /* What arrays are laid out for: calls on whole units. */
-struct layer_call stage_shape(const struct stage *st);
+static inline struct layer_call stage_shape(const struct stage *st)
+{
+    return (struct layer_call){ .d = st->d, .bf16 = st->m->bf16, .B = st->o.micro_batch,
+                                .T = st->T, .group = st->o.inner_group };
+}
 
 /* A call on unit u, without a past. */
 struct layer_call stage_call(const struct stage *st, const struct slot *z, struct grad *g, int u);
