@@ -203,6 +203,7 @@ test-layers: all
 	@sh tests/check_layers.sh tests/layers.txt
 	@sh tests/check_circles.sh $(BUILD) tests/circles.txt
 	@sh tests/check_tags.sh
+	@sh tests/check_headers.sh
 	@sh tests/check_equations.sh
 	@sh tests/check_readme.sh
 

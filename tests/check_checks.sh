@@ -14,6 +14,7 @@ tree() {
     cd "$tmp/tree" || exit 1
     echo 'struct low { int x; }; int low(void);' >src/low/low.h
     echo 'int low(void) { return 1; }' >src/low/low.c
+    printf '/* One.  Local. */\nint one(void);\nint two(int x);  /* too */\n' >mpi/grid/g.h
     printf '#include "src/low/low.h"\nstruct mid; int mid(void);\n' >src/mid/mid.h
     printf '#include "src/mid/mid.h"\nint mid(void) { return low(); }\n' >src/mid/mid.c
     printf '#include "src/mid/mid.h"\nint top(void);\nint top(void) { return mid(); }\n' >src/top/top.c
@@ -28,6 +29,7 @@ compile() {
 }
 layers() { sh "$here/check_layers.sh" table; }
 tags() { sh "$here/check_tags.sh"; }
+headers() { sh "$here/check_headers.sh"; }
 circles() { compile; sh "$here/check_circles.sh" build; }
 passes() { "$1" >out 2>&1 || { echo "check_checks: $1: a clean tree fails: $(head -n 1 out)"; bad=1; }; }
 
@@ -37,7 +39,7 @@ finds() {
     grep -q -- "$2" out || { echo "check_checks: $1: no '$2', but: $(head -n 1 out)"; bad=1; }
 }
 
-tree; passes layers; passes tags; passes circles
+tree; passes layers; passes tags; passes circles; passes headers
 tree; echo '#include "src/top/top.h"' >>src/low/low.c
 finds layers 'src/low/low.c: src/low must not include src/top'
 tree; sed -i 's/ : src.low//' table
@@ -56,6 +58,10 @@ tree; echo 'enum mid { A };' >src/top/other.c
 passes tags
 echo 'struct mid { int y; };' >>src/mid/mid.c
 finds tags 'mid: in src/mid/mid.c src/top/other.c'
+tree; printf '/* Three,\n * too. */\nint three(struct low *x,\n          int n);\n' >>mpi/grid/g.h
+finds headers 'mpi/grid/g.h:7: three() does not say Local or Collective'
+tree; printf '/* Sends.  Collective on x. */\nvoid four(void);\nstruct f { int (*g)(int); };\n' >>mpi/grid/g.h
+passes headers
 tree; printf 'int mid(void);\nint low(void) { return mid(); }\n' >src/low/low.c
 finds circles 'circle: src/low/low -> src/mid/mid: mid'
 finds circles 'circle: src/mid/mid -> src/low/low: low'

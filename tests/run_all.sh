@@ -25,6 +25,7 @@ sources() {
     sh tests/check_checks.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_layers.sh tests/layers.txt && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_circles.sh build tests/circles.txt && good=$((good + 1)) || bad=$((bad + 1))
+    sh tests/check_headers.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_tags.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_equations.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_readme.sh && good=$((good + 1)) || bad=$((bad + 1))

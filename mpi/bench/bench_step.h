@@ -28,7 +28,7 @@ void bench_step_done(struct bench_step *b);
  * trace    where operations are noted; NULL: nowhere */
 void bench_step_run(struct bench_step *b, struct step_result *r, struct trace *trace);
 
-/* Is the loss of a first step that of random weights, near ln V?
+/* Is the loss of a first step that of random weights, near ln V?  Local.
  *
  * returns  OK or ERR_DATA: reported */
 int bench_step_verify(const struct bench_step *b, double loss);

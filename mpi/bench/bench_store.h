@@ -27,20 +27,21 @@ struct store_bench {
     struct place      *own;       /* (n_own) our tiles      */
     int64_t            n_own;
     double             bytes;     /* of all ranks' tiles    */
-    double             copy_s, write_s, read_s;    /* the same bytes, plainly */
+    double             copy_s, write_s, read_s;    /* the same bytes, without a checkpoint */
 };
 
-/* The most of any rank; everybody's failure. */
+/* The largest s of all ranks; axis_agree() on rc.  Collective on the grid. */
 double store_slowest(const struct store_bench *b, double s);
 int store_together(const struct store_bench *b, int rc);
 
-/* A saver as the run has one. */
+/* A saver with the options of the run.  Collective on the grid. */
 struct saver *store_saver(const struct store_bench *b, enum save_from from);
 
-/* What train_loop.c does at a step that is saved; idle: as saver_begin(). */
+/* Begin a save as train_loop.c does; idle: as saver_begin().  Collective on the grid. */
 int store_begin_save(struct store_bench *b, struct saver *s, int idle);
 
-/* The limits: copy_s, write_s, read_s.  Then saves and loads, printed beside them. */
+/* Measure the limits copy_s, write_s and read_s; then saves and loads, and print them next to the
+ * limits.  Collective on the grid. */
 int store_plainly(struct store_bench *b);
 int store_save_and_load(struct store_bench *b);
 

@@ -31,9 +31,7 @@
 enum { DESC_TYPE, DESC_CONTEXT, DESC_M, DESC_N, DESC_MB, DESC_NB, DESC_RSRC, DESC_CSRC, DESC_LLD,
        DESC_SIZE };
 
-/* Collective on the grid of the context, except Csys2blacs_handle(), Cfree_blacs_system_handle(),
- * Cblacs_gridinfo(), Cblacs_freebuff(), Cblacs_set(), pb_topset_() and numroc_(), which are
- * Local. */
+/* Cblacs_gridmap() and Cblacs_gridexit() are Collective on the grid, the others Local. */
 int  Csys2blacs_handle(MPI_Comm comm);
 void Cfree_blacs_system_handle(int handle);
 void Cblacs_gridmap(int *context, int *ranks, int ld, int rows, int cols);
@@ -44,12 +42,16 @@ void Cblacs_set(int context, int what, const int *value);
 enum { BLACS_REPEATABLE = 15, BLACS_COHERENT = 16 };  /* what: sums always in the same order; equal
                                                        * bits on all processes */
 
-/* How messages travel: operation "B"roadcast or "C"ombine, scope "R"ow, "C"olumn or "A"ll. */
+/* The topology of messages: operation "B"roadcast or "C"ombine, scope "R"ow, "C"olumn or "A"ll.
+ * Local. */
 void pb_topset_(const int *context, const char *operation, const char *scope, const char *topology,
                 size_t, size_t, size_t);
 
+/* Rows (columns) of a matrix that are on process `rank`.  Local. */
 int numroc_(const int *n, const int *nb, const int *rank, const int *first, const int *p);
 
+/* Redistribution; product; QR and its Q; eigenvectors; singular values.  Collective on the grid of
+ * the context. */
 void CPXGEMR2D(int m, int n, const real *A, int ia, int ja, const int *desca, real *B, int ib,
                int jb, const int *descb, int context);
 void PXGEMM(const char *ta, const char *tb, const int *m, const int *n, const int *k,

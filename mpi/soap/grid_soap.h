@@ -27,21 +27,22 @@ struct soap *soap_new(const struct grid *g, const struct model *m, const struct 
                       const struct optim_opts *o);
 void soap_free(struct soap *s);
 
-/* Own spans that AdamW updates, in the order of the flat array. */
+/* This rank's spans that AdamW updates, in the order of the flat array.  Local. */
 int soap_rest(const struct soap *s, const struct span **rest);
 
-/* Updates so far: what tells the first from the others. */
+/* Number of updates so far, to distinguish the first one; part of the state.  Local. */
 int64_t *soap_updates(struct soap *s);
 
 /* One update of own elements of w that are matrices: g's sums are there, `factor` is what they are
  * scaled with, t the schedule's clock.  Collective on the grid. */
 void soap_step(struct soap *s, const struct grad *g, real *w, int64_t t, double factor);
 
-/* The largest side that has a factor, for state_tensors(). */
+/* The largest side that has a factor, for state_tensors().  Local. */
 int soap_max_dim(const struct soap *s);
 
-/* Own tiles, appended to places, which may be NULL: of adam.m, adam.v (tensors count + i,
- * 2 count + i, where count is that of parameters), and of factors from 3 count on.
+/* Append this rank's tiles to places, which may be NULL: of adam.m and adam.v (tensors count + i
+ * and 2 count + i, where count is the number of parameters), and of factors from 3 count on.
+ * Local.
  * returns how many */
 int64_t soap_places(const struct soap *s, struct place *places);
 

@@ -22,18 +22,18 @@ struct reducer;
 struct reducer *reducer_new(const struct grid *g, const struct model *m);
 void reducer_free(struct reducer *r);
 
-/* What this rank owns: spans in the order of the flat array, none empty. */
+/* What this rank owns: spans in the order of the flat array, none empty.  Local. */
 int reducer_spans(const struct reducer *r, const struct span **own);
 int64_t reducer_own(const struct reducer *r);  /* elements in them, padding included */
 
-/* Elements that come from others at once, of all buckets. */
+/* Elements that buffers for the runs of other ranks must hold, for all buckets together.  Local. */
 int64_t reducer_part(const struct reducer *r);
 
-/* What this rank holds (weights and gradients of its buckets), likewise. */
+/* What this rank holds (weights and gradients of its buckets), as reducer_spans().  Local. */
 int reducer_holds(const struct reducer *r, const struct span **held);
 
-/* The ranks that hold bucket b, and where each one's run begins (size + 1), borrowed; NULL: we do
- * not hold it. */
+/* The ranks that hold bucket b, and where each one's run begins (size + 1), borrowed; NULL: this
+ * rank does not hold it.  Local. */
 const struct axis *reducer_bucket(const struct reducer *r, int b, const int64_t **cut);
 
 /* The gradients to add up from now on.  Local; nothing may be in flight. */
@@ -54,7 +54,7 @@ void reducer_end(struct reducer *r);
 void reducer_gather(struct reducer *r, real *w);
 
 /* Bytes of others' runs that went through this rank in reductions and gathers so far: what it
- * sends in a ring. */
+ * sends in a ring.  Local. */
 int64_t reducer_bytes(const struct reducer *r);
 
 #endif

@@ -29,7 +29,7 @@ void seq_heads_free(struct seq_heads *x);
  * layer must agree.  Local. */
 const struct block_hooks *seq_heads_hooks(const struct seq_heads *x);
 
-/* Bytes sent to other ranks so far. */
+/* Bytes sent to other ranks so far.  Local. */
 struct seq_bytes { int64_t exchange, halos; };
 struct seq_bytes seq_heads_bytes(const struct seq_heads *x);
 

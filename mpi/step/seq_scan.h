@@ -26,8 +26,8 @@ void seq_scan_free(struct seq_scan *x);
 /* As seq_heads_hooks().  Local. */
 const struct block_hooks *seq_scan_hooks(const struct seq_scan *x);
 
-/* Bytes of halos and maps that our neighbour has got from us so far, exchange 0; the rounds in
- * which a library passes on composed maps are its own. */
+/* Bytes of halos and maps sent to the next rank so far; exchange is 0.  Messages inside MPI_Exscan
+ * are not counted.  Local. */
 struct seq_bytes seq_scan_bytes(const struct seq_scan *x);
 
 #endif

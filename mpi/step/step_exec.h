@@ -35,25 +35,26 @@ struct step_exec;
 struct step_exec *step_exec_new(const struct grid *g, const struct model *m,
                                 const struct pass_opts *o, int64_t sequences);
 
-/* The same for runs that are forward only, as evaluation is: one slot, no tapes. */
+/* The same for runs that are forward only, as evaluation is: one slot, no tapes.  Logically
+ * collective on the grid. */
 struct step_exec *step_exec_forward(const struct grid *g, const struct model *m,
                                     const struct pass_opts *o, int64_t sequences);
 
 /* Collective on the grid: all messages of it must have been received. */
 void step_exec_free(struct step_exec *e);
 
+/* The rank's share of the work; its stage with what the slots hold, for probes.  Local;
+ * borrowed. */
 const struct share *step_exec_share(const struct step_exec *e);
-
-/* What the slots hold, for probes.  Borrowed. */
 struct stage *step_exec_stage(const struct step_exec *e);
 
 /* Bytes sent along S and P by this rank since the start.  In heads mode, carries are the halos of
- * convolutions, and heads what crossed around the inner loops. */
+ * convolutions, and heads are the exchanges around the inner loops.  Local. */
 struct exec_bytes { int64_t carries, heads, activations; };
 struct exec_bytes step_exec_bytes(const struct step_exec *e);
 
 /* Receives of this rank since the start, those that were complete when they were needed, and the
- * seconds it stood still for the others. */
+ * seconds that it waited for the others.  Local. */
 struct exec_waits { int64_t receives, there; double seconds; };
 struct exec_waits step_exec_waits(const struct step_exec *e);
 
