@@ -1,9 +1,19 @@
-/* Where the NaN of a step came from. */
+/* The batch forward only, and where the NaN of a step came from. */
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "mpi/train/step_state.h"
+
+void step_forward(struct stepper *s, struct watch *w, struct pass_sums *sums)
+{
+    const struct step_batch *b = &s->batch;
+
+    step_exec_watch(s->exec, w);
+    step_exec_run(s->exec, s->reads ? b->windows : NULL, b->stride, b->valid, NULL, NULL, sums,
+                  NULL);
+    step_exec_watch(s->exec, NULL);
+}
 
 /* The first place that is not finite, INT_MAX: nowhere; r gets the samples that were hit.
  * Collective. */

@@ -128,16 +128,6 @@ static int read_batch(struct stepper *s, int64_t *targets, const struct train_st
 
 /* --- forward only -------------------------------------------------------------- */
 
-void step_forward(struct stepper *s, struct watch *w, struct pass_sums *sums)
-{
-    const struct step_batch *b = &s->batch;
-
-    step_exec_watch(s->exec, w);
-    step_exec_run(s->exec, s->reads ? b->windows : NULL, b->stride, b->valid, NULL, NULL, sums,
-                  NULL);
-    step_exec_watch(s->exec, NULL);
-}
-
 double stepper_loss(struct stepper *s)
 {
     struct pass_sums sums = { 0 };
