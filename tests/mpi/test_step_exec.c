@@ -10,6 +10,7 @@
 #include "src/base/part.h"
 #include "src/base/rng.h"
 #include "src/kernels/gemm.h"
+#include "src/model/pass.h"
 #include "src/model/stage.h"
 #include "tests/mpi/mpitest.h"
 
