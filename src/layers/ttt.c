@@ -7,12 +7,11 @@
 #include "src/base/status.h"
 #include "src/kernels/act.h"
 #include "src/kernels/layernorm.h"
-#include "src/kernels/ttt_linear.h"
-#include "src/kernels/ttt_mlp.h"
 #include "src/kernels/vecmath.h"
 #include "src/layers/conv.h"
 #include "src/layers/linear.h"
 #include "src/layers/ttt_heads.h"
+#include "src/layers/ttt_inner.h"
 #include "src/layers/ttt_params.h"
 
 /* --- arrays --------------------------------------------------------------- */
@@ -22,6 +21,9 @@
 enum { T_U = A_OWN, T_V, T_G, T_SIG, T_Q, T_K, T_O, T_Z, T_Y, T_MU, T_RSTD, T_HALO, T_KEPT,
        W_ROPE, W_TOK, W_INIT, W_LOCAL, W_DY, W_DZ, W_DG, W_DO, W_DQ, W_DK, W_DV, W_DSIG, W_DU,
        W_SMALL, W_SUM, W_DHALO, W_DHALO_K };
+
+/* Gates of a token: one for each rate of each head. */
+static int gates(const struct dims *d) { return d->H * ttt_rates(d); }
 
 static void arrays(struct layout *l, const struct layer_call *c)
 {
@@ -33,7 +35,7 @@ static void arrays(struct layout *l, const struct layer_call *c)
 
     layout_reals(l, LIFE_TAPE, T_U, shared * NC);
     layout_reals(l, LIFE_TAPE, T_G, gate * NC);
-    layout_reals(l, LIFE_TAPE, T_SIG, N * d->H);
+    layout_reals(l, LIFE_TAPE, T_SIG, N * gates(d));
     layout_reals(l, LIFE_TAPE, T_O, NC);
     layout_reals(l, LIFE_TAPE, T_Z, NC);
     layout_bytes(l, LIFE_TAPE, T_Y, gate * operand_bytes(c, d->C));
@@ -55,7 +57,7 @@ static void arrays(struct layout *l, const struct layer_call *c)
     layout_reals(l, LIFE_BACK, W_DZ, NC);
     layout_bytes(l, LIFE_BACK, W_DG, operand_bytes(c, d->C));
     for (int i = W_DO; i <= W_DV; i++) layout_reals(l, LIFE_BACK, i, NC);
-    layout_reals(l, LIFE_BACK, W_DSIG, N * d->H);
+    layout_reals(l, LIFE_BACK, W_DSIG, N * gates(d));
     layout_reals(l, LIFE_BACK, W_SMALL, (int64_t)c->B * d->H * heads_small(K, F));
     layout_reals(l, LIFE_BACK, W_SUM,
                  align_reals((int64_t)d->C * d->conv_width) + 2 * align_reals(d->C));
@@ -76,14 +78,14 @@ static void gate_sigmoid(real *sig, const real *bias, int64_t N, int H)
 /* The gate of the inner learning rate: [E8]; 1 without it. */
 static void inner_rates(const struct layer_call *c, const real *h, real *sig)
 {
-    const int k = ttt_places(c->d).lr, H = c->d->H, N = c->B * c->T;
+    const int k = ttt_places(c->d).lr, G = gates(c->d), N = c->B * c->T;
 
     if (k < 0) {
-        for (int64_t i = 0; i < (int64_t)N * H; i++) sig[i] = 1;
+        for (int64_t i = 0; i < (int64_t)N * G; i++) sig[i] = 1;
         return;
     }
     linear_forward(c, k, sig, reals(h));
-    gate_sigmoid(sig, call_w(c, k + 1), N, H);
+    gate_sigmoid(sig, call_w(c, k + 1), N, G);
 }
 
 /* A share of the heads.  The order of s->in is that of the table at the end. */
@@ -98,13 +100,13 @@ static struct heads heads_of(const struct layer_call *c, const struct head_share
 
     heads_rope(c->v[W_ROPE], n, F, d->rope_theta);
     heads_tok(c->v[W_TOK], p.token_idx < 0 ? NULL : call_w(c, p.token_idx), d->K, d->without);
-    if (c->stats) ttt_initial_states(c, c->v[W_INIT], stride / 2);
+    if (c->stats) ttt_initial_states(c, c->v[W_INIT], heads_state(f, F));
     return (struct heads){
         .inner = f, .call = c, .H = s->H, .h0 = s->h0, .q = s->in[0], .k = s->in[1], .v = s->in[2],
         .sig = s->in[3], .tok = c->v[W_TOK], .rope = c->v[W_ROPE],
         .gamma = p.norm < 0 ? NULL : call_w(c, p.norm) + s->h0 * F,
         .beta = p.norm < 0 ? NULL : call_w(c, p.norm + 1) + s->h0 * F,
-        .init = c->v[W_INIT] + s->h0 * stride / 2, .carry = carry,
+        .init = c->v[W_INIT] + s->h0 * heads_state(f, F), .carry = carry,
         .carry_reals = ttt_carry_reals(d), .offset = ttt_halo_reals(d) + s->h0 * stride,
         .kept = s->kept, .scratch = c->v[W_LOCAL],
     };
@@ -225,17 +227,17 @@ static void small_grads(const struct layer_call *c, const struct ttt_places *p, 
 /* dsig -> gradient of the gate's argument, in place, and of its bias. */
 static void gate_backward(const struct layer_call *c, real *dsig, const real *sig, int bias)
 {
-    const int H = c->d->H, T = c->T;
+    const int G = gates(c->d), T = c->T;
     for (int b = 0; b < c->B; b++)
-        for (int h = 0; h < H; h++) {
+        for (int g = 0; g < G; g++) {
             double sum = 0;
             for (int64_t n = (int64_t)b * T; n < (int64_t)(b + 1) * T; n++) {
-                const real s = sig[n * H + h];
-                dsig[n * H + h] *= s * (1 - s);
-                sum += (double)dsig[n * H + h];
+                const real s = sig[n * G + g];
+                dsig[n * G + g] *= s * (1 - s);
+                sum += (double)dsig[n * G + g];
             }
             const real db = (real)sum;
-            grad_add(c->grad, call_at(c, bias) + h, &db, 1);
+            grad_add(c->grad, call_at(c, bias) + g, &db, 1);
         }
 }
 
@@ -312,9 +314,8 @@ static double flops(const struct dims *d, double keys)
 
 static int chunk(const struct dims *d) { return d->K; }
 static int halo_width(const struct dims *d) { return d->share_qk ? d->C : 0; }
-static int one(const struct dims *d) { return (void)d, 1; }
 
-#define TTT_LAYER(called)                                                                      \
+#define TTT_LAYER(called, pair)                                                                \
     {                                                                                          \
         .name = (called), .family = &family_ttt, .has = HAS_HEADS | HAS_INNER,                 \
         .fits = ttt_fits, .params = ttt_params, .chunk = chunk, .flops = flops,                \
@@ -322,28 +323,30 @@ static int one(const struct dims *d) { return (void)d, 1; }
         .carry_start = ttt_carry_start, .carry_start_backward = ttt_carry_start_backward,      \
         .state = ttt_state, .arrays = arrays,                                                  \
         .in = { { T_Q, W_DQ, head_width }, { T_K, W_DK, head_width },                          \
-                { T_V, W_DV, head_width }, { T_SIG, W_DSIG, one } },                           \
+                { T_V, W_DV, head_width }, { T_SIG, W_DSIG, ttt_rates } },                     \
         .out = { T_O, W_DO, head_width }, .kept = T_KEPT,                                      \
         .halo = { T_U, W_DU, W_DHALO, halo_width },                                            \
         .project = project, .mix = mix, .inner = inner, .finish = finish,                      \
         .finish_backward = finish_backward, .inner_backward = inner_backward,                  \
         .mix_backward = mix_backward, .project_backward = project_backward,                    \
-    }
+    },
 
-/* The table: a new inner model is a row here. */
-static const struct { struct layer layer; const struct inner *inner; } rows[] = {
-    { TTT_LAYER("ttt_linear"), &ttt_linear },
-    { TTT_LAYER("ttt_mlp"), &ttt_mlp },
-};
+/* --- the layers ----------------------------------------------------------------- */
+
+static const struct layer rows[] = { TTT_LAYERS(TTT_LAYER) };
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static struct layer added;
+
+void ttt_add(const char *name, const struct inner *f)
+{
+    added = rows[0];
+    added.name = name;
+    ttt_inner_add(name, f);
+}
 
 const struct layer *ttt_layer(int i)
 {
-    return i >= 0 && i < (int)(sizeof rows / sizeof *rows) ? &rows[i].layer : NULL;
-}
-
-const struct inner *ttt_inner(const struct dims *d)
-{
-    for (int i = 0; ttt_layer(i); i++)
-        if (!strcmp(d->layer, ttt_layer(i)->name)) return rows[i].inner;
-    die("no inner model for the layer '%s'", d->layer);
+    if (i >= 0 && i < ROWS) return &rows[i];
+    return i == ROWS && added.name ? &added : NULL;
 }

@@ -1,7 +1,7 @@
-/* ttt.h -- the TTT sequence layer, for any inner model (kernels/inner.h).
+/* ttt.h -- the TTT sequence layer, for any inner model and inner step (kernels/inner.h).
  *
  *   share_qk:  u = Wq h,  Q = conv_q(u), K = conv_k(u)     else Q = Wq h, K = Wk h
- *   V = Wv h;  lr = inner_lr sigmoid(w_h . h + c_h) / F per head
+ *   V = Wv h;  lr = inner_lr sigmoid(w_h . h + c_h) / F per head and rate
  *   Q, K <- RoPE at position t mod K-mini-batch, pairs (2i, 2i+1)
  *   O = inner loop over mini-batches of each head
  *   y = Wo ( LN(O) [* gelu_tanh(Wg h) if gate] )                    [E7]
@@ -21,7 +21,13 @@
 
 #include "src/layers/layer.h"
 
-/* The TTT layers, one for each inner model; NULL past the last. */
+/* The TTT layers, one for each pair of inner model and inner step (ttt_inner.h); NULL after the
+ * last. */
 const struct layer *ttt_layer(int i);
+
+/* One more layer, `name`, that trains f: for programs that bring a pair of their own, as tests do.
+ * Both stay the caller's.  There is room for one; call it before any thread looks for a layer. */
+struct inner;
+void ttt_add(const char *name, const struct inner *f);
 
 #endif

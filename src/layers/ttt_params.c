@@ -6,6 +6,7 @@
 
 #include "src/base/status.h"
 #include "src/layers/ttt_heads.h"
+#include "src/layers/ttt_inner.h"
 
 static int has(const struct dims *d, enum without part) { return !(d->without & part); }
 
@@ -14,8 +15,6 @@ static int learned(const struct dims *d, const struct inner_part *p)
     if (p->start == INNER_ZERO || !has(d, WITHOUT_INIT)) return 0;
     return p->start == INNER_LEARNED || has(d, WITHOUT_BIAS);
 }
-
-int ttt_rates(const struct dims *d) { return inner_token_rates(ttt_inner(d)); }
 
 /* A part of the fast weights: model's and step's (kernels/inner.h). */
 struct fast_weight {
@@ -79,7 +78,7 @@ void ttt_fits(struct fit *f, const struct dims *d)
 void ttt_params(struct param_table *t, const struct dims *d, const char *prefix)
 {
     const int C = d->C, H = d->H, F = head_width(d), W = d->conv_width;
-    const int rates = ttt_rates(d);
+    const int gates = H * ttt_rates(d);  /* those of a head after each other */
     const double std = d->init_std;
     /* nn.Conv1d's default: U(-1/sqrt(fan_in), +), fan_in = taps */
     const double conv = 1 / sqrt(W);
@@ -101,8 +100,8 @@ void ttt_params(struct param_table *t, const struct dims *d, const char *prefix)
     }
     if (has(d, WITHOUT_GATE)) {
         param_add_product(t, own, "learnable_ttt_lr_weight", INIT_NORMAL, std,
-                          PARAM_SHAPE(H, rates, C));
-        param_add(t, own, "learnable_ttt_lr_bias", INIT_ZERO, 0, PARAM_SHAPE(H, rates));
+                          PARAM_SHAPE(gates, 1, C));
+        param_add(t, own, "learnable_ttt_lr_bias", INIT_ZERO, 0, PARAM_SHAPE(gates, 1));
     }
     if (has(d, WITHOUT_TOKEN_IDX))
         param_add(t, own, "learnable_token_idx", INIT_ZERO, 0, PARAM_SHAPE(d->K));

@@ -2,7 +2,6 @@
 #ifndef TTT_PARAMS_H
 #define TTT_PARAMS_H
 
-#include "src/kernels/inner.h"
 #include "src/layers/layer.h"
 
 /* Places of the parameters after the layer's first one; -1: not there.  state: the first initial
@@ -13,9 +12,6 @@ struct ttt_places {
 
 struct ttt_places ttt_places(const struct dims *d);
 
-/* The inner model of a layer (in ttt.c, with the table). */
-const struct inner *ttt_inner(const struct dims *d);
-
 /* As in struct layer. */
 void ttt_fits(struct fit *f, const struct dims *d);
 void ttt_params(struct param_table *t, const struct dims *d, const char *prefix);
@@ -25,9 +21,6 @@ void ttt_carry_start(const struct layer_call *c, real *carry);
 void ttt_carry_start_backward(const struct layer_call *c, const real *dcarry);
 int ttt_state(const struct dims *d, int i, const char **name, int shape[3], int64_t *offset,
               int64_t *stride);
-
-/* Inner rates of a token and head. */
-int ttt_rates(const struct dims *d);
 
 /* Reals of the halo that a carry begins with. */
 int64_t ttt_halo_reals(const struct dims *d);

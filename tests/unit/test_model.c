@@ -12,7 +12,11 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/kernels/gemm.h"
+#include "src/kernels/inner.h"
+#include "src/layers/ttt.h"
 #include "src/model/pass.h"
+#include "tests/lib/inner_gated.h"
+#include "tests/lib/inner_momentum.h"
 
 static const char *const layer_names[] = { "ttt_linear", "ttt_mlp", "attention" };
 
@@ -222,12 +226,45 @@ static void read_all(const struct model *m, real *x, const int32_t *tok, int T, 
     stream_free(s);
 }
 
+/* T tokens in slices: of whole mini-batches to the bit, cut anywhere nearly. */
+static void check_slices(const struct dims *d, int T)
+{
+    enum { MOST = 77 };
+    struct model *m = rough_model(d, 3);
+    const size_t n = (size_t)T * 64;
+    real *whole = mem_new((int64_t)n, sizeof(real), "test");
+    real *cut = mem_new((int64_t)n, sizeof(real), "test");
+    int32_t tok[MOST];
+    random_tokens(tok, T, d->V, 5);
+    read_all(m, whole, tok, T, T);
+    static const int slices[] = { 16, 32, 64 };
+    for (int k = 0; k < 3; k++) {
+        read_all(m, cut, tok, T, slices[k]);
+        assert_memory_equal(whole, cut, n * sizeof(real));
+    }
+    /* Cut anywhere: the primal form takes over inside a mini-batch. */
+    static const int odd[] = { 1, 3, 7, 20 };
+    for (int j = 0; j < 4; j++) {
+        read_all(m, cut, tok, T, odd[j]);
+        double most = 1;  /* of numbers that only an inner norm keeps near 1 */
+        for (size_t k = 0; k < n; k++)
+            if (d->without) most = fmax(most, fabs((double)whole[k]));
+        for (size_t k = 0; k < n; k++)
+            assert_true(fabs((double)(whole[k] - cut[k])) < 2e3 * REAL_EPS * most);
+    }
+    tok[3] = (tok[3] + 1) % d->V;  /* the comparison can fail */
+    read_all(m, cut, tok, T, 16);
+    assert_memory_not_equal(whole, cut, n * sizeof(real));
+    mem_free(whole);
+    mem_free(cut);
+    model_free(m);
+}
+
 static void slices_are_the_whole_bitwise(void **state)
 {
     (void)state;
-    enum { MOST = 77, KINDS = 14 };
+    enum { KINDS = 14 };
     for (int i = 0; i < 2 * KINDS; i++) {
-        const int T = i < KINDS ? MOST : 65;   /* a last slice of 13 tokens, or of one */
         const int kind = i % KINDS;
         struct dims d = tiny(kind / 2 % 2);
         strcpy(d.layer, layer_names[kind % 2]);
@@ -238,34 +275,7 @@ static void slices_are_the_whole_bitwise(void **state)
         d.C = 64;
         if (kind == 12) d = attention(64, 4, 2);
         if (kind == 13) d = headed(64, 3, 1, 24);
-        struct model *m = rough_model(&d, 3);
-        const size_t n = (size_t)T * 64;
-        real *whole = mem_new((int64_t)n, sizeof(real), "test");
-        real *cut = mem_new((int64_t)n, sizeof(real), "test");
-        int32_t tok[MOST];
-        random_tokens(tok, T, d.V, 5);
-        read_all(m, whole, tok, T, T);
-        static const int slices[] = { 16, 32, 64 };
-        for (int k = 0; k < 3; k++) {
-            read_all(m, cut, tok, T, slices[k]);
-            assert_memory_equal(whole, cut, n * sizeof(real));
-        }
-        /* Cut anywhere: the primal form takes over inside a mini-batch. */
-        static const int odd[] = { 1, 3, 7, 20 };
-        for (int j = 0; j < 4; j++) {
-            read_all(m, cut, tok, T, odd[j]);
-            double most = 1;  /* of numbers that only an inner norm keeps near 1 */
-            for (size_t k = 0; k < n; k++)
-                if (d.without) most = fmax(most, fabs((double)whole[k]));
-            for (size_t k = 0; k < n; k++)
-                assert_true(fabs((double)(whole[k] - cut[k])) < 2e3 * REAL_EPS * most);
-        }
-        tok[3] = (tok[3] + 1) % d.V;  /* the comparison can fail */
-        read_all(m, cut, tok, T, 16);
-        assert_memory_not_equal(whole, cut, n * sizeof(real));
-        mem_free(whole);
-        mem_free(cut);
-        model_free(m);
+        check_slices(&d, i < KINDS ? 77 : 65);  /* a last slice of 13 tokens, or of one */
     }
 }
 
@@ -331,6 +341,37 @@ static void cutting_the_batch_changes_no_bit(void **state)
     check_batches(headed(12, 4, 2, 10));
     check_batches(batch_of("ttt_linear", EVERYTHING));
     check_batches(batch_of("ttt_mlp", WITHOUT_NORM | WITHOUT_BIAS | WITHOUT_GATE));
+}
+
+/* Layers that the program does not have: an inner model with six parts and three rates, a step with
+ * momenta, neither with a fused body; outputs after the step, and before it. */
+static void pairs_without_a_fused_body(void **state)
+{
+    (void)state;
+    static const struct inner pairs[] = {
+        { .name = "gated", .model = &inner_gated, .step = &inner_momentum },
+        { .name = "gated", .model = &inner_gated, .step = &inner_momentum, .loss = INNER_DOT,
+          .output_before = 1 },
+    };
+    for (int i = 0; i < 2; i++) {
+        ttt_add("ttt_gated", &pairs[i]);
+        struct dims d = tiny(i);
+        strcpy(d.layer, "ttt_gated");
+        check_batches(batch_of(d.layer, 0));
+#ifdef TTT_F64
+        const struct pass_opts cut = opts(24, 8, 2, REMAT_BLOCK), ragged = opts(22, 8, 2, REMAT_NONE),
+                               batch = opts(24, 24, 2, REMAT_NONE);
+        d.inner_lr = 0.1;
+        check_gradients(&d, &cut);
+        check_gradients(&d, &ragged);
+        d.K = 24;
+        check_gradients(&d, &batch);
+#endif
+        d.K = 16;
+        d.C = 64;
+        d.inner_lr = 0.1;
+        check_slices(&d, 77);
+    }
 }
 
 /* The paper's sizes: reference counts come from the authors' code. */
@@ -511,6 +552,7 @@ int main(void)
 #endif
         cmocka_unit_test(slices_are_the_whole_bitwise),
         cmocka_unit_test(cutting_the_batch_changes_no_bit),
+        cmocka_unit_test(pairs_without_a_fused_body),
         cmocka_unit_test(parameter_counts),
         cmocka_unit_test(biases_are_counted),
         cmocka_unit_test(first_loss_is_ln_vocab),
