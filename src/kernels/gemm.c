@@ -48,8 +48,7 @@ static const real *place(struct gemm_operand o, int64_t i, int64_t k)
     return o.transposed ? o.at + k * o.ld + i : o.at + i * o.ld + k;
 }
 
-/* Panels that are copied together, so that more than one cache line of a row of B is read at once.
- * */
+/* Panels that are copied together, so that several cache lines of a row of B are read at once. */
 #define TOGETHER 4
 #define FETCH 12   /* rows ahead that are prefetched */
 

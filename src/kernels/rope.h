@@ -13,8 +13,7 @@
 
 /* Kinds of scaling, with the names of Hugging Face's rope_type.  llama3: let a pair need w tokens
  * for a full rotation; angles with w > original / low are divided by factor, those with w <
- * original / high are not, and in between the angle goes from one to the other linearly in 1 / w.
- * */
+ * original / high are not, and in between the angle goes from one to the other linearly in 1/w. */
 enum rope_scaling { ROPE_DEFAULT, ROPE_LINEAR, ROPE_LLAMA3 };
 
 struct rope {
@@ -28,8 +27,7 @@ struct rope {
 /* Angle in radians by which pair i = 0 .. F/2 - 1 rotates from one token to the next.  Local. */
 double rope_angle(const struct rope *r, int i, int F);
 
-/* rope (T,F) [out]: cosines, then sines, of positions pos .. pos + T - 1.  Local; threads inside.
- * */
+/* rope (T,F) [out]: cosines, then sines, of positions pos .. pos + T - 1.  Local; with threads. */
 void rope_table(real *rope, int64_t pos, int T, int F, const struct rope *r);
 
 /* Rotate x (B T, H F) in place by the table `rope` (T,F); sign -1 rotates back, which is how

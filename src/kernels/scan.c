@@ -90,8 +90,7 @@ static void load_A(const struct strip *p)
             p->A[n][k] = k < p->w ? -vexp(p->s->A_log[(int64_t)(p->c + k) * N + n]) * LOG2E : 0;
 }
 
-/* Prefetched by hand: rows of a strip are far apart, and the hardware does not guess the next one.
- * */
+/* Prefetch: rows of a strip are far apart, and the hardware does not guess the next one. */
 INLINE void fetch(const real *row)
 {
     for (int i = 0; i < W; i += (int)ALIGN_REALS) __builtin_prefetch(row + i);

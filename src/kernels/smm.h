@@ -34,8 +34,7 @@ struct smm_shape { int M, N, K, ldc, lda, ldb, add, transposed; };
 void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s);
 void smm_block_ref(real *C, const real *A, const real *B, const struct smm_shape *s);
 
-/* B (N,M) = A' for A (M,N); B += A'; and, element by element, B = A' * S, where S (N,M) may be B.
- * */
+/* B (N,M) = A' for A (M,N); B += A'; and, elementwise, B = A' * S, where S (N,M) may be B. */
 void smm_transpose(real *B, const real *A, int M, int N);
 void smm_transpose_add(real *B, const real *A, int M, int N);
 void smm_transpose_times(real *B, const real *A, const real *S, int M, int N);

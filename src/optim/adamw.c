@@ -28,7 +28,8 @@ static void update(struct adam_rates a, real decay, const real *restrict g, real
     }
 }
 
-/* How many of n elements from offset on have the same decay: those of one parameter, at least. */
+/* decay [out]: that of element `offset`.  returns how many of the n elements from there on have it,
+ * at least those of one parameter */
 static int one_decay(real *decay, const struct optim_opts *o, const struct param_table *t,
                      int64_t offset, int n)
 {

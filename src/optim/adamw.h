@@ -3,9 +3,9 @@
  *     m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2
  *     w -= lr ( mhat / (sqrt(vhat) + eps) + wd w )                  [E30]
  *
- * mhat = m / (1 - b1^t), vhat = v / (1 - b2^t); t counts from 1.  Decay acts
- * on every parameter but those marked no_decay (param.h).  Source: ttt-lm-jax 6f529b1 optimizers.py (optax adamw),
- * golden/ttt_linear_m/optimizer.safetensors.
+ * mhat = m / (1 - b1^t), vhat = v / (1 - b2^t); t counts from 1.  Weight decay acts on every
+ * parameter except those marked no_decay (param/param.h).  Source: optimizers.py of ttt-lm-jax
+ * 6f529b1 (optax's adamw), with which tests/golden/ttt_linear_m/optimizer.safetensors was made.
  */
 #ifndef ADAMW_H
 #define ADAMW_H
@@ -18,18 +18,19 @@
 
 struct grad;
 
-/* What a gradient is multiplied with: 1 if norm < clip_norm, else
- * clip_norm / norm (no epsilon). */
+/* What a gradient of this norm is multiplied with: clip_norm / norm (no epsilon), or 1 if norm is
+ * below clip_norm or there is no clipping.  Local. */
 double clip_factor(const struct optim_opts *o, double norm);
 
-/* What is the same for all elements of an update. */
+/* What is the same for all elements of an update: numbers of [E30], rounded once. */
 struct adam_rates {
     real b1, b2, c1, c2;  /* averages, and 1 - them                     */
     real m, v;            /* bias corrections 1 / (1 - b^n)             */
     real lr, eps, decay, factor;
 };
 
-/* Of update t of the schedule, the n-th of the moments (from 1). */
+/* The rates of update t of the schedule, which is the n-th (from 1) that moves the moments;
+ * `factor` as in struct adamw.  Local. */
 struct adam_rates adam_rates(const struct optim_opts *o, int64_t t, int64_t n, double factor);
 
 /* One update of elements [begin, end) of the flat arrays. */

@@ -84,7 +84,9 @@ int soap_factors(struct soap_state *s, const struct factored *f, double beta, co
     return kept;
 }
 
-/* out = BL x BR', or back = BL' x BR; through `between`.  out may be x if both factors exist. */
+/* out = BL x BR', into the eigenbasis, or with `back` out = BL' x BR, out of it; through `between`.
+ * A basis has its eigenvectors as rows, so BL x turns columns of x into coordinates.  out may be x
+ * only if both factors exist. */
 static void rotate(real *out, real *between, const real *x, const struct soap_state *s,
                    const struct factored *f, int back)
 {
@@ -176,7 +178,7 @@ static int by_value(const void *a, const void *b)
     return x->row - y->row;
 }
 
-/* The rows of A in the order of `order`; entries of all rows where `columns`. */
+/* A's rows, or with `columns` its columns, in the order of `order`. */
 static void reorder(real *A, real *room, const struct rank *order, int rows, int cols, int columns)
 {
     memcpy(room, A, (size_t)((int64_t)rows * cols) * sizeof *A);
@@ -186,7 +188,12 @@ static void reorder(real *A, real *room, const struct rank *order, int rows, int
                                                : room[(int64_t)order[r].row * cols + c];
 }
 
-/* [E33] of one basis B of the factor A; v (rows, cols) follows. */
+/* One step of the power method (orthogonal iteration) for the basis B of the factor A [E33].
+ *
+ * Rows of B A are longer the larger their eigenvalue; diag(B A B') estimates the eigenvalues.  QR
+ * takes the rows one after another, so the order decides which rows keep their direction: they are
+ * sorted by the estimates first, and the rows or columns of v (rows, cols), which belong to them,
+ * as well. */
 static int power_step(real *B, const real *A, int d, real *v, const struct factored *f, int side)
 {
     const int64_t each = (int64_t)f->rows * f->cols;

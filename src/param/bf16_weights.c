@@ -52,7 +52,8 @@ static int64_t backward_size(const struct param *p)
     return bf16_panels_size((int)p->shape[0], (int)p->shape[1]);
 }
 
-int64_t bf16_weights_bytes(const struct param_table *t, const struct span *spans, int n, int way_back)
+int64_t bf16_weights_bytes(const struct param_table *t, const struct span *spans, int n,
+                           int way_back)
 {
     int64_t sum = 0;
     for (int i = 0; i < t->count; i++)

@@ -13,7 +13,7 @@ int factored_of(struct factored *f, const struct param *p, int max_dim)
     *f = (struct factored){ 0 };
     if (p->ndim > 3 || rows < 2 || cols < 2 || rows > INT_MAX || cols > INT_MAX) return 0;
     if (p->init == INIT_LOG_COUNT || p->init == INIT_STEP) return 0;
-if (p->init == INIT_ZERO || p->init == INIT_ONE || p->no_decay) return 0;
+    if (p->init == INIT_ZERO || p->init == INIT_ONE || p->no_decay) return 0;
     *f = (struct factored){ .matrices = p->ndim == 3 ? (int)p->shape[0] : 1, .rows = (int)rows,
                             .cols = (int)cols, .has = { rows <= max_dim, cols <= max_dim } };
     return f->has[LEFT] || f->has[RIGHT];

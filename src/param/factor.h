@@ -1,8 +1,9 @@
 /* factor.h -- which parameters SOAP treats as matrices, and what that costs.
  *
- * A parameter (rows, cols) is one matrix, (H, rows, cols) a stack of H.  The factor of its rows
- * L = EMA(G G') and of its columns R = EMA(G' G) exist where that dimension is at most max_dim, so
- * a wide matrix has one of them.  Vectors have none: AdamW updates them.
+ * A parameter (rows, cols) is one matrix, (H, rows, cols) a stack of H.  Its factors are L = EMA(G
+ * G'), (rows, rows), and R = EMA(G' G), (cols, cols), of the gradient G.  A side longer than
+ * max_dim has no factor, so a wide matrix has one factor only.  Vectors have none: AdamW updates
+ * them.  Everything here is local and takes no time.
  */
 #ifndef FACTOR_H
 #define FACTOR_H
@@ -22,11 +23,11 @@ struct factored {
     int has[2];                 /* a factor of the rows (LEFT), of the columns (RIGHT) */
 };
 
-/* returns 0 if p is not for SOAP.  Stacks of gains and biases, which start at one or zero, are
- * vectors too. */
+/* f [out]: parameter p as matrices, with factors up to max_dim.  returns 0 if p is not for SOAP,
+ * which stacks of gains and biases, recognised by starting at one or zero, are not either */
 int factored_of(struct factored *f, const struct param *p, int max_dim);
 
-/* Rows or columns: the size of a factor; 0 if there is none on that side. */
+/* Size d of the factor (d,d) of a side, 0 if that side has none; and of the larger factor. */
 int factor_dim(const struct factored *f, int side);
 int factor_largest(const struct factored *f);
 
@@ -34,15 +35,17 @@ int factor_largest(const struct factored *f);
  * bases of SOAP.  soap: sides of a matrix that are no longer than this have a factor; 0: no SOAP */
 int state_tensor_count(const struct param_table *t, int soap);
 
-/* Elements of the state beside the two moments: factors and bases. */
+/* Reals of the optimizer's state besides the two moments: factors and bases of all matrices. */
 int64_t factor_reals(const struct factored *f);
 
-/* Reals to work in: of one update, and of a thread that refreshes bases. */
+/* Reals to work in: for one update of all matrices, and for a thread that refreshes the bases of
+ * one. */
 int64_t factor_work(const struct factored *f);
 int64_t factor_refresh_work(const struct factored *f);
 
-/* Seconds of one step in units of one floating-point operation of a large product; bases are
- * refreshed every `every` steps. */
+/* Cost of one update of all matrices, the refresh of bases every `every` updates included: the
+ * number of floating-point operations that a large matrix product would do in the same time.  QR
+ * counts for more than its operations, because it is slower. */
 double factor_flops(const struct factored *f, int every);
 
 #endif

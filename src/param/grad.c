@@ -12,10 +12,10 @@
 #include "src/kernels/isa.h"
 #include "src/kernels/vecmath.h"
 
-/* A weight gradient is made tile by tile: the product of a tile stays in cache until it is added.
- * Rows and columns of a tile at most, by measurement: packing operands for a larger one costs less,
- * and the wider the instructions, the sooner they wait for its sums instead.  A tile is on a
- * thread's stack, together with the panels of gemm.c. */
+/* A weight gradient is made tile by tile, so that the product of a tile stays in the cache until it
+ * is added.  The largest number of rows and columns is measured: in a larger tile the packing of
+ * operands costs less, but its sums leave the cache, for which wider instructions wait sooner.  A
+ * tile is on a thread's stack, together with the panels of gemm.c. */
 #define TILE 256
 static int tile_side(void) { return isa_best() >= ISA_AVX512 ? TILE / 4 * 3 : TILE; }
 
@@ -123,7 +123,7 @@ void grad_begin(struct grad *g, int64_t units)
     g->bad = INT64_MAX;
 }
 
-/* No longer fresh: whoever comes first makes it zero, others wait. */
+/* Matrix i is fresh no longer: the thread that comes first clears it, others wait. */
 static void settle(struct grad *g, int i)
 {
     if (!__atomic_load_n(&g->fresh[i], __ATOMIC_ACQUIRE)) return;
@@ -161,8 +161,17 @@ static int takes_all(struct grad *g, int64_t offset, int64_t n)
 
 void grad_end(struct grad *g, int64_t begin, int64_t end) { touch(g, begin, end - begin); }
 
-/* x rounded to nearest, ties to even, for |x| <= 2^51: as the low bits of a sum whose last bit is
- * worth one. */
+/* Exact sums in fixed point.
+ *
+ * Floating-point addition depends on the order of its terms; integer addition does not.  So each
+ * contribution v, of which |v| < 2^19 / units, becomes the integer round(v 2^44): a sum of `units`
+ * of them is below 2^63.  Rounding happens once for each contribution and is a function of it
+ * alone; its error, 2^-45, is far below that of the fp32 product that made v, unless v is tiny.
+ * Reproducible sums by a fixed grid of this kind: Demmel and Nguyen, "Parallel Reproducible
+ * Summation", 2015.
+ *
+ * x rounded to nearest, ties to even, for |x| <= 2^51: adding 1.5 * 2^52 makes a sum whose last bit
+ * is worth one, and the low bits of the sum are x. */
 INLINE int64_t nearest(double x)
 {
     const double sum = x + 0x1.8p52;
@@ -171,8 +180,9 @@ INLINE int64_t nearest(double x)
     return bits - INT64_C(0x4338000000000000);
 }
 
-/* round(v * 2^44); what is out of range, NaN too, is counted and becomes zero.  In two halves of
- * 32 bits, because a conversion of a rounded double to int64_t would not vectorise. */
+/* round(v * 2^44); what is out of range, NaN too, is counted and becomes zero.  Its upper and lower
+ * 32 bits are made apart, because a conversion of a double to int64_t does not vectorise without
+ * AVX-512DQ. */
 INLINE int64_t to_fixed(real v, double limit, int64_t *bad)
 {
     const double x = (double)v;
@@ -229,6 +239,9 @@ static int64_t add_tile(struct grad *g, int64_t to, int N, const real *tile, int
     return bad;
 }
 
+/* Where part i begins if n things are cut into so many parts. */
+static int cut_at(int n, int i, int parts) { return (int)((int64_t)n * i / parts); }
+
 void grad_add_tn(struct grad *g, int64_t offset, const real *A, const real *B, int M, int N, int K)
 {
     const int set = takes_all(g, offset, (int64_t)M * N);
@@ -238,8 +251,8 @@ void grad_add_tn(struct grad *g, int64_t offset, const real *A, const real *B, i
     #pragma omp parallel for schedule(dynamic) collapse(2)
     for (int r = 0; r < rows; r++) {
         for (int c = 0; c < cols; c++) {
-            const int m0 = (int)((int64_t)M * r / rows), m = (int)((int64_t)M * (r + 1) / rows) - m0;
-            const int n0 = (int)((int64_t)N * c / cols), n = (int)((int64_t)N * (c + 1) / cols) - n0;
+            const int m0 = cut_at(M, r, rows), m = cut_at(M, r + 1, rows) - m0;
+            const int n0 = cut_at(N, c, cols), n = cut_at(N, c + 1, cols) - n0;
             const int64_t at = offset + (int64_t)m0 * N + n0;
             struct gemm p = { .A = A + m0, .lda = M, .transpose_A = 1, .B = B + n0, .ldb = N,
                               .N = m, .M = n, .K = K };

@@ -1,15 +1,18 @@
 /* grad.h -- where parameter gradients are added up.
  *
- * exact:  every contribution of a unit of work (one slice of one sequence) is
- *         rounded once to a multiple of 2^-44 and added to a 64-bit integer.
- *         Integer addition is associative, so the sum does not depend on the
- *         order of units, on threads, or on the ranks they ran on.
- * fast:   floats are added in place (4 bytes an element instead of 8, and the
- *         addition happens inside the matrix product).
+ * exact:  every contribution of a unit of work (one slice of one sequence) is rounded once to a
+ *         multiple of 2^-44 and added to a 64-bit integer.  Addition of integers is associative, so
+ *         the sum does not depend on the order of units, on threads, or on the ranks that they ran
+ *         on.
+ * fast:   floats are added in place: 4 bytes an element instead of 8, and the addition happens
+ *         inside the matrix product.
  *
- * Contributions are *not yet* divided by the number of units: the mean over
- * units is taken once, when the sum is read.  A contribution of 2^19 / units or
- * more either way, or NaN, counts as non-finite: no sum can overflow.
+ * Contributions are *not yet* divided by the number of units: the mean over units is taken once,
+ * when the sum is read.  So that no sum can overflow, |sum| must stay below 2^19 (2^63 units of
+ * 2^-44): a contribution of 2^19 / units or more, or NaN, counts as non-finite.
+ *
+ * Everything here is local.  Units may be added by several threads at once, if no two of them add
+ * to the same element.
  */
 #ifndef GRAD_H
 #define GRAD_H
@@ -34,7 +37,7 @@ struct grad {
     int64_t *fixed;      /* (total) multiples of 2^-44, exact mode; owned     */
     real    *floats;     /* (total) fast mode; owned                          */
     int64_t  units;      /* units of this step, over all ranks                */
-    struct span *tiles;  /* (n_tiles) all tiles of all parameters (base/tiling.h), in order; owned */
+    struct span *tiles;  /* (n_tiles) of all parameters (base/tiling.h), in order; owned */
     int64_t  n_tiles;
     struct span *held;   /* (n_held) what this process adds to, sorted; owned */
     int      n_held;
@@ -45,23 +48,25 @@ struct grad {
                           * INT64_MAX if there was none                       */
 };
 
+/* An empty sum of all parameters, and its release.  t is borrowed.  8 bytes an element, or 4 in
+ * fast mode; memory that nothing is added to is never touched. */
 void grad_init(struct grad *g, const struct param_table *t, enum reduction mode);
 void grad_done(struct grad *g);
 
-/* This process only adds to these elements (default: all); the rest is never touched, so it
+/* This process adds only to these n spans (default: everything).  The rest is never touched, so it
  * costs no memory.  spans are copied. */
 void grad_hold(struct grad *g, const struct span *spans, int n);
 
-/* Start a step of `units` units: all sums that are held are zero.  Of a matrix they become so with
- * its first contribution, which is stored and not added, or at the end. */
+/* Start a step of `units` units, over all ranks: all sums that are held are zero.  A large matrix
+ * is not cleared at once: its first contribution is stored instead of added, or grad_end() clears
+ * it. */
 void grad_begin(struct grad *g, int64_t units);
 
-/* Nothing will be added to [begin, end) before it is read: matrices without a contribution become
- * zero.  pass_run() and step_exec_run() end all. */
+/* Nothing will be added to [begin, end) before it is read: matrices there that had no contribution
+ * become zero.  pass_run() and step_exec_run() call it for everything. */
 void grad_end(struct grad *g, int64_t begin, int64_t end);
 
-/* sum[offset, offset + n) += v[0, n).  Local; each element is added to by one
- * thread at a time. */
+/* sum[offset, offset + n) += v[0, n).  On the calling thread. */
 void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n);
 
 /* sum of parameter (M,N) at offset += A' B, A (K,M), B (K,N): the weight gradient dW = dY' X of one
@@ -71,22 +76,24 @@ void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n);
  * length and the result one contribution.  2 M N K flops. */
 void grad_add_tn(struct grad *g, int64_t offset, const real *A, const real *B, int M, int N, int K);
 
-/* The same from bf16 operands: rows (M,K) of A transposed, panels of B (kernels/bf16.h). */
+/* The same in mixed precision: A transposed, as rows (M,K), and panels of B (kernels/bf16.h). */
 void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 *B, int M, int N,
                       int K);
 
-/* out[0, n) = sum[offset, offset + n) / units. */
+/* out[0, n) = sum[offset, offset + n) / units: the mean gradient.  After grad_end(). */
 void grad_read(const struct grad *g, real *out, int64_t offset, int64_t n);
 
-/* Sum of squares of the mean gradient over all parameters, the same bits for
- * any number of threads: each tile summed in double, tiles added as integers. */
+/* Sum of squares of the mean gradient over all parameters: infinity if it is not finite.  Each tile
+ * is summed in double and the tiles as integers (base/fixed.h), so any number of threads gives the
+ * same bits.  After grad_end(); threads inside. */
 double grad_sumsq(const struct grad *g);
 
-/* The same over the tiles in some spans (whole tiles each), to be added up over processes.
- * returns 0 if a tile's sum is not finite: *sum has no meaning then */
+/* The same over the tiles in n spans, whole tiles each, as an integer that processes can add up.
+ * returns 0 if a tile's sum is not finite: *sum then means nothing */
 int grad_sumsq_part(const struct grad *g, const struct span *spans, int n, struct fixed *sum);
 
-/* Name of the parameter behind g->bad, or NULL. */
+/* Name of the first parameter, in the order of the table, that had a non-finite contribution in
+ * this step; NULL if none had. */
 const char *grad_bad_name(const struct grad *g);
 
 #endif

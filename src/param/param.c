@@ -80,7 +80,8 @@ static void orthogonal(real *w, int rows, int cols, double arg, uint64_t key, ui
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             const double x = (double)A[(int64_t)i * n + j] * arg * sqrt(n);
-            w[rows <= cols ? (int64_t)i * n + j : (int64_t)j * m + i] = (real)(diag[i] < 0 ? -x : x);
+            const int64_t at = rows <= cols ? (int64_t)i * n + j : (int64_t)j * m + i;
+            w[at] = (real)(diag[i] < 0 ? -x : x);
         }
     mem_free(A);
 }

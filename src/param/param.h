@@ -1,13 +1,13 @@
 /* param.h -- the one list of a model's parameters.
  *
- * Offsets, initial values, gradients, optimizer state, checkpoint entries,
- * export names and log lines all follow from it.  Names are those of the public
- * Hugging Face implementations ("model.layers.0.seq_modeling_block.W1").
+ * Offsets, initial values, gradients, optimizer state, checkpoint entries, export names and log
+ * lines all follow from it.  Names are those of the public Hugging Face implementations
+ * ("model.layers.0.seq_modeling_block.W1").
  *
  *     flat array:  | param 0 |pad| param 1 |pad| ... |      `total` elements
  *
- * Every parameter starts on a 64-byte boundary; the padding stays zero in
- * weights, gradients and moments.
+ * Every parameter starts on a 64-byte boundary; the padding stays zero in weights, gradients and
+ * moments.  Everything here is local.
  */
 #ifndef PARAM_H
 #define PARAM_H
@@ -22,12 +22,12 @@
 enum init_kind {
     INIT_ZERO,
     INIT_ONE,
-    INIT_NORMAL,   /* mean 0, standard deviation arg                     */
-    INIT_UNIFORM,  /* in (-arg, arg)                                     */
-    INIT_LOG_COUNT,  /* log(1), log(2), ... along the last dimension     */
-    INIT_STEP,     /* softplus of it is log-uniform in (1e-3, 0.1)       */
-    INIT_ORTHOGONAL  /* each matrix of a stack: its shorter side's rows or columns are orthogonal
-                      * and equally long, elements have the standard deviation arg */
+    INIT_NORMAL,     /* mean 0, standard deviation arg                              */
+    INIT_UNIFORM,    /* in (-arg, arg)                                              */
+    INIT_LOG_COUNT,  /* log(1), log(2), ... along the last dimension                */
+    INIT_STEP,       /* softplus of it is log-uniform in (1e-3, 0.1)                */
+    INIT_ORTHOGONAL  /* of each matrix of a stack the rows, or columns, whichever are fewer, are
+                      * orthogonal and equally long; elements have the standard deviation arg */
 };
 
 struct param {
@@ -70,17 +70,18 @@ int param_add_product(struct param_table *t, const char *prefix, const char *nam
 /* Index of a name, or -1. */
 int param_find(const struct param_table *t, const char *name);
 
-/* Index of the parameter that flat element `offset` belongs to. */
+/* Index of the parameter that flat element `offset`, or the padding there, belongs to.  A binary
+ * search. */
 int param_at(const struct param_table *t, int64_t offset);
 
 /* Release the list (not the table struct). */
 void param_done(struct param_table *t);
 
-/* One parameter's initial values: element i is a function of (seed, name, i) alone. */
+/* One parameter's initial values, in the flat array w [out]: element i is a function only of (seed,
+ * name, i), hence the same on any grid.  Threads inside. */
 void param_init_one(real *w, const struct param *p, uint64_t seed);
 
-/* Fill one flat array with initial values: element i of a parameter is a
- * function of (seed, name, i) alone.  Padding becomes zero. */
+/* The same for all parameters; padding becomes zero. */
 void param_init(real *w, const struct param_table *t, uint64_t seed);
 
 #endif
