@@ -12,14 +12,14 @@
 #include "src/base/status.h"
 #include "src/infer/eval_pass.h"
 
-/* Loss on the probe, nats; NaN if it is not finite.  Collective. */
-static double probe_loss(const struct grid *g, const struct model *m, const struct pass_opts *o)
+/* Loss on the reference sequence, nats; NaN if it is not finite.  Collective on the grid. */
+static double reference_loss(const struct grid *g, const struct model *m, const struct pass_opts *o)
 {
     struct step_exec *e = step_exec_forward(g, m, o, 1);
     const struct share *a = step_exec_share(e);
     const int64_t first = (int64_t)a->u0 * o->slice_tokens, valid = o->context;
     const int64_t n = (int64_t)(a->u1 - a->u0) * o->slice_tokens + 1;
-    int32_t *tok = mem_new(n, sizeof *tok, "probe");
+    int32_t *tok = mem_new(n, sizeof *tok, "reference sequence");
     const uint64_t key = rng_key(1, "probe");
     struct pass_sums sums = { 0 };
 
@@ -35,12 +35,12 @@ static double probe_loss(const struct grid *g, const struct model *m, const stru
 
 json_t *canary_record(const struct grid *g, const struct model *m, const struct pass_opts *o)
 {
-    const struct pass_opts probe = probe_pass(&m->dims, o);
+    const struct pass_opts ref = canary_pass(&m->dims, o);
     char loss[64];
 
-    snprintf(loss, sizeof loss, "%a", probe_loss(g, m, &probe));
-    json_t *j = json_pack("{s:s,s:i,s:i}", "loss_nats", loss, "tokens", probe.context,
-                          "unit_tokens", probe.slice_tokens);
+    snprintf(loss, sizeof loss, "%a", reference_loss(g, m, &ref));
+    json_t *j = json_pack("{s:s,s:i,s:i}", "loss_nats", loss, "tokens", ref.context,
+                          "unit_tokens", ref.slice_tokens);
     check(j);
     return j;
 }
@@ -51,31 +51,33 @@ static int judge(double now, double was, const struct ckpt *c, int allow)
     const double delta = fabs(now / was - 1);
 
     if (now == was) {
-        log_phase("probe loss %.9g: bit for bit that of the checkpoint", now);
+        log_phase("reference loss %.9g: bit for bit that of the checkpoint", now);
         return OK;
     }
     if (delta <= CANARY_LIMIT || allow) {
-        log_warn("this machine or build computes otherwise than the one that wrote %s: probe loss "
-                 "%.17g, was %.17g, a relative difference of %.1e", ckpt_path(c), now, was, delta);
+        log_warn("this machine or build computes other bits than the one that wrote %s: reference "
+                 "loss %.17g, was %.17g, a relative difference of %.1e", ckpt_path(c), now, was,
+                 delta);
         return OK;
     }
-    return fail(ERR_CONFIG, "this machine or build computes something else than the one that wrote "
-                "%s: probe loss %.17g, was %.17g, a relative difference of %.1e, more than %.0e; "
-                "--allow-numerics-change goes on", ckpt_path(c), now, was, delta, CANARY_LIMIT);
+    return fail(ERR_CONFIG, "this machine or build computes other numbers than the one that wrote "
+                "%s: reference loss %.17g, was %.17g, a relative difference of %.1e, more than "
+                "%.0e; to resume all the same, use --allow-numerics-change", ckpt_path(c), now, was,
+                delta, CANARY_LIMIT);
 }
 
 int canary_verify(const struct grid *g, const struct model *m, const struct pass_opts *o,
                   const struct ckpt *c, int allow)
 {
-    const struct pass_opts probe = probe_pass(&m->dims, o);
+    const struct pass_opts ref = canary_pass(&m->dims, o);
     const json_t *said = json_object_get(ckpt_info(c), "probe");
     const char *loss = json_string_value(json_object_get(said, "loss_nats"));
     const double was = loss ? strtod(loss, NULL) : NAN;
 
-    if (!isfinite(was) || json_integer_value(json_object_get(said, "tokens")) != probe.context ||
-        json_integer_value(json_object_get(said, "unit_tokens")) != probe.slice_tokens)
+    if (!isfinite(was) || json_integer_value(json_object_get(said, "tokens")) != ref.context ||
+        json_integer_value(json_object_get(said, "unit_tokens")) != ref.slice_tokens)
         return OK;
-    double now = probe_loss(g, m, &probe);
+    double now = reference_loss(g, m, &ref);
     if (FAILPOINT("canary.resume") != OK) now *= 1.001;
     return axis_agree(&g->world, g->world.rank == 0 ? judge(now, was, c, allow) : OK);
 }

@@ -3,8 +3,8 @@
  *   data, tokenizer, model fit?  ->  the run's folder is ours  ->  newest
  *   checkpoint or initial weights  ->  steps (train_loop)  ->  saved
  *
- * Started again, a run goes on where its newest valid checkpoint is; a
- * finished run is told so and left as it is.
+ * A run that is started again resumes from its newest valid checkpoint; for a
+ * finished run a message is printed, and nothing changes.
  */
 #ifndef TRAINER_H
 #define TRAINER_H
@@ -23,7 +23,7 @@ struct trainer_opts {
 };
 
 /* Collective on world; every process returns the same status: OK, ERR_SAVED, or what went
- * wrong, which one of them has said. */
+ * wrong, which one of them has reported. */
 int trainer_run(const struct conf *c, const struct trainer_opts *o, const struct axis *world);
 
 #endif

@@ -22,8 +22,19 @@
 #include "src/base/verdict.h"
 #include "src/store/run_note.h"
 
+/* The idea: a hang is found from outside, by a process that calls no MPI and shares no lock with
+ * those it observes, as hardware watchdogs do.  Every POLL_S it reads the counters of all pages of
+ * its machine and adds up how long each process made no progress (look); verdict.h names the
+ * suspect.
+ *
+ *     one machine      suspect -> look once more -> act
+ *     several          suspect -> write it to RUN/watch/HOST -> wait COMPARE_S -> look once more
+ *                      -> act, unless the file of another machine names a worse one
+ *
+ * To act is to report, then SIGABRT (a core file, for whoever wants one), then SIGKILL; mpirun then
+ * ends the others.  The second look is needed since a process may continue at any moment. */
 #define POLL_S 0.5
-#define COMPARE_S 3.0    /* that watchdogs give each other to tell their suspects */
+#define COMPARE_S 3.0    /* watchdogs wait so long for the suspects of the others */
 #define ABORT_S 2.0      /* between SIGABRT and SIGKILL                           */
 #define CLEAN_POLLS 20
 #define LET_S 60.0       /* for mpirun to end a job one process of which is dead  */
@@ -41,9 +52,9 @@ struct monitor {
     double              last_s;
 };
 
-/* --- looking ---------------------------------------------------------------------- */
+/* --- observing ---------------------------------------------------------------------- */
 
-/* Main thread's progress; what it waits for in a save is done by another thread. */
+/* Progress of the main thread; in a save it waits for the other thread, whose calls count then. */
 static int64_t progress(const struct beacon *b)
 {
     return b->progress + b->lane[BEACON_MAIN].calls +
@@ -68,7 +79,7 @@ static void update(struct watched *w, const struct beacon *b, double dt)
     w->now = *b;
 }
 
-/* The process that a page speaks of; NULL: it is none of our job. */
+/* The process of a page; NULL: it does not belong to this job. */
 static struct watched *known(struct monitor *m, const struct beacon *b)
 {
     int i = 0;
@@ -82,7 +93,7 @@ static struct watched *known(struct monitor *m, const struct beacon *b)
     return &m->w[m->n++];
 }
 
-/* The rank that a page is called by; -1: it is none of the job. */
+/* The rank in the name of a page; -1: the job has no such rank. */
 static int rank_of(const struct monitor *m, const char *text)
 {
     char is[16];
@@ -92,7 +103,8 @@ static int rank_of(const struct monitor *m, const char *text)
     return rank < m->ranks && !strcmp(is, text) ? rank : -1;
 }
 
-/* All pages of our job and machine.  Time that we were kept from running is nobody's fault. */
+/* Read all pages of this job and machine.  If the watchdog itself did not run for a while, for
+ * example on a suspended machine, that time does not count as time without progress. */
 static void look(struct monitor *m)
 {
     char prefix[BEACON_PREFIX];
@@ -155,8 +167,8 @@ static int is_worse(const struct monitor *m, const char *host, int rank, int64_t
     return strcmp(host, m->host) < 0;
 }
 
-/* Has another machine a worse suspect?  Then its watchdog acts. */
-static int somebody_worse(const struct monitor *m, const struct verdict *v)
+/* Does another machine have a worse suspect?  Then its watchdog acts. */
+static int other_is_worse(const struct monitor *m, const struct verdict *v)
 {
     char *dir = mem_format("%s/watch", m->run), **names = NULL, job[40];
     int count = 0, worse = 0, rank;
@@ -196,14 +208,14 @@ static void report(const struct monitor *m, const struct verdict *v)
     mem_free(text);
 }
 
-/* Whatever was found out before: only a process that is of our job now. */
+/* Signal process i, if it still belongs to this job now. */
 static void send(const struct monitor *m, int i, int sig)
 {
     const struct beacon *b = &m->w[i].now;
     if (m->w[i].state) (void)process_signal(b->pid, b->born, m->proof, sig);
 }
 
-/* End the job by the death of its culprit.  Does not return before it has ended. */
+/* End the job by killing its culprit.  Returns only after the job has ended. */
 static void act(struct monitor *m, const struct verdict *v)
 {
     report(m, v);
@@ -229,16 +241,16 @@ static void watch(struct monitor *m)
         if (!m->alone) tell_suspect(m, &v);
         if (!nap(m, m->alone ? POLL_S : COMPARE_S)) return;
         look(m);
-        verdict_of(&v, m->w, m->n, &m->limits);   /* it may have gone on */
-        if (v.rank && (m->alone || !somebody_worse(m, &v))) {
+        verdict_of(&v, m->w, m->n, &m->limits);   /* it may have continued */
+        if (v.rank && (m->alone || !other_is_worse(m, &v))) {
             act(m, &v);
             return;
         }
     }
 }
 
-/* Pages of processes that were killed: theirs is the last look at them.  One that does not end with
- * its job is noted. */
+/* After the job: remove the pages of processes that were killed.  A process that does not end with
+ * its job is noted in launch.jsonl. */
 static void clean(struct monitor *m)
 {
     char prefix[BEACON_PREFIX];
@@ -265,7 +277,7 @@ static void clean(struct monitor *m)
 
 /* --- starting ---------------------------------------------------------------------- */
 
-/* This process has no page that a watchdog could read, and why. */
+/* 1: this process has no page that a watchdog could read; and the reason. */
 static int blind;
 static char why[BEACON_WHY];
 
@@ -276,7 +288,7 @@ static int number(const char *a, const char *b)
     return text ? atoi(text) : 0;
 }
 
-/* In the new process. */
+/* The new process: observe until the job has ended.  Does not return. */
 static void run(const struct conf *c, const char *token, pid_t parent)
 {
     sigset_t all;
@@ -287,7 +299,7 @@ static void run(const struct conf *c, const char *token, pid_t parent)
     launch_token_assignment(m.proof, token);
     m.ranks = number("OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS");
     if (m.ranks < 1) m.ranks = 1;
-    /* Before MPI starts, srun tells how many machines there are, mpirun how many of us are here. */
+    /* Before MPI starts: from srun the number of machines, from mpirun the number of ranks here. */
     m.alone = getenv("OMPI_COMM_WORLD_SIZE")
                   ? number("OMPI_COMM_WORLD_LOCAL_SIZE", "") == m.ranks
                   : number("SLURM_STEP_NUM_NODES", "SLURM_NNODES") <= 1;
@@ -324,7 +336,7 @@ void watchdog_start(const struct conf *c)
         fflush(NULL);
         const pid_t pid = fork();
         if (pid == 0) run(c, token, parent);
-        if (pid < 0) log_warn("no watchdog: %s", strerror(errno));
+        if (pid < 0) log_warn("the watchdog cannot be started: %s", strerror(errno));
     }
     launch_token_name(job, token);
     blind = beacon_open(job, number("PMIX_RANK", "SLURM_PROCID"), why) != OK;

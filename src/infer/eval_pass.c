@@ -29,7 +29,7 @@ int eval_pass(struct pass_opts *o, int K, int64_t longest, int64_t windows, int 
     return OK;
 }
 
-struct pass_opts probe_pass(const struct dims *d, const struct pass_opts *training)
+struct pass_opts canary_pass(const struct dims *d, const struct pass_opts *training)
 {
     const int rows = PROBE_ROWS < d->K ? d->K : PROBE_ROWS / d->K * d->K;
     const int slice = rows < training->slice_tokens ? rows : training->slice_tokens;

@@ -23,8 +23,8 @@
  * returns  OK; ERR_CONFIG if a window is too long for a grid: reported */
 int eval_pass(struct pass_opts *o, int K, int64_t longest, int64_t windows, int D, int S);
 
-/* How the probe of a checkpoint is read (mpi/train/canary.h): one sequence of as many units as
- * training has, so that any grid of it can read the probe, but of short ones.  Local. */
-struct pass_opts probe_pass(const struct dims *d, const struct pass_opts *training);
+/* How the canary's reference sequence is processed (mpi/train/canary.h): one sequence of as many
+ * units as training has, so that any grid of it can process it, but of short ones.  Local. */
+struct pass_opts canary_pass(const struct dims *d, const struct pass_opts *training);
 
 #endif

@@ -20,7 +20,7 @@ resumed() {
 for grid in 1x1x1 2x1x1 1x2x2 1x1x4 3x1x1; do
     resumed g$grid $grid run.threads=2
     equal "$grid: exit code" "$?" 0
-    expect_text "$grid: the same bits" "probe loss [0-9.]*: bit for bit" "$WORK/g$grid.err"
+    expect_text "$grid: the same bits" "reference loss [0-9.]*: bit for bit" "$WORK/g$grid.err"
     equal "$grid: same root" "$(root_of g$grid)" "$(root_of whole)"
 done
 
@@ -31,7 +31,7 @@ code=$?
 unset TTT_ISA
 equal "other products: exit code" "$code" 0
 if grep -q "bit for bit" "$WORK/other.err"; then echo "# this machine knows one way to multiply only"
-else expect_text "other products: said" "warning: .* probe loss .*, a relative difference of [0-9.]*e-" "$WORK/other.err"; fi
+else expect_text "other products: reported" "warning: .* reference loss .*, a relative difference of [0-9.]*e-" "$WORK/other.err"; fi
 
 # Products that do not keep what equal bits rest on, on one rank: no run begins, but one that
 # promises none.
