@@ -24,7 +24,7 @@
  * fused body, which must compute the same and is there because it is faster: the dual form of a
  * plain step replaces r states by products of the mini-batch (ttt_linear.h, ttt_mlp.h).
  * tests/unit/test_inner.c compares every fused body with the composition.  A row of the table in
- * layers/ttt.c makes a layer of a pair.
+ * layers/ttt_inner.h makes a layer of a pair.
  *
  * Everything here is Local, for one head, on one thread.
  */

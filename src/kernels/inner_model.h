@@ -4,7 +4,7 @@
  * has how the state moves, inner.h how the two make an inner loop, with all symbols.
  *
  * To add an inner model, write a pair of files like inner_linear.{h,c}, and a row of the table in
- * layers/ttt.c.  The layer "ttt_NAME" then has its configuration, parameters, carry, grids,
+ * layers/ttt_inner.h.  The layer "ttt_NAME" then has its configuration, parameters, carry, grids,
  * checkpoints, generation and ablations.  Rules:
  *
  *   1. The state is one block of reals: the parts without gaps, each row by row.  A gradient of the

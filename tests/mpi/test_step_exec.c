@@ -10,8 +10,12 @@
 #include "src/base/part.h"
 #include "src/base/rng.h"
 #include "src/kernels/gemm.h"
+#include "src/kernels/inner.h"
+#include "src/layers/ttt.h"
 #include "src/model/pass.h"
 #include "src/model/stage.h"
+#include "tests/lib/inner_gated.h"
+#include "tests/lib/inner_momentum.h"
 #include "tests/mpi/mpitest.h"
 
 enum { CONTEXT = 44, SLICE = 8, SEQUENCES = 5, MASK = 1 };
@@ -226,6 +230,10 @@ static void compare(const struct grid *g, const struct trial *t)
     model_free(m);
 }
 
+/* An inner loop without a fused body, whose step has momenta and a rate of its own. */
+static const struct inner gated = { .name = "gated", .model = &inner_gated,
+                                    .step = &inner_momentum };
+
 /* Heads that S divides and does not, fewer heads than ranks, units shorter than a halo, layers
  * without heads next to such with them. */
 static void compare_heads(const struct grid *g)
@@ -242,6 +250,7 @@ static void compare_heads(const struct grid *g)
         { dims_of("ttt_linear", TRANSFORMER, 3, 4), 2, REMAT_BLOCK, SEQ_HEADS },
         { dims_of("ttt_mlp", MAMBA, 3, SLICE + 3), 2, REMAT_BLOCK, SEQ_HEADS },
         { dims_of("ttt_linear", MAMBA, 1, SLICE + 1), 2, REMAT_NONE, SEQ_HEADS },
+        { dims_of("ttt_gated", MAMBA, 3, 4), 2, REMAT_BLOCK, SEQ_HEADS },
         { mixture(hybrid, MAMBA, 2), 1, REMAT_NONE, SEQ_HEADS },
         { mixture(hybrid, TRANSFORMER, 3), 2, REMAT_BLOCK, SEQ_HEADS },
         { mixture("mamba, attention", TRANSFORMER, 3), 2, REMAT_NONE, SEQ_HEADS },
@@ -257,6 +266,7 @@ static void compare_wavefront(const struct grid *g)
         { dims_of("ttt_linear", TRANSFORMER, 2, 4), 2, REMAT_BLOCK, SEQ_WAVEFRONT },
         { dims_of("ttt_mlp", MAMBA, 2, 4), 1, REMAT_NONE, SEQ_WAVEFRONT },
         { dims_of("ttt_mlp", TRANSFORMER, 2, 4), 2, REMAT_BLOCK, SEQ_WAVEFRONT },
+        { dims_of("ttt_gated", MAMBA, 2, 4), 2, REMAT_BLOCK, SEQ_WAVEFRONT },
         { attention(4, 2), 1, REMAT_NONE, SEQ_WAVEFRONT },
         { attention(2, 2), 2, REMAT_BLOCK, SEQ_WAVEFRONT },
         { of_public(4, 2), 2, REMAT_NONE, SEQ_WAVEFRONT },
@@ -328,6 +338,7 @@ static void compare_scan(const struct grid *g, const struct trial *t)
 static void every_grid_is_one_rank_bitwise(void **state)
 {
     (void)state;
+    ttt_add("ttt_gated", &gated);
     for (int P = 1; P <= 5 && P <= world.size; P++)
         for (int S = 1; S <= 6 && P * S <= world.size; S++) {
             if (world.size % (P * S)) continue;

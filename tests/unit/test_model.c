@@ -364,7 +364,7 @@ static void pairs_without_a_fused_body(void **state)
         d.inner_lr = 0.1;
         check_gradients(&d, &cut);
         check_gradients(&d, &ragged);
-        d.K = 24;
+        d.K = i ? 12 : 24;  /* before the first step outputs know no values */
         check_gradients(&d, &batch);
 #endif
         d.K = 16;
