@@ -60,12 +60,6 @@ int slurm_submit_run(char id[SLURM_ID], const char *script, const char *after, c
  * locks.  returns OK; ERR_OWNER if another command holds the lock, or ERR_IO, reported */
 int slurm_lock(const char *dir);
 
-/* Check that SLURM has no job of this run any more.
- *
- * anyway   accept that SLURM does not answer
- * returns  OK; ERR_OWNER if the job exists or may exist, ERR_IO or ERR_DATA, reported */
-int slurm_check_no_job(const char *dir, int anyway);
-
 /* Parts of slurm_launch() that series share.  Counted strings: the script of a run; the command
  * that it runs, where `file` is a shell word; an absolute path.  slurm_write() writes run.yaml
  * and job.sh. */
@@ -77,7 +71,7 @@ char *slurm_absolute(const char *path);
 /* Write the files of a job and submit it: ttt launch --slurm.
  *
  * dry      print the script and do nothing else
- * anyway   as slurm_check_no_job()
+ * anyway   submit although SLURM does not tell whether an earlier job has ended
  * returns  OK, or the status of what is wrong, reported */
 int slurm_launch(struct launch *l, int dry, int anyway);
 

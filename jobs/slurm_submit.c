@@ -155,7 +155,9 @@ out:
     return rc;
 }
 
-int slurm_check_no_job(const char *dir, int anyway)
+/* Check that SLURM has no job of this run any more; `anyway`: accept that it does not answer.
+ * returns  OK; ERR_OWNER if the job exists or may exist, ERR_IO or ERR_DATA, reported */
+static int check_no_job(const char *dir, int anyway)
 {
     struct slurm_fact f = { .id = "" };
     int rc = OK;
@@ -242,7 +244,7 @@ int slurm_launch(struct launch *l, int dry, int anyway)
     script = slurm_run_script(l);
     if (!script) TRY(ERR_CONFIG);
     if (!dry) TRY(slurm_lock(dir));
-    if (!dry) TRY(slurm_check_no_job(dir, anyway));
+    if (!dry) TRY(check_no_job(dir, anyway));
     slurm_report_partition(l->conf);
     if (dry) {
         fputs(script, stdout);

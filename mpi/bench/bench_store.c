@@ -1,4 +1,4 @@
-/* Saving and loading the state of a run, beside plain files of the same bytes. */
+/* Saving and loading the state of a run, compared with plain files of the same bytes. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 struct store_request {
     const char     *run, *dir;
     struct arg_list sets;
-    int64_t         threads, repeat, tokens, steps, beside, data_tokens;
+    int64_t         threads, repeat, tokens, steps, during, data_tokens;
     int             json;
 };
 

@@ -1,4 +1,4 @@
-/* ttt bench store: reading tokens, saving and loading the state, and training beside a save. */
+/* ttt bench store: reading tokens, saving and loading the state, and training during a save. */
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ static const char about[] =
     "example\n"
     "  ttt bench store config/ttt-linear-125m.yaml --dir /scratch/me";
 
-/* --- beside training ---------------------------------------------------------------------- */
+/* --- during training ---------------------------------------------------------------------- */
 
 static int one_step(struct store_bench *b, double *seconds)
 {
@@ -44,20 +44,20 @@ static int one_step(struct store_bench *b, double *seconds)
     return rc;
 }
 
-/* blocked: seconds that a save took from the steps' own thread; the first n steps beside it took
+/* blocked: seconds that a save took from the steps' own thread; the first n steps during it took
  * `seconds`. */
-struct beside { double blocked, seconds; int64_t n; };
+struct during { double blocked, seconds; int64_t n; };
 
-static int save_beside(struct store_bench *b, struct saver *saver, struct beside *x)
+static int save_during(struct store_bench *b, struct saver *saver, struct during *x)
 {
     double start = clock_s(), s;
     int rc;
 
-    *x = (struct beside){ 0, 0, 0 };
+    *x = (struct during){ 0, 0, 0 };
     TRY(store_begin_save(b, saver, 0));
     x->blocked = clock_s() - start;
     while (saver_busy(saver)) {
-        if (x->n < b->q->beside) {
+        if (x->n < b->q->during) {
             TRY(one_step(b, &s));
             x->seconds += s;
             x->n++;
@@ -74,8 +74,8 @@ out:
     return rc;
 }
 
-static void print_beside(const struct store_bench *b, double step_s, double blocked_s,
-                         double beside_s, double n)
+static void print_during(const struct store_bench *b, double step_s, double blocked_s,
+                         double during_s, double n)
 {
     const double tok = (double)b->setup.step.batch * b->setup.step.pass.context / step_s;
     const double allowed = b->copy_s + step_s;
@@ -92,12 +92,12 @@ static void print_beside(const struct store_bench *b, double step_s, double bloc
     printf(b->q->json
                ? "{\"bench\": \"store\", \"name\": \"training\", \"threads\": %d, "
                  "\"step_s\": %.6g, \"copy_s\": %.6g, \"blocked_s\": %.6g, "
-                 "\"share_of_copy_and_step\": %.4g, \"steps_beside\": %.4g, "
-                 "\"step_beside_s\": %.6g, \"slowed\": %.4g}\n"
+                 "\"share_of_copy_and_step\": %.4g, \"steps_during\": %.4g, "
+                 "\"step_during_s\": %.6g, \"slowed\": %.4g}\n"
                : "training %d threads, a step %.4f s, a copy %.4f s; a save stops it for %.4f s = "
-                 "%.2f of both; the %.1f steps beside it take %.4f s each: %.3f of a step\n",
-           omp_get_max_threads(), step_s, b->copy_s, blocked_s, blocked_s / allowed, n, beside_s,
-           beside_s / step_s);
+                 "%.2f of both; the %.1f steps during it take %.4f s each: %.3f of a step\n",
+           omp_get_max_threads(), step_s, b->copy_s, blocked_s, blocked_s / allowed, n, during_s,
+           during_s / step_s);
     fflush(stdout);
 }
 
@@ -110,15 +110,15 @@ static int train_and_save(struct store_bench *b)
     int rc = OK;
 
     for (int i = 0; i < n && rc == OK; i++) {
-        struct beside x = { 0, 0, 0 };
+        struct during x = { 0, 0, 0 };
         for (int k = 0; k < steps && rc == OK; k++) rc = one_step(b, &s[i * steps + k]);
-        if (rc == OK) rc = save_beside(b, saver, &x);
+        if (rc == OK) rc = save_during(b, saver, &x);
         blocked[i] = x.blocked;
         each[i] = x.seconds / (double)(x.n ? x.n : 1);
         count[i] = (double)x.n;
     }
     if (rc == OK)
-        print_beside(b, bench_median(s, n * steps), bench_median(blocked, n),
+        print_during(b, bench_median(s, n * steps), bench_median(blocked, n),
                      bench_median(each, n), bench_median(count, n));
     saver_free(saver);
     mem_free(s);
@@ -215,7 +215,7 @@ out:
 
 int cmd_bench_store(int argc, char **argv)
 {
-    struct store_request q = { .repeat = 3, .tokens = 2048, .steps = 3, .beside = 4,
+    struct store_request q = { .repeat = 3, .tokens = 2048, .steps = 3, .during = 4,
                                .data_tokens = 16 << 20 };
     struct arg_rest rest;
     struct axis world;
@@ -223,7 +223,7 @@ int cmd_bench_store(int argc, char **argv)
     const struct arg args[] = {
         { "tokens", ARG_INT, &q.tokens, "N", "tokens of a step, one sequence (2048)" },
         { "steps", ARG_INT, &q.steps, "N", "timed steps between saves (3)" },
-        { "beside", ARG_INT, &q.beside, "N", "most steps during a save (4)" },
+        { "during", ARG_INT, &q.during, "N", "most steps during a save (4)" },
         { "repeat", ARG_INT, &q.repeat, "N", "timed repetitions and saves (3)" },
         { "data-tokens", ARG_INT, &q.data_tokens, "N",
           "tokens of the data set that is read (16777216)" },
@@ -239,9 +239,9 @@ int cmd_bench_store(int argc, char **argv)
     if (rest.n < 0) return OK;
     if (rest.n > 1) return fail(ERR_USAGE, "usage: %s", USAGE);
     if (q.threads < 0 || q.threads > OPENMP_THREADS || q.repeat < 1 || q.repeat > 1000 || q.steps < 1 ||
-        q.steps > 1000 || q.beside < 1 || q.beside > 1000 || q.tokens < 1 ||
+        q.steps > 1000 || q.during < 1 || q.during > 1000 || q.tokens < 1 ||
         q.tokens > 1 << 24 || q.data_tokens <= q.tokens || q.data_tokens > (int64_t)1 << 32)
-        return fail(ERR_USAGE, "ttt bench store: --threads, --repeat, --steps, --beside, --tokens "
+        return fail(ERR_USAGE, "ttt bench store: --threads, --repeat, --steps, --during, --tokens "
                                "or --data-tokens is out of range");
     if (rest.n) q.run = rest.v[0];
     if (q.threads) omp_set_num_threads((int)q.threads);

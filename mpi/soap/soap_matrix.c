@@ -13,7 +13,12 @@ static int shape_of(const struct matrix *a, int rows, int cols, int64_t shape[3]
     return 2 + stack;
 }
 
-int matrix_tile(const struct matrix *a, int rows, int cols, int64_t i, struct own_tile *tile)
+/* A tile of such an array that this process has: its number, and where it is in the array and in
+ * memory. */
+struct own_tile { int64_t number, at, n, local; };
+
+/* The i-th own tile, in order.  returns 0 past the last */
+static int matrix_tile(const struct matrix *a, int rows, int cols, int64_t i, struct own_tile *tile)
 {
     int64_t shape[3];
     const int ndim = shape_of(a, rows, cols, shape);

@@ -27,11 +27,7 @@ struct matrix {
 void matrix_init(struct matrix *a);
 void matrix_done(struct matrix *a);
 
-/* Elements of an array (matrices, rows, cols) that this process has; the i-th of its own tiles, in
- * order: its number, and where it is in the array and in memory.  Local.
- * returns 0 past the last */
-struct own_tile { int64_t number, at, n, local; };
-int matrix_tile(const struct matrix *a, int rows, int cols, int64_t i, struct own_tile *tile);
+/* Elements of an array (matrices, rows, cols) that this process has.  Local. */
 int64_t matrix_local(const struct matrix *a, int rows, int cols);
 
 /* Own tiles of such an array as places of a checkpoint's tensor.  Local.

@@ -135,13 +135,6 @@ int reducer_holds(const struct reducer *r, const struct span **held)
     return r->n_held;
 }
 
-int64_t reducer_part(const struct reducer *r)
-{
-    int64_t n = 0;
-    for (int i = 0; i < r->buckets; i++) n += r->b[i].part ? r->b[i].longest : 0;
-    return n;
-}
-
 int64_t reducer_own(const struct reducer *r)
 {
     int64_t n = 0;

@@ -32,9 +32,6 @@ int reducer_spans(const struct reducer *r, const struct span **own);
 /* Elements in these spans, padding included.  Local. */
 int64_t reducer_own(const struct reducer *r);
 
-/* Elements of the receive buffers of all buckets: each has room for its longest run.  Local. */
-int64_t reducer_part(const struct reducer *r);
-
 /* What this rank holds, the weights and gradients of all its buckets: spans as in reducer_spans().
  * Local. */
 int reducer_holds(const struct reducer *r, const struct span **held);

@@ -45,7 +45,6 @@ static void say(const char *prefix, const char *format, va_list ap)
 LEVEL(log_run, LOG_RUN)
 LEVEL(log_phase, LOG_PHASE)
 LEVEL(log_step, LOG_STEP)
-LEVEL(log_layer, LOG_LAYER)
 
 void log_warn(const char *format, ...)
 {

@@ -13,8 +13,7 @@
 enum log_level {
     LOG_RUN,    /* once a run                             */
     LOG_PHASE,  /* a few times: load, save, evaluate      */
-    LOG_STEP,   /* every optimizer step                   */
-    LOG_LAYER   /* many times a step: debugging only      */
+    LOG_STEP    /* every optimizer step                   */
 };
 
 /* Print messages up to this level (default LOG_STEP).  Local. */
@@ -31,7 +30,6 @@ void log_tell_error(int rank);
 void log_run(const char *format, ...)   __attribute__((format(printf, 1, 2)));
 void log_phase(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_step(const char *format, ...)  __attribute__((format(printf, 1, 2)));
-void log_layer(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Something is wrong, but the run continues. */
 void log_warn(const char *format, ...)  __attribute__((format(printf, 1, 2)));

@@ -28,7 +28,6 @@ struct dataset {
     int               cache_n;
     int64_t           block_tokens;      /* the most of any shard               */
     uint64_t          clock;             /* of the caches: least recently used goes */
-    int64_t           bytes_read;        /* by shards that were closed again    */
 };
 
 /* What the shard's own checks can't know: that it is the one INDEX means. */
@@ -63,7 +62,6 @@ static int use_shard(struct dataset *d, struct shard **out, int i)
         }
         if (s->used < slot->used) slot = s;
     }
-    if (slot->shard) d->bytes_read += shard_bytes_read(slot->shard);
     shard_close(slot->shard);
     *slot = (struct open_shard){ .number = i };
     char *path = mem_format("%s/%s", d->dir, d->index.shards[i].name);
@@ -325,12 +323,4 @@ int dataset_verify(struct dataset *d, void (*progress)(int64_t tokens, void *arg
         rc = fail(ERR_DATA, "%s: the tokens of all shards are not those that INDEX was made for",
                   d->dir);
     return rc;
-}
-
-int64_t dataset_bytes_read(const struct dataset *d)
-{
-    int64_t n = d->bytes_read;
-    for (int i = 0; i < OPEN_SHARDS; i++)
-        if (d->open[i].shard) n += shard_bytes_read(d->open[i].shard);
-    return n;
 }

@@ -48,7 +48,4 @@ const struct data_index *dataset_index(const struct dataset *d);
  * progress [in] is told how many tokens are done; may be NULL. */
 int dataset_verify(struct dataset *d, void (*progress)(int64_t tokens, void *arg), void *arg);
 
-/* Bytes read from files so far. */
-int64_t dataset_bytes_read(const struct dataset *d);
-
 #endif

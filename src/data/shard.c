@@ -19,7 +19,6 @@ struct shard {
     ZSTD_DCtx        *zstd;
     unsigned char    *stored, *raw;  /* grow to the largest record read */
     int64_t           stored_room, raw_room;
-    int64_t           bytes_read;
 };
 
 static int damaged(const struct shard *s, const char *what, uint64_t number, uint64_t at,
@@ -31,7 +30,6 @@ static int damaged(const struct shard *s, const char *what, uint64_t number, uin
 
 static int read_at(struct shard *s, void *data, uint64_t n, uint64_t at)
 {
-    s->bytes_read += (int64_t)n;
     return file_read_at(s->fd, data, (size_t)n, (int64_t)at, s->path);
 }
 
@@ -216,7 +214,6 @@ void shard_close(struct shard *s)
 const struct shard_spec *shard_spec(const struct shard *s) { return &s->spec; }
 const struct shard_sums *shard_sums(const struct shard *s) { return &s->sums; }
 int64_t shard_blocks(const struct shard *s) { return s->blocks; }
-int64_t shard_bytes_read(const struct shard *s) { return s->bytes_read; }
 
 int shard_read(struct shard *s, int32_t *out, int64_t *n, int64_t b)
 {

@@ -63,7 +63,6 @@ void shard_close(struct shard *s);
 const struct shard_spec *shard_spec(const struct shard *s);
 const struct shard_sums *shard_sums(const struct shard *s);
 int64_t shard_blocks(const struct shard *s);
-int64_t shard_bytes_read(const struct shard *s);
 
 /* Tokens of block `b`, of which `n` come [out]: block_tokens, or what is left
  * in the last block. */

@@ -15,7 +15,7 @@ prep=$(bench prep $TEXT ${DIR:+--dir "$DIR"}) || bad=1
 store=$(bench store "$RUN" ${DIR:+--dir "$DIR"}) || bad=1
 comm=$(ranks 2 comm --threads 1) || bad=1
 reading=$(named read "$store"); save=$(named save "$store"); load=$(named load "$store")
-beside=$(named training "$store")
+during=$(named training "$store")
 
 echo "$(cpu), $(basename "$RUN" .yaml), $(threads) threads"
 echo
@@ -35,12 +35,12 @@ for line in "$save" "$load"; do
             value %.2f copy_gbytes_per_s "$line") GB/s" \
         "$(value %.0f share_of_plain "$line" 100) % of plain files" ""
 done
-row "a save stops training" "$(value %.2f blocked_s "$beside") s" \
-    "a copy $(value %.2f copy_s "$beside") s + a step $(value %.2f step_s "$beside") s" \
-    "$(value %.0f share_of_copy_and_step "$beside" 100) %" "100 %"
-row "$(value %.0f steps_beside "$beside") steps during the save" \
-    "$(value %.2f step_beside_s "$beside") s" "$(value %.2f step_s "$beside") s" \
-    "$(calc %+.1f "100 * ($(number slowed "$beside") - 1)") %" "+10 %"
+row "a save stops training" "$(value %.2f blocked_s "$during") s" \
+    "a copy $(value %.2f copy_s "$during") s + a step $(value %.2f step_s "$during") s" \
+    "$(value %.0f share_of_copy_and_step "$during" 100) %" "100 %"
+row "$(value %.0f steps_during "$during") steps during the save" \
+    "$(value %.2f step_during_s "$during") s" "$(value %.2f step_s "$during") s" \
+    "$(calc %+.1f "100 * ($(number slowed "$during") - 1)") %" "+10 %"
 for name in "two ranks" reduce-scatter all-gather all-to-all "sums, exact" weights; do
     line=$(named "$name" "$comm")
     us=$(number latency_us "$line")
