@@ -77,7 +77,7 @@ int launch_open(struct launch *l, const struct launch_opts *o)
         TRY(fail(ERR_MISSING, "train.init_from: there is no model at %s", l->conf->start.from));
     conf_say_model(l->conf);
     TRY(read_hosts(l));
-    if (!o->takeover) TRY(fence_ask(l->conf->run.dir));
+    if (!o->takeover) TRY(fence_allows(l->conf->run.dir));
     machine_read(&l->machine);
     TRY(check_data(l->conf));
     TRY(report_checkpoint(l->conf));

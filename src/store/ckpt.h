@@ -17,7 +17,7 @@
 #include "src/base/hash.h"
 #include "src/store/tensor.h"
 
-/* What is saved beside tensors.  `scalars` is part of the root, `info` is not. */
+/* What is saved next to the tensors.  `scalars` is part of the root, `info` is not. */
 struct ckpt_meta {
     int64_t step;
     json_t *scalars;      /* object: counters, cursors, seeds               */
@@ -30,19 +30,21 @@ struct ckpt_opts {
     int64_t keep_every;   /* steps that are multiples of this stay; 0: none */
 };
 
-/* Write a checkpoint into the folder `dir` (run/ckpt), commit it, re-read it, and only
- * then remove what retention lets go.  root [out].  On failure its own files are
- * removed, nothing older is touched, and ERR_IO is returned. */
+/* Write a checkpoint into the folder `dir` (run/ckpt), commit it, read it back, and only
+ * then remove old ones by the rules of opts.  Local.
+ *
+ * root     [out] of the state
+ * returns  OK; ERR_IO: the files of this checkpoint are removed, older ones are untouched */
 int ckpt_save(const char *dir, const struct tensor *tensors, int count,
               const struct ckpt_meta *meta, const struct ckpt_opts *opts, struct hash *root);
 
-/* One checkpoint, opened: its MANIFEST is read and proved. */
+/* One checkpoint, opened: its MANIFEST is read and its hash was verified. */
 struct ckpt;
 int ckpt_open(struct ckpt **out, const char *path);
 void ckpt_close(struct ckpt *c);
 
-/* There is no MANIFEST in a folder: it was never committed, or its run let it go, even while it is
- * being read. */
+/* Is there no MANIFEST in a folder?  Then the checkpoint was never committed, or its run has
+ * removed it, perhaps while it was being read. */
 int ckpt_is_gone(const char *path);
 
 const char *ckpt_path(const struct ckpt *c);
@@ -57,24 +59,25 @@ int ckpt_count(const struct ckpt *c);
 const struct tensor *ckpt_tensor(const struct ckpt *c, int i);  /* .data is NULL */
 int ckpt_find(const struct ckpt *c, const char *name);          /* index or -1   */
 
-/* Tensor i into data (tensor_n * dtype_bytes), every tile verified. */
+/* Read tensor i into data (tensor_n * dtype_bytes bytes); every tile is verified. */
 int ckpt_read(struct ckpt *c, int i, void *data);
 
-/* Every tile of every tensor, and the root. */
+/* Read and verify every tile of every tensor, and the root. */
 int ckpt_verify(struct ckpt *c);
 
-/* Let the system forget what it has cached of the files, so that reading them
- * again is about the disk.  Advice, never an error. */
+/* Ask the system to drop its cache of the files, so that reading them again
+ * measures the disk.  A failure is ignored. */
 void ckpt_uncache(const struct ckpt *c);
 
-/* Newest checkpoint under `dir` that opens and verifies; looks again when one goes away meanwhile.
- * Damaged ones are named and moved to `quarantine` (a folder; NULL: left where they are; so are
- * those that a symbolic link leads to).
- * returns OK; ERR_MISSING if there is no checkpoint at all (silent); ERR_DATA
- * if there are some and none is valid, with the list */
+/* Find the newest checkpoint under `dir` that opens and verifies; if one is removed meanwhile, the
+ * search begins again.  Damaged ones are reported and moved to the folder `quarantine` (NULL: they
+ * stay where they are, as do those that a symbolic link leads to).
+ *
+ * returns  OK; ERR_MISSING, without a message, if there is no checkpoint at all; ERR_DATA, reported
+ *          with the list, if none is valid */
 int ckpt_newest(struct ckpt **out, const char *dir, const char *quarantine);
 
-/* Remove what crashed saves and removals left: folders of checkpoints without a MANIFEST.
+/* Remove what interrupted saves and removals left: folders of checkpoints without a MANIFEST.
  * Only the owner of a run may call this, and no save may be under way. */
 int ckpt_clean(const char *dir);
 
@@ -82,8 +85,8 @@ int ckpt_clean(const char *dir);
  * checkpoints (the newest valid one; damaged ones are named and left). */
 int ckpt_locate(struct ckpt **out, const char *path);
 
-/* What there is under `dir`, newest first, by the names of folders alone; a counted
- * block.  ERR_MISSING, silent, if there is no such folder. */
+/* The checkpoints under `dir`, newest first, by the names of folders only; a counted
+ * block.  ERR_MISSING, without a message, if there is no such folder. */
 struct ckpt_entry {
     int64_t step, attempt;
     int     committed;      /* it has a MANIFEST         */

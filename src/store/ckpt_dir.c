@@ -104,8 +104,8 @@ static void say_link(const char *dir)
 {
     static int said;
     if (path_is_link(dir) && !said++)
-        log_warn("%s is a symbolic link: through it only checkpoints of this process are removed, "
-                 "others stay", dir);
+        log_warn("%s is a symbolic link: only checkpoints that this process wrote are removed "
+                 "there, older ones stay", dir);
 }
 
 /* --- removal ---------------------------------------------------------------------- */
@@ -162,6 +162,10 @@ static int opens(const char *dir, const char *name)
     return rc == OK;
 }
 
+/* From the newest to the oldest: multiples of keep_every stay and are not counted; the first `keep`
+ * of the others that can be opened stay; the rest is removed.  A damaged checkpoint is not counted,
+ * so that damage to the newest ones never removes the last good one; it stays as long as it is
+ * among the newest, for a resume to move into quarantine. */
 void ckpt_retain(const char *dir, const struct ckpt_opts *opts, const char *own)
 {
     struct ckpt_entry *list = NULL;
@@ -189,7 +193,8 @@ int ckpt_clean(const char *dir)
     if (rc == ERR_MISSING) return OK;
     for (int i = 0; i < count; i++) {
         if (list[i].committed || !may_go(dir, list[i].name)) continue;
-        log_phase("%s/%s: left by a crash, never committed: removed", dir, list[i].name);
+        log_phase("%s/%s: removed: left by a crash before it was committed", dir,
+                  list[i].name);
         const int now = ckpt_remove(dir, list[i].name);
         if (rc == OK) rc = now;
     }
@@ -197,7 +202,7 @@ int ckpt_clean(const char *dir)
     return rc;
 }
 
-/* Out of the way, never overwritten: a name that is taken gets a number. */
+/* Move a damaged checkpoint into quarantine; where the name is taken, a number is appended. */
 static void move_away(const char *dir, const char *name, const char *quarantine)
 {
     char *from = mem_format("%s/%s", dir, name), *to = mem_format("%s/%s", quarantine, name);
@@ -222,7 +227,7 @@ out:
     mem_free(to);
 }
 
-/* Open it, and that it is the one its folder names. */
+/* Open a checkpoint, and check that it is the one that its folder names. */
 static int open_entry(struct ckpt **out, const char *dir, const struct ckpt_entry *e)
 {
     char *path = mem_format("%s/%s", dir, e->name);
@@ -235,8 +240,8 @@ static int open_entry(struct ckpt **out, const char *dir, const struct ckpt_entr
     return rc;
 }
 
-/* One pass over a folder: the newest that is valid, or why there is none.  *vanished: one was
- * removed meanwhile, by a run that has newer ones. */
+/* One pass over a folder: the newest valid checkpoint, or the reason why there is none.  *vanished:
+ * a checkpoint was removed meanwhile, by a run that has newer ones. */
 static int pick(struct ckpt **out, int *vanished, const char *dir, const char *quarantine,
                 int (*prove)(struct ckpt *c, void *arg), void *arg)
 {
@@ -258,7 +263,7 @@ static int pick(struct ckpt **out, int *vanished, const char *dir, const char *q
         *vanished = ckpt_is_gone(path);
         mem_free(path);
         if (*vanished) break;
-        /* What could not be read may be whole: it stays where it is. */
+        /* After an error of reading the checkpoint may still be good: it stays where it is. */
         if (now == ERR_IO) io = 1;
         else if (now != ERR_DATA && now != ERR_MISSING) rc = now;
         else if (quarantine) move_away(dir, list[i].name, quarantine);
@@ -283,7 +288,7 @@ int ckpt_pick(struct ckpt **out, const char *dir, const char *quarantine,
 
     do rc = pick(out, &vanished, dir, quarantine, prove, arg);
     while (vanished && ++tries < TRIES);
-    return vanished ? fail(ERR_IO, "%s: its checkpoints come and go faster than they can be read",
+    return vanished ? fail(ERR_IO, "%s: its run removes checkpoints faster than they can be read",
                            dir) : rc;
 }
 

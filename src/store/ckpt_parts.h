@@ -17,17 +17,17 @@
  * bytes: raw, of all tensors; too little space is a warning. */
 int save_folder(char name[64], int64_t *attempt, const char *dir, int64_t step, double bytes);
 
-/* With all writer files durable: fold leaves (n of all tiles, sorted in place) to m->root, write
- * the MANIFEST.  From here on the checkpoint is there. */
+/* After all writer files are durable: compute m->root from the leaves (n of all tiles, sorted in
+ * place) and write the MANIFEST.  From then on the checkpoint exists. */
 int save_commit(struct manifest *m, const char *dir, const char *name, struct hash *leaves,
                 int64_t n);
 
-/* What is on disk is what was in memory: open it, compare the root, read share `part` of `parts`
- * of the tiles in writer file `file` (-1: in all). */
+/* Check that the disk holds what was in memory: open the checkpoint, compare the root, and read
+ * share `part` of `parts` of the tiles in writer file `file` (-1: in all). */
 int save_verify(const char *dir, const char *name, struct hash root, int file, int part,
                 int parts);
 
-/* Remove what a failed save made (name: "" if there is no folder yet) and say so.
+/* Remove what a failed save made (name: "" if there is no folder yet) and report it.
  * returns what the save returns for rc: ERR_IO, ERR_CONFIG or ERR_OWNER */
 int save_failed(const char *dir, const char *name, int64_t step, int rc);
 
@@ -41,7 +41,7 @@ int ckpt_verify_part(struct ckpt *c, int file, int part, int parts);
 struct hash ckpt_proof(const struct ckpt *c);
 
 /* ckpt_newest() with another proof than reading everything: prove(c, arg) returns OK; ERR_DATA,
- * ERR_IO: go on with an older one, as after damage or a failing disk; else the end. */
+ * ERR_IO: continue with an older one, as after damage or a failing disk; other statuses end it. */
 int ckpt_pick(struct ckpt **out, const char *dir, const char *quarantine,
               int (*prove)(struct ckpt *c, void *arg), void *arg);
 

@@ -14,8 +14,8 @@
 /* The object; the caller's reference. */
 json_t *dims_json(const struct dims *d);
 
-/* Dims of a checkpoint from its info.  ERR_DATA, said with `source`, if they are not there or not
- * whole. */
+/* Read the dims of a checkpoint from its info.  ERR_DATA, reported with `source`, if they are
+ * missing or incomplete. */
 int dims_of_info(struct dims *d, const json_t *info, const char *source);
 
 #endif

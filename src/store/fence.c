@@ -16,6 +16,14 @@
 #include "src/base/process.h"
 #include "src/base/status.h"
 
+/* The idea is the fencing token of distributed locks: a lock service can never be sure that the
+ * holder of a lock is dead, so each holder gets a number larger than all before, and what the lock
+ * protects refuses smaller ones (see Kleppmann, Designing Data-Intensive Applications, chapter 8).
+ * Here the numbers are names of files; creating a file with O_EXCL is atomic also on NFS (version 3
+ * and later), so that of several starts exactly one gets a number.  What is protected is the commit
+ * of a checkpoint: fence_check() runs directly before it.  Between check and commit a takeover is
+ * still possible; both processes then commit different attempts of a step, which is harmless, since
+ * folders of checkpoints are never written twice (FORMAT.md). */
 enum { NAME = 24, KEPT = 4, TRIES = 100, WAIT_MS = 50, WAITS = 40 };
 #define CAP ((size_t)1 << 16)
 
@@ -74,10 +82,10 @@ static enum fence_life life_of(const json_t *o, const json_t *us)
     const json_int_t ours = json_integer_value(json_object_get(us, "job_restarts"));
 
     if (json_object_get(o, "status")) return FENCE_ENDED;
-    if (same(o, us, "launch")) return FENCE_DEAD;  /* it starts again only what has ended */
+    if (same(o, us, "launch")) return FENCE_DEAD;  /* a launcher restarts only after an end */
     if (same(o, us, "job") && restarts < ours) return FENCE_DEAD;
     if (*text_of(o, "job") && !strcmp(text_of(o, "job"), variable("TTT_AFTER_JOB")))
-        return FENCE_DEAD;  /* SLURM started us behind it */
+        return FENCE_DEAD;  /* SLURM started this job after that one had ended */
     if (!same(o, us, "host")) return FENCE_ELSEWHERE;
     if (!same(o, us, "boot")) return FENCE_DEAD;
     if (!same(o, us, "space")) return FENCE_ELSEWHERE;
@@ -88,7 +96,7 @@ static enum fence_life life_of(const json_t *o, const json_t *us)
 
 /* --- the folder ------------------------------------------------------------------ */
 
-/* 0: this is no number of ours. */
+/* The number in the name of a file; 0: the name is not a number of a start. */
 static int64_t number_of(const char *name)
 {
     char is[NAME];
@@ -117,8 +125,8 @@ static int highest(int64_t *number, const char *dir)
     return rc;
 }
 
-/* What stands in a file: NULL if that is nothing, or it is gone.  A file that was just created is
- * empty for a moment: its maker is given time. */
+/* The content of a file; NULL if it is empty or gone.  A file that was just created is empty for a
+ * moment: wait for the process that made it. */
 static json_t *read_owner(const char *dir, int64_t number, int waits)
 {
     char *path = path_of(dir, number), *text = NULL;
@@ -178,7 +186,7 @@ static int refuse(const struct fence_owner *o, const char *dir)
                 n, dir, o->pid, o->host, (long long)o->number);
 }
 
-int fence_ask(const char *run)
+int fence_allows(const char *run)
 {
     char *dir = mem_format("%s/fence", run);
     struct fence_owner o;
@@ -215,7 +223,8 @@ static int claim(struct fence *f)
     return rc == OK ? 1 : rc;
 }
 
-/* Whatever a start before us was writing when it was killed: not if it may live. */
+/* Remove temporary files that earlier starts left when they were killed; not those of a start that
+ * may be alive. */
 static void sweep(const struct fence *f)
 {
     json_t *us = ourselves();
@@ -239,7 +248,8 @@ static void sweep(const struct fence *f)
     json_decref(us);
 }
 
-static void forget_old(const struct fence *f)
+/* Remove the files of starts long ago. */
+static void remove_old(const struct fence *f)
 {
     for (int64_t n = f->number - KEPT; n > 0; n--) {
         char *path = path_of(f->dir, n);
@@ -272,11 +282,12 @@ int fence_take(struct fence *f, const char *run, int takeover)
         ours = claim(f);
         if (ours < 0) TRY(ours);
     }
-    if (!ours) TRY(fail(ERR_OWNER, "%s: other processes take this run again and again", run));
+    if (!ours) TRY(fail(ERR_OWNER, "%s: other processes took this run over %d times meanwhile", run,
+                        TRIES));
     TRY(fence_check(f));
     if (path_is_link(f->dir)) goto out;  /* nothing is removed through it */
     sweep(f);
-    forget_old(f);
+    remove_old(f);
 out:
     if (rc != OK) release(f);
     return rc;
@@ -293,12 +304,13 @@ int fence_lost(const struct fence *f)
 int fence_check(const struct fence *f)
 {
     int64_t number;
-    /* A change in the folder makes a client forget what it remembers of it. */
+    /* A change in the folder makes a client of NFS drop what it has cached of it. */
     int rc = put(f, 0, 0);
 
     if (rc == OK) rc = highest(&number, f->dir);
     if (rc == OK && number > f->number)
-        rc = fail(ERR_OWNER, "%s: start %lld of this run has taken it over from us, start %lld",
+        rc = fail(ERR_OWNER, "%s: start %lld of this run has taken it over from this process, "
+                  "start %lld",
                   f->dir, (long long)number, (long long)f->number);
     return rc;
 }

@@ -201,7 +201,7 @@ int hf_write_as(const char *folder, const struct dims *d, const struct param_tab
     json_t *config = NULL;
     int rc = OK;
 
-    TRY(hf_config_can_say(d));
+    TRY(hf_config_can_write(d));
     if (path_exists(config_path) || weight_files_exist(folder))
         TRY(fail(ERR_USAGE, "%s: holds a model already; name another folder", folder));
     TRY(dir_make(folder));

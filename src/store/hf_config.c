@@ -193,7 +193,7 @@ static const struct {
     const char          *others;    /* what new files have beside: JSON               */
     int  (*read)(struct dims *d, const json_t *config, const char *path);
     void (*make)(json_t *config, const struct dims *d);
-    int  (*says)(const struct dims *d);  /* is it of this kind?  NULL: what has its family is */
+    int  (*fits)(const struct dims *d);  /* is it of this kind?  NULL: what has its family is */
 } kinds[] = {
     { "ttt", &family_ttt, "TTTForCausalLM", ttt_keys,
       "{\"bos_token_id\": 1, \"eos_token_id\": 2, \"hidden_act\": \"silu\", \"pretraining_tp\": 1,"
@@ -202,13 +202,13 @@ static const struct {
       "{\"attention_bias\": false, \"attention_dropout\": 0.0, \"bos_token_id\": 1,"
       " \"eos_token_id\": 2, \"hidden_act\": \"silu\", \"mlp_bias\": false, \"pretraining_tp\": 1,"
       " \"rope_scaling\": null, \"use_cache\": true}", hf_llama_read, hf_llama_make,
-      hf_llama_says },
+      hf_llama_fits },
     { "mistral", &family_llama, "MistralForCausalLM", mistral_keys,
       "{\"attention_dropout\": 0.0, \"bos_token_id\": 1, \"eos_token_id\": 2, \"hidden_act\": \"silu\","
-      " \"use_cache\": true}", hf_mistral_read, hf_mistral_make, hf_mistral_says },
+      " \"use_cache\": true}", hf_mistral_read, hf_mistral_make, hf_mistral_fits },
     { "qwen2", &family_llama, "Qwen2ForCausalLM", qwen2_keys,
       "{\"attention_dropout\": 0.0, \"hidden_act\": \"silu\", \"use_cache\": true}", hf_qwen2_read,
-      hf_qwen2_make, hf_qwen2_says },
+      hf_qwen2_make, hf_qwen2_fits },
     { "mamba", &family_mamba, "MambaForCausalLM", mamba_keys,
       "{\"bos_token_id\": 0, \"eos_token_id\": 0, \"hidden_act\": \"silu\", \"pad_token_id\": 0,"
       " \"rescale_prenorm_residual\": false, \"residual_in_fp32\": true,"
@@ -285,8 +285,8 @@ static int kind_of(size_t *kind, const json_t *config, const char *path)
     return unknown_kind(config, path);
 }
 
-/* Keys of every kind, or of several, that no row has: read elsewhere, or without a meaning for what is
- * computed. */
+/* Keys of every kind, or of several, that no row has: read elsewhere, or without a meaning for what
+ * is computed. */
 static int is_common(const char *key)
 {
     static const char *const common[] = {
@@ -361,7 +361,7 @@ out:
 static int is_kind(size_t i, const struct dims *d)
 {
     const struct layer *layer = layers_find(d->layer);
-    return layer && layer->family == kinds[i].family && (!kinds[i].says || kinds[i].says(d));
+    return layer && layer->family == kinds[i].family && (!kinds[i].fits || kinds[i].fits(d));
 }
 
 /* The kind that base has, if it fits, or else the first that does; KINDS: none. */
@@ -376,7 +376,7 @@ static size_t kind_of_dims(const struct dims *d, const json_t *base)
     return i;
 }
 
-int hf_config_can_say(const struct dims *d)
+int hf_config_can_write(const struct dims *d)
 {
     const size_t kind = kind_of_dims(d, NULL);
 

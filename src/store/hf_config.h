@@ -1,6 +1,6 @@
-/* hf_config.h -- config.json of a Hugging Face folder and the dims of a model, by rows: one table of
- * keys for each model_type.  A new one is a table and a row of `kinds` in hf_config.c, and the names
- * of its tensors, if they are new, in layers/family.c. */
+/* hf_config.h -- config.json of a Hugging Face folder and the dims of a model, by rows: one table
+ * of keys for each model_type.  A new one is a table and a row of `kinds` in hf_config.c, and the
+ * names of its tensors, if they are new, in layers/family.c. */
 #ifndef HF_CONFIG_H
 #define HF_CONFIG_H
 
@@ -11,8 +11,8 @@
 /* config -> dims; path: for messages.  Everything that is wrong is named; ERR_DATA */
 int hf_config_read(struct dims *d, const json_t *config, const char *path);
 
-/* Keys of a config that was read which nobody here knows, so they have no effect: "a, b", "" if there
- * are none.  What is null, false or empty says nothing anyway.  Returns text. */
+/* Keys of a config that this program does not know, so that they have no effect: "a, b", or "" if
+ * there are none.  Keys whose value is null, false or empty are left out.  Returns text. */
 #define HF_UNKNOWN 256
 const char *hf_config_unknown(char text[HF_UNKNOWN], const json_t *config);
 
@@ -22,7 +22,7 @@ const char *hf_config_unknown(char text[HF_UNKNOWN], const json_t *config);
  * reference. */
 json_t *hf_config_make(const struct dims *d, const json_t *base, int context);
 
-/* Is there a public model of these dims?  OK or ERR_CONFIG, said. */
-int hf_config_can_say(const struct dims *d);
+/* Can a public config.json describe these dims?  OK or ERR_CONFIG, reported. */
+int hf_config_can_write(const struct dims *d);
 
 #endif

@@ -126,7 +126,8 @@ static const json_t *type_of(const json_t *rope)
     return type ? type : json_object_get(rope, "type");
 }
 
-/* rope_type of the object, once "type" -> enum rope_scaling; -1, said, if it is none of ours. */
+/* rope_type of the object (in old files "type") -> enum rope_scaling; -1, reported, if it is not
+ * supported. */
 static int rope_type(const json_t *rope, const char *name, const char *path)
 {
     const json_t *type = type_of(rope);
@@ -147,7 +148,8 @@ static int is_same(const json_t *a, const json_t *b)
     return (!a || json_is_null(a)) ? !b || json_is_null(b) : json_equal(a, b);
 }
 
-/* Does the other object, if there are two, say the same but for the base, which one of them may have? */
+/* Does the other object, if there are two, say the same but for the base, which one of them may
+ * have? */
 static int is_same_rope(const json_t *a, const json_t *b)
 {
     static const char *const keys[] = { "factor", "low_freq_factor", "high_freq_factor",
@@ -397,8 +399,8 @@ void hf_qwen2_make(json_t *config, const struct dims *d)
                         json_integer(d->window ? d->full_layers : d->L));
 }
 
-int hf_llama_says(const struct dims *d) { return !d->qkv_bias && !d->window; }
+int hf_llama_fits(const struct dims *d) { return !d->qkv_bias && !d->window; }
 
-int hf_mistral_says(const struct dims *d) { return !d->qkv_bias && !d->full_layers; }
+int hf_mistral_fits(const struct dims *d) { return !d->qkv_bias && !d->full_layers; }
 
-int hf_qwen2_says(const struct dims *d) { return d->qkv_bias; }
+int hf_qwen2_fits(const struct dims *d) { return d->qkv_bias; }

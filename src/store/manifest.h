@@ -4,7 +4,7 @@
  *     {"attempt":1,"created":...,"files":[...],...,"tensors":[...]}
  *     XXH3-128 0123456789abcdef0123456789abcdef
  *
- * A checkpoint is committed if this file is there and proves itself, never
+ * A checkpoint is committed if this file exists and its hash is right, never
  * because of a name.
  */
 #ifndef MANIFEST_H

@@ -34,7 +34,7 @@ static int64_t eval_step(const json_t *line, int64_t old)
 
 json_t *metrics_real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
-/* Does this line stay when the run goes on from `step`? */
+/* Does this line stay when the run resumes from `step`? */
 static int keeps(const char *line, size_t n, int64_t step, int64_t *last_eval)
 {
     if (n == 0 || line[n - 1] != '\n') return 0;

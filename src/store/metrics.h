@@ -5,10 +5,10 @@
  * equal bits.  A number that is not finite is null.
  * logs/README.md lists kinds and fields.
  *
- * A line is written by one call in append mode.  A crash can only tear the
- * last line, and metrics_open() removes it, together with the lines of steps
- * beyond the checkpoint that the run resumes from: each step is there once.
- * A full disk costs lines, never the run.
+ * A line is written by one call in append mode.  A crash can only leave the last
+ * line incomplete, and metrics_open() removes it, together with the lines of steps
+ * after the checkpoint that the run resumes from: each step occurs once.  When the
+ * disk is full, lines are lost and the run continues.
  */
 #ifndef METRICS_H
 #define METRICS_H
@@ -19,14 +19,14 @@
 struct metrics;
 
 /* Open for appending, made if needed; lines that do not parse or that belong to steps
- * after `step` are removed.  returns OK or ERR_IO, said */
+ * after `step` are removed.  returns OK or ERR_IO, reported */
 int metrics_open(struct metrics **out, const char *path, int64_t step);
 
-/* For processes that only follow: nothing is written, but evaluations are remembered. */
+/* For processes that do not write: nothing is written, but the last evaluation is remembered. */
 struct metrics *metrics_follow(int64_t last_eval);
 
 /* Append an object (the reference is taken).  Never fails: lines that could not be
- * written are counted, said once, and gone. */
+ * written are counted and lost, with one warning. */
 void metrics_write(struct metrics *m, json_t *line);
 
 /* Step of the last line of kind "eval", from the file or written since; -1: none. */

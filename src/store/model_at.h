@@ -1,4 +1,4 @@
-/* model_at.h -- what the user names as a model, found, and what it is; not its weights.
+/* model_at.h -- find the model that a user names, and what kind it is; its weights are not read.
  *
  * A Hugging Face folder is one that holds config.json; a checkpoint one that holds MANIFEST; a run
  * folder one that holds ckpt/, of which the newest checkpoint counts.
@@ -17,13 +17,13 @@ struct model_at {
     struct ckpt *ckpt;    /* opened; NULL: it is a Hugging Face folder                     */
 };
 
-/* Is anything there?  Silent; it may be one that can't be read. */
+/* Is there a model?  No message; it may be one that cannot be read. */
 int model_is_at(const char *path);
 
-/* Of a run: the newest checkpoint of which every tile is right, or whose MANIFEST is. */
+/* Of a run, the newest checkpoint of which every tile is verified, or only the MANIFEST. */
 enum model_proof { MODEL_PROVED, MODEL_NAMED };
 
-/* returns OK; ERR_MISSING, ERR_DATA, said; *m is empty then */
+/* Open it.  Local.  returns OK; ERR_MISSING or ERR_DATA, reported, and *m is empty then */
 int model_at_open(struct model_at *m, const char *path, enum model_proof proof);
 void model_at_close(struct model_at *m);
 

@@ -19,10 +19,10 @@ struct run_folder {
  * returns OK; ERR_OWNER if another process does; ERR_IO */
 int run_open(struct run_folder *r, const char *dir, int takeover);
 
-/* rc: how the run ended, for those who ask later. */
+/* Release it.  rc: how the run ended, which is written into the fence. */
 void run_close(struct run_folder *r, int rc);
 
-/* Its paths alone, for processes that follow the owner. */
+/* Only the paths, for the other processes of the job. */
 void run_follow(struct run_folder *r, const char *dir);
 
 /* Is there a file STOP? */

@@ -1,4 +1,4 @@
-/* run_note.h -- launch.jsonl: what happened around a run, beside its numbers. */
+/* run_note.h -- launch.jsonl: events of a run that are not numbers of steps (metrics.jsonl). */
 #ifndef RUN_NOTE_H
 #define RUN_NOTE_H
 

@@ -153,7 +153,7 @@ void tile_pack(struct tile_codec *c, unsigned char *head, const void **payload, 
     hash_store(head + AT_HASH, hash_bytes(head, AT_HASH));
 }
 
-/* One zstd frame of exactly this content, with nothing behind it. */
+/* One zstd frame of exactly this content, with nothing after it. */
 static int decompress(struct tile_codec *c, void *dst, int64_t bytes, const void *src,
                       int64_t stored)
 {

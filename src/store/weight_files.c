@@ -107,7 +107,7 @@ static int open_several(struct weight_files *w, const char *folder, const char *
     json_t *map = json_object_get(index, "weight_map");
     json_object_foreach(map, name, v) {
         if (!is_plain_name(json_string_value(v)))
-            TRY(fail(ERR_DATA, "%s: the file of '%.255s' is not a name of a file beside it", path,
+            TRY(fail(ERR_DATA, "%s: the file of '%.255s' must be a name without a folder", path,
                      name));
         if (file_number(names, &n, json_string_value(v)) < 0)
             TRY(fail(ERR_DATA, "%s: names more than %d files", path, MOST_FILES));
@@ -131,7 +131,7 @@ static int tell_both(const char *folder, const char *path)
     json_object_foreach(json_object_get(index, "weight_map"), name, v)
         if (!json_is_string(v) || strcmp(json_string_value(v), SINGLE) != 0) others = 1;
     if (others && strncmp(told, folder, sizeof told - 1) != 0)
-        log_warn("%s: " SINGLE " is read; the files that " INDEX " names are not", folder);
+        log_warn("%s: " SINGLE " is read, and the files that " INDEX " names are ignored", folder);
     snprintf(told, sizeof told, "%s", folder);
 out:
     json_decref(index);

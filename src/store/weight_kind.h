@@ -5,11 +5,11 @@
 #ifndef WEIGHT_KIND_H
 #define WEIGHT_KIND_H
 
-/* By the first bytes of the file at `path`: ERR_DATA, said with what it is and what to do; OK if it is
- * none of the known ones, or can't be read. */
+/* Look at the first bytes of the file at `path`: ERR_DATA, reported with what it is and what to do;
+ * OK if it is none of the known ones, or cannot be read. */
 int weight_kind_file(const char *path);
 
-/* By the names in a folder without safetensors, in the same way. */
+/* Look at the names in a folder without safetensors, in the same way. */
 int weight_kind_folder(const char *folder);
 
 #endif

@@ -48,12 +48,12 @@ expect_text "unproved, without equal bits: warned" "warning: rank 1: libxsmm .* 
 # A machine that computes something else.
 one_rank 0 TTT_FAIL=canary.resume=err 1x1x1 start
 equal "something else: exit code" "$?" 78
-expect_text "something else: said" "computes something else .* a relative difference of 1.0e-03, more than 1e-05; --allow-numerics-change" "$WORK/start.err"
+expect_text "other numbers: reported" "computes other numbers .* a relative difference of 1.0e-03, more than 1e-05; to resume all the same, use --allow-numerics-change" "$WORK/start.err"
 equal "something else: no step was done" "$(values start step | tail -n 1)" 9
 FLAGS=--allow-numerics-change
 one_rank 0 TTT_FAIL=canary.resume=err 1x1x2 start
 equal "allowed: exit code" "$?" 0
 FLAGS=
-expect_text "allowed: said" "warning: .* a relative difference of 1.0e-03" "$WORK/start.err"
+expect_text "allowed: reported" "warning: .* a relative difference of 1.0e-03" "$WORK/start.err"
 equal "allowed: same root" "$(root_of start)" "$(root_of whole)"
 finish

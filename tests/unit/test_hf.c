@@ -457,7 +457,7 @@ static void mistral_and_qwen2_refused(void **state)
     assert_int_equal(typed_rc("mistral", "", &d), OK);
     d.full_layers = 3;
     quiet(1);
-    assert_int_equal(hf_config_can_say(&d), ERR_CONFIG);
+    assert_int_equal(hf_config_can_write(&d), ERR_CONFIG);
     quiet(0);
 }
 

@@ -254,7 +254,7 @@ static void no_public_format_has_it(void **state)
     const struct dims d = mixed(mixtures[0], 4);
     (void)state;
     hear(1);
-    assert_int_equal(hf_config_can_say(&d), ERR_CONFIG);
+    assert_int_equal(hf_config_can_write(&d), ERR_CONFIG);
     hear(0);
     assert_non_null(strstr(said, "no public format has a model whose blocks differ (model.layer: "
                            "[ttt_linear, ttt_linear, ttt_linear, attention])"));
