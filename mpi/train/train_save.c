@@ -87,7 +87,7 @@ const char *train_save_due(const struct train_loop *l)
     return due ? "time" : NULL;
 }
 
-/* For messages: what a restart would go on from. */
+/* For messages: what a restart would resume from. */
 const char *train_save_newest(const struct train_loop *l)
 {
     static char text[64];
@@ -96,7 +96,7 @@ const char *train_save_newest(const struct train_loop *l)
     return text;
 }
 
-/* The state that the process leaves behind: a second try, then it is an error. */
+/* Save the state at the end of the process: a second try, then it is an error. */
 int train_save_last(struct train_loop *l, const char *reason)
 {
     for (int tries = 0; tries < 2 && !l->fenced; tries++) {

@@ -30,7 +30,7 @@ void train_save_advance(struct train_loop *l, int waits);
  * returns  OK, or the failure, reported */
 int train_save_finish(struct train_loop *l);
 
-/* Save the state that the process leaves behind, with a second try.
+/* Save the state at the end of the process, with a second try.
  *
  * Collective on the grid.
  *

@@ -18,7 +18,7 @@ void plan_json(const struct forecast *list, int count, int array);
 
 /* The events in Chrome's trace event format, under the names of a measured trace, which is
  * process 0: computing and messages as process 1, sums on the network as process 2.
- * returns OK or ERR_IO, said */
+ * returns OK or ERR_IO, reported */
 int plan_trace(const struct forecast *f, const char *path);
 
 #endif

@@ -26,7 +26,7 @@ static void override(struct conf_reader *r, const char *set, int i)
         return;
     }
     at.column = (size_t)(equals - set) + 2;
-    /* Nothing behind the sign is the empty text, not YAML's null. */
+    /* Nothing after the sign is the empty text, not YAML's null. */
     const int plain = equals[1] != '\0' || !conf_is_text(&r->schema->keys[key]);
     conf_forget(r, key);
     if (conf_is_list(&r->schema->keys[key]) && equals[1] == '[')
@@ -64,7 +64,7 @@ static int parse(const struct conf_source *in, const char *text, size_t n, const
     else r.stopped = 1;
     for (int i = 0; i < in->n_sets; i++) override(&r, in->sets[i], i);
     if (!r.stopped && in->between) in->between(&r);
-    if (r.errors > r.said) fail(ERR_CONFIG, "%s: %d more errors", name, r.errors - r.said);
+    if (r.errors > r.printed) fail(ERR_CONFIG, "%s: %d more errors", name, r.errors - r.printed);
     conf_bases_done(&r);
     return r.rc != OK ? r.rc : r.errors ? ERR_CONFIG : OK;
 }

@@ -81,7 +81,7 @@ struct conf {
             int  start;           /* enum slurm_start                               */
             char mpi[32];         /* of srun                                        */
             int  signal_s;        /* before the end of the time; auto: from the run */
-            int  chain;           /* jobs behind each other instead of one requeued */
+            int  chain;           /* jobs after each other instead of one requeued  */
             char modules[CONF_LIST_SIZE], source[CONF_LIST_SIZE], environment[CONF_LIST_SIZE],
                  options[CONF_LIST_SIZE];
         } slurm;
@@ -104,8 +104,8 @@ struct conf_models {
 };
 
 /* Read FILE, then overrides ("key.path=value", in order), take what is not given from the model at
- * train.init_from, check everything.  All errors are reported at once, each with file:line:column, key,
- * what was expected, what was found, and the nearest known key.
+ * train.init_from, check everything.  All errors are reported at once, each with file:line:column,
+ * key, what was expected, what was found, and the nearest known key.
  * returns OK, ERR_CONFIG; ERR_MISSING, ERR_DATA of FILE or the model.  A model that is not there at
  * all is no error here but start.missing.  models NULL: no model is looked at. */
 int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets,

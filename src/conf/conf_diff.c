@@ -47,6 +47,6 @@ int conf_diff(const struct conf *now, const char *text, const char *source, int 
     }
     if (!refused) return OK;
     return fail(ERR_CONFIG, "%s was computed with another configuration (%d key%s above); "
-                "--allow-config-change goes on with the new one, another run.dir starts anew",
+                "--allow-config-change resumes with the new one, another run.dir starts a new run",
                 source, refused, refused == 1 ? "" : "s");
 }

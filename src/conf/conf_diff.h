@@ -1,5 +1,5 @@
 /* conf_diff.h -- what changed between the configuration of a checkpoint and
- * the one that wants to go on from it.
+ * the one of the run that resumes from it.
  */
 #ifndef CONF_DIFF_H
 #define CONF_DIFF_H

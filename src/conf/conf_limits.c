@@ -1,5 +1,5 @@
 /* What files, counters and sums of the program can hold: a run beyond that would begin, and could
- * not be saved or go on.  Every limit is a constant of the format or counter that has it. */
+ * not be saved or resumed.  Every limit is a constant of the format or counter that has it. */
 #include <limits.h>
 
 #include "src/base/ckpt_limits.h"

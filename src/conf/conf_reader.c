@@ -19,7 +19,7 @@ static void complain(struct conf_reader *r, struct conf_place at, const char *ke
     char what[1024];
 
     if (r->errors++ >= MAX_ERRORS && !r->stopped) return;
-    r->said++;
+    r->printed++;
     vsnprintf(what, sizeof what, format, ap);
     fail(ERR_CONFIG, "%s:%zu:%zu: %s%s%s", at.file, at.line, at.column, key ? key : "",
          key ? ": " : "", what);

@@ -6,7 +6,7 @@
  * The YAML of a file may begin with "base: FILE" or "base: [FILE, FILE]": these are read before its
  * own keys, which replace theirs.  A stored configuration is whole and has no base.
  *
- * Nothing stops at the first error: every complaint is said, and keys that are
+ * Nothing stops at the first error: every error is reported, and keys that are
  * wrong are left out of later checks.
  */
 #ifndef CONF_READER_H
@@ -29,7 +29,7 @@ struct conf_reader {
     struct conf_place where[CONF_MAX_KEYS];  /* where a key was given; line 0: it was not */
     int          bad[CONF_MAX_KEYS];    /* its value is not usable               */
     int          entry;                 /* of a list that is being read, from 1; 0: none */
-    int          errors, said;          /* said: those that were printed          */
+    int          errors, printed;       /* all; those that were printed           */
     int          rc;                    /* not OK: instead of ERR_CONFIG          */
     int          stopped;               /* the rest of the file was not read     */
     enum conf_origin origin;

@@ -62,7 +62,7 @@ static int is_word(const char *text)
     return 1;
 }
 
-/* One more text behind those of a list; an empty one alone is the empty list. */
+/* Append a text to a list; a single empty text is the empty list. */
 static int append_text(char *at, size_t size, const char *text)
 {
     const size_t used = strlen(at), n = strlen(text);

@@ -1,4 +1,4 @@
-/* data_index.h -- the INDEX of a data set: what is in it, and how to know.
+/* data_index.h -- the INDEX of a data set: what it contains, with the hashes that prove it.
  *
  *     # ttt data set
  *     format: 2
@@ -9,16 +9,16 @@
  *       - {name: shard-000000.tts, size: 81234, tokens: 65536, ..., footer: 0f...}
  *     hash: 5c...
  *
- * It is YAML for people and other programs, in one fixed spelling for us: keys
- * in this order, whole numbers without signs.  The last line is the hash of all
- * before it.  It is written last, so it is the commit point of a data set.
+ * It is YAML for people and other programs; this program accepts one fixed form:
+ * keys in this order, whole numbers without signs.  The last line is the hash of
+ * all before it.  INDEX is written last, so it is the commit point of a data set.
  *
  * While a data set is being made, INDEX.part holds the same for the shards that
  * are finished, and where in the input the next one begins.
  *
- * Format 1 has no unk, unk_tokens, unk_bytes, no options but in INDEX.part, no
- * inputs, left_out and skipped.  It is read; a reader of format 1 refuses format
- * 2 with "INDEX:1: expected ... format: 1".
+ * Format 1 has no unk, unk_tokens, unk_bytes, inputs, left_out and skipped, and has
+ * options only in INDEX.part.  It can be read; a program that knows only format 1
+ * refuses format 2 with "INDEX:1: expected ... format: 1".
  */
 #ifndef DATA_INDEX_H
 #define DATA_INDEX_H
@@ -33,7 +33,7 @@
 
 struct data_shard { char name[64]; struct shard_sums sums; };
 
-/* Where to go on; line is for messages. */
+/* Where to continue; line is for messages. */
 struct data_place { int64_t file, offset, line; };
 
 /* Why something in a folder of inputs was not read. */
@@ -52,7 +52,7 @@ const char *data_left_name(enum data_left why);
 
 struct data_files { int64_t files, bytes; };
 
-/* Bad input that --skip-bad went on without. */
+/* Bad input that --skip-bad left out. */
 struct data_skipped {
     int64_t documents;   /* where they can be counted                               */
     int64_t files;       /* else files whose rest was lost                          */
@@ -93,8 +93,8 @@ void data_index_add(struct data_index *x, const char *name, const struct shard_s
 
 void data_index_done(struct data_index *x);
 
-/* One more document behind `content`: the hash of both.  The chain depends on
- * tokens and documents only, not on how they are cut into shards and blocks. */
+/* Append a document to the chain `content`: the hash of both.  The chain depends
+ * only on tokens and documents, not on how they are cut into shards and blocks. */
 struct hash content_add(struct hash content, struct hash document);
 
 /* Hash of a document's tokens in pieces: feed them, then take hasher_get(). */

@@ -1,8 +1,8 @@
-/* dataset.h -- token shards behind one flat address space.
+/* dataset.h -- the tokens of all shards of a data set as one array.
  *
  * An INDEX file (YAML) names shards in order; token i of the data set is token
- * i - start of the shard that holds it.  Windows are read by position, so how
- * the stream is cut into files changes nothing.
+ * i - start of the shard that holds it.  Windows are read by position, so the
+ * cut of the stream into files does not matter.
  */
 #ifndef DATASET_H
 #define DATASET_H
@@ -15,7 +15,7 @@ struct dataset;
 
 /* Open the data set in folder `path` (which holds INDEX) or at an INDEX file.
  * Checks the INDEX, and of every shard its header, footer and block index.
- * returns OK, ERR_MISSING, ERR_DATA; said with file and place */
+ * returns OK, ERR_MISSING, ERR_DATA; reported with file and place */
 int dataset_open(struct dataset **out, const char *path);
 void dataset_close(struct dataset *d);
 
@@ -39,13 +39,13 @@ int dataset_read(struct dataset *d, int32_t *out, int64_t first, int64_t n);
 /* Where document `number` (from 0) begins, and its length in tokens. */
 int dataset_document(struct dataset *d, int64_t number, int64_t *first, int64_t *n);
 
-/* What INDEX says, for people who ask (data_index.h). */
+/* The content of INDEX (data_index.h); borrowed. */
 struct data_index;
 const struct data_index *dataset_index(const struct dataset *d);
 
 /* Read every block and list of documents of every shard and compute the
- * content's hash anew.  Says all that is wrong, with file, block and offset.
- * progress [in] is told how many tokens are done; may be NULL. */
+ * content's hash again.  Reports all that is wrong, with file, block and offset.
+ * progress is called with the number of tokens done so far; may be NULL. */
 int dataset_verify(struct dataset *d, void (*progress)(int64_t tokens, void *arg), void *arg);
 
 #endif

@@ -1,8 +1,8 @@
-/* memo.h -- ids of short texts that were encoded before.
+/* memo.h -- a cache of the ids of short texts that were encoded before.
  *
- * Text consists of words that come again and again, and most of a tokenizer's time goes into
- * finding their ids anew.  A memo is a table of fixed size in which a text replaces what was in
- * its place: what is in it changes no id, only the time.
+ * Most of a tokenizer's time would go into encoding the same words repeatedly.  A memo is a table
+ * of fixed size in which a text replaces the one that had its place.  What it holds changes no id,
+ * only the time.
  */
 #ifndef MEMO_H
 #define MEMO_H
@@ -18,7 +18,7 @@ struct memos;
 struct memos *memos_new(void);
 void memos_free(struct memos *all);
 
-/* One for this thread alone, until it is given back.  Thread-safe. */
+/* Take a memo for this thread alone, and return it.  Thread-safe. */
 struct memo *memos_take(struct memos *all);
 void memos_give(struct memos *all, struct memo *m);
 

@@ -35,7 +35,7 @@ int spm_unknown(const struct spm *s, const char *text, size_t n,
                 void (*take)(void *arg, size_t from, size_t to), void *arg, char why[SPM_WHY]);
 
 /* Train with `options`, pairs of name and value that a NULL ends.  next() gives
- * one sentence after another, NULL behind the last; take() gets the model. */
+ * one sentence after another, NULL after the last; take() gets the model. */
 int spm_train(const char *const *options,
               const char *(*next)(void *arg, size_t *n), void *next_arg,
               void (*take)(void *arg, const void *model, size_t n), void *take_arg,

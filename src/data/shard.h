@@ -13,10 +13,10 @@
  *
  * A record's header holds kind, number, sizes, first token, stamp, the hash of
  * its stored bytes, and its own hash.  All numbers are little-endian.  There is
- * no padding and no hole: the offsets follow from the sizes and must agree, so
- * whatever is flipped, cut, added, swapped or brought from another shard is
- * found.  Sizes come only from checked headers, and are checked against caps
- * and the file's size before anything is allocated.
+ * no padding and no gap: the offsets follow from the sizes and must agree.  So every
+ * bit that was flipped, cut off, added, swapped or copied from another shard is
+ * found.  Sizes come only from verified headers, and are compared with limits and
+ * the file's size before memory is allocated.
  *
  * Documents never cross shards.
  */
@@ -41,7 +41,7 @@ struct shard_spec {
     struct hash tokenizer;
 };
 
-/* What is known behind the last. */
+/* What is known after the last token. */
 struct shard_sums {
     int64_t     size;          /* bytes of the file                              */
     int64_t     tokens, documents;
@@ -54,7 +54,7 @@ struct shard;
 /* Open and check all but the blocks and the list of documents, which are
  * checked whenever they are read.
  *
- * returns  OK, ERR_MISSING, ERR_DATA, ERR_IO; said with file, place, offset
+ * returns  OK, ERR_MISSING, ERR_DATA, ERR_IO; reported with file, place, offset
  * cost     three reads; 64 bytes of memory a block
  */
 int shard_open(struct shard **out, const char *path);
@@ -91,7 +91,7 @@ int64_t shard_written_documents(const struct shard_writer *w);
 /* Write the rest, fsync, close, and release w, whatever is returned. */
 int shard_finish(struct shard_writer *w, struct shard_sums *sums);
 
-/* Give up: close, unlink, release; NULL is allowed. */
+/* Abandon an unfinished shard: close, unlink, release; NULL is allowed. */
 void shard_abandon(struct shard_writer *w);
 
 #endif

@@ -54,7 +54,7 @@ out:
     return rc;
 }
 
-/* Room for n more bytes behind the first `used` of a block that grows. */
+/* Room for n more bytes after the first `used` of a block that grows. */
 static void reserve(unsigned char **p, int64_t *room, int64_t used, int64_t n)
 {
     if (used + n <= *room) return;

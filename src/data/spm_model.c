@@ -143,7 +143,7 @@ int spm_merges(const struct spm_piece *p)
 }
 
 /* Every two neighbours inside a piece.  returns 1 if none of them is a newline
- * with something behind it, or with a space before it. */
+ * with something after it, or with a space before it. */
 static int collect_pairs(struct spm_model *m)
 {
     int64_t bytes = 0;

@@ -1,8 +1,8 @@
-/* spm_model.h -- what a SentencePiece model file says, read by ourselves.
+/* spm_model.h -- the content of a SentencePiece model file, read without the library.
  *
- * The library encodes; but to decode exactly, to know where a long text may be
- * cut without changing its tokens, and to refuse damaged files before the
- * library sees them, we need the pieces and a few switches.
+ * The library encodes.  But the pieces and a few switches are needed to decode
+ * exactly, to find where a long text may be cut without changing its tokens, and
+ * to refuse damaged files before the library reads them.
  *
  * Where may a text be cut?  Byte-pair encoding merges neighbours whose union is
  * a piece, again and again, best score first.  If no piece contains the
@@ -44,7 +44,7 @@ struct spm_model {
     int       dummy_prefix;           /* a space is put before every text         */
     int       trims;                  /* leading, trailing, double spaces go away */
     int       suffix;                 /* a space belongs to the word before it    */
-    int       raw_spaces;             /* spaces are not transposed into SPM_SPACE     */
+    int       raw_spaces;             /* spaces are not replaced by SPM_SPACE     */
     const char *charsmap;             /* compiled table of characters to replace  */
     size_t    charsmap_n;             /* its bytes, 0: none                       */
     int       plain;                  /* none of the last three                   */

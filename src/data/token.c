@@ -143,8 +143,8 @@ static int64_t character_at_or_after(const char *text, int64_t n, int64_t at)
     return at;
 }
 
-/* The first place behind byte `at` where the model can't tell a cut, or the first character at or
- * behind `end`. */
+/* The first place after byte `at` where a cut does not change the ids, or the first character at or
+ * after `end`. */
 static int64_t cut_behind(const struct tokenizer *t, const char *text, int64_t end, int64_t at)
 {
     int step;
@@ -168,7 +168,7 @@ int64_t tokenizer_chunk(const struct tokenizer *t, const char *text, int64_t n, 
     return at < n ? at : n;
 }
 
-/* The ids of text as the library gives them.  Behind a cut the library would
+/* The ids of text as the library gives them.  After a cut the library would
  * put its dummy space again; a newline in front takes that, and its ids go. */
 static int encode_run(const struct tokenizer *t, const char *text, int64_t n, int behind_cut,
                       struct ids *out)
@@ -179,7 +179,7 @@ static int encode_run(const struct tokenizer *t, const char *text, int64_t n, in
     int rc = OK;
 
     if (behind_cut && t->model.dummy_prefix) {
-        copy = mem_new(n + 1, 1, "text behind a cut");
+        copy = mem_new(n + 1, 1, "text after a cut");
         copy[0] = '\n';
         memcpy(copy + 1, text, (size_t)n);
         text = copy;

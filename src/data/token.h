@@ -1,4 +1,4 @@
-/* token.h -- tokenizers behind one interface.
+/* token.h -- one interface for all tokenizers.
  *
  *   bytes           256 values of a byte, then <s> = 256, </s> = 257; V = 258
  *   sentencepiece   a trained model file (Llama's tokenizer.model is one)
@@ -6,15 +6,16 @@
  * A document becomes <s> text </s>.
  *
  * Text is encoded in chunks, which bounds memory and lets threads share one
- * long document.  Chunks end where the model can't tell (spm_model.h); only
- * where a quarter of a mebibyte has no such place, the cut is by force, and a
- * model whose normalisation looks further than one character takes documents whole.
- * Inside a chunk every text between two such places is looked up among those of late
- * (memo.h), and goes to the library only if it is not there.
+ * long document.  Chunks end at places where a cut does not change the ids
+ * (spm_model.h); only where 256 KiB of text have no such place, a cut is made
+ * anyway.  A model whose normalisation looks at more than one character gets
+ * whole documents.  Inside a chunk, each text between two such places is looked
+ * up among recent ones (memo.h); the library encodes it only if it is not there.
  *
- * Ids are the library's with one exception: U+2581, the sign that stands for a space in pieces.
- * The library makes the piece of a space of it, so that decoding gives a space.  Where a model is
- * otherwise lossless (spm_model.h) we write its three bytes, and decoding gives it back.
+ * Ids are those of the library with one exception: U+2581, which stands for a space in pieces.  The
+ * library turns it into the piece of a space, so that decoding would give a space.  Where a model
+ * is otherwise lossless (spm_model.h) its three bytes are written instead, and decoding gives it
+ * back.
  */
 #ifndef TOKEN_H
 #define TOKEN_H
@@ -61,8 +62,8 @@ int64_t tokenizer_chunk(const struct tokenizer *t, const char *text, int64_t n, 
 int tokenizer_encode_chunk(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
                            int32_t **ids, int64_t *count);
 
-/* Text that becomes <unk>, which a model without a piece for every byte puts for characters that
- * it doesn't know: decoding does not give it back, and predicting <unk> says nothing about it. */
+/* Text that becomes <unk>, as characters do that a model without byte pieces does not know:
+ * decoding does not give it back, and a prediction of <unk> is no prediction of the text. */
 struct hidden { int64_t tokens, bytes, at, n; };  /* [at, at + n) is the first such part */
 
 /* What of text [from, to), whose ids are given, is hidden; no tokens: nothing.  Thread-safe. */
@@ -73,14 +74,14 @@ int tokenizer_hidden(const struct tokenizer *t, const char *text, int64_t from, 
 #define HIDDEN_TEXT 44
 const char *hidden_text(char out[HIDDEN_TEXT], const char *text, const struct hidden *h);
 
-/* ids -> text, a counted string with a zero behind it; <s> and </s> vanish.  The
+/* ids -> text, a counted string that ends with a zero; <s> and </s> are left out.  The
  * result need not be valid UTF-8: ids may stand for single bytes.  Ids outside
  * the vocabulary are ERR_DATA. */
 int tokenizer_decode(const struct tokenizer *t, const int32_t *ids, int64_t count, char **text,
                      int64_t *n);
 
-/* The same for ids that continue a text: a model that puts a space before every
- * text loses it again in the function above, and here it is text. */
+/* The same for ids that continue a text.  Some models put a space before every text; the
+ * function above removes it, this one keeps it, since here it is part of the text. */
 int tokenizer_decode_more(const struct tokenizer *t, const int32_t *ids, int64_t count,
                           char **text, int64_t *n);
 
@@ -88,8 +89,8 @@ int tokenizer_decode_more(const struct tokenizer *t, const int32_t *ids, int64_t
  * normalisation and newline as a symbol of its own, so that decoding gives back
  * every byte.  The same text gives the same model.
  *
- * next   gives one piece of text after another, NULL behind the last; lines are
- *        learned from one by one, and what is longer than 64 KiB is cut
+ * next   gives one piece of text after another, NULL after the last; each line is
+ *        a training sentence, and lines longer than 64 KiB are cut
  * model  [out] counted block, `n` bytes
  */
 int tokenizer_train(char **model, size_t *n, int vocab,

@@ -71,7 +71,7 @@ int tokenizer_train(char **model, size_t *n, int vocab,
     *n = 0;
     snprintf(size, sizeof size, "%d", vocab);
     if (spm_train(options, next_line, &lines, take_model, &out, why) != 0) {
-        const char *reason = strstr(why, "] ");  /* behind "file(line) [condition] " */
+        const char *reason = strstr(why, "] ");  /* after "file(line) [condition] " */
         return fail(ERR_CONFIG, "can't train a tokenizer of %d pieces from this text: %s", vocab,
                     reason ? reason + 2 : why);
     }

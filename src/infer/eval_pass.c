@@ -19,8 +19,8 @@ int eval_pass(struct pass_opts *o, int K, int64_t longest, int64_t windows, int 
 
     if (context % slice == 1) context++;  /* K is 1 */
     if (context > INT_MAX - slice)
-        return fail(ERR_CONFIG, "a window of %lld tokens on a grid: at most %d are possible",
-                    (long long)longest, INT_MAX - (int)slice);
+        return fail(ERR_CONFIG, "a window has %lld tokens, and a grid can evaluate at most %d: "
+                    "lower --context", (long long)longest, INT_MAX - (int)slice);
     *o = (struct pass_opts){
         .context = (int)context, .slice_tokens = (int)slice, .inner_group = 1,
         .remat = REMAT_BLOCK, .mask_token = -1,

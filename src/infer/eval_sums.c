@@ -115,7 +115,7 @@ static int length_of(int64_t *bytes, const struct tokenizer *t, const int32_t *i
 }
 
 /* Bytes that tokens [1, n] decode to; 0 without the tokenizer's file.  Whether a token begins a
- * text depends on the one before it, so every part is decoded behind that one. */
+ * text depends on the one before it, so every part is decoded after that one. */
 static int decoded_bytes(int64_t *bytes, struct dataset *d, int64_t n)
 {
     struct tokenizer *t = NULL;

@@ -13,7 +13,7 @@
 
 /* Rows that are read for n tokens: whole mini-batches, because an unfinished one may round
  * differently, as may a matrix product of one row (gemm.h).  So it does not matter what stands
- * behind the end of a window. */
+ * after the end of a window. */
 static inline int64_t eval_rows(int64_t n, int K)
 {
     const int64_t rows = (n + K - 1) / K * K;
@@ -49,10 +49,10 @@ void eval_sums_nll(struct eval_sums *s, int64_t token, int64_t position, const d
 void eval_sums_inner(struct eval_sums *s, int l, int n, const double *w0, const double *before,
                      const double *after);
 
-/* ERR_DIVERGED, said, if a loss was not finite. */
+/* ERR_DIVERGED, reported, if a loss was not finite. */
 int eval_sums_check(const struct eval_sums *s);
 
-/* Bytes of the text behind targets 1..n; 0: not known.  ERR_DATA, ERR_IO of reading. */
+/* Bytes of the text that targets 1..n stand for; 0: not known.  ERR_DATA, ERR_IO of reading. */
 int eval_bytes(int64_t *bytes, struct dataset *d, int64_t n);
 
 /* r from the sums; r->bytes must be there.  ERR_CONFIG if nothing was scored. */

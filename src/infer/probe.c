@@ -8,7 +8,7 @@
 #include "src/infer/probe_put.h"
 #include "src/model/pass.h"
 
-/* What a run needs beside its results. */
+/* What a run needs in addition to its results. */
 struct run {
     struct probe            *p;
     const struct probe_opts *o;

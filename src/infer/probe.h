@@ -7,7 +7,7 @@
  *     hidden.<i> (B,L,C): after block i-1, hidden.0 = embedding   hidden.norm
  *     grad.<parameter>: d loss / d parameter   grad_norm (1)
  *     state.<layer>.W1 (B,H,F,F), state.<layer>.b1 (B,H,1,F): after the last full
- *         mini-batch; of an unfinished one also igrad.* (inner gradient beside the
+ *         mini-batch; of an unfinished one also igrad.* (inner gradient next to the
  *         state) and tail.* (the fast weights its last token sees)
  *     conv_state.<layer>.* (B,C,taps-1): last inputs of the convolutions, oldest first
  *     w0, before, after (layers, mini-batches): inner losses; NAN in the row of a layer that has no
@@ -22,7 +22,7 @@
 #include "src/store/ckpt.h"
 
 struct probe_opts {
-    int hidden, states, inner, grads;  /* 0/1: wanted beside logits, nll and loss  */
+    int hidden, states, inner, grads;  /* 0/1: wanted besides logits, nll and loss */
     int slice;                         /* tokens read at once; 0: all              */
 };
 

@@ -20,7 +20,7 @@ struct probe_input {
     int                 B, L;
 };
 
-/* Are all tokens the model's?  OK, or ERR_CONFIG, said. */
+/* Are all tokens in the vocabulary of the model?  OK, or ERR_CONFIG, reported. */
 int probe_check(const struct probe_input *in);
 
 /* A new tensor of reals, named by a format; zero. */
@@ -43,8 +43,8 @@ int probe_put_state(struct probe *p, const struct probe_input *in, int l, int i,
 /* tail.* of all layers, from state.* and igrad.*; nothing if no mini-batch is unfinished. */
 void probe_put_tails(struct probe *p, const struct probe_input *in);
 
-/* Tensors w0, before, after (layers, n); v (3, layers, stride).  The rows of layers without an inner
- * loop are NAN. */
+/* Tensors w0, before, after (layers, n); v (3, layers, stride).  The rows of layers without an
+ * inner loop are NAN. */
 void probe_put_inner(struct probe *p, const struct probe_input *in, const double *v, int n,
                      int64_t stride);
 

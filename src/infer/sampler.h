@@ -4,7 +4,7 @@
  *            -> softmax -> top-p -> one uniform number
  *
  * The number is a function of (seed, position): the same text comes out again,
- * and a text continued from its own beginning goes on in the same way.
+ * and a text that is continued from its own beginning continues in the same way.
  */
 #ifndef SAMPLER_H
 #define SAMPLER_H
@@ -28,7 +28,7 @@ void sampler_free(struct sampler *s);
 
 /* The token at `position` of a text.
  * token    [out] 0 <= token < V
- * returns  OK; ERR_DIVERGED, said, if a logit is not finite */
+ * returns  OK; ERR_DIVERGED, reported, if a logit is not finite */
 int sampler_next(struct sampler *s, int32_t *token, const real *logits, int64_t position);
 
 #endif

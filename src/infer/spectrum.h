@@ -34,7 +34,7 @@ struct spectra {
 /* Append matrices whose names hold `part` ("" for all), without their values. */
 void spectra_weights(struct spectra *x, const struct model *m, const char *part);
 
-/* Append the fast weights behind n tokens, read `slice` at once: "layers.L.NAME after N tokens".
+/* Append the fast weights after n tokens, read `slice` at once: "layers.L.NAME after N tokens".
  * Local; threads inside. */
 void spectra_fast_weights(struct spectra *x, const struct model *m, const int32_t *tokens,
                           int64_t n, int slice, const char *part);

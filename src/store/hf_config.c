@@ -190,7 +190,7 @@ static const struct {
     const struct family *family;
     const char          *architecture;
     const struct key    *keys;
-    const char          *others;    /* what new files have beside: JSON               */
+    const char          *others;    /* JSON of other keys that new files have         */
     int  (*read)(struct dims *d, const json_t *config, const char *path);
     void (*make)(json_t *config, const struct dims *d);
     int  (*fits)(const struct dims *d);  /* is it of this kind?  NULL: what has its family is */

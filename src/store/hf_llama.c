@@ -248,7 +248,7 @@ static int read_window(int *window, const json_t *config, const char *path)
 }
 
 /* layer_types, if it is there: first `full` layers with "full_attention", then the others with
- * "sliding_attention"; full [out].  returns 1, 0: absent, -1, said: something else */
+ * "sliding_attention"; full [out].  returns 1; 0: absent; -1, reported: something else */
 static int layer_types(int *full, const json_t *config, int L, const char *path)
 {
     const json_t *types = json_object_get(config, "layer_types");
