@@ -85,13 +85,14 @@ int launch_check_hosts(struct launch *l)
         good += answered[i];
     }
     /* If no host answers, our own network is more likely at fault than all hosts. */
-    for (int i = 0; good && i < l->n_hosts; i++) {
-        if (l->hosts[i].lost || answered[i]) continue;
-        l->hosts[i].lost = 1;
-        lost++;
-        log_warn("host %s does not answer: the run continues without it", l->hosts[i].name);
-        run_note(l->conf->run.dir, "lost", json_pack("{s:s}", "host", l->hosts[i].name));
-    }
+    if (good)
+        for (int i = 0; i < l->n_hosts; i++) {
+            if (l->hosts[i].lost || answered[i]) continue;
+            l->hosts[i].lost = 1;
+            lost++;
+            log_warn("host %s does not answer: the run continues without it", l->hosts[i].name);
+            run_note(l->conf->run.dir, "lost", json_pack("{s:s}", "host", l->hosts[i].name));
+        }
     mem_free(pid);
     mem_free(answered);
     return lost;

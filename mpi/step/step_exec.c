@@ -331,7 +331,8 @@ static void compute(struct step_exec *e, const struct op *op, struct grad *g,
     if (!e->watch) return;
     if (op->kind == OP_EMBED) look(e, op, 0, op->u);
     if (op->kind == OP_FORWARD) look(e, op, op->l + 1, op->u);
-    for (int u = a->u0; op->kind == OP_FORWARD_SEQ && u < a->u1; u++) look(e, op, op->l + 1, u);
+    if (op->kind == OP_FORWARD_SEQ)
+        for (int u = a->u0; u < a->u1; u++) look(e, op, op->l + 1, u);
 }
 
 void step_exec_run(struct step_exec *e, const int32_t *windows, int64_t stride,

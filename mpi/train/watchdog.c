@@ -116,12 +116,14 @@ static void look(struct monitor *m)
     struct beacon b;
 
     m->last_s = now;
-    for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
-        const int rank = strncmp(e->d_name, name, length) ? -1 : rank_of(m, e->d_name + length);
-        if (rank < 0 || !beacon_read(&b, m->job, rank) || strcmp(b.host, m->host) != 0) continue;
-        struct watched *w = known(m, &b);
-        if (w) update(w, &b, dt);
-    }
+    if (d)
+        for (struct dirent *e; (e = readdir(d)) != NULL;) {
+            const int rank = strncmp(e->d_name, name, length) ? -1 : rank_of(m, e->d_name + length);
+            if (rank < 0 || !beacon_read(&b, m->job, rank)) continue;
+            if (strcmp(b.host, m->host) != 0) continue;
+            struct watched *w = known(m, &b);
+            if (w) update(w, &b, dt);
+        }
     if (d) closedir(d);
 }
 

@@ -68,8 +68,9 @@ static void cut_bucket(struct memory_plan *p, int b)
     }
     bucket_cut(p->cut[b], p->shape, b, n);
     p->longest[b] = 0;
-    for (int i = 0; n > 1 && i < n; i++)
-        p->longest[b] = max(p->longest[b], p->cut[b][i + 1] - p->cut[b][i]);
+    if (n > 1)
+        for (int i = 0; i < n; i++)
+            p->longest[b] = max(p->longest[b], p->cut[b][i + 1] - p->cut[b][i]);
 }
 
 int memory_plan_grid(struct memory_plan *p, const struct grid_shape *g)

@@ -310,7 +310,8 @@ void inner_dense_row_grad(real *G, real *Gb, const real *x, const real *g, real 
 {
     for (int i = 0; i < I; i++)
         for (int k = 0; k < O; k++) G[i * O + k] += lr * x[i] * g[k];
-    for (int k = 0; Gb && k < O; k++) Gb[k] += lr * g[k];
+    if (Gb)
+        for (int k = 0; k < O; k++) Gb[k] += lr * g[k];
 }
 
 /* --- for inner models, one layer at one state --------------------------------- */

@@ -65,10 +65,11 @@ static void params(struct param_table *t, const struct dims *d, const char *pref
     for (int i = P_Q; i <= P_O; i++)
         param_add_product(t, prefix, weights[i], INIT_NORMAL, d->init_std,
                   PARAM_SHAPE(shape[i][0], shape[i][1]));
-    for (int i = P_Q; d->qkv_bias && i <= P_V; i++) {
-        const int k = param_add(t, prefix, biases[i], INIT_ZERO, 0, PARAM_SHAPE(shape[i][0]));
-        t->p[k].no_decay = 1;
-    }
+    if (d->qkv_bias)
+        for (int i = P_Q; i <= P_V; i++) {
+            const int k = param_add(t, prefix, biases[i], INIT_ZERO, 0, PARAM_SHAPE(shape[i][0]));
+            t->p[k].no_decay = 1;
+        }
 }
 
 /* --- arrays -------------------------------------------------------------------- */

@@ -206,9 +206,10 @@ void stage_forward(struct stage *st, int slot, int l, int u, struct pass_sums *s
     s->c.stats = batches ? st->stats : NULL;
     block_forward(b, s, 1, carry, NULL);
     if (batches && sums->inner_w0) stage_add_inner(st, sums, l, s->c.B, b->d.H, s->c.T);
-    for (int i = 0; batches && tell && i < s->c.B; i++)
-        tap->inner(tap->ctx, l, st->slots[slot].first + i, s->c.pos,
-                   st->stats + (int64_t)i * b->d.H * batches * 3, batches);
+    if (batches && tell)
+        for (int i = 0; i < s->c.B; i++)
+            tap->inner(tap->ctx, l, st->slots[slot].first + i, s->c.pos,
+                       st->stats + (int64_t)i * b->d.H * batches * 3, batches);
 }
 
 /* A block that is computed again appends the rows to the past that are there already. */

@@ -60,8 +60,9 @@ static void lay_out_slot(struct stage *st, struct slot *slot)
         for (int l = 0; l <= st->layers; l++)
             z->x[l] = l >= 2 && !back ? z->x[l - 2] : arena_reals(a, NC);
         if (back) z->dx = arena_reals(a, NC);
-        for (int l = 0; redo && l < st->layers; l++)
-            z->carry[l] = arena_reals(a, st->layer[l].carry);
+        if (redo)
+            for (int l = 0; l < st->layers; l++)
+                z->carry[l] = arena_reals(a, st->layer[l].carry);
     }
     if (st->seq) return;
     slot->carry = arena_reals(a, st->carries);

@@ -35,8 +35,9 @@ int state_tensor_count(const struct param_table *t, int soap)
     struct factored f;
     int n = 3 * t->count;
 
-    for (int i = 0; soap && i < t->count; i++)
-        if (factored_of(&f, &t->p[i], soap)) n += 2 * (f.has[LEFT] + f.has[RIGHT]);
+    if (soap)
+        for (int i = 0; i < t->count; i++)
+            if (factored_of(&f, &t->p[i], soap)) n += 2 * (f.has[LEFT] + f.has[RIGHT]);
     return n;
 }
 
