@@ -24,7 +24,7 @@ static void print(const char *line)
     fprintf(stderr, "%s\n", shown);
 }
 
-static void say(const char *prefix, const char *format, va_list ap)
+static void print_message(const char *prefix, const char *format, va_list ap)
 {
     char line[4096];
     int n = snprintf(line, sizeof line, "%s", prefix);
@@ -38,7 +38,7 @@ static void say(const char *prefix, const char *format, va_list ap)
         va_list ap;                                           \
         if (!speaker || level > limit) return;                \
         va_start(ap, format);                                 \
-        say("", format, ap);                                  \
+        print_message("", format, ap);                                  \
         va_end(ap);                                           \
     }
 
@@ -51,7 +51,7 @@ void log_warn(const char *format, ...)
     va_list ap;
     if (!speaker) return;
     va_start(ap, format);
-    say("ttt: warning: ", format, ap);
+    print_message("ttt: warning: ", format, ap);
     va_end(ap);
 }
 
@@ -64,7 +64,7 @@ void log_verror(const char *format, va_list ap)
     held = !speaker;
     pthread_mutex_unlock(&lock);
     va_end(copy);
-    if (speaker) say("ttt: error: ", format, ap);
+    if (speaker) print_message("ttt: error: ", format, ap);
 }
 
 void log_tell_error(int rank)
