@@ -10,12 +10,12 @@ struct profile_of {
     const struct model *m;
     double tokens;      /* that all ranks trained on                           */
     int    context;
-    double gflops;      /* of dense products, this rank beside all others      */
+    double gflops;      /* of dense products, while all other ranks compute    */
     double elapsed_s;   /* of the training, with everything that is no operation */
 };
 
-/* Print, on the first rank, seconds of each kind of operation, summed over ranks, and for products
- * their rate beside the limit.  Model FLOPs: none for what is computed twice.
+/* Print, on the first rank, the seconds of each kind of operation, summed over ranks, and for
+ * products their rate compared with the limit.  Model FLOPs do not count activation recomputation.
  *
  * Collective on axis. */
 void profile_print(const struct trace *t, const struct axis *axis, const struct profile_of *p);

@@ -160,7 +160,7 @@ void reducer_attach(struct reducer *r, struct grad *g) { r->grad = g; }
  *   k = n-1:  our own run comes home
  *
  * Every rank sends and adds the same amount, only to its neighbour, so that each node sends each
- * run once; and rounds go on while a rank computes.  (Open MPI 4.1 sums all of an
+ * run once; and rounds progress while a rank computes.  (Open MPI 4.1 sums all of an
  * MPI_Ireduce_scatter on one rank.)  Sums of other runs end up in the gradient, where nobody
  * reads them. */
 

@@ -9,7 +9,7 @@
  * Volume of a layer and sequence over all ranks, scheme E of the reference: forward and backward
  * each
  *     (4 C + H) N (S - 1) / S  reals,  N tokens,
- * q, k, v, o and H gates of a token; forward once more when blocks are computed twice.
+ * q, k, v, o and H gates of a token; with activation recomputation the forward part twice.
  * Halos of convolutions go to the next rank, their gradients to the one before.
  */
 #ifndef SEQ_HEADS_H

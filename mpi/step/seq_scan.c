@@ -12,7 +12,7 @@ struct seq_scan {
     struct seq_halo    halo;
     MPI_Comm           back;     /* the ranks of seq, last one first              */
     MPI_Op             compose;
-    real              *before;   /* the map of all ranks before (behind) us       */
+    real              *before;   /* the map of all earlier (backward: later) ranks */
     int64_t            room, bytes;
 };
 

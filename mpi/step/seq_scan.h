@@ -6,9 +6,9 @@
  *
  * For layers whose middle is affine in its state, number by number (struct layer.map).
  * Composing is associative, so the ranks' maps meet in about log2 S rounds, where the wavefront
- * goes rank after rank.  The price: the state's recurrence is computed twice each way, and the sum
- * inside a state is in another order, so results are those of the wavefront to rounding, not to
- * the bit.
+ * goes rank after rank.  The cost: each pass computes the state's recurrence two times, and the sum
+ * inside a state has another order, so results equal those of the wavefront up to rounding, not bit
+ * for bit.
  *
  * Backward the same, from the last rank to the first, with gradients of the state.
  */

@@ -1,8 +1,8 @@
-/* team.h -- commands that several processes may do together.
+/* team.h -- commands that several processes can execute together.
  *
- * src/ knows nothing of MPI, so a command of this kind comes in parts: what its command line says,
- * and the rest, which asks a team where the processes have to act together.  NULL is a team of
- * one; mpi/app/on_grid.c makes the others.
+ * src/ does not know MPI, so such a command has two parts: one reads its command line, the other
+ * does the work and calls the functions of a team where the processes act together.  NULL is a team
+ * of one process; mpi/app/on_grid.c makes the others.
  */
 #ifndef TEAM_H
 #define TEAM_H

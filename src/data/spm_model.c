@@ -208,7 +208,8 @@ int spm_model_read(struct spm_model *m, const char *bytes, size_t n, const char 
 
     for (int b = 0; b < 256; b++) all_bytes &= m->byte_id[b] >= 0;
     if (m->byte_fallback && !all_bytes)
-        return fail(ERR_DATA, "%s: promises a piece for every byte and lacks some", path);
+        return fail(ERR_DATA, "%s: declares byte fallback, but pieces of some bytes are "
+                    "missing", path);
     const int newline_alone = collect_pairs(m);
     m->bpe = m->kind == SPM_BPE;
     m->plain = !m->suffix && !m->raw_spaces && !m->charsmap_n;

@@ -63,7 +63,8 @@ static int open_spm(struct tokenizer *t, const char *path)
     t->pad = spm_pad(t->spm);
     t->unk = spm_unk(t->spm);
     if (t->vocab != t->model.count)
-        TRY(fail(ERR_DATA, "%s: %d pieces, the library counts %d", path, t->model.count, t->vocab));
+        TRY(fail(ERR_DATA, "%s: holds %d pieces, but the library counts %d", path, t->model.count,
+                 t->vocab));
     if (t->bos < 0 || t->eos < 0 || t->bos >= t->vocab || t->eos >= t->vocab)
         TRY(fail(ERR_CONFIG, "%s: the model has no %s, and documents need both <s> and </s>; "
                  "train one with --train-tokenizer", path, t->bos < 0 ? "<s>" : "</s>"));

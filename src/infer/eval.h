@@ -1,13 +1,13 @@
-/* eval.h -- how well a model predicts a data set.
+/* eval.h -- the loss (perplexity) of a model on a data set.
  *
  *   tokens   |<----- context ----->|<----- context ----->|<- rest ->|
  *   reads    0 1 2 ...             c c+1 ...
  *   predicts   1 2 ...          c  c+1 ...
  *
- * Windows lie side by side; in each the state starts anew, and every token of
- * the data set but its first is predicted exactly once.  A window is read in
- * slices through the carries of a stream, so its length costs no memory and
- * may go far beyond what the model was trained on.
+ * Windows follow each other; each starts from the initial state, and every token
+ * of the data set except the first is predicted exactly once.  A window is read
+ * in slices through the carries of a stream, so its length costs no memory and
+ * may be far longer than the context of training.
  *
  * Sums are integers (base/fixed.h): threads, slices and how many windows are
  * read at once change no bit.

@@ -1,5 +1,4 @@
-/* eval_pass.h -- the forward-only passes of a run: an evaluation on a grid, and the probe of a
- * checkpoint.
+/* eval_pass.h -- the forward-only passes of a run: an evaluation on a grid, and the canary's pass.
  *
  * Pure functions of shapes: what executes such a pass (mpi/infer/grid_eval.c, mpi/train/canary.c)
  * and what predicts its memory (src/forecast/memory.c) ask the same.

@@ -19,7 +19,9 @@ int eval_targets(int64_t *n, const struct model *m, const struct dataset *d,
     if (dataset_vocab(d) > m->dims.V)
         return fail(ERR_CONFIG, "the data set has token ids below %d, the model knows %d",
                     dataset_vocab(d), m->dims.V);
-    if (o->context < 1) return fail(ERR_CONFIG, "a context of %lld tokens", (long long)o->context);
+    if (o->context < 1)
+        return fail(ERR_CONFIG, "the context must be at least 1 token, found %lld",
+                    (long long)o->context);
     if (model_check_window(&m->dims, *n < o->context ? *n : o->context) != OK) return ERR_CONFIG;
     if (*n < 1)
         return fail(ERR_CONFIG, "the data set has nothing to predict: %lld tokens",
@@ -175,5 +177,5 @@ int eval_finish(struct eval_result *r, const struct eval_sums *s, int64_t n,
         o->inner[l] = (struct eval_inner){ value(layer) / k, value(layer + 2) / k,
                                            value(layer + 4) / k };
     }
-    return r->tokens ? OK : fail(ERR_CONFIG, "every token that was looked at is masked");
+    return r->tokens ? OK : fail(ERR_CONFIG, "no token was scored: all of them are masked");
 }

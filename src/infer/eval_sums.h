@@ -1,7 +1,7 @@
 /* eval_sums.h -- what an evaluation adds up, and what it makes of it.
  *
- * Integers (base/fixed.h), so it does not matter which process met which token: eval.c adds
- * everything to one struct, mpi/infer/grid_eval.c to one for each process, and then those.
+ * The sums are integers (base/fixed.h), so it does not matter which process reads which token:
+ * eval.c adds all to one struct, mpi/infer/grid_eval.c to one per process, and then adds those.
  */
 #ifndef EVAL_SUMS_H
 #define EVAL_SUMS_H

@@ -2,10 +2,10 @@
  *
  *     prompt: slices, dual form  ->  token: a slice of length 1, primal form  -> ...
  *
- * What was read lives in the carries (fast weights and the inner gradient of
+ * What was read is kept in the carries (fast weights and the inner gradient of
  * the unfinished mini-batch), so a token costs the same after ten tokens and
- * after a million.  With attention they are the keys and values of all tokens: reading n of them
- * costs n in memory, and a token's cost grows.
+ * after a million.  With attention the carries are the keys and values of all
+ * tokens (the KV cache): memory and the cost of a token grow with the text.
  */
 #ifndef GENERATE_H
 #define GENERATE_H

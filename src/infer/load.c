@@ -34,8 +34,8 @@ static int context_of(const json_t *j, const char *key)
     return n > 0 && n <= INT32_MAX ? (int)n : 0;
 }
 
-/* The kind that tokenizer_config.json of an export names, or NULL; a counted string.  Other programs
- * write numbers there that are no integers of ours (model_max_length 1e30). */
+/* The kind that tokenizer_config.json of an export names, or NULL; a counted string.  Other
+ * programs write numbers there that are no integers of ours (model_max_length 1e30). */
 static char *named_kind(const char *path)
 {
     char *text = NULL, *kind = NULL;
@@ -44,7 +44,7 @@ static char *named_kind(const char *path)
 
     if (text_file_read(&text, &n, path, TOKENIZER_MAX_BYTES) == OK)
         config = json_loadb(text, n, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
-    if (!config) log_warn("%s: can't be read, so it does not say which tokenizer it is of", path);
+    if (!config) log_warn("%s: cannot be read, so the kind of the tokenizer is unknown", path);
     else if (token_hf_kind(config)) kind = mem_string(token_hf_kind(config));
     json_decref(config);
     mem_free(text);
@@ -75,7 +75,7 @@ static int load_hf(struct model **out, struct load_info *info, const struct mode
     TRY(model_new(&m, &at->dims));
     TRY(hf_read_weights(m->w, &m->params, path));
     if (*hf_config_unknown(unknown, at->config))
-        log_warn("%s/config.json: not known here, so without effect: %s", path, unknown);
+        log_warn("%s/config.json: these keys are not known and have no effect: %s", path, unknown);
     info->source = mem_string(path);
     info->kind = "huggingface";
     info->context = context_of(at->config, "max_position_embeddings");
@@ -104,8 +104,8 @@ static int check_tensors(const struct ckpt *c, const struct param_table *t)
         int same = x->ndim == p->ndim && (x->dtype == DT_F32 || x->dtype == DT_F64);
         for (int j = 0; same && j < p->ndim; j++) same = x->shape[j] == p->shape[j];
         if (!same)
-            rc = fail(ERR_DATA, "%s: %s has not the shape and type that the model's dimensions "
-                      "ask for", ckpt_path(c), p->name);
+            rc = fail(ERR_DATA, "%s: parameter %s does not have the shape and type that the "
+                      "model's dimensions need", ckpt_path(c), p->name);
     }
     return rc;
 }
@@ -141,7 +141,8 @@ static int describe_ckpt(struct load_info *info, const struct ckpt *c)
     if (!kind) return OK;
     info->tokenizer_kind = mem_string(kind);
     if (hash && hash_parse(&info->tokenizer_hash, hash) != OK)
-        return fail(ERR_DATA, "%s: the tokenizer's hash in its info is none", ckpt_path(c));
+        return fail(ERR_DATA, "%s: its info has a hash of the tokenizer that is not a hash",
+                    ckpt_path(c));
     /* Copies that move with it: a run's next to ckpt/, an import's next to the checkpoint. */
     if (path) {
         const json_t *files;

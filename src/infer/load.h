@@ -1,4 +1,4 @@
-/* load.h -- a model from whatever the user names: a Hugging Face folder, a
+/* load.h -- load the model that a user names: a Hugging Face folder, a
  * checkpoint, or a run folder (its newest valid checkpoint).
  *
  * A checkpoint is a model if it holds every parameter under its own name and

@@ -1,7 +1,7 @@
-/* probe.h -- every number a model computes on given tokens, under names.
+/* probe.h -- every number that a model computes on given tokens, as named tensors.
  *
- * How users convince themselves that their model was loaded rightly, and how
- * our tests compare it with the public implementations:
+ * With it users verify that their model was loaded correctly, and tests compare
+ * it with the public implementations:
  *
  *     logits (B,L,V)   nll (B,L-1)   loss (1): mean over all targets
  *     hidden.<i> (B,L,C): after block i-1, hidden.0 = embedding   hidden.norm

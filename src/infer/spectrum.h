@@ -1,5 +1,5 @@
-/* spectrum.h -- singular values of what a model knows: of its matrices, and of the fast weights
- * that it has made of a text.
+/* spectrum.h -- singular values of a model's matrices, and of the fast weights after it has read a
+ * text.
  *
  *     effective rank  exp(- sum p log p), p = s / sum s           (Roy and Vetterli 2007)
  *     stable rank     sum s^2 / s_1^2

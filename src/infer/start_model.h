@@ -1,5 +1,5 @@
-/* start_model.h -- how a configuration looks at the model that a run starts from: a checkpoint, a
- * run folder or a Hugging Face folder, found as store/model_at.h says. */
+/* start_model.h -- what a configuration takes from the model that a run starts from: a checkpoint,
+ * a run folder or a Hugging Face folder, found by store/model_at.h. */
 #ifndef START_MODEL_H
 #define START_MODEL_H
 

@@ -59,8 +59,9 @@ int train_inputs_open(struct train_inputs *in, const struct conf *c)
     TRY(check_tokenizer(in, c));
     if (in->val) TRY(check_val(in, c));
     if (dataset_tokens(in->train) <= c->train.context)
-        TRY(fail(ERR_CONFIG, "%s holds %lld tokens; a sample takes train.context + 1 = %d",
-                 c->data.train, (long long)dataset_tokens(in->train), c->train.context + 1));
+        TRY(fail(ERR_CONFIG, "%s holds %lld tokens; a sample takes train.context + 1 = %d: lower "
+                 "train.context, or prepare more data", c->data.train,
+                 (long long)dataset_tokens(in->train), c->train.context + 1));
     warn_of_unk(in->train, c->data.train);
     if (in->val) warn_of_unk(in->val, c->data.val);
 out:

@@ -151,8 +151,9 @@ struct block_halo {
 int block_halo(struct block_halo *h, const struct block *b, int B, int which,
                const struct block_arrays *v);
 
-/* The gradient of a halo through n slices, last one first: dcarry [in,out], gradient of the halo
- * left behind -> of the one that came. */
+/* The gradient of a halo through n slices, last one first.  Local.
+ *
+ * dcarry   [in,out] gradient of the halo after the last slice -> of the one before the first */
 void block_halo_backward(const struct block *b, struct slice *s, int n, int which, real *dcarry);
 
 #endif

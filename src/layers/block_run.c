@@ -165,7 +165,7 @@ static void inner_backward(const struct block *b, struct slice *s, real *dcarry)
 }
 
 /* The layer's, then the gradient of h, in DN, is added to dx, then the convolution's: DN becomes
- * the gradient of the normalised inputs, without that of the halo they left behind. */
+ * the gradient of the normalised inputs, without that of the halo passed to the next slice. */
 static void project_backward(const struct block *b, struct slice *s)
 {
     const struct dims *d = &b->d;

@@ -69,7 +69,7 @@ enum { HAS_HEADS = 1,   /* H                                                    
        HAS_STATE = 4,   /* state, expand, dt_rank                                    */
        HAS_ATTENTION = 8 };  /* F, qkv_bias, window, rope scaling                    */
 
-/* What may be missing is NULL, except where it is said otherwise. */
+/* Pointers that may be missing are NULL, unless stated otherwise. */
 struct layer {
     const char          *name;
     const struct family *family;  /* names of the parameters around it */
@@ -133,8 +133,8 @@ struct layer {
 
     /* dh is set by finish_backward and project_backward together.  dcarry [in,out]: gradient of
      * carry_out -> of carry_in.  mix_backward leaves out the gradient of the halo that the slice
-     * left behind: block_run.c adds it.  project_backward may read din[] as inner_backward wrote
-     * them; of the other arrays that earlier parts wrote, those that live longer than a call. */
+     * passes to the next one: block_run.c adds it.  project_backward may read din[] as
+     * inner_backward wrote them, and of the other arrays those that live longer than a call. */
     void (*finish_backward)(const struct layer_call *c);
     void (*inner_backward)(const struct layer_call *c, const struct head_share *s, real *dcarry);
     void (*mix_backward)(const struct layer_call *c);

@@ -1,4 +1,4 @@
-/* mamba.h -- the Mamba sequence layer: a selective state space behind a convolution.
+/* mamba.h -- the Mamba sequence layer: a convolution, then a selective state space model.
  *
  *   (x, z) = Wi h                        D = expand C channels each
  *   u = silu(conv(x))

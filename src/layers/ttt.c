@@ -160,7 +160,7 @@ static void inner(const struct layer_call *c, const struct head_share *share, re
     heads_forward(&s, share->out);
 }
 
-/* The normalised output behind its gate. */
+/* The normalised output times its gate. */
 static struct operand gated(const struct layer_call *c)
 {
     return c->d->gate ? operand_of(c, c->v[T_Y]) : reals(c->v[T_Z]);

@@ -47,10 +47,11 @@ int model_shape(struct model **out, const struct dims *dims);
  * Same checks as model_new(). */
 int model_layout(struct param_table *t, const struct dims *dims);
 
-/* May a sequence of so many tokens be read?  A model whose attention sees the last `window` tokens only
- * is computed as one that sees all, which is the same for sequences that are not longer.  Everything
- * that reads sequences asks here first.
- * returns OK or ERR_CONFIG, said */
+/* Can this model compute a sequence of so many tokens?  Attention with a sliding window is computed
+ * as attention to all tokens, which is the same only for sequences that are not longer than the
+ * window. Everything that reads sequences calls this first.  Local.
+ *
+ * returns OK or ERR_CONFIG, reported */
 int model_check_window(const struct dims *d, int64_t tokens);
 
 /* Model FLOPs of a token, forward and backward: 6 per parameter that enters a

@@ -26,8 +26,8 @@ struct pass_opts {
 /* What a caller may look at while a pass runs, sequence by sequence.  Either may be NULL. */
 struct pass_tap {
     void *ctx;
-    /* Losses of n targets behind tokens position .. position + n - 1; 0 where target < 0: it is
-     * not scored. */
+    /* Losses of n targets, those after tokens position .. position + n - 1; 0 where target < 0,
+     * which is not scored. */
     void (*nll)(void *ctx, int64_t sequence, int64_t position, const double *nll,
                 const int32_t *target, int n);
     /* Inner losses (H,n,3) of n mini-batches of layer l, the first at `position`: at the initial
@@ -36,7 +36,7 @@ struct pass_tap {
                   int n);
 };
 
-/* What a pass adds up beside gradients. */
+/* What a pass adds up in addition to gradients. */
 struct pass_sums {
     struct fixed loss;      /* sum over sequences of their mean NLL, nats      */
     int64_t      sequences;

@@ -4,8 +4,8 @@
  *
  * D splits the sequences of a step, P the layers into stages, S the units (slices) of every
  * sequence into contiguous chunks.  Nothing has to divide: shares differ by at most one.  Layers
- * that cost differently are shared out so that the stage that costs most costs as little as possible.
- * Pure arithmetic, so that every process knows every other one's share.
+ * that cost differently are shared out so that the stage that costs most costs as little as
+ * possible. Pure arithmetic, so that every process knows every other one's share.
  */
 #ifndef SHARE_H
 #define SHARE_H
@@ -14,9 +14,10 @@
 
 struct grid_shape { int D, P, S; };
 
-/* How the ranks along S share a sequence: one layer behind the other; or all on one layer: first its
- * tokens, then its heads; or its tokens, with the state that the ranks before leave from a scan over
- * the ranks. */
+/* How the ranks along S share a sequence.  Wavefront: a rank computes a layer after the carries of
+ * the rank before have arrived.  Heads and scan: all ranks work on one layer at a time; in heads
+ * mode they divide its tokens, then (for the inner loop) its heads; in scan mode its tokens, and
+ * each gets the state of the ranks before from a parallel scan. */
 enum sequence_mode { SEQ_WAVEFRONT, SEQ_HEADS, SEQ_SCAN };
 
 /* The work of one step, before it is shared out. */
@@ -37,8 +38,8 @@ struct share {
     int M;             /* micro-batches: ceil((q1-q0) / micro_batch) */
 };
 
-/* "2x1x4" -> shape: three numbers from 1, at most GRID_RANKS ranks.  grid_is() returns 1 or 0,
- * silently; grid_parse() OK or ERR_CONFIG, said. */
+/* "2x1x4" -> shape: three numbers from 1, at most GRID_RANKS ranks.  grid_is() returns 1 or 0
+ * without a message; grid_parse() OK or ERR_CONFIG, reported. */
 #define GRID_RANKS (1 << 20)
 int grid_is(struct grid_shape *g, const char *text);
 int grid_parse(struct grid_shape *g, const char *text);

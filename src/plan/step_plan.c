@@ -86,7 +86,7 @@ static int is_by_layer(const struct grid_shape *g, const struct step_shape *w)
 
 static int by_layer(const struct builder *b) { return is_by_layer(b->g, b->w); }
 
-/* Where unit u of a micro-batch comes in, and how it goes on. */
+/* The operations at which unit u of a micro-batch enters and leaves this rank. */
 static void enter(struct builder *b, int m, int u)
 {
     if (b->plan->share.p == 0) put(b, OP_EMBED, m, -1, u, -1);

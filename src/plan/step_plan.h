@@ -19,8 +19,8 @@
  * backward and neither waits: then the wavefront has its efficiency M L / (M L + S - 1), and as
  * in a pipeline the first rank keeps the tapes of about one whole sequence.
  *
- * In heads and scan mode the S ranks of a sequence work on the same layer: it is one operation of all of
- * them, for all their units, with the exchanges in it.  No carry crosses, and warm does not
+ * In heads and scan mode the S ranks of a sequence work on the same layer: it is one operation of
+ * all of them, for all their units, with the exchanges in it.  No carry crosses, and warm does not
  * depend on s:
  *     warm = P - p.
  */
@@ -52,7 +52,7 @@ enum op_kind {
     OP_KINDS
 };
 
-/* Buckets of OP_REDUCE beside layers 0..L-1. */
+/* Buckets of OP_REDUCE in addition to layers 0..L-1. */
 #define BUCKET_HEAD(L)  (L)        /* final norm, and an untied head   */
 #define BUCKET_EMBED(L) ((L) + 1)  /* embedding, which a tied head shares */
 
@@ -78,14 +78,14 @@ struct step_plan {
 void step_plan_init(struct step_plan *plan, const struct grid_shape *g,
                     const struct step_shape *w, int tied, int rank);
 
-/* Forward only, up to the loss: evaluation.  One slot is enough, because sends of a micro-batch go to
- * ranks that wait for nothing but it. */
+/* Forward only, up to the loss: evaluation.  One slot is enough, because sends of a micro-batch go
+ * to ranks that wait for nothing but it. */
 void step_plan_forward(struct step_plan *plan, const struct grid_shape *g,
                        const struct step_shape *w, int rank);
 void step_plan_done(struct step_plan *plan);
 
-/* The micro-batches that a rank with share `a` has in flight, at least 1: slots of its plan, without
- * making it. */
+/* The micro-batches that a rank with share `a` has in flight, at least 1: slots of its plan,
+ * without making it. */
 int step_slots(const struct grid_shape *g, const struct step_shape *w, const struct share *a);
 
 /* How many ranks hold bucket b, when we do; *place: ours among them, in the order of ranks.

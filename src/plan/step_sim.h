@@ -9,9 +9,11 @@
  *     unit of T tokens with t before it.
  *   - A send costs its rank nothing.  Messages leave a rank one after another; a message is there
  *     latency + bytes / bandwidth after it left, and is received when the receiver comes to it.
- *   - A bucket is summed in a ring over the n ranks that hold it, beside the computing, from when
- *     the last of them begins: (n-1) latency + (n-1)/n bytes / bandwidth of the slowest link.
- *     Sums of one rank follow each other.  Adding up is work of the rank, at its OP_REDUCE.
+ *   - A bucket is summed in a ring over the n ranks that hold it, while they compute.  It starts
+ *   when
+ *     the last of them begins it, and takes (n-1) latency + (n-1)/n bytes / bandwidth of the
+ *     slowest link.  Sums of one rank follow each other.  The additions are work of the rank, at
+ *     OP_REDUCE.
  *   - After the list: wait for sums, part of the gradient norm, one all-reduce over all ranks,
  *     update of the own share, weights gathered bucket by bucket in rings.
  *   - A layer in heads mode begins when the last rank of the sequence comes to it and takes what
@@ -28,14 +30,14 @@
 #include "src/plan/exchange.h"
 #include "src/plan/step_plan.h"
 
-/* Beside enum op_kind, in events. */
+/* Kinds of events in addition to enum op_kind. */
 enum sim_kind { SIM_CLEAR = OP_KINDS, SIM_SUM, SIM_NORM, SIM_UPDATE, SIM_GATHER, SIM_KINDS };
 
 /* What crosses. */
 enum sim_cargo { SIM_CARRIES, SIM_HEADS, SIM_ACTIVATIONS, SIM_GRADIENTS, SIM_WEIGHTS, SIM_CARGOES };
 
-/* Of one sequence: once a unit, for each of its tokens, for each pair of a token and one that it can
- * look at (itself, those before it); of a carry: for each token before its boundary. */
+/* Of one sequence: once a unit, for each of its tokens, for each pair of a token and one that it
+ * can look at (itself, those before it); of a carry: for each token before its boundary. */
 struct sim_cost { double unit, token, pair, before; };
 
 /* Costs by enum op_kind; layers may differ. */
