@@ -94,7 +94,7 @@ static void numbers_are_those_of_transformers(void **state)
 /* What makes a model one of its kind, left out. */
 static void forget(struct model *m)
 {
-    m->dims.rope_scaling = ROPE_DEFAULT;
+    for (int l = 0; l < m->dims.L; l++) m->blocks[l].d.rope_scaling = ROPE_DEFAULT;
     for (int i = 0; i < m->params.count; i++) {
         const struct param *p = &m->params.p[i];
         if (p->ndim == 1 && strstr(p->name, "_proj.bias"))
