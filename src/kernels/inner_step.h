@@ -2,9 +2,10 @@
  * the gradient of a mini-batch, and what it keeps from step to step.
  *
  * To add one, write a pair of files like inner_plain.{h,c}, and a row of the table in
- * layers/ttt_inner.h that pairs it with an inner model.  The state of a head is the model's parts (inner_model.h) and
- * after them the step's, in one block: it moves from slice to slice and from rank to rank as a
- * whole.  move_backward() is an exact derivative (tests/unit/test_inner_composed.c).
+ * layers/ttt_inner.h that pairs it with an inner model.  The state of a head is the model's parts
+ * (inner_model.h) and after them the step's, in one block: it moves from slice to slice and from
+ * rank to rank as a whole.  move_backward() is an exact derivative
+ * (tests/unit/test_inner_composed.c).
  *
  * Everything here is Local, for one head, on one thread.
  */

@@ -359,7 +359,8 @@ static void pairs_without_a_fused_body(void **state)
         strcpy(d.layer, "ttt_gated");
         check_batches(batch_of(d.layer, 0));
 #ifdef TTT_F64
-        const struct pass_opts cut = opts(24, 8, 2, REMAT_BLOCK), ragged = opts(22, 8, 2, REMAT_NONE),
+        const struct pass_opts cut = opts(24, 8, 2, REMAT_BLOCK),
+                               ragged = opts(22, 8, 2, REMAT_NONE),
                                batch = opts(24, 24, 2, REMAT_NONE);
         d.inner_lr = 0.1;
         d.without = i ? WITHOUT_TOKEN_IDX : 0;  /* it may make a step of length 0 */
