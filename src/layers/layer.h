@@ -44,7 +44,7 @@
  *      are the whole, batches change no bit), and a file of its own compares it with its
  *      definition.
  *
- * An inner model of a TTT layer is added in kernels/inner.h's way.
+ * How to add an inner model or an inner step of a TTT layer: kernels/inner.h.
  */
 #ifndef LAYER_H
 #define LAYER_H
