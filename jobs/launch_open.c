@@ -75,7 +75,7 @@ int launch_open(struct launch *l, const struct launch_opts *o)
     TRY(conf_read(l->conf, o->file, o->sets.v, o->sets.n, &start_models));
     if (l->conf->start.missing)
         TRY(fail(ERR_MISSING, "train.init_from: there is no model at %s", l->conf->start.from));
-    conf_say_model(l->conf);
+    conf_report_model(l->conf);
     TRY(read_hosts(l));
     if (!o->takeover) TRY(fence_allows(l->conf->run.dir));
     machine_read(&l->machine);

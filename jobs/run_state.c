@@ -241,7 +241,7 @@ static int read_events(struct run_state *s, struct launcher *l)
     int rc = OK;
 
     TRY(each_line(s->dir, "launch.jsonl", INT64_MAX, tell_launch, l));
-    TRY(fence_look(&owner, s->dir));
+    TRY(fence_read(&owner, s->dir));
     s->pid = owner.pid;
     snprintf(s->host, sizeof s->host, "%s", owner.host);
     s->facts.life = owner.life;

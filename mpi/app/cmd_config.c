@@ -103,7 +103,7 @@ int cmd_config(int argc, char **argv)
         return OK;
     }
     TRY(conf_read(&c, rest.v[1], sets.v, sets.n, &start_models));
-    conf_say_model(&c);
+    conf_report_model(&c);
     TRY(predict(&shown, &c));
     if (verb == 0) show(&c, &shown);
     else printf("%s: no mistakes\n", text_visible(rest.v[1]));

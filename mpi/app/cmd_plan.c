@@ -48,7 +48,7 @@ static int load(struct cost *cost, const struct plan *p, const char *file, char 
 
     *cost = (struct cost){ 0 };
     TRY(conf_read(c, file, p->sets.v, p->sets.n, &start_models));
-    conf_say_model(c);
+    conf_report_model(c);
     if (grid) *grid = mem_string(c->run.grid);
     TRY(forecast_cost(cost, c, &p->r));
 out:

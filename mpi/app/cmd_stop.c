@@ -62,7 +62,7 @@ static void look(struct run_state *s, const char *dir, int ask)
 /* --- its job ---------------------------------------------------------------------- */
 
 /* Cancel a job that waits, and see that it is gone.
- * returns OK: it is, or it began meanwhile and reads STOP; ERR_IO, said */
+ * returns OK: it is, or it began meanwhile and reads STOP; ERR_IO, reported */
 static int cancel(const char *dir, const char *id)
 {
     struct slurm_fact f = { .id = "" };

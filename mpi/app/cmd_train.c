@@ -84,7 +84,7 @@ int cmd_train(int argc, char **argv)
     watchdog_agree(&world);
     if (rc == OK && opts.profile) rc = measure(&opts, &conf);
     rc = axis_agree(&world, rc);  /* it may be wrong for one rank only */
-    if (rc == OK) conf_say_model(&conf);
+    if (rc == OK) conf_report_model(&conf);
     if (rc == OK) rc = trainer_run(&conf, &opts, &world);
     comm_stop(&world);
     watchdog_stop();

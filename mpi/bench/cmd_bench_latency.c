@@ -85,7 +85,7 @@ static int add_systems(struct latency *l, const struct arg_rest *files, struct a
 
     for (int i = 0; i < files->n; i++) {
         TRY(conf_read(c, files->v[i], sets->v, sets->n, &start_models));
-        conf_say_model(c);
+        conf_report_model(c);
         TRY(add_system(l, c, c->run.name));
     }
     for (int i = 0; !files->n && i < 4; i++) {

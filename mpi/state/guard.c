@@ -105,4 +105,4 @@ int guard_verify(struct guard *g)
                            g->tensors[g->places[bad].tensor].name));
 }
 
-void guard_forget(struct guard *g) { g->sealed = 0; }
+void guard_reset(struct guard *g) { g->sealed = 0; }

@@ -24,17 +24,17 @@ void guard_free(struct guard *g);
  *
  * Collective on the grid.
  *
- * returns  OK; ERR_IO on all ranks if replicas have different weights: said */
+ * returns  OK; ERR_IO on all ranks if replicas have different weights: reported */
 int guard_seal(struct guard *g);
 
 /* Is it still that?  The seal is gone then; without one, nothing is done.
  *
  * Collective on the grid.
  *
- * returns  OK; ERR_IO on all ranks if not: said */
+ * returns  OK; ERR_IO on all ranks if not: reported */
 int guard_verify(struct guard *g);
 
 /* The state was changed on purpose.  Local. */
-void guard_forget(struct guard *g);
+void guard_reset(struct guard *g);
 
 #endif

@@ -231,7 +231,7 @@ void reducer_begin(struct reducer *r, int bucket)
     start_round(r, b);
 }
 
-void reducer_poke(struct reducer *r)
+void reducer_progress(struct reducer *r)
 {
     for (int i = 0; i < r->buckets; i++) {
         struct bucket *b = &r->b[i];

@@ -48,7 +48,7 @@ void reducer_attach(struct reducer *r, struct grad *g);
 void reducer_begin(struct reducer *r, int bucket);
 
 /* Let MPI make progress with what is in flight.  Local. */
-void reducer_poke(struct reducer *r);
+void reducer_progress(struct reducer *r);
 
 /* Wait for all sums begun.  Collective on the replica axis; the buckets begun must agree.  On
  * return the rank's own spans of the gradient hold the sum over replicas. */

@@ -268,7 +268,7 @@ static void move(void *ctx)
     const struct moving *v = ctx;
     int any;
     mpi_poll(MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, v->world->comm, &any, MPI_STATUS_IGNORE));
-    if (v->red) reducer_poke(v->red);
+    if (v->red) reducer_progress(v->red);
 }
 
 /* Operations of forward only: everything before and including the loss. */

@@ -74,7 +74,7 @@ static int go_back(struct train_loop *l, double loss)
     if (rc != OK) return rc == ERR_MISSING ? ERR_IO : rc;
     train_state_changed(s);
     l->damaged = 0;
-    stepper_forget(l->stepper);
+    stepper_reset(l->stepper);
     metrics_back(l->metrics, s->step);
     log_warn("step %lld: the loss is %.4g, it was %.4g: a spike; back to step %lld, and samples %s "
              "are left out", (long long)from, loss, mean, (long long)s->step,

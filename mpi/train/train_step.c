@@ -244,9 +244,9 @@ static void compute_twice(struct step_result *r, struct stepper *s, int64_t targ
     if (r->bad) step_source(r, s);
 }
 
-void stepper_forget(struct stepper *s)
+void stepper_reset(struct stepper *s)
 {
-    if (s->guard) guard_forget(s->guard);
+    if (s->guard) guard_reset(s->guard);
 }
 
 int stepper_step(struct step_result *r, struct stepper *s, struct train_state *st,

@@ -122,8 +122,8 @@ const struct step_batch *stepper_batch(struct stepper *s);
  * grid. */
 double stepper_loss(struct stepper *s);
 
-/* Forget what was noted about the state (guard.h): it was replaced between steps.  Local. */
-void stepper_forget(struct stepper *s);
+/* Drop the checksums of the state (guard.h) after it was replaced between steps.  Local. */
+void stepper_reset(struct stepper *s);
 
 /* Bytes that this rank sent since the stepper was made, and what it waited for.  Local. */
 struct step_bytes { int64_t carries, heads, activations, sums; };

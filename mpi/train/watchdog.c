@@ -147,7 +147,7 @@ static char *suspect_path(const struct monitor *m, const char *host)
     return mem_format("%s/watch/%s", m->run, host);
 }
 
-static void tell_suspect(const struct monitor *m, const struct verdict *v)
+static void write_suspect(const struct monitor *m, const struct verdict *v)
 {
     char *dir = mem_format("%s/watch", m->run), *path = suspect_path(m, m->host);
     char *text = mem_format("%s %d %" PRId64 "\n", m->job, (int)v->rank,
@@ -240,7 +240,7 @@ static void watch(struct monitor *m)
         look(m);
         verdict_of(&v, m->w, m->n, &m->limits);
         if (!v.rank) continue;
-        if (!m->alone) tell_suspect(m, &v);
+        if (!m->alone) write_suspect(m, &v);
         if (!nap(m, m->alone ? POLL_S : COMPARE_S)) return;
         look(m);
         verdict_of(&v, m->w, m->n, &m->limits);   /* it may have continued */

@@ -72,7 +72,7 @@ int bench_conf(struct conf *c, const char *file, const struct arg_list *sets, in
     for (int i = 0; i < sets->n; i++) all[n++] = sets->v[i];
     rc = file ? conf_read(c, file, all, n, &start_models)
               : conf_parse(c, defaults, strlen(defaults), "defaults", all, n, &start_models);
-    if (rc == OK) conf_say_model(c);
+    if (rc == OK) conf_report_model(c);
     mem_free(own[0]);
     mem_free(own[1]);
     return rc;

@@ -28,7 +28,7 @@ static void override(struct conf_reader *r, const char *set, int i)
     at.column = (size_t)(equals - set) + 2;
     /* Nothing after the sign is the empty text, not YAML's null. */
     const int plain = equals[1] != '\0' || !conf_is_text(&r->schema->keys[key]);
-    conf_forget(r, key);
+    conf_reset_key(r, key);
     if (conf_is_list(&r->schema->keys[key]) && equals[1] == '[')
         conf_yaml_list(r, key, equals + 1, at);
     else conf_give(r, key, equals + 1, plain, at);

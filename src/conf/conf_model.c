@@ -241,7 +241,7 @@ int conf_is_model(const struct conf *c, const struct dims *d, const char *source
     return rc;
 }
 
-void conf_say_model(const struct conf *c)
+void conf_report_model(const struct conf *c)
 {
     if (c->start.missing)
         log_warn("train.init_from: there is no model at %s (yet): keys of the model that are not "

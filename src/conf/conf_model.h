@@ -21,10 +21,11 @@ void conf_adopt(struct conf_reader *r);
 void conf_dims_given(const struct conf *c, struct dims *d);
 
 /* Are the keys of c those of a model?  Asked again when its weights are read, since another
- * checkpoint of the run may be the newest by then.  OK, or ERR_CONFIG, all said with `source` */
+ * checkpoint of the run may be the newest by then.  OK, or ERR_CONFIG, all reported with `source` */
 int conf_is_model(const struct conf *c, const struct dims *d, const char *source);
 
-/* Say what a run took from its model, what it changes of it, and that a model is not there (yet). */
-void conf_say_model(const struct conf *c);
+/* Report what a run took from its model, what it changes of it, and that a model is not there
+ * (yet). */
+void conf_report_model(const struct conf *c);
 
 #endif

@@ -71,7 +71,7 @@ void conf_short(char out[64], const char *text)
     strcpy(out + n, *text ? "..." : "");
 }
 
-void conf_forget(struct conf_reader *r, int i)
+void conf_reset_key(struct conf_reader *r, int i)
 {
     const struct conf_key *k = &r->schema->keys[i];
     if (conf_is_list(k)) memset(conf_at(r->values, k), 0, k->size);

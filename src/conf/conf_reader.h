@@ -43,7 +43,7 @@ void conf_complain(struct conf_reader *r, struct conf_place at, const char *key,
                    const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The value of a key can't be used: said where it was given, once. */
+/* Report, once, that the value of a key cannot be used, with the place where it was given. */
 void conf_refuse(struct conf_reader *r, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -55,8 +55,8 @@ void conf_short(char out[64], const char *text);
 
 #define CONF_MAX_FILE ((size_t)1 << 20)
 
-/* Key number i is given anew: a list begins again. */
-void conf_forget(struct conf_reader *r, int i);
+/* Before key number i gets a new value: a list becomes empty. */
+void conf_reset_key(struct conf_reader *r, int i);
 
 /* Give key number i the value `text` found at a place. */
 void conf_give(struct conf_reader *r, int i, const char *text, int plain, struct conf_place at);

@@ -165,7 +165,7 @@ static void read_list(struct yaml *y, int i, yaml_event_t *e)
     int bad = 0, entries = 0;
 
     yaml_event_delete(e);
-    conf_forget(y->r, i);
+    conf_reset_key(y->r, i);
     while (next(y, e) && e->type != YAML_SEQUENCE_END_EVENT) {
         y->r->entry = ++entries;
         if (!layers || entries <= PATTERN_LAYERS) read_entry(y, i, e);
@@ -188,7 +188,7 @@ static void read_value(struct yaml *y, const char *path, struct conf_place key, 
         conf_complain(y->r, key, path, "expected once, found again; first in line %zu",
                       y->r->where[i].line);
     } else if (e->type == YAML_SCALAR_EVENT) {
-        conf_forget(y->r, i);
+        conf_reset_key(y->r, i);
         conf_give(y->r, i, (const char *)e->data.scalar.value,
                   e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE, place_of(y, e->start_mark));
     } else if (e->type == YAML_SEQUENCE_START_EVENT && conf_is_list(&y->r->schema->keys[i])) {

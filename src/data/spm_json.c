@@ -253,7 +253,7 @@ static json_t *added_tokens(struct writer *w)
 }
 
 /* Name the texts that are known to differ. */
-static void look_for_doubt(struct writer *w)
+static void find_doubt(struct writer *w)
 {
     const struct spm_model *m = w->m;
     int unused = 0;
@@ -295,7 +295,7 @@ json_t *spm_json(const struct spm_model *m, char **why)
         if (!make_names(&w, 0)) *why = mem_string("two pieces have the same name");
     }
     if (!*why) {
-        look_for_doubt(&w);
+        find_doubt(&w);
         json_t *added = added_tokens(&w);
         json_t *model = m->kind == SPM_UNIGRAM ? unigram_model(&w) : bpe_model(&w);
         result = json_pack("{s:s, s:n, s:n, s:o, s:o, s:n, s:n, s:o, s:o}", "version", "1.0",

@@ -34,7 +34,7 @@ void forecast_done(struct forecast *f);
  * that fit, fastest first, then the others, smallest first.
  *
  * list     [out]  owned by the caller: forecasts_free()
- * returns  OK, or ERR_CONFIG when there is none, said */
+ * returns  OK, or ERR_CONFIG when there is none, reported */
 int forecast_all(struct forecast **list, int *count, struct cost *c, int ranks,
                  const struct rates *r);
 /* The most ranks, at most `ranks`, that some grid gives work to, each of them.  Local. */

@@ -14,7 +14,7 @@ struct rates {
 };
 
 /* NULL: what is assumed of a machine that nobody measured.
- * returns OK, ERR_MISSING or ERR_CONFIG, said */
+ * returns OK, ERR_MISSING or ERR_CONFIG, reported */
 int rates_read(struct rates *r, const char *file);
 
 /* As YAML, with what each key means; a counted string. */

@@ -13,7 +13,7 @@
 #define HIDDEN INNER_MLP_HIDDEN
 
 /* What replay leaves for backward.  Factors of dW1 and dW2 are stacked, so that each is one
- * product; rows in brackets backward fills in, dZ of layer two behind dZ2b and g2:
+ * product.  Backward fills in the rows in brackets, and dZ of layer two after dZ2b and g2:
  *
  *     dW1 += [Q; X]' [dZ1b; dZ1]       dW2 += [X2b; dA; X2]' [dZ2b; g2; dZ2]
  */

@@ -100,7 +100,7 @@ static int may_go(const char *dir, const char *name)
     return !link && (!path_is_link(dir) || is_made(dir, name));
 }
 
-static void say_link(const char *dir)
+static void warn_of_link(const char *dir)
 {
     static int said;
     if (path_is_link(dir) && !said++)
@@ -176,7 +176,7 @@ void ckpt_retain(const char *dir, const struct ckpt_opts *opts, const char *own)
         const struct ckpt_entry *e = &list[i];
         if (!e->committed || !strcmp(e->name, own)) continue;
         if (opts->keep_every > 0 && e->step % opts->keep_every == 0) continue;
-        if (!may_go(dir, e->name)) say_link(dir);
+        if (!may_go(dir, e->name)) warn_of_link(dir);
         else if (kept < opts->keep) kept += opens(dir, e->name);
         else if (ckpt_remove(dir, e->name) != OK)
             log_warn("%s/%s: an old checkpoint could not be removed", dir, e->name);

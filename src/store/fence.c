@@ -166,7 +166,7 @@ static int look(struct fence_owner *o, const char *dir)
     return OK;
 }
 
-int fence_look(struct fence_owner *o, const char *run)
+int fence_read(struct fence_owner *o, const char *run)
 {
     char *dir = mem_format("%s/fence", run);
     const int rc = look(o, dir);

@@ -34,7 +34,7 @@ struct fence_owner {
 };
 
 /* Who owns the run in folder `run`?  Local.  o [out].  returns OK or ERR_IO, reported */
-int fence_look(struct fence_owner *o, const char *run);
+int fence_read(struct fence_owner *o, const char *run);
 
 /* Would a start be allowed?  Local.  returns OK; ERR_OWNER or ERR_IO, reported */
 int fence_allows(const char *run);

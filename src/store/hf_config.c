@@ -309,7 +309,7 @@ static int is_known(size_t kind, const json_t *others, const char *key)
     return hf_llama_knows(key);
 }
 
-static int says_nothing(const json_t *v)
+static int is_empty_value(const json_t *v)
 {
     return json_is_null(v) || json_is_false(v) || (json_is_array(v) && !json_array_size(v)) ||
            (json_is_object(v) && !json_object_size(v));
@@ -326,7 +326,7 @@ const char *hf_config_unknown(char text[HF_UNKNOWN], const json_t *config)
     others = json_loads(kinds[kind].others, 0, NULL);
     json_object_foreach((json_t *)config, key, v) {
         const size_t n = strlen(text);
-        if (is_known(kind, others, key) || says_nothing(v)) continue;
+        if (is_known(kind, others, key) || is_empty_value(v)) continue;
         snprintf(text + n, HF_UNKNOWN - n, "%s%.60s", n ? ", " : "", key);
     }
     json_decref(others);

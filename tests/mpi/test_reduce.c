@@ -46,7 +46,7 @@ static void begin_all(struct reducer *red, const struct step_plan *plan)
 {
     for (int k = 0; k < plan->count; k++) {
         if (plan->ops[k].kind == OP_REDUCE) reducer_begin(red, plan->ops[k].l);
-        reducer_poke(red);
+        reducer_progress(red);
     }
 }
 

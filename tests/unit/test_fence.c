@@ -41,17 +41,17 @@ static void alive_dead_ended(void **state)
     struct fence_owner o;
     int rc;
 
-    assert_int_equal(fence_look(&o, dir), OK);
+    assert_int_equal(fence_read(&o, dir), OK);
     assert_int_equal(o.life, FENCE_NONE);
     const pid_t pid = owner(dir, 0, &rc);
     assert_int_equal(rc, OK);
-    assert_int_equal(fence_look(&o, dir), OK);
+    assert_int_equal(fence_read(&o, dir), OK);
     assert_true(o.life == FENCE_ALIVE && o.pid == pid && o.number == 1);
     assert_int_equal(fence_take(&f, dir, 0), ERR_OWNER);
     assert_non_null(strstr(log_last_error(), "--takeover"));
     kill(pid, SIGKILL);
     assert_int_equal(waitid(P_PID, (id_t)pid, NULL, WEXITED | WNOWAIT), 0);
-    assert_int_equal(fence_look(&o, dir), OK);      /* what is left of it does not count */
+    assert_int_equal(fence_read(&o, dir), OK);      /* what is left of it does not count */
     assert_int_equal(o.life, FENCE_DEAD);
     waitpid(pid, NULL, 0);
     assert_int_equal(fence_take(&f, dir, 0), OK);
@@ -59,7 +59,7 @@ static void alive_dead_ended(void **state)
     assert_int_equal(fence_check(&f), OK);
     assert_false(fence_lost(&f));
     fence_end(&f, 85);
-    assert_int_equal(fence_look(&o, dir), OK);
+    assert_int_equal(fence_read(&o, dir), OK);
     assert_true(o.life == FENCE_ENDED && o.status == 85);
     mem_free(dir);
 }
