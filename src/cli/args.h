@@ -30,7 +30,7 @@ struct arg {
     const char   *help;
 };
 
-/* What is left when options are taken away. */
+/* What is left of a command line without its options. */
 struct arg_rest { char **v; int n; const struct arg *args; uint64_t given; };
 
 /* Options may stand anywhere; after "--" nothing is an option.
@@ -43,8 +43,9 @@ int args_parse(struct arg_rest *rest, int argc, char **argv, const struct arg *a
 /* Was the option called `name` given? */
 int args_given(const struct arg_rest *rest, const char *name);
 
-/* An option that `what` would not look at is ERR_USAGE: what was asked for is not left out without a
- * word.  names: those that it reads, divided by blanks. */
+/* Refuse options that were given but that `what` does not use, instead of ignoring them: ERR_USAGE.
+ *
+ * names    the options that it uses, separated by blanks */
 int args_only(const struct arg_rest *rest, const char *what, const char *names);
 
 #endif

@@ -6,10 +6,10 @@ struct ckpt;
 
 #define CKPT_DIFFER (-1)  /* exit code 1: two checkpoints are not equal */
 
-/* What a checkpoint holds.  all: the optimizer's tensors, too. */
+/* Print what a checkpoint holds.  all: also the optimizer's tensors. */
 int ckpt_show(const char *path, int json, int all);
 
-/* How two checkpoints differ.  returns OK if they do not, CKPT_DIFFER, or a status */
+/* Print how two checkpoints differ.  returns OK if they do not, CKPT_DIFFER, or a status */
 int ckpt_compare(const char *a, const char *b, int json);
 
 /* "2026-01-31 12:00:00", UTC. */

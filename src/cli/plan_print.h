@@ -4,7 +4,7 @@
 
 #include "src/forecast/forecast.h"
 
-/* Everything about one grid. */
+/* Print the forecast of one grid. */
 void plan_text(const struct forecast *f, const struct cost *c, const struct rates *r);
 
 /* The operations of a rank in order, with their predicted times; events must be there. */

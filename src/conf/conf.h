@@ -96,8 +96,8 @@ struct conf {
     } start;
 };
 
-/* How the model at train.init_from is looked at.  conf reads no checkpoints, so whoever reads a
- * configuration says how: infer/start_model.h has what commands use. */
+/* How the model at train.init_from is opened.  conf does not read checkpoints, so the caller passes
+ * the functions that do: those of infer/start_model.h. */
 struct conf_models {
     int (*is_at)(const char *path);                     /* is anything there?  Silent        */
     int (*dims_at)(struct dims *d, const char *path);   /* OK; ERR_MISSING, ERR_DATA, reported */
@@ -106,8 +106,8 @@ struct conf_models {
 /* Read FILE, then overrides ("key.path=value", in order), take what is not given from the model at
  * train.init_from, check everything.  All errors are reported at once, each with file:line:column,
  * key, what was expected, what was found, and the nearest known key.
- * returns OK, ERR_CONFIG; ERR_MISSING, ERR_DATA of FILE or the model.  A model that is not there at
- * all is no error here but start.missing.  models NULL: no model is looked at. */
+ * returns OK, ERR_CONFIG; ERR_MISSING, ERR_DATA of FILE or the model.  If there is no model at all,
+ * that is not an error here; start.missing is set.  models NULL: no model is read. */
 int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets,
               const struct conf_models *models);
 
@@ -115,7 +115,7 @@ int conf_read(struct conf *c, const char *file, char *const *sets, int n_sets,
 int conf_parse(struct conf *c, const char *text, size_t n, const char *name, char *const *sets,
                int n_sets, const struct conf_models *models);
 
-/* Both for what a run has stored, which is whole: no model is looked at. */
+/* Both for a configuration that a run has stored.  It is complete, so no model is read. */
 int conf_read_stored(struct conf *c, const char *file);
 int conf_parse_stored(struct conf *c, const char *text, const char *name);
 
@@ -126,7 +126,7 @@ char *conf_text(const struct conf *c);
 /* config/README.md, from the table. */
 void conf_reference(FILE *out);
 
-/* A time as SLURM reads it ("30", "12:00:00", "2-00", ...) in seconds; -1 if it is none. */
+/* A time as SLURM reads it ("30", "12:00:00", "2-00", ...) in seconds; -1 if it is not one. */
 int64_t conf_slurm_time(const char *text);
 
 /* What the modules see. */

@@ -6,9 +6,9 @@
 
 #include "src/conf/conf.h"
 
-/* Print every key that differs.  Keys of logging, saving, evaluating and of how the work is
- * laid out in memory are free; one that changes what is computed is refused unless
- * `allow` is set.
+/* Print every key that differs.  Keys of logging, saving, evaluating and of the layout of the
+ * work in memory may differ; a key that changes what is computed is refused unless `allow` is
+ * set.
  *
  * text    the configuration in the checkpoint, as conf_text() wrote it
  * source  stands for it in messages

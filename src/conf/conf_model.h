@@ -13,7 +13,8 @@
 
 struct conf_reader;
 
-/* Take what is not given, complain of what differs; between the YAML and the checks of keys. */
+/* Take the values that are not given, and report those that differ; after the YAML was read and
+ * before the checks of keys. */
 void conf_adopt(struct conf_reader *r);
 
 /* The dims as the section `model` gives them, also what no layer uses: for checks.  Its values that
@@ -21,7 +22,8 @@ void conf_adopt(struct conf_reader *r);
 void conf_dims_given(const struct conf *c, struct dims *d);
 
 /* Are the keys of c those of a model?  Asked again when its weights are read, since another
- * checkpoint of the run may be the newest by then.  OK, or ERR_CONFIG, all reported with `source` */
+ * checkpoint of the run may be the newest by then.  OK, or ERR_CONFIG, all reported with
+ * `source` */
 int conf_is_model(const struct conf *c, const struct dims *d, const char *source);
 
 /* Report what a run took from its model, what it changes of it, and that a model is not there

@@ -1,4 +1,4 @@
-/* conf_reader.h -- what happens between text and a checked struct.
+/* conf_reader.h -- the steps from text to a checked struct.
  *
  *     defaults -> YAML -> overrides -> the model it starts from -> checks between keys
  *              -> values for "auto"
@@ -19,7 +19,7 @@
 
 struct conf_place { const char *file; size_t line, column; };  /* from 1; line 0: nowhere */
 
-/* A file may have bases; what a run stored is whole. */
+/* A file may have bases; a configuration that a run stored is complete. */
 enum conf_origin { FROM_TEXT, FROM_FILE, FROM_RUN };
 
 struct conf_reader {
@@ -38,7 +38,7 @@ struct conf_reader {
     char        *bases[CONF_MAX_BASES]; /* their paths; owned                    */
 };
 
-/* Say what is wrong at a place; `key` may be NULL. */
+/* Report what is wrong at a place; `key` may be NULL. */
 void conf_complain(struct conf_reader *r, struct conf_place at, const char *key,
                    const char *format, ...)
     __attribute__((format(printf, 4, 5)));
@@ -47,7 +47,7 @@ void conf_complain(struct conf_reader *r, struct conf_place at, const char *key,
 void conf_refuse(struct conf_reader *r, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* A key that is in no row. */
+/* Report a key that is in no row. */
 void conf_unknown(struct conf_reader *r, struct conf_place at, const char *path);
 
 /* The beginning of a text that is shown in a message. */
@@ -85,7 +85,8 @@ void conf_check(struct conf_reader *r);
  * without other mistakes. */
 void conf_check_limits(struct conf_reader *r);
 
-/* Its part about SLURM (conf_launch.c): nothing may be in a script that is not what it says. */
+/* The part about SLURM (conf_launch.c): no value may change the meaning of the batch script that it
+ * is written into. */
 void conf_check_launch(struct conf_reader *r);
 
 #endif

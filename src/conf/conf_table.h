@@ -34,7 +34,7 @@ struct conf_key {
 extern const struct conf_key conf_keys[];
 extern const int conf_key_count;
 
-/* A kind of file: what stands in it, and the struct it is read into. */
+/* A kind of file: its keys, and the struct it is read into. */
 #define CONF_MAX_SECTIONS 16
 struct conf_schema {
     const struct conf_key *keys;

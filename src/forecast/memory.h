@@ -37,7 +37,7 @@ struct memory {
     int64_t total;       /* of all lines                                                        */
     int64_t allocated;   /* of them, what the program asks for itself: all but the last two     */
     int64_t state;       /* weights and moments that the rank owns: what it saves               */
-    int64_t own_copy;    /* of the snapshot, what a save does without where memory is short     */
+    int64_t own_copy;    /* of the snapshot, what a save leaves out where memory is short       */
 };
 
 /* A stage that was laid out before: few of a run's stages differ. */

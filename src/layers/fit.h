@@ -1,6 +1,6 @@
-/* fit.h -- is a model of these dims possible?  Every rule is written once, here and in the layers'
- * fits(), for files and for configurations: what is wrong is told to a function of the caller, who
- * knows where the value stands.
+/* fit.h -- check whether a model of these dims is possible.  Every rule is written once, here and
+ * in the layers' fits(), for files and for configurations: errors are passed to a function of the
+ * caller, which knows the place of the value.
  */
 #ifndef FIT_H
 #define FIT_H

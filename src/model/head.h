@@ -37,7 +37,7 @@ struct head_unit {
     const int32_t      *target;     /* (T)                                    */
     int                 T, mask_token;
     double              scale;      /* gradient of one scored row             */
-    const struct pass_tap *tap;     /* NULL, or what receives the losses of    */
+    const struct pass_tap *tap;     /* NULL, or what receives the losses of   */
     int64_t             sequence, position;
 };
 
