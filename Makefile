@@ -201,7 +201,7 @@ test-slurm: all
 test-layers: all
 	@sh tests/check_checks.sh
 	@sh tests/check_layers.sh tests/layers.txt
-	@sh tests/check_circles.sh $(BUILD) tests/circles.txt
+	@sh tests/check_circles.sh $(BUILD)
 	@sh tests/check_tags.sh
 	@sh tests/check_headers.sh
 	@sh tests/check_equations.sh

@@ -1,12 +1,10 @@
 #!/bin/sh
-# check_circles.sh BUILD [KNOWN] -- no two files of the program need each other.
+# check_circles.sh BUILD -- no two files of the program need each other.
 #
 # A source and its header are one file here.  A file needs another one if its object in BUILD has an
 # undefined symbol that the other one defines: what a linker would resolve, so that a header whose
 # functions are in several sources hides nothing.  Every circle is printed with the names that close it.
-# KNOWN lists pairs of files, one a line, that are not opened yet.
 build=$1
-known=${2:-/dev/null}
 
 for source in $(find src mpi jobs data_prep -name '*.c' -o -name '*.cc' | sort); do
     object=$build/${source%.*}.o
@@ -14,13 +12,7 @@ for source in $(find src mpi jobs data_prep -name '*.c' -o -name '*.cc' | sort);
     nm -g "$object" | awk -v file="${source%.*}" '
         NF == 3 && $2 != "U" { print "has", $3, file }
         NF == 2 && $1 == "U" { print "needs", $2, file }'
-done | awk -v known="$known" '
-BEGIN {
-    while ((getline line < known) > 0) {
-        if (line ~ /^#/ || split(line, pair, " ") != 2) continue
-        allowed[pair[1], pair[2]] = allowed[pair[2], pair[1]] = 1
-    }
-}
+done | awk '
 function closes(from, to,    list, n, i) {   # is there a way from one to the other?
     if (from == to) return 1
     visited[from] = 1
@@ -36,7 +28,7 @@ END {
     for (i = 1; i <= n; i++) {
         if (!(name[i] in owner)) continue
         a = user[i]; b = owner[name[i]]
-        if (a == b || (a, b) in allowed) continue
+        if (a == b) continue
         if (!((a, b) in names)) { next_of[a] = next_of[a] " " b; edge[++edges] = a SUBSEP b }
         names[a, b] = names[a, b] " " name[i]
     }

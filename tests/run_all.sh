@@ -24,7 +24,7 @@ sources() {
     good=0; bad=0
     sh tests/check_checks.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_layers.sh tests/layers.txt && good=$((good + 1)) || bad=$((bad + 1))
-    sh tests/check_circles.sh build tests/circles.txt && good=$((good + 1)) || bad=$((bad + 1))
+    sh tests/check_circles.sh build && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_headers.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_tags.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_equations.sh && good=$((good + 1)) || bad=$((bad + 1))
