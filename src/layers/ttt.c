@@ -218,9 +218,10 @@ static void small_grads(const struct layer_call *c, const struct ttt_places *p, 
             grad_add(c->grad, call_at(c, p->norm) + at, s, F);
             grad_add(c->grad, call_at(c, p->norm + 1) + at, s + F, F);
         }
-        for (int k = 0; p->token_idx >= 0 && k < K; k++)
-            if (tok[k] > 0)  /* else clamped, [E8] */
-                grad_add(c->grad, call_at(c, p->token_idx) + k, s + 2 * F + k, 1);
+        if (p->token_idx >= 0)
+            for (int k = 0; k < K; k++)
+                if (tok[k] > 0)  /* else clamped, [E8] */
+                    grad_add(c->grad, call_at(c, p->token_idx) + k, s + 2 * F + k, 1);
     }
 }
 

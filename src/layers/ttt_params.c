@@ -212,7 +212,8 @@ void ttt_carry_start_backward(const struct layer_call *c, const real *dcarry)
     for (int b = 0; b < c->B; b++)
         for (int i = 0; fast_weight(d, i, &w); i++) {
             const real *from = dcarry + b * reals + ttt_halo_reals(d) + w.offset;
-            for (int h = 0; w.param >= 0 && h < d->H; h++)
-                grad_add(c->grad, call_at(c, first + w.param) + h * w.n, from + h * stride, w.n);
+            if (w.param >= 0)
+                for (int h = 0; h < d->H; h++)
+                    grad_add(c->grad, call_at(c, first + w.param) + h * w.n, from + h * stride, w.n);
         }
 }
