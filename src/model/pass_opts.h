@@ -42,8 +42,8 @@ struct pass_sums {
     int64_t      sequences;
     int64_t      targets;   /* scored                                          */
     int          bad;       /* a loss was not finite                           */
-    /* Inner losses: sums over sequences of the mean over heads, tokens; (L) each, with
-     * count of sequences; NULL: not wanted.  Caller's memory. */
+    /* Inner losses: sums over sequences of the mean over heads and tokens; (L) each, owned by the
+     * caller; NULL: not wanted.  A block without an inner loop adds nothing. */
     struct fixed *inner_w0, *inner_before, *inner_after;
     const struct pass_tap *tap;   /* NULL: nobody looks */
 };
