@@ -214,6 +214,7 @@ void ttt_carry_start_backward(const struct layer_call *c, const real *dcarry)
             const real *from = dcarry + b * reals + ttt_halo_reals(d) + w.offset;
             if (w.param >= 0)
                 for (int h = 0; h < d->H; h++)
-                    grad_add(c->grad, call_at(c, first + w.param) + h * w.n, from + h * stride, w.n);
+                    grad_add(c->grad, call_at(c, first + w.param) + h * w.n, from + h * stride,
+                             w.n);
         }
 }
