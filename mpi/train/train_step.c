@@ -180,7 +180,7 @@ static int add_up(struct step_result *r, struct stepper *s, struct pass_sums *su
 }
 
 /* A save may still read what an update changes.  returns the seconds that took */
-static double settle(struct saver *saver)
+static double finish_reading(struct saver *saver)
 {
     const double begin = clock_s();
     if (!saver || !saver_busy(saver)) return 0;
@@ -270,7 +270,7 @@ int stepper_step(struct step_result *r, struct stepper *s, struct train_state *s
         st->bad_run++;
     } else {
         r->clip = clip_factor(&s->o.optim, r->grad_norm);
-        r->waited_s = settle(s->o.saver);
+        r->waited_s = finish_reading(s->o.saver);
         update(r, s, st);
         st->bad_run = 0;
     }

@@ -34,7 +34,7 @@ struct step_opts {
     enum reduction    reduction;
     int64_t           batch;      /* sequences of an update            */
     int               guard_every;  /* steps between looks at memory (guard.h); 0: never */
-    struct saver     *saver;      /* settled before weights change; NULL: nobody saves */
+    struct saver     *saver;      /* waited for before weights change; NULL: no saves  */
 };
 
 #define STEP_SAMPLES 64
