@@ -164,10 +164,11 @@ static int write_all(const struct export *e, const char *folder)
                                 e->t ? tokenizer_pad(e->t) : -1 };
     /* A public model says them itself, unless another tokenizer was asked for. */
     const struct hf_ids *ours = e->t && (!e->kept.config || e->o->tokenizer) ? &ids : NULL;
+    const struct hf_form form = { e->o->dtype, e->o->most, ours };
     int rc = OK;
 
     TRY(hf_write_as(folder, &e->m->dims, &e->m->params, e->m->w, e->kept.config, e->from.context,
-                    e->o->dtype, e->o->most, ours));
+                    &form));
     if (e->t && !ours) {
         compare_id(e, "bos_token_id", ids.bos);
         compare_id(e, "eos_token_id", ids.eos);

@@ -168,7 +168,7 @@ static const char *torch_name(enum dtype dtype)
 int hf_write(const char *folder, const struct dims *d, const struct param_table *t,
              const real *w, const json_t *base, int context)
 {
-    return hf_write_as(folder, d, t, w, base, context, DT_REAL, 0, NULL);
+    return hf_write_as(folder, d, t, w, base, context, &(struct hf_form){ .dtype = DT_REAL });
 }
 
 static json_t *id_or_null(int id) { return id >= 0 ? json_integer(id) : json_null(); }
@@ -193,8 +193,7 @@ int hf_write_generation(const char *folder, const struct hf_ids *ids)
 }
 
 int hf_write_as(const char *folder, const struct dims *d, const struct param_table *t,
-                const real *w, const json_t *base, int context, enum dtype dtype, int64_t most,
-                const struct hf_ids *ids)
+                const real *w, const json_t *base, int context, const struct hf_form *form)
 {
     char *config_path = mem_format("%s/config.json", folder), *lines = NULL;
     struct tensor *list = mem_new(t->count, sizeof *list, "list of tensors");
@@ -207,10 +206,10 @@ int hf_write_as(const char *folder, const struct dims *d, const struct param_tab
     TRY(dir_make(folder));
     param_tensors(list, t, "", w);
     qsort(list, (size_t)t->count, sizeof *list, by_name);  /* the order of save_pretrained */
-    TRY(weight_files_save(folder, list, t->count, dtype, most));
+    TRY(weight_files_save(folder, list, t->count, form->dtype, form->most));
     config = hf_config_make(d, base, context);
-    json_object_set_new(config, "dtype", json_string(torch_name(dtype)));
-    if (ids || !base) set_ids(config, ids);
+    json_object_set_new(config, "dtype", json_string(torch_name(form->dtype)));
+    if (form->ids || !base) set_ids(config, form->ids);
     lines = json_text(config, JSON_SORT_KEYS);
     TRY(file_replace(config_path, lines, strlen(lines)));
 out:

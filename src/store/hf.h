@@ -35,11 +35,16 @@ struct hf_ids { int bos, eos, pad; };
 int hf_write(const char *folder, const struct dims *d, const struct param_table *t,
              const real *w, const json_t *base, int context);
 
-/* Same, with numbers of another type and in files of at most `most` bytes (0: in one).
- * ids: of special tokens; NULL: those of base, or without a base null */
+/* How the weights are stored. */
+struct hf_form {
+    enum dtype           dtype;
+    int64_t              most;  /* bytes of a file; 0: all in one                       */
+    const struct hf_ids *ids;   /* NULL: those of base, or null if there is no base     */
+};
+
+/* hf_write() in another form. */
 int hf_write_as(const char *folder, const struct dims *d, const struct param_table *t,
-                const real *w, const json_t *base, int context, enum dtype dtype, int64_t most,
-                const struct hf_ids *ids);
+                const real *w, const json_t *base, int context, const struct hf_form *form);
 
 /* generation_config.json, so that generate() of the public code ends where ours does. */
 int hf_write_generation(const char *folder, const struct hf_ids *ids);

@@ -124,16 +124,16 @@ void tile_codec_free(struct tile_codec *c)
 
 void *tile_payload(struct tile_codec *c) { return c->payload; }
 
-void tile_pack(struct tile_codec *c, unsigned char *head, const void **payload, int64_t *stored,
-               struct hash *leaf, const struct tensor *t, const struct tile *tile, const void *raw,
-               int level)
+void tile_pack(struct packed_tile *out, struct tile_codec *c, const struct tensor *t,
+               const struct tile *tile, const void *raw, int level)
 {
     const int size = dtype_bytes(t->dtype);
+    unsigned char *head = out->head;
 
     check(tile->bytes <= c->room);
     if (tile->bytes == 0) raw = "";
     put_identity(head, t, tile);
-    *leaf = leaf_of(head, raw, tile->bytes);
+    out->leaf = leaf_of(head, raw, tile->bytes);
 
     shuffle(c->planes, raw, tile->bytes / size, size);
     ZSTD_CCtx_setParameter(c->pack, ZSTD_c_compressionLevel, level);
@@ -142,14 +142,14 @@ void tile_pack(struct tile_codec *c, unsigned char *head, const void **payload, 
     const size_t n = tile->bytes ? ZSTD_compress2(c->pack, c->payload, (size_t)tile->bytes - 1,
                                                   c->planes, (size_t)tile->bytes) : 0;
     const int packed = tile->bytes && !ZSTD_isError(n);
-    *payload = packed ? c->payload : raw;
-    *stored = packed ? (int64_t)n : tile->bytes;
+    out->payload = packed ? c->payload : raw;
+    out->stored = packed ? (int64_t)n : tile->bytes;
 
     put_u32(head + AT_CODEC, packed ? CODEC_ZSTD : CODEC_RAW);
     put_u32(head + AT_FILTER, packed ? FILTER_PLANES : FILTER_NONE);
-    put_u64(head + AT_STORED, (uint64_t)*stored);
-    hash_store(head + AT_LEAF, *leaf);
-    hash_store(head + AT_PAYLOAD, hash_bytes(*payload, (size_t)*stored));
+    put_u64(head + AT_STORED, (uint64_t)out->stored);
+    hash_store(head + AT_LEAF, out->leaf);
+    hash_store(head + AT_PAYLOAD, hash_bytes(out->payload, (size_t)out->stored));
     hash_store(head + AT_HASH, hash_bytes(head, AT_HASH));
 }
 

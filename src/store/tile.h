@@ -47,11 +47,17 @@ struct tile_codec;
 struct tile_codec *tile_codec_new(int64_t room);
 void tile_codec_free(struct tile_codec *c);
 
-/* Tile -> record.  raw: its bytes.  head (TILE_HEAD) is filled; payload [out] is raw or
- * points into the codec, and holds *stored bytes.  leaf [out]. */
-void tile_pack(struct tile_codec *c, unsigned char *head, const void **payload, int64_t *stored,
-               struct hash *leaf, const struct tensor *t, const struct tile *tile, const void *raw,
-               int level);
+/* A tile as it is stored. */
+struct packed_tile {
+    unsigned char head[TILE_HEAD];
+    const void   *payload;   /* the tile's raw bytes, or in the codec: good until its next use */
+    int64_t       stored;    /* bytes of payload          */
+    struct hash   leaf;
+};
+
+/* Pack the tile whose bytes are `raw`, with a level of zstd.  Local. */
+void tile_pack(struct packed_tile *out, struct tile_codec *c, const struct tensor *t,
+               const struct tile *tile, const void *raw, int level);
 
 /* Record -> raw bytes of the tile, everything proved: the header by its hash, that it is
  * this tile, payload hash, size, leaf.  stored, leaf: what the index says.

@@ -51,21 +51,22 @@ static int write_records(int fd, int64_t *end, struct place *places, int64_t n, 
         for (int64_t k = 0; k < n; k++) {
             const struct tensor *t = &tensors[places[k].tensor];
             const struct tile tile = tile_at(t, places[k].tile);
-            unsigned char head[TILE_HEAD];
-            const void *payload = NULL;
+            struct packed_tile x;
             int before;
             #pragma omp atomic read
             before = rc;
-            if (before == OK)
-                tile_pack(codec, head, &payload, &places[k].stored, &places[k].leaf, t, &tile,
-                          places[k].raw, level);
+            if (before == OK) {
+                tile_pack(&x, codec, t, &tile, places[k].raw, level);
+                places[k].stored = x.stored;
+                places[k].leaf = x.leaf;
+            }
             #pragma omp ordered
             if (before == OK && rc == OK) {
                 places[k].offset = offset;
                 offset += TILE_HEAD + places[k].stored;
                 int now = FAILPOINT("ckpt.tile");
-                if (now == OK) now = file_write(fd, head, TILE_HEAD, path);
-                if (now == OK) now = file_write(fd, payload, (size_t)places[k].stored, path);
+                if (now == OK) now = file_write(fd, x.head, TILE_HEAD, path);
+                if (now == OK) now = file_write(fd, x.payload, (size_t)x.stored, path);
                 #pragma omp atomic write
                 rc = now;
             }

@@ -214,17 +214,19 @@ static void forged_records(void **state)
     (void)state;
     static struct record good, r;
     struct tile_codec *c = tile_codec_new(sizeof good.raw);
-    const void *payload = NULL;
+    struct packed_tile packed;
     char zeros[8192] = { 0 };
     ZSTD_CCtx *z = ZSTD_createCCtx();
 
     good.t = (struct tensor){ "t", DT_F32, 1, { 512 }, good.raw };
     good.tile = tile_at(&good.t, 0);
     for (int i = 0; i < 512; i++) good.raw[i] = (float)(i % 7);
-    tile_pack(c, good.head, &payload, &good.stored, &good.leaf, &good.t, &good.tile,
-              good.raw, 1);
+    tile_pack(&packed, c, &good.t, &good.tile, good.raw, 1);
+    memcpy(good.head, packed.head, sizeof good.head);
+    good.stored = packed.stored;
+    good.leaf = packed.leaf;
     assert_true(good.stored < 2048 - 64);
-    memcpy(good.payload, payload, (size_t)good.stored);
+    memcpy(good.payload, packed.payload, (size_t)good.stored);
     r = good;
     assert_null(unpack(c, &r));
 

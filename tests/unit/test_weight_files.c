@@ -49,8 +49,8 @@ static void several_files_and_back(void **state)
         json_t *config = NULL;
         char folder[16];
         snprintf(folder, sizeof folder, "w%zu", i);
-        assert_int_equal(hf_write_as(at(folder), &d, &t, w, NULL, 0, ways[i].dtype, ways[i].most,
-                                     NULL), OK);
+        const struct hf_form form = { ways[i].dtype, ways[i].most, NULL };
+        assert_int_equal(hf_write_as(at(folder), &d, &t, w, NULL, 0, &form), OK);
         const int n = files_of(at(folder));
         if (ways[i].most == 1) assert_int_equal(n, t.count);  /* one tensor a file */
         else if (!ways[i].most) assert_int_equal(n, 0);
@@ -100,7 +100,8 @@ static void every_family(void **state)
         for (int k = 0; k < t.count; k++)
             for (int64_t j = 0; j < t.p[k].n; j++)
                 w[t.p[k].offset + j] = (real)(rng_u64((uint64_t)k, (uint64_t)j) % 256);
-        assert_int_equal(hf_write_as(at(to), &d, &t, w, NULL, 0, dtype, 100000, NULL), OK);
+        const struct hf_form form = { dtype, 100000, NULL };
+        assert_int_equal(hf_write_as(at(to), &d, &t, w, NULL, 0, &form), OK);
         assert_true(files_of(at(to)) > 1);
         assert_int_equal(hf_read_config(&back, at(to)), OK);
         assert_memory_equal(&back, &d, sizeof d);
