@@ -188,6 +188,25 @@ static void check_attention(void)
     check_gradients(&mixed, &cut);
 }
 
+/* Blocks that differ: each gradient crosses layers of another kind. */
+static void gradients_of_mixtures(void **state)
+{
+    static const char *const lists[] = { "ttt_linear, ttt_linear, ttt_linear, attention",
+                                         "mamba, attention", "ttt_mlp, mamba, ttt_linear" };
+    const struct pass_opts cut = opts(24, 8, 2, REMAT_BLOCK), ragged = opts(22, 8, 2, REMAT_NONE);
+    (void)state;
+
+    for (int i = 0; i < 3; i++) {
+        struct dims d = tiny(i != 1);
+        strcpy(d.layer, lists[i]);
+        d.L = 4;
+        if (i == 1) d.K = 1, d.Hkv = 1;
+        if (i > 0) d.state = 3, d.expand = 2, d.dt_rank = 2;
+        check_gradients(&d, &cut);
+        check_gradients(&d, &ragged);
+    }
+}
+
 static void gradients_are_derivatives(void **state)
 {
     (void)state;
@@ -550,6 +569,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #ifdef TTT_F64
         cmocka_unit_test(gradients_are_derivatives),
+        cmocka_unit_test(gradients_of_mixtures),
         cmocka_unit_test(gradients_of_ablations),
 #endif
         cmocka_unit_test(slices_are_the_whole_bitwise),
