@@ -25,7 +25,7 @@ void bf16_rows(bf16 *to, const real *x, int ldx, int N, int K)
     bf16_fill(to, N, K);
 }
 
-/* Two rows of n <= 64 columns, the second may be missing, become a row of pairs. */
+/* Two rows of n <= 64 columns become a row of pairs; the second row may be NULL: zeros. */
 CLONES
 static void pair_rows(uint32_t *restrict to, const real *restrict a, const real *restrict b, int n)
 {
@@ -34,7 +34,7 @@ static void pair_rows(uint32_t *restrict to, const real *restrict a, const real 
     for (int i = n; i < BF16_PANEL; i++) to[i] = 0;
 }
 
-/* The same of rows that are bf16 already, in full. */
+/* The same from rows that are in bf16 already. */
 CLONES
 static void join_rows(uint32_t *restrict to, const bf16 *restrict a, const bf16 *restrict b, int n)
 {

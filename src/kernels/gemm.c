@@ -16,8 +16,8 @@
  *         for each tile of up to 14 rows     A's rows of the block, copied if need be, in the L1
  *             for each panel                 micro-kernel: the tile of C stays in registers
  *
- * The loops over tiles and panels are those of Goto and van de Geijn; the outermost differs: a
- * block of k is added to C as a whole, which is what [E48] fixes. */
+ * These are the loops of Goto and van de Geijn, except that A's rows are copied tile by tile, not as
+ * a block.  A block of k is added to C as a whole, which is what [E48] fixes. */
 
 /* A block of B in panels: what a thread may hold of it, on its stack. */
 #define BLOCK_BYTES (512 << 10)

@@ -18,7 +18,7 @@ typedef libxsmm_smmfunction kernel;
 
 /* The code for a shape, from a table of each thread.  libxsmm has a table of its own, but looking
  * there costs a tenth of a 16 x 64 x 64 product.  A shape has one place, by a multiplicative hash;
- * a shape that finds another one there takes its place. */
+ * a shape that finds another one there replaces it. */
 #define MADE_BITS 7
 
 static kernel find(const struct smm_shape *s)

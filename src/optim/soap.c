@@ -8,7 +8,7 @@
 #include "src/kernels/lapack.h"
 #include "src/kernels/vecmath.h"
 
-/* Tiles of a product: part of the result, so never a function of the machine. */
+/* Tiles of a product, which threads share out; they change no bit (gemm.h). */
 #define TILE 256
 #define BLOCK 4096  /* elements of a thread at once */
 
