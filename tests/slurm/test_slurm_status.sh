@@ -60,7 +60,7 @@ submit hidden launch.slurm.options=--hold
 id=$(job hidden)
 rm -r hidden/slurm
 scontrol release "$id"
-becomes "a folder that is not there" hidden failed "job $id: FAILED .*it has no hidden/slurm/$id.log: can its nodes write there"
+becomes "a folder that is not there" hidden failed "job $id: FAILED .*the job has no log hidden/slurm/$id.log: can its nodes write there"
 
 # The user's own requeue of a run that trains.
 submit again
