@@ -23,7 +23,7 @@ refused() {
     rm -rf set
     name="$refused_name: --skip-bad" expect_exit 0 "$TTT" prep good.txt "$@" --out set --skip-bad
     expect_text "$refused_name: named and skipped" "$pattern.*: skipped"
-    expect_text "$refused_name: counted" ' 1 bad document\|rest of 1 file'
+    expect_text "$refused_name: counted" ' 1 bad document\|end of 1 file'
 }
 
 # --- fields that nobody reads
@@ -37,8 +37,8 @@ printf '{"x":"caf\351","text":"fine"}\n' > x.jsonl
 texts "Latin-1 in another field" fine x.jsonl
 printf '{"text":"one","text":"two"}\n{"text":"1","t\\u0065xt":"2"}\n{"text":"3"}\n' > x.jsonl
 texts "a field twice: the last" two23 x.jsonl
-expect_text "a field twice: said" "x.jsonl:1: field 'text' occurs 2 times in one object; its last value is taken"
-expect_text "a field twice: counted" "2 documents in all have repeated fields 'text'"
+expect_text "a field twice: said" "x.jsonl:1: field 'text' occurs 2 times in one object; its last value is used"
+expect_text "a field twice: counted" "in total, 2 documents have a repeated field 'text'"
 
 # --- nested fields, names with dots
 printf '{"text":"no","meta":{"text":"yes","t.x":"dots"},"meta.x":"exact"}\n' > x.jsonl
