@@ -114,11 +114,23 @@ static void multiply(struct series *s, const char *key, char *values, int count)
     s->n = n;
 }
 
+/* Ends every value of a list with a zero; commas inside brackets are of a value that is a list itself,
+ * as model.layer has.  returns how many there are */
+static int split_values(char *values)
+{
+    int count = 1, depth = 0;
+
+    for (char *p = values; *p; p++) {
+        depth += (*p == '[') - (*p == ']');
+        if (*p == ',' && depth <= 0) *p = '\0', count++;
+    }
+    return count;
+}
+
 /* One line of the grid. */
 static int add_values(struct series *s, char *line)
 {
     char *equals = strchr(line, '=');
-    int count = 1;
 
     if (!equals || equals == line || !equals[1])
         return fail(ERR_CONFIG, "%s: series.grid: expected KEY=VALUE,VALUE,..., found '%.100s'",
@@ -127,8 +139,7 @@ static int add_values(struct series *s, char *line)
     if (conf_find(&conf_run, line) < 0 || !strcmp(line, "run.name") || !strcmp(line, "run.dir"))
         return fail(ERR_CONFIG, "%s: series.grid: expected a key that runs may differ in, found "
                     "'%.100s'", s->file, line);
-    for (char *p = equals + 1; *p; p++)
-        if (*p == ',') *p = '\0', count++;
+    const int count = split_values(equals + 1);
     if ((int64_t)count * s->n > SERIES_MAX)
         return fail(ERR_CONFIG, "%s: expected at most %d runs, found more", s->file, SERIES_MAX);
     multiply(s, line, equals + 1, count);

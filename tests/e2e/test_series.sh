@@ -137,6 +137,11 @@ wrong 78 "a file without a name" "series: {dir: $WORK/all, runs: .yaml}" "expect
 wrong 78 "no folder" "series: {runs: tiny.yaml}" "series.dir: expected a folder, found nothing"
 wrong 78 "no runs" "series: {dir: x}" "series.runs: expected files of runs, found nothing"
 wrong 78 "unknown key" "$head, gird: [a=1]}" "series.gird: .*did you mean series.grid"
+wrong_values="$head, grid: ['model.layer=ttt_linear,[mamba, attention],[ttt_mlp]']}"
+printf '%s\n' "$wrong_values" >"$WORK/lists.yaml"
+name="values that are lists" expect_exit 0 "$TTT" series "$WORK/lists.yaml" --dry-run
+equal "each list is one value" "$(grep -c ' new$' "$WORK/out")" 3
+expect_text "and part of a name" 'tiny-layer_mamba__attention_ ' "$WORK/out"
 wrong 78 "no values" "$head, grid: [run.seed]}" "series.grid: expected KEY=VALUE,VALUE,..., found 'run.seed'"
 wrong 78 "not a key of a run" "$head, grid: ['run.sead=1,2']}" "series.grid: expected a key that runs may differ in, found 'run.sead'"
 wrong 78 "not a key to differ in" "$head, grid: ['run.dir=a,b']}" "found 'run.dir'"
