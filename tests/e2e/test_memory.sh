@@ -47,6 +47,7 @@ measured "evaluated" eval train.reduction=fast $long
 measured "evaluated in bf16" half train.precision=bf16 $long
 # shellcheck disable=SC2086
 measured "evaluated, a Transformer" llama model.layer=attention $long
+measured "a mixture" mixture "model.layer=[ttt_linear,attention]"
 sed 's/^  threads: .*/  threads: 1/' "$ROOT/config/rates/epyc-2core.yaml" >"$WORK/rates.yaml"
 # planned NAME DIR [key=value ...]: ttt plan, and so ttt launch, and ttt config show expect what the
 # run itself did.

@@ -68,6 +68,8 @@ done
 # shellcheck disable=SC2086
 went "mixed, recomputed" 1x1x2 mremat $MIXED train.remat=block && same "mixed, recomputed" mremat mixed
 # shellcheck disable=SC2086
+went "mixed, heads mode" 1x1x4 mheads $MIXED train.sequence_mode=heads && same "mixed, heads mode" mheads mixed
+# shellcheck disable=SC2086
 went "bf16 on a grid" 2x1x2 bf16 $MIXED train.precision=bf16 &&
     went "bf16" 1x1x1 bf16one $MIXED train.precision=bf16 && same "bf16" bf16 bf16one
 
@@ -98,6 +100,11 @@ tr -d ' \n' <"$WORK/out" >"$WORK/eval"
 expect_text "inner losses of an evaluation" '"inner_loss":\[{[^]]*},null\]' "$WORK/eval"
 name="ttt eval --inner without any" expect_exit 64 "$TTT" eval "$WORK/mixed" "$WORK/val" --inner
 name="ttt generate" expect_exit 0 "$TTT" generate "$WORK/mixed" --prompt "the dog" --tokens 40 --temperature 0
+IN=$ROOT/tests/golden/mamba/inputs.safetensors
+name="ttt probe" expect_exit 0 "$TTT" probe "$WORK/mixed" --tokens "$IN" --out "$WORK/alone" --states --hidden
+name="ttt probe on a grid" expect_exit 0 timeout 100 mpirun --oversubscribe -n 4 "$TTT" probe "$WORK/mixed" \
+    --tokens "$IN" --out "$WORK/grid" --states --hidden --grid 1x2x2
+check "the same numbers" cmp "$WORK/alone" "$WORK/grid"
 name="ttt spectrum" expect_exit 0 "$TTT" ckpt spectrum "$WORK/base"
 name="init_from" expect_exit 0 "$TTT" config show "$WORK/run.yaml" --set "train.init_from=$WORK/base"
 name="init_from another mixture" expect_exit 78 "$TTT" config show "$WORK/run.yaml" --set "train.init_from=$WORK/mixed"
