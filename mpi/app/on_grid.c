@@ -27,8 +27,9 @@ int on_grid_make(struct grid *g, const struct on_grid *j, const struct step_shap
 
 int on_grid_same_model(const struct on_grid *j, const struct model *m)
 {
-    const struct proof_of p = { .bf16 = m->bf16 != NULL, .K = m->dims.K, .F = head_width(&m->dims) };
+    struct proof_of p;
     char hex[HASH_HEX];
+    model_proof(&p, &m->dims, m->bf16 != NULL);
     hash_hex(hex, hash_bytes(m->w, (size_t)m->params.total * sizeof *m->w));
     const int rc = job_agree(&j->world, "weights", hex);
     return rc == OK ? job_prove(&j->world, &p, 1) : rc;

@@ -363,10 +363,9 @@ static int train(struct trainer *t)
 /* Collective on world. */
 static int prove(const struct trainer *t, const struct axis *world)
 {
-    const struct proof_of p = {
-        .bf16 = t->setup.step.pass.bf16, .K = t->setup.dims.K, .F = head_width(&t->setup.dims),
-        .lapack = t->setup.step.optim.kind == OPTIM_SOAP,
-    };
+    struct proof_of p;
+    model_proof(&p, &t->setup.dims, t->setup.step.pass.bf16);
+    p.lapack = t->setup.step.optim.kind == OPTIM_SOAP;
     return job_prove(world, &p, t->conf->train.reduction == REDUCE_FAST);
 }
 

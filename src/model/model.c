@@ -5,6 +5,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/kernels/gemm_bf16.h"
+#include "src/kernels/proof.h"
 #include "src/kernels/xent.h"
 #include "src/layers/fit.h"
 #include "src/layers/pattern.h"
@@ -134,6 +135,17 @@ double model_flops(const struct model *m, int context)
 
 /* Rows of logits that are held at once. */
 #define LOGIT_ROWS 256
+
+void model_proof(struct proof_of *p, const struct dims *d, int in_bf16)
+{
+    struct pattern list;
+    int i = 0;
+
+    check(pattern_of(&list, d->layer) == OK);
+    while (i < list.n && !(list.layer[i]->has & HAS_INNER)) i++;
+    const struct dims own = pattern_dims(&list, d, i < list.n ? i : 0);
+    *p = (struct proof_of){ .bf16 = in_bf16, .K = own.K, .F = head_width(&own) };
+}
 
 void model_use_bf16(struct model *m, int way_back)
 {

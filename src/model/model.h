@@ -19,6 +19,8 @@
 #include "src/param/bf16_weights.h"
 #include "src/param/param.h"
 
+struct proof_of;
+
 struct model {
     struct dims         dims;
     struct param_table  params;
@@ -59,6 +61,11 @@ int model_check_window(const struct dims *d, int64_t tokens);
  * products of the sequence layer.  A mean over sequences of `context` tokens, of which each sees
  * those before it.  No credit for recomputation. */
 double model_flops(const struct model *m, int context);
+
+/* What a run of this model rests on (kernels/proof.h): the small products of its inner loops, of the
+ * first block that has one, else of its first block.  d: dims that model_shape() takes.  Local.
+ * p        [out] K, F and bf16; the rest is zero */
+void model_proof(struct proof_of *p, const struct dims *d, int in_bf16);
 
 /* From now on products take bf16 operands.  way_back: backward will come.  Before anything that
  * lays out memory for the model. */

@@ -10,6 +10,7 @@
 #include "src/base/rng.h"
 #include "src/base/status.h"
 #include "src/kernels/gemm.h"
+#include "src/kernels/proof.h"
 #include "src/layers/pattern.h"
 #include "src/model/model.h"
 #include "src/store/dims_json.h"
@@ -37,6 +38,26 @@ static const char *const mixtures[] = {
     "ttt_linear, ttt_linear, ttt_linear, attention", "mamba, attention", "ttt_mlp, mamba, ttt_linear",
 };
 #define MIXTURES (sizeof mixtures / sizeof *mixtures)
+
+/* The proof of equal bits is of the shapes that the inner loop has: C / H, whatever width the heads
+ * of attention have. */
+static void the_inner_loop_is_proved(void **state)
+{
+    static const struct { const char *layers; int K, F; } rows[] = {
+        { "attention, ttt_linear", 4, 8 }, { "ttt_linear, attention", 4, 8 },
+        { "mamba, attention", 1, 16 }, { "attention", 1, 6 },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct dims d = mixed(rows[i].layers, 4);
+        struct proof_of p;
+        model_proof(&p, &d, 1);
+        assert_int_equal(p.K, rows[i].K);
+        assert_int_equal(p.F, rows[i].F);
+        assert_int_equal(p.bf16, 1);
+    }
+}
 
 /* --- the list ------------------------------------------------------------------ */
 
@@ -374,6 +395,7 @@ static int nothing_is_left(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_inner_loop_is_proved),
         cmocka_unit_test(lists_are_added_to),
         cmocka_unit_test(lists_are_shortened),
         cmocka_unit_test(unknown_layers_are_named),
