@@ -14,7 +14,8 @@
  *   program      code, libraries, threads, lists and small arrays
  *
  * The trainer, `ttt plan`, `ttt launch` and `ttt config show` all ask here, so that they say the
- * same.  The first nine are what the program allocates, to the byte where it matters; messages
+ * same.  The first nine are what the program touches of what it allocates: with pipeline stages the arrays of
+ * weights and gradients have room for the whole model, of which a rank touches what it holds.  Messages
  * and program were measured (memory.c).
  */
 #ifndef MEMORY_H
@@ -35,7 +36,7 @@ enum memory_line {
 struct memory {
     int64_t line[MEMORY_LINES];
     int64_t total;       /* of all lines                                                        */
-    int64_t allocated;   /* of them, what the program asks for itself: all but the last two     */
+    int64_t allocated;   /* of them, what the program asks for itself: all except the last two    */
     int64_t state;       /* weights and moments that the rank owns: what it saves               */
     int64_t own_copy;    /* of the snapshot, what a save leaves out where memory is short       */
 };
