@@ -250,7 +250,8 @@ int pipeline_run(struct pipeline *p)
         after += !run->more;
     }
     if (run->bad > BAD_SHOWN && !p->silent)
-        log_warn("%lld more bad documents or files were skipped", (long long)(run->bad - BAD_SHOWN));
+        log_warn("%lld more bad documents or files were skipped",
+                 (long long)(run->bad - BAD_SHOWN));
     if (run->repeated > 1 && !p->silent)
         log_warn("in total, %lld documents have a repeated field '%s'",
                  (long long)run->repeated, p->field);

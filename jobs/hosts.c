@@ -81,7 +81,8 @@ int hosts_read(struct host **out, int *n, const char *file)
             rc = fail(ERR_CONFIG, "%s: expected NAME slots=N, found '%.100s'", file, line);
         else rc = add(out, n, name, k == 2 ? slots : NULL, file);
     }
-    if (rc == OK && *n == 0) rc = fail(ERR_CONFIG, "%s: expected lines NAME slots=N, found no host", file);
+    if (rc == OK && *n == 0)
+        rc = fail(ERR_CONFIG, "%s: expected lines NAME slots=N, found no host", file);
     mem_free(text);
     return give(rc, out, n);
 }

@@ -104,7 +104,8 @@ out:
 /* Threads of a process. */
 static int threads_of(const struct launch *l)
 {
-    return l->conf->run.threads ? l->conf->run.threads : machine_threads(&l->machine, most_slots(l));
+    return l->conf->run.threads ? l->conf->run.threads
+                                : machine_threads(&l->machine, most_slots(l));
 }
 
 static int fits(struct launch *l, struct cost *c, struct rates *r)

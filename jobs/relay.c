@@ -37,7 +37,8 @@ static void relay(const int from[2], const char *dir)
 {
     static char text[BYTES];
     sigset_t all;
-    struct pollfd p[2] = { { .fd = from[0], .events = POLLIN }, { .fd = from[1], .events = POLLIN } };
+    struct pollfd p[2] = { { .fd = from[0], .events = POLLIN },
+                           { .fd = from[1], .events = POLLIN } };
     int taken[2] = { 1, 1 };
 
     sigfillset(&all);

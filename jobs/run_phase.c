@@ -57,7 +57,8 @@ static struct run_verdict end_of(const struct run_facts *f, int status)
     if (status == 0 && f->steps < 0 && f->step <= f->committed)
         return is(RUN_FINISHED, ABOUT_NOTHING, "");
     if (status == 0 || f->step > f->committed)
-        return is(RUN_STOPPED, ABOUT_NOTHING, "the steps after the newest checkpoint will be repeated");
+        return is(RUN_STOPPED, ABOUT_NOTHING,
+                  "the steps after the newest checkpoint will be repeated");
     return is(RUN_SAVED, ABOUT_NOTHING, "");
 }
 
@@ -83,7 +84,8 @@ static struct run_verdict trains(const struct run_facts *f)
 {
     if (f->own == SLURM_SUSPENDED) return is(RUN_SUSPENDED, ABOUT_OWN, "");
     if (f->event == EVENT_HANG) return hung(ABOUT_NOTHING);
-    if (f->life == FENCE_ALIVE || f->silence_s < SILENT_S) return is(RUN_RUNNING, ABOUT_NOTHING, "");
+    if (f->life == FENCE_ALIVE || f->silence_s < SILENT_S)
+        return is(RUN_RUNNING, ABOUT_NOTHING, "");
     return is(RUN_SILENT, f->own == SLURM_NONE ? ABOUT_NOTHING : ABOUT_OWN,
               "nothing was written for 10 minutes or more");
 }
@@ -106,7 +108,8 @@ static struct run_verdict between(const struct run_facts *f)
     /* The launcher was killed or its last event is lost, and the processes ended well. */
     const int well = f->fence_status == 0 || f->fence_status == -ERR_SAVED;
     if (f->life == FENCE_ENDED &&
-        (f->seen >= f->event_time || (f->event == EVENT_EXIT && well && f->event_status == f->fence_status)))
+        (f->seen >= f->event_time ||
+         (f->event == EVENT_EXIT && well && f->event_status == f->fence_status)))
         return ended(f);
     if (is_over(f->job)) return gone(f, f->job, ABOUT_JOB);
     return is(RUN_CRASHED, f->job == SLURM_UNKNOWN ? ABOUT_JOB : ABOUT_NOTHING, "");
@@ -116,7 +119,8 @@ static struct run_verdict between(const struct run_facts *f)
 static struct run_verdict not_begun(const struct run_facts *f)
 {
     if (f->event == EVENT_CANCEL || f->job == SLURM_CANCELLED)
-        return is(RUN_CANCELLED, f->job == SLURM_NONE ? ABOUT_NOTHING : ABOUT_JOB, "before training began");
+        return is(RUN_CANCELLED, f->job == SLURM_NONE ? ABOUT_NOTHING : ABOUT_JOB,
+                  "before training began");
     if (is_over(f->job)) return is(RUN_FAILED, ABOUT_JOB | ABOUT_LOG, "training never began");
     if (f->job == SLURM_NONE)
         return is(RUN_UNKNOWN, ABOUT_NOTHING, "the number of its job is not known");
@@ -135,7 +139,8 @@ static struct run_verdict nameless(const struct run_facts *f)
 static struct run_verdict idle(const struct run_facts *f)
 {
     if (is_before_start(f)) return not_begun(f);
-    if (f->event == EVENT_HANG || f->event == EVENT_START || f->event == EVENT_EXIT) return between(f);
+    if (f->event == EVENT_HANG || f->event == EVENT_START || f->event == EVENT_EXIT)
+        return between(f);
     if (has_ended(f)) return ended(f);
     if (f->life == FENCE_DEAD)
         return is_over(f->own) ? gone(f, f->own, ABOUT_OWN) : is(RUN_CRASHED, ABOUT_NOTHING, "");

@@ -32,7 +32,8 @@ static void also(char **note, char *part)
 
 static char *job_words(const struct slurm_fact *j)
 {
-    if (j->state == SLURM_UNKNOWN) return mem_format("job %s: its state is not known (%s)", j->id, j->why);
+    if (j->state == SLURM_UNKNOWN)
+        return mem_format("job %s: its state is not known (%s)", j->id, j->why);
     if (j->state == SLURM_GONE) return mem_format("job %s has left SLURM's queue", j->id);
     if (!j->id[0]) return NULL;
     return mem_format("job %s: %s%s%s%s", j->id, j->word, j->why[0] ? " (" : "", j->why,

@@ -161,7 +161,8 @@ int series_resolve(struct series *s, struct member *m, const struct arg_list *se
     mem_free(m->conf);
     m->conf = mem_new(1, sizeof *m->conf, "configuration");
     const int rc = conf_read(m->conf, m->file, whole.sets.v, whole.sets.n, &start_models);
-    if (rc != OK) fail(rc, "%s: the error is in %s with the settings of run %s", s->file, m->file, m->name);
+    if (rc != OK)
+        fail(rc, "%s: the error is in %s with the settings of run %s", s->file, m->file, m->name);
     member_done(&whole);
     mem_free(dir);
     mem_free(name);
@@ -173,7 +174,8 @@ static int check_names(const struct series *s)
 {
     for (int i = 0; i < s->n; i++) {
         if (!s->m[i].name[0])  /* its folder would be the folder of all */
-            return fail(ERR_CONFIG, "%s: %s: expected a file name before .yaml, because it names the run",
+            return fail(ERR_CONFIG,
+                        "%s: %s: expected a file name before .yaml, because it names the run",
                         s->file, s->m[i].file);
         if (strlen(s->m[i].name) >= sizeof s->m[i].conf->run.name)
             return fail(ERR_CONFIG, "%s: the name %s is longer than %zu bytes", s->file,
@@ -211,7 +213,8 @@ int series_open(struct series *s, const char *file, const struct arg_list *sets)
                  s->conf.series.dir[0] ? "files of runs" : "a folder"));
     TRY(count_sets(s, sets));
     add_files(s);
-    if (s->n > SERIES_MAX) TRY(fail(ERR_CONFIG, "%s: expected at most %d runs, found more", file, SERIES_MAX));
+    if (s->n > SERIES_MAX)
+        TRY(fail(ERR_CONFIG, "%s: expected at most %d runs, found more", file, SERIES_MAX));
     list = s->conf.series.grid;
     for (char *line; rc == OK && (line = next_text(&list)) != NULL; mem_free(line))
         rc = add_values(s, line);

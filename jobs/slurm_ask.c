@@ -73,7 +73,8 @@ static int is_job(const char *id, const char *number, const char *name, enum slu
     if (!id[n])
         return !strcmp(id, number) &&
                !(state == SLURM_PENDING && !strncmp(name, id, n) && name[n] == '_');
-    return !strncmp(id, name, n + 1) && name[n + 1] == '[' && has_index(name + n + 1, atol(id + n + 1));
+    return !strncmp(id, name, n + 1) && name[n + 1] == '[' &&
+           has_index(name + n + 1, atol(id + n + 1));
 }
 
 /* "2026-11-29T22:30:00" of this machine's clock; else NAN ("N/A"). */

@@ -82,7 +82,8 @@ int slurm_hosts(struct launch *l)
 
     own_id(l->job);
     if (!l->job[0])
-        TRY(fail(ERR_USAGE, "--inside-slurm works only inside a SLURM job: SLURM_JOB_ID is not set"));
+        TRY(fail(ERR_USAGE,
+                 "--inside-slurm works only inside a SLURM job: SLURM_JOB_ID is not set"));
     if (tool(names, sizeof names, 0, "scontrol", "show", "hostnames", (char *)nodes) == 0)
         list = pairs(names, tasks);
     if (!list)

@@ -33,12 +33,14 @@ int slurm_submit(char id[SLURM_ID], const char *script, const char *after)
     const int code = tool_run(out, sizeof out, 0, words);
     mem_free(path);
     if (code == TOOL_LATE)
-        return fail(ERR_IO, "sbatch %s: no answer in %d s; check with squeue whether the job exists",
+        return fail(ERR_IO,
+                    "sbatch %s: no answer in %d s; check with squeue whether the job exists",
                     script, TOOL_CHANGES * tool_wait_s());
     if (code == TOOL_MISSING)
         return fail(ERR_MISSING, "sbatch was not found: is this a machine of a SLURM cluster?");
     if (code > 128)
-        return fail(ERR_IO, "sbatch %s was ended by signal %d; check with squeue whether the job exists",
+        return fail(ERR_IO,
+                    "sbatch %s was ended by signal %d; check with squeue whether the job exists",
                     script, code - 128);
     if (code > 0)
         return fail(ERR_CONFIG, "sbatch refused %s (exit code %d)", script, code);

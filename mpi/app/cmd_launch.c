@@ -9,7 +9,8 @@
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 
-static const char usage[] = "ttt launch RUN.yaml [--slurm] [-n N] [--grid auto|DxPxS] [--set K=V ...]";
+static const char usage[] =
+    "ttt launch RUN.yaml [--slurm] [-n N] [--grid auto|DxPxS] [--set K=V ...]";
 static const char about[] =
     "Start training with mpirun or as a SLURM job, and restart it after crashes.\n"
     "First the configuration, data, memory and disk are checked, and the fastest process grid\n"
@@ -79,7 +80,8 @@ int cmd_launch(int argc, char **argv)
     o.file = rest.v[0];
     if (slurm && inside) TRY(fail(ERR_USAGE, "--slurm or --inside-slurm, not both"));
     if (slurm && (o.ranks || o.grid || o.hosts || o.hostfile || o.rates))
-        TRY(fail(ERR_USAGE, "-n, --grid, --hosts and --rates are for runs on this machine; launch.slurm "
+        TRY(fail(ERR_USAGE,
+                 "-n, --grid, --hosts and --rates are for runs on this machine; launch.slurm "
                  "and run.grid describe a job"));
     if (anyway && !slurm) TRY(fail(ERR_USAGE, "--submit-anyway is about --slurm"));
     if (!dry && !slurm) output_optional();

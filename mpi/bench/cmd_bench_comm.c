@@ -299,7 +299,8 @@ int cmd_bench_comm(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, USAGE, about));
     if (rest.n < 0) return OK;
     if (rest.n > 0) return fail(ERR_USAGE, "usage: %s", USAGE);
-    if (mib < 1 || mib > 4096 || repeat < 1 || repeat > 10000 || threads < 0 || threads > OPENMP_THREADS)
+    if (mib < 1 || mib > 4096 || repeat < 1 || repeat > 10000 || threads < 0 ||
+        threads > OPENMP_THREADS)
         return fail(ERR_USAGE, "ttt bench comm: --mib, --repeat or --threads is out of range");
     if (threads) omp_set_num_threads((int)threads);
     b.repeat = (int)repeat;

@@ -156,7 +156,8 @@ static int ends_well(struct train_loop *l)
 
     if (row == 0) return OK;
     (void)train_save_finish(l);  /* the message names the newest */
-    return fail(ERR_DIVERGED, "the last %lld of %lld steps were not finite and changed nothing; %s%s",
+    return fail(ERR_DIVERGED,
+                "the last %lld of %lld steps were not finite and changed nothing; %s%s",
                 (long long)row, (long long)l->state->step, train_save_newest(l),
                 l->saved_step == l->state->step
                     ? "" : ": the same command computes them again, data.skip leaves samples out");

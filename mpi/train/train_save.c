@@ -107,5 +107,6 @@ int train_save_last(struct train_loop *l, const char *reason)
     (void)train_save_finish(l);
     if (l->saved_step == l->state->step) return OK;
     if (l->fenced) return ERR_OWNER;
-    return fail(ERR_IO, "step %lld could not be saved; %s", (long long)l->state->step, train_save_newest(l));
+    return fail(ERR_IO, "step %lld could not be saved; %s", (long long)l->state->step,
+                train_save_newest(l));
 }

@@ -91,7 +91,8 @@ static int each_tensor(struct judged *j, json_t *rows, struct ckpt *c, int all)
     int rc = OK;
 
     /* A model of a newer program is shown, too, only less is known about it. */
-    if (json_object_get(ckpt_info(c), "model") && dims_of_info(&d, ckpt_info(c), ckpt_path(c)) == OK)
+    if (json_object_get(ckpt_info(c), "model") &&
+        dims_of_info(&d, ckpt_info(c), ckpt_path(c)) == OK)
         (void)model_layout(&table, &d);
     for (int i = 0; i < ckpt_count(c); i++) {
         const struct tensor t = *ckpt_tensor(c, i);

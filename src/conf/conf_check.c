@@ -118,7 +118,8 @@ static void check_model(struct conf_reader *r)
 static void check_sizes(struct conf_reader *r)
 {
     const struct conf *c = r->values;
-    const double C = c->model.width, E = c->model.ffn_width > 0 ? c->model.ffn_width : 2048, L = c->model.layers;
+    const double C = c->model.width, E = c->model.ffn_width > 0 ? c->model.ffn_width : 2048,
+                 L = c->model.layers;
     const double Q = c->model.head_dim > 0 ? (double)c->model.head_dim * c->model.heads : C;
     const double weights = (double)c->model.vocab * C * (c->model.tied ? 1 : 2) +
                            L * C * (C + 4 * Q + 3 * E);

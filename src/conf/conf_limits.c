@@ -31,9 +31,11 @@ static void check_counters(struct conf_reader *r, const struct conf *c)
     if (c->train.batch_tokens >= CKPT_COUNTER / c->train.steps)
         conf_refuse(r, "train.batch_tokens", "expected less than %lld tokens in the run, which is "
                     "what its counters hold; found %lld in each of %lld steps",
-                    (long long)CKPT_COUNTER, (long long)c->train.batch_tokens, (long long)c->train.steps);
+                    (long long)CKPT_COUNTER, (long long)c->train.batch_tokens,
+                    (long long)c->train.steps);
     if (sequences > INT_MAX || operations > STEP_OPERATIONS)
-        conf_refuse(r, "train.batch_tokens", "expected a step of at most %.0f operations (sequences "
+        conf_refuse(r, "train.batch_tokens",
+                    "expected a step of at most %.0f operations (sequences "
                     "/ train.micro_batch x units x blocks); found %lld sequences of %d units, %d "
                     "at once, in %d blocks", STEP_OPERATIONS, (long long)sequences, units,
                     c->train.micro_batch, c->model.layers);

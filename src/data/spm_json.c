@@ -261,7 +261,8 @@ static void find_doubt(struct writer *w)
     for (int i = 0; i < m->count; i++) unused |= m->pieces[i].type == SPM_UNUSED;
     if (m->lossless && !w->literal) doubt(w, "texts with U+2581");
     /* The library's model looks for all pieces in a text, these too. */
-    if (m->kind == SPM_UNIGRAM) doubt(w, "texts that hold the name of a special token, such as </s>");
+    if (m->kind == SPM_UNIGRAM)
+        doubt(w, "texts that hold the name of a special token, such as </s>");
     if (m->kind == SPM_UNIGRAM)
         doubt(w, "runs of one character or pattern, where the sums of several ways are equal up to "
               "rounding");

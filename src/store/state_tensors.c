@@ -8,7 +8,8 @@
 
 /* Whatever the model is called and its sides are (of at most 8 digits: model.c), a list of allowed
  * length fits a MANIFEST, next to the run's texts. */
-#define ENTRY (STATE_NAME + 9 * (PARAM_DIMS + 1) + sizeof "{\"dtype\":\"BF16\",\"name\":\"\",\"shape\":[]},")
+#define ENTRY \
+    (STATE_NAME + 9 * (PARAM_DIMS + 1) + sizeof "{\"dtype\":\"BF16\",\"name\":\"\",\"shape\":[]},")
 _Static_assert(TENSOR_COUNT * ENTRY + ((size_t)1 << 20) <= MANIFEST_BYTES, "a MANIFEST holds them");
 _Static_assert(STATE_NAME <= TENSOR_NAME && PARAM_DIMS <= TENSOR_DIMS, "a tile holds one");
 

@@ -58,7 +58,8 @@ int weight_kind_file(const char *path)
 
 static int fits(const char *name, int row)
 {
-    static const char *const others[] = { ".", "training_args", "optimizer", "scheduler", "rng_state" };
+    static const char *const others[] = { ".", "training_args", "optimizer", "scheduler",
+                                          "rng_state" };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (!strncmp(name, others[i], strlen(others[i]))) return 0;
 
