@@ -1,4 +1,4 @@
-# What is wrong with data, model and configuration together is said before
+# What is wrong with data, model and configuration together is reported before
 # anything is made, with the exit code that its kind has.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
@@ -9,7 +9,7 @@ make_config "$WORK/run.yaml"
 refused() {
     refused_name=$1; code=$2; pattern=$3; shift 3
     name="$refused_name: exit code" expect_exit "$code" train bad "$@"
-    expect_text "$refused_name: said" "$pattern" "$WORK/bad.err"
+    expect_text "$refused_name: reported" "$pattern" "$WORK/bad.err"
     equal "$refused_name: nothing is made" "$(ls -d "$WORK/bad" 2>/dev/null || echo none)" none
     rm -rf "${WORK:?}/bad"
 }
@@ -31,7 +31,7 @@ name="no configuration at all" expect_exit 64 "$TTT" train
 name="two of them" expect_exit 64 "$TTT" train "$WORK/run.yaml" "$WORK/run.yaml"
 
 # Damaged data are found where they are first touched.  What was trained until then is saved,
-# and goes on with whole data, cut into other blocks, as if nothing had been.
+# and continues with whole data, cut into other blocks, as if nothing had been.
 "$TTT" prep --tokenizer bytes --block-tokens 1024 --out "$WORK/hurt" "$WORK/train.jsonl" >/dev/null 2>&1
 shard=$(ls "$WORK"/hurt/*.tts | head -n 1)
 at=$(($(wc -c <"$shard") / 4))
@@ -64,7 +64,7 @@ else failed "prep --train-tokenizer" "$(tail -n 1 "$WORK/out")"; fi
 # environment NAME PATTERN VARIABLE=VALUE
 environment() {
     name="$1: exit code" expect_exit 64 env -u OMP_NUM_THREADS "$3" "$TTT" train "$WORK/run.yaml"
-    expect_text "$1: said" "$2"
+    expect_text "$1: reported" "$2"
 }
 environment "too many threads" "OMP_NUM_THREADS is '99999999999'; .* from 1 to 4096" OMP_NUM_THREADS=99999999999
 environment "threads that are no number" "OMP_NUM_THREADS is '2x'" OMP_NUM_THREADS=2x
@@ -73,7 +73,7 @@ environment "a stack in KiB" "OMP_STACKSIZE is '1023'" OMP_STACKSIZE=1023
 environment "a stack that nobody has" "cannot start a thread with such a stack" OMP_STACKSIZE=99999G
 (ulimit -s 512; exec "$TTT" train "$WORK/run.yaml") >"$WORK/out" 2>"$WORK/err"
 equal "a small limit of the stack: exit code" "$?" 64
-expect_text "a small limit of the stack: said" "the limit of a stack is 512 KiB"
+expect_text "a small limit of the stack: reported" "the limit of a stack is 512 KiB"
 check "threads and stack as they may be" env OMP_NUM_THREADS=2,1 OMP_STACKSIZE=1m "$TTT" train "$WORK/run.yaml"
 
 # Names of files are any bytes, JSON is not.
@@ -141,7 +141,7 @@ name="run.dir under a file" expect_exit 74 "$TTT" train "$WORK/run.yaml" --set r
 
 # What a command does not read, or can't be meant, is refused and not left out.
 "$TTT" prep --tokenizer bytes --out "$WORK/some" "$WORK/esc.jsonl" >/dev/null 2>&1
-unread() { says=$1; shift; name="$*" expect_exit 64 "$TTT" "$@"; expect_text "$*: said" "$says"; }
+unread() { says=$1; shift; name="$*" expect_exit 64 "$TTT" "$@"; expect_text "$*: reported" "$says"; }
 unread "info does not read --ids" data info "$WORK/some" --ids
 unread "verify does not read --json" data verify "$WORK/some" --json
 unread "count from 0" data cat "$WORK/some" --count -1
@@ -163,13 +163,13 @@ for place in file link; do
     mkdir "$WORK/no-$place"
     if [ $place = file ]; then : >"$WORK/no-file/ckpt"; else ln -s "$WORK/nowhere" "$WORK/no-link/ckpt"; fi
     name="ckpt is a $place" expect_exit 74 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/no-$place"
-    expect_text "ckpt is a $place: said" "no-$place/ckpt: is not a folder, and checkpoints belong there"
+    expect_text "ckpt is a $place: reported" "no-$place/ckpt: is not a folder, and checkpoints belong there"
     check "ckpt is a $place: nothing was computed" test ! -s "$WORK/no-$place/metrics.jsonl"
     name="ckpt is a $place: ttt status" expect_exit 74 "$TTT" status "$WORK/no-$place"
     expect_text "ckpt is a $place: in the table" "no-$place/ckpt: is not a folder" "$WORK/out"
 done
 
-# Memory that ends while it is asked for: the size and what for are said.
+# Memory that ends while it is asked for: the size and what for are reported.
 (ulimit -v 1500000; exec "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/oom" --set model.width=2048 \
     --set model.heads=32 --set model.ffn_width=5504 --set model.layers=8) >"$WORK/out" 2>"$WORK/err"
 equal "out of memory: exit code" "$?" 71

@@ -62,7 +62,7 @@ for set in optim.kind=adamw optim.kind=soap optim.state=bf16; do
     done
 done
 equal "three optimizers are three" "$(printf '%s\n' $losses | sort -u | wc -l | tr -d ' ')" 3
-expect_text "the optimizer is said" '"optimizer": "AdamW, bf16"' "$WORK/out"
+expect_text "the optimizer is reported" '"optimizer": "AdamW, bf16"' "$WORK/out"
 name="train on two ranks is 64"; expect_exit 64 mpi 2 "$TTT" bench train "$WORK/small.yaml"
 
 # Each is compared with sums in double before it is timed.

@@ -72,7 +72,7 @@ TTT_FAIL="train.step#5=kill"; export TTT_FAIL
 on 1x1x1 moments3 train.steps=6 optim.state=bf16 checkpoint.background=false
 unset TTT_FAIL
 went "moments, resumed on 1x2x1" 1x2x1 moments3 train.steps=6 optim.state=bf16
-equal "moments: the same root behind a kill" "$(root_of moments3)" "$(root_of moments)"
+equal "moments: the same root after a kill" "$(root_of moments3)" "$(root_of moments)"
 name="ttt ckpt show" expect_exit 0 "$TTT" ckpt show "$WORK/moments"
 name="eval of such a run" expect_exit 0 "$TTT" eval "$WORK/moments" "$WORK/val"
 on 1x1x1 moments train.steps=6

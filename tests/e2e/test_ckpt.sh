@@ -69,7 +69,7 @@ expect_text 'show counts parameters' '^457124 parameters in 52 tensors, 0 of whi
 name='show --json' expect_exit 0 "$TTT" ckpt show model --json
 expect_text 'show --json gives the verdict' '"verdict": "looks trained"' "$WORK/out"
 
-# One goes away while all are read, as on a run that goes on: that is no damage.
+# One goes away while all are read, as on a run that continues: that is no damage.
 cp -r model live
 env TTT_FAIL="ckpt.opening#2=stop" "$TTT" ckpt verify live >"$WORK/out" 2>"$WORK/err" &
 reader=$!

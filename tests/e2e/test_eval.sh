@@ -88,10 +88,10 @@ equal "gives the same" "$(value perplexity | cut -c1-6)" "$("$TTT" eval "$WORK/p
 
 # --- what does not fit
 name="another tokenizer" expect_exit 78 "$TTT" eval "$WORK/p" "$WORK/bytes"
-expect_text "is said" "another tokenizer"
+expect_text "is reported" "another tokenizer"
 name="another vocabulary" \
     expect_exit 78 "$TTT" eval "$ROOT/tests/golden/ttt_linear_m" "$WORK/bytes"
-expect_text "is said with both" "ids below 258, the model knows 256"
+expect_text "is reported with both" "ids below 258, the model knows 256"
 name="no data" expect_exit 66 "$TTT" eval "$WORK/m" "$WORK/nothing"
 expect_text "is named" "$WORK/nothing"
 name="no model" expect_exit 66 "$TTT" eval "$WORK/nothing" "$WORK/bytes"

@@ -57,7 +57,7 @@ name="data of another tokenizer" expect_exit 78 "$TTT" eval ttt_linear.hf train
 mv own/tokenizer.model moved.model
 rm ttt_mlp/tokenizer.model
 name="the tokenizer is gone" expect_exit 66 "$TTT" export ttt_mlp gone
-expect_text "what to do is said" "name its file with --tokenizer FILE"
+expect_text "what to do is reported" "name its file with --tokenizer FILE"
 check "there is no folder" test ! -e gone -a ! -e gone.part
 name="another tokenizer" expect_exit 78 "$TTT" export ttt_mlp gone --tokenizer llama/tokenizer.model
 name="by its new name" expect_exit 0 "$TTT" export ttt_mlp gone --tokenizer moved.model
@@ -114,7 +114,7 @@ printf '\357\273\277{"model_max_length": 1000000000000000019884624838656}\n' >in
 cp -r in came
 touch in/training_args.bin in/.gitattributes
 name="import with files" expect_exit 0 "$TTT" import in kept
-expect_text "what is not kept is said" "not imported: training_args.bin$"
+expect_text "what is not kept is reported" "not imported: training_args.bin$"
 equal "and nothing else" "$(grep -c . "$WORK/err")" 1
 rm -r in
 name="export with files" expect_exit 0 "$TTT" export kept given

@@ -1,5 +1,5 @@
 # File operations that fail or are the last thing a process does, full disks,
-# damaged checkpoints: older checkpoints stay whole, training goes on, and the
+# damaged checkpoints: older checkpoints stay whole, training continues, and the
 # end is the same.
 #
 #   FULL=1   fail and kill at every single operation; else of the long rows of
@@ -130,7 +130,7 @@ fi
 )
 equal "no room for metrics: exit code" "$?" 0
 equal "no room for metrics: same root" "$(root_of deaf)" "$root"
-expect_text "no room for metrics: said" "writable again, 4 lines were lost" "$WORK/deaf.err"
+expect_text "no room for metrics: reported" "writable again, 4 lines were lost" "$WORK/deaf.err"
 
 # Damaged checkpoints.
 flip() {  # one bit in the middle of a file

@@ -70,12 +70,12 @@ for grid in 1x1x1 2x2x2 1x1x3 4x1x1; do
     TTT_FAIL="train.step#5=kill"; export TTT_FAIL
     on $grid chain checkpoint.background=false
     unset TTT_FAIL
-    [ $step = 0 ] || expect_text "$grid goes on from step $step" \
+    [ $step = 0 ] || expect_text "$grid continues from step $step" \
         "resumed from .*: step $step root" "$WORK/chain.err"
     step=$((step + 4))
 done
 same 1x2x2 chain train.sequence_mode=heads
-expect_text "1x2x2 goes on from step 16" "resumed from .*: step 16 root" "$WORK/chain.err"
+expect_text "1x2x2 continues from step 16" "resumed from .*: step 16 root" "$WORK/chain.err"
 
 went "init_from, 1x1x1" 1x1x1 i1 train.init_from="$WORK/base" train.steps=2
 went "init_from, 1x2x2" 1x2x2 i4 train.init_from="$WORK/base" train.steps=2 &&

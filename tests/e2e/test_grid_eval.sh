@@ -56,9 +56,9 @@ check "--grid 1x1x1 without mpirun" \
 numbers single
 check "is one process" same alone single
 
-# --- what does not fit is said once
+# --- what does not fit is reported once
 name="a grid of other ranks" expect_exit 78 mpi 2 "$TTT" eval "$WORK/run" "$WORK/val" --grid 3x1x1
-equal "is said once" "$(grep -c 'ttt: error' "$WORK/err")" 1
+equal "is reported once" "$(grep -c 'ttt: error' "$WORK/err")" 1
 name="more stages than layers" \
     expect_exit 78 mpi 3 "$TTT" eval "$WORK/run" "$WORK/val" --grid 1x3x1
 name="no grid" expect_exit 78 mpi 2 "$TTT" probe "$M" --tokens "$IN" --out "$WORK/x" --grid 2,1,1
@@ -67,12 +67,12 @@ expect_text "is guessed" "mpirun or srun"
 name="a sequence too short for the grid" expect_exit 78 mpi 7 "$TTT" probe "$M" --tokens "$IN" \
     --out "$WORK/x" --grid 1x1x7
 name="no such model" expect_exit 66 mpi 2 "$TTT" eval "$WORK/nothing" "$WORK/val"
-equal "is said once, too" "$(grep -c 'ttt: error' "$WORK/err")" 1
+equal "is reported once, too" "$(grep -c 'ttt: error' "$WORK/err")" 1
 name="nowhere to write" expect_exit 66 mpi 2 "$TTT" probe "$M" --tokens "$IN" --out "$WORK/no/x"
 name="a wrong option" expect_exit 64 mpi 2 "$TTT" eval "$WORK/run" --contxt 5
 cp -r "$WORK/val" "$WORK/bad"
 { head -c 150 "$WORK/val/shard-000000.tts"; printf '\001'
   tail -c +152 "$WORK/val/shard-000000.tts"; } >"$WORK/bad/shard-000000.tts"
 name="damaged data" expect_exit 65 mpi 2 "$TTT" eval "$WORK/run" "$WORK/bad"
-equal "is said once again" "$(grep -c 'ttt: error' "$WORK/err")" 1
+equal "is reported once again" "$(grep -c 'ttt: error' "$WORK/err")" 1
 finish

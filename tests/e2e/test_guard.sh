@@ -14,7 +14,7 @@ went "without a guard" 1x1x1 without train.guard_every=0 &&
 found() {
     one_rank "$2" "TTT_FAIL=flip:$3#$5=err" "$4" "$1" train.guard_every="$6"
     equal "$1: exit code" "$?" 74
-    equal "$1: only this is said" "$(grep -c 'error: .*rank .* on \|error: .*faulty' "$WORK/$1.err")" 1
+    equal "$1: only this is reported" "$(grep -c 'error: .*rank .* on \|error: .*faulty' "$WORK/$1.err")" 1
     expect_text "$1: named" "faulty memory on $(hostname): in step $5 $3 changed by itself" "$WORK/$1.err"
     [ "$2" = 0 ] || expect_text "$1: the rank, too" "error: rank $2: faulty" "$WORK/$1.err"
     expect_text "$1: what a restart has" "not saved; the newest checkpoint is of step" "$WORK/$1.err"

@@ -1,5 +1,5 @@
 # A run that starts from a model is that model: its theta and epsilons come with its weights,
-# whichever command asks; what is changed is asked for; what is not known is said.
+# whichever command asks; what is changed is asked for; what is not known is reported.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
 OMP_NUM_THREADS=1
@@ -36,7 +36,7 @@ system() {
         rm -rf "$WORK/tuned"
         name="$model is taken whole" expect_exit 0 "$TTT" train "$WORK/tuned.yaml" \
             --set train.init_from="$WORK/$model"
-        expect_text "$model: said" "^model of $WORK/$model: .*rms_eps 0.001"
+        expect_text "$model: reported" "^model of $WORK/$model: .*rms_eps 0.001"
         equal "$model: it is the same model" \
             "$(values tuned loss_nats eval | awk '{ printf "%.6f", $1 }')" \
             "$(echo "$evaluated" | awk '{ printf "%.6f", $1 }')"
@@ -107,10 +107,10 @@ rm -rf "$WORK/new"
 mkdir "$WORK/bare"
 cp "$WORK/model/config.json" "$WORK/model/model.safetensors" "$WORK/bare"
 name="eval: tokenizer not known" expect_exit 0 "$TTT" eval "$WORK/bare" "$WORK/val" --context 64
-expect_text "eval: said" "warning: $WORK/bare does not say which tokenizer .*$WORK/val (tokenizer: bytes)"
+expect_text "eval: reported" "warning: $WORK/bare does not say which tokenizer .*$WORK/val (tokenizer: bytes)"
 name="init_from: tokenizer not known" expect_exit 0 "$TTT" train "$WORK/tuned.yaml" \
     --set run.dir="$WORK/new" --set train.init_from="$WORK/bare"
-expect_text "init_from: said" "warning: $WORK/bare does not say which tokenizer .*$WORK/train (tokenizer: bytes)"
+expect_text "init_from: reported" "warning: $WORK/bare does not say which tokenizer .*$WORK/train (tokenizer: bytes)"
 rm -rf "$WORK/new"
 name="eval: its run knows" expect_exit 0 "$TTT" eval "$WORK/attention" "$WORK/val" --context 64
 equal "and there is no warning" "x$(grep warning "$WORK/err")" x
@@ -121,7 +121,7 @@ name="init_from: another tokenizer" expect_exit 78 "$TTT" train "$WORK/tuned.yam
 expect_text "init_from: is named" "tokenizer.model has 300 tokens, $WORK/bare knows 258"
 rm -rf "$WORK/new"
 
-# A run with a checkpoint goes on as itself, whatever became of the model.
+# A run with a checkpoint continues as itself, whatever became of the model.
 TTT_FAIL="train.step#2=kill" "$TTT" train "$WORK/tuned.yaml" --set run.dir="$WORK/again" \
     >"$WORK/out" 2>&1
 TTT_FAIL="train.step#1=kill" "$TTT" train "$WORK/tuned.yaml" --set run.dir="$WORK/early" \

@@ -53,7 +53,7 @@ while [ "$kills" -lt "$KILLS" ] && read -r delay; do
     grep -q 'left by a crash' "$WORK/r$runs.err" && in_save=$((in_save + 1))
 done <"$WORK/delays"
 # shellcheck disable=SC2086
-trained "the last run goes on to its end" r$runs $sets && ok "the last run goes on to its end"
+trained "the last run continues to its end" r$runs $sets && ok "the last run continues to its end"
 compare r$runs $here
 equal "kills" "$kills" "$KILLS"
 equal "all runs end with the same root and the same losses, each once" "$wrong" 0

@@ -18,7 +18,7 @@ refused() {
     code=$1; name=$2; pattern=$3; shift 3
     launch refused "$@"
     equal "$name: exit code" "$?" "$code"
-    expect_text "$name: said" "$pattern" "$WORK/refused.err"
+    expect_text "$name: reported" "$pattern" "$WORK/refused.err"
     [ ! -e "$WORK/refused/fence" ] && ok "$name: nothing was started" ||
         failed "$name" "something was started"
 }
@@ -86,7 +86,7 @@ step=$(newest launcher)
 equal "a killed launcher: and save" "$step" "$(last_step launcher)"
 # shellcheck disable=SC2086
 launch launcher -n 2 $sets
-expect_text "a killed launcher: the next one goes on" "the run resumes from .*: step $step root" "$WORK/launcher.err"
+expect_text "a killed launcher: the next one continues" "the run resumes from .*: step $step root" "$WORK/launcher.err"
 equal "a killed launcher: same root" "$(root_of launcher)" "$root"
 
 FAIL="train.step@1#3=kill" launch loop -n 2

@@ -37,7 +37,7 @@ printf '{"x":"caf\351","text":"fine"}\n' > x.jsonl
 texts "Latin-1 in another field" fine x.jsonl
 printf '{"text":"one","text":"two"}\n{"text":"1","t\\u0065xt":"2"}\n{"text":"3"}\n' > x.jsonl
 texts "a field twice: the last" two23 x.jsonl
-expect_text "a field twice: said" "x.jsonl:1: field 'text' occurs 2 times in one object; its last value is used"
+expect_text "a field twice: reported" "x.jsonl:1: field 'text' occurs 2 times in one object; its last value is used"
 expect_text "a field twice: counted" "in total, 2 documents have a repeated field 'text'"
 
 # --- nested fields, names with dots
@@ -60,7 +60,7 @@ refused "null" "x.jsonl:1: field 'text' is null, expected a string" x.jsonl
 printf '{\n "text": "x"\n}\n' > x.jsonl
 rm -rf set2
 name="an object over several lines" expect_exit 65 "$TTT" prep x.jsonl --out set2
-expect_text "an object over several lines: said" 'x.jsonl:1: not JSON: .*one whole object on each line'
+expect_text "an object over several lines: reported" 'x.jsonl:1: not JSON: .*one whole object on each line'
 
 # --- byte order marks
 printf '\357\273\277{"text":"one"}\n\357\273\277{"text":"two"}\n' > x.jsonl
@@ -72,7 +72,7 @@ equal "a byte order mark in standard input" "$("$TTT" data cat set)" hello
 printf '\357\273\277ab\377\n' > x.txt
 rm -rf set2
 name="bytes are counted with the mark" expect_exit 65 "$TTT" prep x.txt --out set2
-expect_text "bytes are counted with the mark: said" 'x.txt:1: not UTF-8: byte 0xff at byte 5 of the file'
+expect_text "bytes are counted with the mark: reported" 'x.txt:1: not UTF-8: byte 0xff at byte 5 of the file'
 printf '\357\273\277run: {dir: r, seed: 3}\ndata: {train: t}\n' > x.yaml
 name="a byte order mark in YAML" expect_exit 0 "$TTT" config show x.yaml
 expect_text "a byte order mark in YAML: read" 'seed: 3' "$WORK/out"
@@ -87,7 +87,7 @@ refused "Latin-1" 'x.txt:1: not UTF-8: byte 0xe9 at byte 3 of the file; perhaps 
 printf '{"text":"caf\351"}\n' > x.jsonl
 refused "Latin-1 in the field" "x.jsonl:1: field 'text' is not UTF-8: byte 0xe9 at byte 12 of the line; perhaps Latin-1" x.jsonl
 printf '\357\273\277{"text":"caf\351"}\n' > x.jsonl
-refused "Latin-1 behind a mark" "x.jsonl:1: field 'text' is not UTF-8: byte 0xe9 at byte 15 of the line" x.jsonl
+refused "Latin-1 after a mark" "x.jsonl:1: field 'text' is not UTF-8: byte 0xe9 at byte 15 of the line" x.jsonl
 
 # --- compressed
 frames=$ROOT/tests/golden/prep/lines.jsonl.zst
@@ -107,7 +107,7 @@ texts "a window of 2 GiB" long long.jsonl.zst
 rm -rf set2
 (ulimit -v 1500000; OMP_NUM_THREADS=1 exec "$TTT" prep long.jsonl.zst --out set2 -j 1) 2>"$WORK/err"
 equal "a window that the memory does not hold: exit code" $? 71
-expect_text "a window that the memory does not hold: said" 'long.jsonl.zst: .*memory.* the zstd frame at byte 0'
+expect_text "a window that the memory does not hold: reported" 'long.jsonl.zst: .*memory.* the zstd frame at byte 0'
 printf '\050\265\057\375\000\260\201\000\000{"text":"long"}\n' > longer.jsonl.zst
 refused "a window of 4 GiB" 'longer.jsonl.zst:1: the zstd frame at byte 0 needs a window of .* compress it again with zstd --long=31 or less' longer.jsonl.zst
 head -c $(($(wc -c < "$frames") - 20)) "$frames" > cut.jsonl.zst
@@ -119,11 +119,11 @@ for packed in '\037\213\010\000:gzip -dc' '\3757zXZ\000:xz -dc' 'BZh91AY&SY:bzip
     rm -rf set2
     "$TTT" prep - --out set2 < x.txt 2>"$WORK/err"
     equal "$tool through standard input: exit code" $? 65
-    expect_text "$tool through standard input: said" "found a file compressed with .*; pipe it through a converter: $tool | ttt"
+    expect_text "$tool through standard input: reported" "found a file compressed with .*; pipe it through a converter: $tool | ttt"
 done
 for ending in gz xz bz2; do
     cp x.txt "x.txt.$ending"
     name="x.txt.$ending by name" expect_exit 78 "$TTT" prep "x.txt.$ending" --out set2
-    expect_text "x.txt.$ending by name: said" 'read it with: .* -dc FILE | ttt prep -'
+    expect_text "x.txt.$ending by name: reported" 'read it with: .* -dc FILE | ttt prep -'
 done
 finish

@@ -1,10 +1,10 @@
 # The memory that a run asks for is what was predicted, saving and resuming included; what does not
-# fit is said before anything begins.
+# fit is reported before anything begins.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
 . "$(dirname "$0")/grid.sh"
 make_data
-# 13 million parameters, so that all that is not counted is nothing beside them.
+# 13 million parameters, so that all that is not counted is nothing compared with them.
 cat >"$WORK/run.yaml" <<END
 run: {dir: $WORK/run, seed: 3, threads: 1}
 model: {vocab: 16384, layers: 2, width: 512, heads: 8, ffn_width: 1024}
@@ -33,7 +33,7 @@ measured() {
     trained "$name" "$dir" "$@" && predicted "$name" "$dir"
     rm -r "$WORK/$dir/ckpt/step-000000000002.a0001"
     trained "$name, resumed" "$dir" "$@" && predicted "$name, resumed" "$dir"
-    expect_text "$name, resumed: said" 'resumed from .*: step 1 ' "$WORK/$dir.err"
+    expect_text "$name, resumed: reported" 'resumed from .*: step 1 ' "$WORK/$dir.err"
 }
 measured "exact" exact
 measured "fast" fast train.reduction=fast
@@ -93,6 +93,6 @@ on 2x1x1 three checkpoint.writers=1 && predicted "two processes and one writer" 
 
 train large model.width=65536 model.heads=1024 model.ffn_width=1000000 model.vocab=16000000
 equal "too large: exit code" "$?" 71
-expect_text "too large: said" 'wants [0-9.]* TiB of memory on a machine of' "$WORK/large.err"
+expect_text "too large: reported" 'wants [0-9.]* TiB of memory on a machine of' "$WORK/large.err"
 expect_text "too large: what would help" 'train.reduction=fast, optim.state=bf16, ' "$WORK/large.err"
 finish

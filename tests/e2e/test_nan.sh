@@ -28,7 +28,7 @@ once gradient nan-grad:$tensor "gradient of $tensor"
 # A fault of the moment: computed again, and no trace of it is left.
 (TTT_FAIL="nan-once:$tensor#5=err"; export TTT_FAIL; train moment)
 equal "a fault of the moment: exit code" "$?" 0
-expect_text "a fault of the moment: said" "step 5 was not finite at first, and is when computed again: gradient of $tensor, first on rank 0" "$WORK/moment.err"
+expect_text "a fault of the moment: reported" "step 5 was not finite at first, and is when computed again: gradient of $tensor, first on rank 0" "$WORK/moment.err"
 expect_text "a fault of the moment: in metrics.jsonl" '"kind":"again","step":5' "$WORK/moment/metrics.jsonl"
 equal "a fault of the moment: same root" "$(root_of moment)" "$root"
 equal "a fault of the moment: same losses" "$(values moment loss_nats)" "$(values clean loss_nats)"
@@ -39,7 +39,7 @@ grep -q "$tensor" "$WORK/diff" && ok "a good step does change them" || failed "a
 # Persistent: 3 in a row end the run; the checkpoint before them is intact.
 (TTT_FAIL="nan-grad:$tensor#6=err,nan-grad:$tensor#7=err,nan-grad:$tensor#8=err"; export TTT_FAIL; train many train.max_bad_steps=3)
 equal "3 in a row: exit code" "$?" 87
-expect_text "3 in a row: said" "3 steps in a row were not finite; the newest checkpoint is of step 4" "$WORK/many.err"
+expect_text "3 in a row: reported" "3 steps in a row were not finite; the newest checkpoint is of step 4" "$WORK/many.err"
 trained "started again without the cause" many train.max_bad_steps=3 &&
     equal "ends like the clean run" "$(root_of many)" "$root"
 (TTT_FAIL="nan-grad:$tensor#6=err,nan-grad:$tensor#8=err,nan-grad:$tensor#10=err"; export TTT_FAIL; train apart train.max_bad_steps=2)
@@ -50,19 +50,19 @@ expect_text "3, but not in a row: said at the end" "done at step 12 after .*, 3 
 # Few, but the last ones: the run does not end as one that learned, and computes them again.
 (TTT_FAIL="nan-grad:$tensor#11=err,nan-grad:$tensor#12=err"; export TTT_FAIL; train last)
 equal "the last 2 steps: exit code" "$?" 87
-expect_text "the last 2 steps: said" "the last 2 of 12 steps were not finite and changed nothing; the newest checkpoint is of step 8" "$WORK/last.err"
+expect_text "the last 2 steps: reported" "the last 2 of 12 steps were not finite and changed nothing; the newest checkpoint is of step 8" "$WORK/last.err"
 expect_text "the last 2 steps: in metrics.jsonl" '"kind":"end","step":12,"status":"diverged","skipped":2' "$WORK/last/metrics.jsonl"
 trained "the last 2 steps: started again" last &&
     equal "the last 2 steps: ends like the clean run" "$(root_of last)" "$root"
 (TTT_FAIL="nan-grad:$tensor#11=err,nan-grad:$tensor#12=err,ckpt.begin#2=sleep:300"; export TTT_FAIL
  train behind checkpoint.background=true)
-expect_text "the last 2 steps, a save behind them: said" "the newest checkpoint is of step 8" "$WORK/behind.err"
+expect_text "the last 2 steps, a save behind them: reported" "the newest checkpoint is of step 8" "$WORK/behind.err"
 (TTT_FAIL="nan-grad:$tensor#*=err"; export TTT_FAIL; train never train.steps=3)
 equal "no step that learned: exit code" "$?" 87
-expect_text "no step that learned: said" "the last 3 of 3 steps .*; there is no checkpoint" "$WORK/never.err"
+expect_text "no step that learned: reported" "the last 3 of 3 steps .*; there is no checkpoint" "$WORK/never.err"
 
 # No fault but a rate beyond reason: the weights explode, and nothing is hidden.
 train blown optim.lr=1000 optim.warmup_steps=0 optim.clip_norm=0 train.max_bad_steps=2
 equal "exploding: exit code" "$?" 87
-expect_text "exploding: said" "2 steps in a row were not finite" "$WORK/blown.err"
+expect_text "exploding: reported" "2 steps in a row were not finite" "$WORK/blown.err"
 finish

@@ -18,10 +18,10 @@ lost() {
     lost_name=$1; shift
     "$@" >/dev/full 2>"$WORK/err" </dev/null
     equal "$lost_name: full" "$?" 74
-    expect_text "$lost_name: said" "error: the result could not be written to standard output" "$WORK/err"
+    expect_text "$lost_name: reported" "error: the result could not be written to standard output" "$WORK/err"
     "$@" >&- 2>"$WORK/err" </dev/null
     equal "$lost_name: closed" "$?" 74
-    expect_text "$lost_name: said" "error: the result could not be written to standard output" "$WORK/err"
+    expect_text "$lost_name: reported" "error: the result could not be written to standard output" "$WORK/err"
     "$@" >"$WORK/whole" 2>"$WORK/err" </dev/null
     equal "$lost_name: taken" "$?" 0
 }

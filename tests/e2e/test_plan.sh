@@ -5,7 +5,7 @@
 cd "$WORK" || exit 1
 mpi() { n=$1; shift; timeout 300 mpirun --oversubscribe -n "$n" "$@" </dev/null; }
 P="$TTT plan $ROOT/config/ttt-linear-125m.yaml"
-# value NAME [FILE] -- the number behind a name in JSON.
+# value NAME [FILE] -- the number after a name in JSON.
 value() { sed -n 's/.*"'"$1"'": *\([-0-9.e+]*\).*/\1/p' "${2:-out}" | head -n 1; }
 is() { awk "BEGIN { exit !($1) }"; }
 # A JSON file that is well-formed: brackets close, strings end, nothing trails.
@@ -47,10 +47,10 @@ room() { awk -v n="$(value node_bytes one.json)" -v s="$(value snapshot one.json
 room 0.5
 name="no room for a copy" expect_exit 0 $P --grid 1x1x1 --rates room.yaml
 expect_text "fits all the same" 'snapshot 0 B' out
-expect_text "which is said" 'fits, saving without a copy' out
+expect_text "which is reported" 'fits, saving without a copy' out
 room 1.01
 name="not even for the state" expect_exit 0 $P --grid 1x1x1 --rates room.yaml
-expect_text "which is said, too" 'DOES NOT FIT' out
+expect_text "which is reported, too" 'DOES NOT FIT' out
 
 # --- a rank's operations, and a trace
 name="operations" expect_exit 0 $P --grid 1x2x2 --show 1 --set train.batch_tokens=2048

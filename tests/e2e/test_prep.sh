@@ -58,10 +58,10 @@ equal "info --json" "$("$TTT" data info bytes --json | grep -c '"documents": 706
 cat in/b.jsonl | "$TTT" prep - --stdin jsonl --out lines 2>/dev/null
 equal "standard input, lines" "$("$TTT" data info lines | sed -n 's/^documents *//p')" 700
 check "named twice" "$TTT" prep in/a.txt in/a.txt --out twice
-expect_text "named twice: said" '^ttt: warning: in/a.txt was named more than once'
+expect_text "named twice: reported" '^ttt: warning: in/a.txt was named more than once'
 equal "named once: not said" "$("$TTT" prep in/a.txt --out once 2>&1 | grep -c 'more than once')" 0
 check "standard input, lines that nobody called so" sh -c '"$1" prep - --out as-text <in/b.jsonl' - "$TTT"
-expect_text "are said to look like lines" '^ttt: warning: -: looks like JSON lines.*to read each line as a document, use --stdin jsonl'
+expect_text "are reported to look like lines" '^ttt: warning: -: looks like JSON lines.*to read each line as a document, use --stdin jsonl'
 equal "and are one text" "$("$TTT" data info as-text | sed -n 's/^documents *//p')" 1
 "$TTT" prep - --out frames < in/frames.txt.zst 2>/dev/null
 equal "standard input, compressed" "$(text frames | wc -l | tr -d ' ')" 2
@@ -75,7 +75,7 @@ equal "half-written files are removed, others stay" "$(cd swept && echo *.tmp)" 
 mkdir -p archive linked; "$TTT" prep in --out archive 2>/dev/null; archived=$(all_bytes archive)
 ln -s ../archive linked/train
 name="--restart through a link" expect_exit 78 "$TTT" prep in --out linked --val-fraction 0.2 --restart
-expect_text "--restart through a link: said" "linked/train: is a symbolic link" "$WORK/err"
+expect_text "--restart through a link: reported" "linked/train: is a symbolic link" "$WORK/err"
 equal "--restart through a link: nothing is touched" "$(all_bytes archive)" "$archived"
 
 # --- the same bytes for every number of threads, the same content for every cut
@@ -171,7 +171,7 @@ if [ -f stopped/val/INDEX ]; then ok "begun: too fast to stop"; else
     expect_text "begun: names the option" '--val-fraction was 0.1, and is 0.2 now'
     name="unfinished: not a data set" expect_exit 66 "$TTT" data info stopped/train
     touch long.txt
-    name="begun, its inputs only touched: goes on" expect_exit 0 $long stopped
+    name="begun, its inputs only touched: continues" expect_exit 0 $long stopped
     expect_text "begun: does not begin anew" 'resuming after'
     equal "begun, touched: the same bytes" "$(all_bytes stopped)" "$(all_bytes whole)"
 fi
@@ -335,7 +335,7 @@ cp in/a.txt plain.txt.zst
 bad "not a .zst" plain.txt.zst 'plain.txt.zst:1: ' 'end of 1 file skipped: 58.4 KiB'
 printf '{"text": "a"}\n{"text": "b"}\n{"text": 3}\n{"text": "c"}\n' > late.jsonl
 name="bad after a while: exit 65" expect_exit 65 "$TTT" prep late.jsonl --out late --shard-tokens 3
-name="bad after a while: --skip-bad goes on" expect_exit 0 "$TTT" prep late.jsonl --out late \
+name="bad after a while: --skip-bad continues" expect_exit 0 "$TTT" prep late.jsonl --out late \
     --shard-tokens 3 --skip-bad --skip-bad-max 30%
 equal "bad after a while: the rest" "$(text late)" abc
 name="--field" expect_exit 0 "$TTT" prep field.jsonl --field other --out other --skip-bad \
@@ -345,16 +345,16 @@ bad_lines() { awk -v bad="$1" 'BEGIN { for (i = 0; i < 200; i++)
     printf "{\"%s\": \"%03d\"}\n", i < bad ? "texx" : "text", i }'; }
 bad_lines 2 > two.jsonl; bad_lines 3 > three.jsonl
 name="--skip-bad: 1 %" expect_exit 0 "$TTT" prep two.jsonl --out two --skip-bad
-expect_text "--skip-bad: 1 %: said" '2 bad documents skipped: 32 B, 1 % of the input'
+expect_text "--skip-bad: 1 %: reported" '2 bad documents skipped: 32 B, 1 % of the input'
 expect_text "--skip-bad: in INDEX" '^skipped: {documents: 2, files: 0, bytes: 32, read_bytes: 3200}$' two/INDEX
 "$TTT" data info two > out
 expect_text "--skip-bad: data info" '^skipped  *2 bad documents, .*32 B, 1 % of the input' out
 three="$TTT prep three.jsonl --out three --shard-tokens 300 --val-fraction 0.5"
 name="--skip-bad: 1.5 %: 65" expect_exit 65 $three --skip-bad
-expect_text "--skip-bad: 1.5 %: said" '3 bad documents skipped: 48 B, 1.5 % of the input, more than --skip-bad-max 1%'
+expect_text "--skip-bad: 1.5 %: reported" '3 bad documents skipped: 48 B, 1.5 % of the input, more than --skip-bad-max 1%'
 [ -e three/train/INDEX ] || [ -e three/val/INDEX ] && failed "--skip-bad: 1.5 %: not finished" INDEX ||
     ok "--skip-bad: 1.5 %: not finished"
-name="--skip-bad-max: goes on" expect_exit 0 $three --skip-bad --skip-bad-max 1.5%
+name="--skip-bad-max: continues" expect_exit 0 $three --skip-bad --skip-bad-max 1.5%
 expect_text "--skip-bad-max: what was kept" 'resuming after'
 expect_text "--skip-bad-max: counted over both" '^skipped: {documents: 3, files: 0, bytes: 48, read_bytes: 3200}$' \
     three/val/INDEX

@@ -95,7 +95,7 @@ equal "no tokens asked for, none written" "$(ids --tokens 0; echo end)" end
 first=$(ids --seed 1 | head -n 10)
 cp "$WORK/prompt" "$WORK/prompt.short"
 echo "$first" >>"$WORK/prompt"
-equal "a text goes on from its own beginning" \
+equal "a text continues from its own beginning" \
     "$("$TTT" generate "$M" --ids --prompt-file "$WORK/prompt" --tokens 14 --seed 1 2>/dev/null)" \
     "$(echo "$text" | tail -n 14)"
 
@@ -108,7 +108,7 @@ expect_exit 64 "$TTT" generate "$M" --ids --prompt 1 --prompt-file "$WORK/prompt
 expect_exit 66 "$TTT" generate "$M" --ids --prompt-file "$WORK/nothing"
 expect_exit 78 "$TTT" generate "$M" --ids --prompt "1 256"
 name="no tokenizer known" expect_exit 66 "$TTT" generate "$M" --prompt "In the beginning"
-expect_text "the way out is said" "--tokenizer"
+expect_text "the way out is reported" "--tokenizer"
 name="a tokenizer with more tokens" \
     expect_exit 78 "$TTT" generate "$M" --tokenizer bytes --prompt "In the beginning"
 finish

@@ -22,7 +22,7 @@ TTT_FAIL="train.step#5=err"; export TTT_FAIL
 on 2x1x1 stop && failed "an error in step 5" "exit 0"
 unset TTT_FAIL
 same 1x1x2 stop
-expect_text "it goes on from step 4" "resumed from .*: step 4 root" "$WORK/stop.err"
+expect_text "it continues from step 4" "resumed from .*: step 4 root" "$WORK/stop.err"
 went "bf16" 1x1x1 half train.precision=bf16 train.steps=2 &&
     went "bf16 with heads" 1x2x2 half4 train.precision=bf16 train.steps=2 \
         train.sequence_mode=heads && equal "bf16: the same root" "$(root_of half)" "$(root_of half4)"

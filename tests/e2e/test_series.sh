@@ -1,5 +1,5 @@
 # ttt series: members of a grid, run one after another; what is missing and nothing else is run again;
-# mistakes are said before anything runs.
+# mistakes are reported before anything runs.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
 . "$(dirname "$0")/grid.sh"
@@ -28,7 +28,7 @@ check "shown: nothing is made" test ! -e "$WORK/all"
 # One of them can't run: the others do.
 mkdir "$WORK/all" && echo spoilt >"$WORK/all/other-micro_batch1"
 series 74 "one of four fails"
-expect_text "one fails: said" '1 of 4 runs failed; the same command starts them again'
+expect_text "one fails: reported" '1 of 4 runs failed; the same command starts them again'
 equal "the others are whole: file and setting" "$(series_root tiny-micro_batch1)" "$(series_root tiny-micro_batch5)"
 differ "the others are whole: two files" "$(series_root tiny-micro_batch1)" "$(series_root other-micro_batch5)"
 
@@ -40,7 +40,7 @@ equal "again: the missing one" "$(series_root other-micro_batch1)" "$(series_roo
 "$TTT" status "$WORK/all" >"$WORK/out"
 equal "ttt status shows them all" "$(lines ' finished ' out)" 4
 
-# A signal ends the run and the series, and the same command goes on.
+# A signal ends the run and the series, and the same command continues.
 sed -i "s|$WORK/all|$WORK/stopped|; s/train.steps=4/train.steps=30/" "$WORK/series.yaml"
 (TTT_FAIL="train.step#5=sleep:5000"; export TTT_FAIL; exec "$TTT" series "$WORK/series.yaml" >"$WORK/out" 2>"$WORK/err") &
 pid=$!
@@ -128,7 +128,7 @@ rm -rf "$WORK/-odd dir"
 wrong() {
     printf '%s\n' "$3" >"$WORK/series.yaml"
     series "$1" "$2"
-    expect_text "$2: said" "$4"
+    expect_text "$2: reported" "$4"
 }
 rm -rf "$WORK/all"
 head="series: {dir: $WORK/all, runs: tiny.yaml"

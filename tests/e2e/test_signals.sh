@@ -189,5 +189,5 @@ make_config "$WORK/big.yaml"
 (ulimit -f 100; exec "$TTT" train "$WORK/big.yaml" --set model.width=128 --set run.dir="$WORK/limit" \
     >"$WORK/out" 2>"$WORK/err")
 equal "ulimit -f: exit code" "$?" 74
-expect_text "ulimit -f: said" "File too large"
+expect_text "ulimit -f: reported" "File too large"
 finish

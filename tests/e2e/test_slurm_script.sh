@@ -178,11 +178,11 @@ submit 0 "measured" --dry-run --set "run.dir=$WORK/measured"
 expect_text "measured: 2 x 100 + 20.5 + 30" 'signal=B:USR1@251$' "$WORK/out"
 submit 0 "short limit" --dry-run --set launch.slurm.time=4
 expect_text "short limit: half of it" 'signal=B:USR1@120$' "$WORK/out"
-expect_text "short limit: said" "launch.slurm.time 4 is short"
+expect_text "short limit: reported" "launch.slurm.time 4 is short"
 
 # --- submitting -------------------------------------------------------------------------
 submit 0 "submitted"
-expect_text "submitted: said" "^submitted job 77; its log: $WORK/run/slurm/77.log" "$WORK/out"
+expect_text "submitted: reported" "^submitted job 77; its log: $WORK/run/slurm/77.log" "$WORK/out"
 expect_text "submitted: the script" "^sbatch --parsable $WORK/run/slurm/job.sh$" "$WORK/calls"
 equal "submitted: the number is kept" "$(cat "$WORK/run/slurm/job")" 77
 check "submitted: the run's file is complete" "$TTT" config check "$WORK/run/slurm/run.yaml"
@@ -192,7 +192,7 @@ flock "$WORK/run/slurm/lock" sleep 1000 &
 holder=$!
 until ! flock -n "$WORK/run/slurm/lock" true; do sleep 0.1; done
 submit 75 "two at once"
-expect_text "two at once: said" "another command is submitting this run"
+expect_text "two at once: reported" "another command is submitting this run"
 kill "$(cat /proc/$holder/task/$holder/children)" $holder
 wait $holder 2>/dev/null
 fake squeue 'echo "77|77|PENDING|N/A|Priority"'
@@ -204,7 +204,7 @@ for answer in 'exit 1' 'sleep 1000' 'echo PENDING' 'echo "77|77|WARTEND|N/A|None
     fake squeue "$answer"
     submit 75 "no answer ($answer)"
     equal "no answer ($answer): nothing is submitted" "x$(grep '^sbatch' "$WORK/calls")" x
-    expect_text "no answer ($answer): said" "it is not known whether job 77 is still in the queue (\(squeue: \|a state that is not\)"
+    expect_text "no answer ($answer): reported" "it is not known whether job 77 is still in the queue (\(squeue: \|a state that is not\)"
 done
 unset TTT_SLURM_WAIT_S
 submit 0 "no answer, and it is certain" --submit-anyway
@@ -230,7 +230,7 @@ expect_text "series: why" '^run-seed1  *waiting: job 77_0: PENDING (Priority)$' 
 fake squeue 'exit 1'
 series 75 "series: no answer"
 equal "series: no answer: nothing is submitted" "x$(grep '^sbatch' "$WORK/calls")" x
-expect_text "series: no answer: said" "job 77_0: its state is not known (squeue: exit code 1): nothing is"
+expect_text "series: no answer: reported" "job 77_0: its state is not known (squeue: exit code 1): nothing is"
 series 0 "series: no answer, only shown" --dry-run
 expect_text "series: no answer, only shown: the sum" '^2 runs: 0 finished, 0 active, 0 to start, 2 unknown$' "$WORK/out"
 series 0 "series: no answer, and it is certain" --submit-anyway
@@ -244,7 +244,7 @@ submit 78 "sbatch refuses"
 expect_text "sbatch refuses: its words" "sbatch: error: invalid account"
 fake sbatch 'echo "Submitted batch job 77"'
 submit 74 "sbatch talks"
-expect_text "sbatch talks: said" "printed 'Submitted batch job 77'"
+expect_text "sbatch talks: reported" "printed 'Submitted batch job 77'"
 number="$WORK/run/slurm/job"
 submit 65 "sbatch talks: there may be a job"
 expect_text "sbatch talks: what to do" "$number: expected the number of a job, found 'unknown': check with squeue"
@@ -252,7 +252,7 @@ rm "$number"
 fake sbatch 'sleep 1000'
 TTT_SLURM_WAIT_S=1; export TTT_SLURM_WAIT_S
 submit 74 "sbatch hangs"
-expect_text "sbatch hangs: said" "no answer in 4 s; check with squeue whether the job exists"
+expect_text "sbatch hangs: reported" "no answer in 4 s; check with squeue whether the job exists"
 submit 65 "sbatch hangs: there may be a job"
 rm "$number"
 unset TTT_SLURM_WAIT_S
@@ -273,7 +273,7 @@ rm "$WORK/bin/sbatch"
 OTHERS=
 submit 66 "no sbatch"
 OTHERS=:$PATH
-expect_text "no sbatch: said" "sbatch was not found"
+expect_text "no sbatch: reported" "sbatch was not found"
 
 name="a path that sbatch would read" expect_exit 78 env PATH="$WORK/bin" "$TTT" launch \
     "$WORK/run.yaml" --slurm --set 'run.dir=50%'
@@ -291,9 +291,9 @@ PartitionName=scavenge AllowGroups=ALL Default=YES GraceTime=0 MaxTime=1 Preempt
 PartitionName=kind Default=NO GraceTime=90 PreemptMode=CANCEL
 END
 submit 0 "pre-emption without notice" --dry-run
-expect_text "without notice: said" "partition scavenge: .* without notice (GraceTime 0)"
+expect_text "without notice: reported" "partition scavenge: .* without notice (GraceTime 0)"
 submit 0 "pre-emption with notice" --dry-run --set launch.slurm.partition=kind
-expect_text "with notice: said" "partition kind: .* has 90 s to save"
+expect_text "with notice: reported" "partition kind: .* has 90 s to save"
 submit 0 "no pre-emption" --dry-run --set launch.slurm.partition=other
 equal "no pre-emption: silent" "$(grep -c partition "$WORK/err")" 0
 
@@ -309,7 +309,7 @@ job 78 "tasks of more nodes" 'n[1-2]' '2(x3)' 4
 job 78 "tasks that are no numbers" 'n[1-2]' '2(x' 4
 job 78 "no tasks" 'n[1-2]' '' ''
 job 78 "not as many as promised" 'n[1-2]' '2(x2)' 8
-expect_text "not as many: said" "SLURM promises 8 tasks (SLURM_NTASKS), but its nodes have 4"
+expect_text "not as many: reported" "SLURM promises 8 tasks (SLURM_NTASKS), but its nodes have 4"
 fake scontrol 'exit 1'
 job 78 "no names of nodes" 'n[1-2]' '2(x2)' 4
 
@@ -359,7 +359,7 @@ equal "out of time: requeued" "$(calls '^scontrol requeue')" "scontrol requeue 5
 STATE=RUNNING
 REQUEUE=1; mkdir -p "$WORK/refused/slurm" "$WORK/neither/slurm"
 run 0 "requeue is refused" refused
-equal "refused: a job behind it" "$(calls sbatch)" "sbatch --parsable --dependency=afterany:5 refused/slurm/job.sh"
+equal "refused: a job after it" "$(calls sbatch)" "sbatch --parsable --dependency=afterany:5 refused/slurm/job.sh"
 fake sbatch 'exit 1'
 run 85 "neither requeue nor sbatch" neither
 fake scontrol '[ "$1 $2" = "show hostnames" ] && echo n1
@@ -373,7 +373,7 @@ fake scontrol '[ "$1 $2" = "show hostnames" ] && echo n1 || exit 1'
 run 85 "scontrol fails" fails
 unset TTT_SLURM_WAIT_S
 equal "scontrol fails: no other job" "x$(calls sbatch)" x
-expect_text "scontrol fails: said" "may be in the queue nevertheless (SLURM does not answer)"
+expect_text "scontrol fails: reported" "may be in the queue nevertheless (SLURM does not answer)"
 fake scontrol "$SCONTROL"
 STATE=CANCELLED
 run 85 "cancelled" cancelled
@@ -392,7 +392,7 @@ equal "chain: of a finished run nothing follows" "x$(calls sbatch)" x
 submit 0 "a finished run" --set "run.dir=$WORK/chain"
 equal "a finished run is not submitted" "x$(calls '^sbatch')" x
 fake sbatch 'exit 1'
-run 78 "chain that can't go on" broken launch.slurm.chain=true
+run 78 "chain that can't continue" broken launch.slurm.chain=true
 
 # srun promised four, MPI sees one.
 name="a promise that is not kept" expect_exit 78 env SLURM_STEP_ID=0 SLURM_STEP_NUM_TASKS=4 \
@@ -417,5 +417,5 @@ fake scontrol 'echo n1'
 mkdir -p "$WORK/run"
 for i in 1 2 3; do echo '{"kind":"job","id":"5","committed":-1}'; done >>"$WORK/run/launch.jsonl"
 job 93 "no progress" n1 1 1
-expect_text "no progress: said" "3 jobs began at step 0 and brought no new checkpoint"
+expect_text "no progress: reported" "3 jobs began at step 0 and brought no new checkpoint"
 finish

@@ -1,5 +1,5 @@
 # Training with SOAP: the same bits on every grid with whole matrices, resumed on any; spread ones
-# are the same on the same grid; what can't be is said.
+# are the same on the same grid; what can't be is reported.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
 . "$(dirname "$0")/grid.sh"
@@ -33,13 +33,13 @@ name="its tensors are whole" expect_exit 0 "$TTT" ckpt verify "$WORK/cut"
 expect_text "left factor" 'soap\.left/.*q_proj' "$WORK/tensors"
 expect_text "right basis" 'soap\.right_basis/model.embed_tokens' "$WORK/tensors"
 on 1x1x1 cut $SOAP optim.kind=adamw && failed "resumed as AdamW" "exit 0"
-expect_text "AdamW does not go on with it" 'optim.kind' "$WORK/cut.err"
+expect_text "AdamW does not resume it" 'optim.kind' "$WORK/cut.err"
 
-# --- a decomposition that fails: said, and training goes on ---------------------------
+# --- a decomposition that fails: said, and training continues ---------------------------
 for n in 1 2; do
     TTT_FAIL="soap.decompose#$n=err"; export TTT_FAIL
     went "decomposition $n fails" 2x1x1 fail$n $SOAP && differ "another state" "$(root_of fail$n)" "$root"
-    expect_text "and it is said" 'eigenbases of SOAP stay as they were' "$WORK/fail$n.err"
+    expect_text "and it is reported" 'eigenbases of SOAP stay as they were' "$WORK/fail$n.err"
 done
 unset TTT_FAIL
 

@@ -9,7 +9,7 @@ long="train.steps=60 train.spike_nats=0.5 checkpoint.every_steps=10 eval.every_s
 
 # shellcheck disable=SC2086
 went "clean" 1x1x1 clean $long && ok "clean"
-equal "a clean run goes on" "$(grep -c '"kind":"rewind"' "$WORK/clean/metrics.jsonl")" 0
+equal "a clean run continues" "$(grep -c '"kind":"rewind"' "$WORK/clean/metrics.jsonl")" 0
 # shellcheck disable=SC2086
 went "nobody watches" 1x1x2 unwatched $long train.spike_nats=0 &&
     equal "watching changes no loss" "$(values unwatched loss_nats)" "$(values clean loss_nats)"
@@ -29,13 +29,13 @@ equal "the same evaluations" "$(values spike loss_nats eval)" "$(values told los
 equal "the same root" "$(root_of spike)" "$(root_of told)"
 differ "another one than without a spike" "$(root_of spike)" "$(root_of clean)"
 
-# Killed behind the spike, and gone on with on another grid.
+# Killed after the spike, and resumed on another grid.
 TTT_FAIL="train.spike#37=err,train.step#51=kill"; export TTT_FAIL
 # shellcheck disable=SC2086
 on 1x1x3 killed $long
 unset TTT_FAIL
 # shellcheck disable=SC2086
-went "goes on elsewhere" 2x1x1 killed $long && equal "the same root" "$(root_of killed)" "$(root_of told)"
+went "continues elsewhere" 2x1x1 killed $long && equal "the same root" "$(root_of killed)" "$(root_of told)"
 
 # Before there is a checkpoint; again and again.
 TTT_FAIL="train.spike#25=err"; export TTT_FAIL

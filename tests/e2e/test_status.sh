@@ -162,7 +162,7 @@ trained hidden/e 1000000000000000 40 40
 shows "a code that is none" hidden/e failed 'exit code 255'
 mkdir no-runs
 name="no runs" expect_exit 0 "$TTT" status no-runs
-expect_text "no runs: said" 'no-runs: there is no run in this folder'
+expect_text "no runs: reported" 'no-runs: there is no run in this folder'
 
 odd=$(printf 'odd/\377\303name-of-more-than-sixty-four-bytes-\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251\303\251')
 mkdir odd
@@ -174,31 +174,31 @@ valid "names that are no text: valid" 1
 expect_text "not cut" 'bytes-ééééééééééééé"' out
 echo 'no number' >"$odd/slurm/job"
 name="a spoilt number of a job" expect_exit 65 "$TTT" status odd
-expect_text "a spoilt number: said" "expected the number of a job, found 'no number'" out
+expect_text "a spoilt number: reported" "expected the number of a job, found 'no number'" out
 
 # --- stop ---------------------------------------------------------------------------------------
 : >calls
 queue PENDING Priority
 name="stop: in the queue" expect_exit 0 timeout 60 "$TTT" stop --wait logs/new
 equal "stop: in the queue: cancelled" "$(grep '^scancel' calls)" "scancel 77"
-expect_text "stop: in the queue: said" 'logs/new: job 77 was waiting and is cancelled'
+expect_text "stop: in the queue: reported" 'logs/new: job 77 was waiting and is cancelled'
 shows "stop: in the queue: then" logs/new cancelled "before training began; job 77 has left SLURM's queue"
 queue PENDING Priority
 fake scancel 'echo "scancel: error: Kill job error on job id 77: Access/permission denied" >&2; exit 1'
 name="stop: not allowed" expect_exit 74 "$TTT" stop logs/new
-expect_text "stop: not allowed: said" 'job 77 is still in the queue (scancel: .*permission denied; squeue: PENDING'
+expect_text "stop: not allowed: reported" 'job 77 is still in the queue (scancel: .*permission denied; squeue: PENDING'
 fake squeue 'exit 1'
 run logs/new
 name="stop: no answer" expect_exit 75 "$TTT" stop logs/new
-expect_text "stop: no answer: said" 'its job may still be in the queue (job 77: its state is not known (squeue: exit code 1)'
+expect_text "stop: no answer: reported" 'its job may still be in the queue (job 77: its state is not known (squeue: exit code 1)'
 check "stop: no answer: should it begin, it ends" test -e logs/new/STOP
 fake squeue 'cat "$WORK/queue" 2>/dev/null; :'
 queue RUNNING
 name="stop: its job runs" expect_exit 0 "$TTT" stop logs/new
-expect_text "stop: its job runs: said" 'job 77 does not train yet, and will end before it does'
+expect_text "stop: its job runs: reported" 'job 77 does not train yet, and will end before it does'
 rm queue
 name="stop: nothing to stop" expect_exit 0 "$TTT" stop logs/done
-expect_text "stop: nothing to stop: said" 'nothing to stop: the run is finished'
+expect_text "stop: nothing to stop: reported" 'nothing to stop: the run is finished'
 name="stop: a folder of runs" expect_exit 64 "$TTT" stop logs/series
 expect_text "stop: a folder of runs: which" 'logs/series is not a run but a folder of 2 runs; name one of them:.* logs/series/m0 logs/series/m1$'
 check "stop: a folder of runs: left alone" test ! -e logs/series/STOP

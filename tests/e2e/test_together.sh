@@ -1,5 +1,5 @@
 # One rank of several meets what the others do not: another job, a damaged block, a full disk, NaN.
-# All ranks end, or handle it, in the same step, and it is said once.
+# All ranks end, or handle it, in the same step, and it is reported once.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
 . "$(dirname "$0")/grid.sh"
@@ -13,7 +13,7 @@ root=$(root_of clean)
 # once NAME PATTERN FILE: exactly one line of an error, and it matches.
 once() {
     equal "$1: one error" "$(grep -c 'error:' "$WORK/$3.err")" 1
-    expect_text "$1: said" "$2" "$WORK/$3.err"
+    expect_text "$1: reported" "$2" "$WORK/$3.err"
 }
 
 # --- another job on one rank --------------------------------------------------------
@@ -51,7 +51,7 @@ for grid in 2x1x1 1x2x2 1x1x3; do
     equal "$grid: an error in step 7 of one rank: exit code" "$?" 74
     once "$grid" "error: rank 1: failpoint train.step" "err$grid"
     expect_text "$grid: six steps are saved" "committed step 6 root" "$WORK/err$grid.out"
-    went "$grid: goes on" $grid "err$grid" && equal "$grid: same root" "$(root_of "err$grid")" "$root"
+    went "$grid: continues" $grid "err$grid" && equal "$grid: same root" "$(root_of "err$grid")" "$root"
 done
 
 # --- a damaged block -------------------------------------------------------------------
@@ -81,7 +81,7 @@ once "a damaged block" "error: rank 2: .*train_hurt" block
 went "with the whole data" 1x1x3 block && equal "the same root" "$(root_of block)" "$root"
 with_data data.val "$WORK/val_hurt" block_val
 equal "a damaged block in an evaluation: exit code" "$?" 0
-expect_text "it is said" "error: rank 2: .*val_hurt" "$WORK/block_val.err"
+expect_text "it is reported" "error: rank 2: .*val_hurt" "$WORK/block_val.err"
 equal "every evaluation is given up" "$(grep -c 'evaluation of step [0-9]* was given up' "$WORK/block_val.err")" 3
 equal "the same root" "$(root_of block_val)" "$root"
 
@@ -101,7 +101,7 @@ for rank in 1 2; do
         2x1x2 full$rank checkpoint.writers=2
     equal "rank $rank: no more files: exit code" "$?" 74
     expect_text "rank $rank: named" "error: rank $rank: .*No space left on device" "$WORK/full$rank.err"
-    expect_text "rank $rank: the end is said" "error: step 20 could not be saved" "$WORK/full$rank.err"
+    expect_text "rank $rank: the end is reported" "error: step 20 could not be saved" "$WORK/full$rank.err"
     went "rank $rank: space again" 2x1x2 full$rank checkpoint.writers=2 &&
         equal "rank $rank: same root" "$(root_of full$rank)" "$root"
 done

@@ -31,7 +31,7 @@ TTT_FAIL="train.no_room=err"; export TTT_FAIL  # for a copy of the state
 same "saved at every step, in place" cp checkpoint.every_steps=1 checkpoint.background=true
 same "saved by time, in place" tp checkpoint.every_steps=0 checkpoint.every_minutes=0.00001 checkpoint.background=true
 unset TTT_FAIL
-expect_text "in place: said" "no room for a copy of the state" "$WORK/cp.err"
+expect_text "in place: reported" "no room for a copy of the state" "$WORK/cp.err"
 expect_text "in place: nothing is held for it" "snapshot *0 B" "$WORK/cp.err"
 equal "in place: every one of these saves" "$(values cp step save | tr '\n' ' ')" "1 2 3 4 5 6 7 8 9 10 11 12 "
 equal "every one of these saves" "$(values cb step save | tr '\n' ' ')" "1 2 3 4 5 6 7 8 9 10 11 12 "
@@ -65,8 +65,8 @@ if values base targets | awk '$1 >= 320 { exit 1 }'; then ok "<s> is not scored"
     failed "<s> is not scored" "$(values base targets | tr '\n' ' ')"; fi
 grep -q 'inner_after' "$WORK/base/metrics.jsonl" && ok "inner losses are there" || failed "inner losses" "none"
 grep -q 'inner_after' "$WORK/st/metrics.jsonl" && failed "inner losses off" "still there" || ok "inner losses off"
-expect_text "the predicted memory is said" "sum  *[0-9.]* MiB" "$WORK/base.err"
-expect_text "the peak is said" "memory: predicted .* process" "$WORK/base.err"
+expect_text "the predicted memory is reported" "sum  *[0-9.]* MiB" "$WORK/base.err"
+expect_text "the peak is reported" "memory: predicted .* process" "$WORK/base.err"
 expect_text "a progress line" "step 12/12  loss .* tok/s  grad .* lr .* inner .* left" "$WORK/base.err"
 
 # Killed and taken up again: as if nothing had been.
@@ -96,7 +96,7 @@ expect_text "and is printed" "config: log.every_steps is 5, was 1" "$WORK/change
 equal "with the same root" "$(root_of change)" "$root"
 TTT_FAIL="train.step#7=kill" train change2
 name="another learning rate is refused" expect_exit 78 train change2 optim.lr=1e-4
-expect_text "both values are said" "optim.lr is 1e-4\|optim.lr is 0.0001" "$WORK/change2.err"
+expect_text "both values are reported" "optim.lr is 1e-4\|optim.lr is 0.0001" "$WORK/change2.err"
 expect_text "and what to do" "allow-config-change" "$WORK/change2.err"
 FLAGS=--allow-config-change
 name="unless it is allowed" expect_exit 0 train change2 optim.lr=1e-4

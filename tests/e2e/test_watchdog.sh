@@ -17,7 +17,7 @@ equal "uninterrupted" "$?" 0
 root=$(root_of whole)
 equal "no hang was seen in it" "$(notes whole hang rank | wc -l)" 0
 
-# hang NAME WHO PATTERN SECONDS FAILPOINTS: what is said, and that the run ends as if nothing had happened.
+# hang NAME WHO PATTERN SECONDS FAILPOINTS: what is reported, and that the run ends as if nothing had happened.
 hang() {
     hang_name=$1; hang_who=$2; hang_pattern=$3
     # shellcheck disable=SC2086

@@ -30,7 +30,7 @@ void golden_close(struct golden *g);
 const struct array *golden_find(const struct golden *g, const char *name);
 const struct array *golden_get(const struct golden *g, const char *name);
 
-/* Differences are said on stderr, or not (for tests that expect them). */
+/* Differences are printed on stderr, or not (for tests that expect them). */
 void golden_speak(int speaks);
 
 /* Entries of found[0, n) that differ from expected by more than tol; NaN always does.

@@ -83,7 +83,7 @@ static void start(struct train_state *s, const struct grid *g, const struct dims
     train_state_init(s, 1);
 }
 
-/* Some updates of matrices.  returns the digest behind them */
+/* Some updates of matrices.  returns the digest after them */
 static uint64_t run(struct train_state *s)
 {
     struct grad g;

@@ -1,4 +1,4 @@
-# ttt status and ttt stop beside a real SLURM of two nodes: jobs that wait, that die before they
+# ttt status and ttt stop with a real SLURM of two nodes: jobs that wait, that die before they
 # train, that are cancelled, held, requeued, suspended; and a controller that is gone.
 . "$(dirname "$0")/../e2e/lib.sh"
 . "$(dirname "$0")/../e2e/tiny.sh"
@@ -40,7 +40,7 @@ becomes "a module that is not there" module failed 'training never began; job [0
 submit held launch.slurm.options=--hold
 becomes "held" held waiting 'PENDING (JobHeldUser)'
 name="stop: a job that is held" expect_exit 0 timeout 60 "$TTT" stop --wait held
-expect_text "stop: said" "held: job $(job held) was waiting and is cancelled"
+expect_text "stop: reported" "held: job $(job held) was waiting and is cancelled"
 becomes "cancelled" held cancelled 'before training began; job [0-9]*: CANCELLED'
 submit held
 becomes "submitted again" held running

@@ -352,13 +352,13 @@ static void a_linked_folder(void **state)
     struct hash root;
 
     others(archive, 1, 4);
-    assert_int_equal(mkdir(started, 0777), 0);        /* somebody's save that goes on */
+    assert_int_equal(mkdir(started, 0777), 0);        /* another process's save that continues */
     assert_int_equal(mkdir(run, 0777), 0);
     assert_int_equal(symlink(archive, dir), 0);
     for (int64_t k = 4; k < 8; k++) assert_int_equal(save(dir, k, 1, 0, &root), OK);
     for (int64_t k = 1; k < 4; k++) assert_true(is_whole(archive, k));
     assert_true(is_whole(archive, 7));
-    assert_int_equal(count_of(archive), 5);           /* 1, 2, 3, 7, and the one that goes on */
+    assert_int_equal(count_of(archive), 5);           /* 1, 2, 3, 7, and the one that continues */
     assert_int_equal(ckpt_clean(dir), OK);
     assert_true(path_is_dir(started));
 

@@ -65,14 +65,14 @@ static void bad_ones(void **state)
     assert_int_equal(wrong, 0);
 }
 
-/* A line says one mistake; a mistake is said once. */
+/* A line says one mistake; a mistake is reported once. */
 static void all_at_once(void **state)
 {
     static const char text[] =
         "modle: {width: 8}\n"
         "model:\n"
         "  width: seven\n"
-        "  heads: 5\n"             /* width is wrong: nothing is said about 768 / 5 */
+        "  heads: 5\n"             /* width is wrong: nothing is reported about 768 / 5 */
         "  tied: yes\n"
         "train: {steps: 0, context: &x 2048, batch_tokens: 100}\n"
         "optim: {lr: .nan, wamup_steps: 3}\n";

@@ -1,4 +1,4 @@
-/* The files in config/ are valid, have the sizes of the paper's models, and the reference beside
+/* The files in config/ are valid, have the sizes of the paper's models, and the reference next to
  * them is what the program prints.  Runs in the repository's root. */
 #include <setjmp.h>
 #include <stdarg.h>

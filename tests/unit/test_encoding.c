@@ -117,7 +117,7 @@ static void other_bytes_are_guessed(void **state)
     assert_null(encoding_of_name("gz.txt"));
     assert_null(encoding_of_name(".gz"));
 
-    /* The bad byte is far behind the part that is looked at, and so is a good one. */
+    /* The bad byte is far after the part that is looked at, and so is a good one. */
     const int64_t n = 1 << 20;
     char *big = mem_new(n, 1, "text");
     memset(big, 'x', (size_t)n);

@@ -118,7 +118,7 @@ static void it_is_the_mean_over_windows(void **state)
     dataset_close(d);
 }
 
-/* Bits, not tolerances: who reads a window beside whom is nobody's business. */
+/* Bits, not tolerances: which windows are read together changes nothing. */
 static void batch_and_threads_change_nothing(void **state)
 {
     (void)state;

@@ -21,7 +21,7 @@ enum { STEPS = 5 };
 
 static const char folder[] = "tests/golden/ttt_linear_m";
 
-/* What a run leaves behind. */
+/* What a run leaves. */
 struct run { double lr[STEPS], norm[STEPS], loss[STEPS + 1]; struct model *m; };
 
 /* Windows of B sequences; the last target is unknown and not scored. */

@@ -296,7 +296,7 @@ static void half_precision_weights(void **state)
     param_done(&t);
 }
 
-/* What the public code can't express is said, not lost. */
+/* What the public code can't express is reported, not lost. */
 static void untied_and_unsayable(void **state)
 {
     (void)state;

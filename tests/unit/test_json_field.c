@@ -230,7 +230,7 @@ static void as_python_reads_them(void **state)
     assert_true(refused > 20);
 }
 
-/* Any bytes: an error or UTF-8, and nothing is read behind the end. */
+/* Any bytes: an error or UTF-8, and nothing is read after the end. */
 static void noise(void **state)
 {
     static const char alphabet[] = "{}[]:,\"\"\"\\\\u0d8text  1n\xc3\xa9\n";

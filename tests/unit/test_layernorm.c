@@ -68,7 +68,7 @@ static void values_and_gradients(void **state)
     for (size_t k = 0; k < SHAPES; k++) agrees_with_plain_sums(shapes[k].N, shapes[k].C);
 }
 
-/* E[x^2] - E[x]^2 in float would lose all of a variance of 1 beside a mean of 10^4. */
+/* E[x^2] - E[x]^2 in float would lose all of a variance of 1 next to a mean of 10^4. */
 static void a_large_mean_costs_no_variance(void **state)
 {
     (void)state;

@@ -120,7 +120,7 @@ static void ttt_is_linear_attention(void **state)
     real *h = noise(T * C, 7);
 
     layers_find(d.layer)->params(&t, &d, "");
-    assert_int_equal(t.count, WEIGHTS + 2);  /* Wq, Wk, Wv, Wo and the norm behind the heads */
+    assert_int_equal(t.count, WEIGHTS + 2);  /* Wq, Wk, Wv, Wo and the norm after the heads */
     real *w = zeros(t.total);
     param_init(w, &t, 3);
 

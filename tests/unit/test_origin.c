@@ -61,7 +61,7 @@ static void the_memo_is_believed_only_if_certain(void **state)
         { 0, 0, 0, 0, 1, 1 },  /* as recorded */
         { 1, 0, 0, 0, 1, 0 }, { 0, 1, 0, 0, 1, 0 }, { 0, 0, 1, 0, 1, 0 }, { 0, 0, -1, 0, 1, 0 },
         { 0, 0, 0, 0, 2, 0 },  /* another place */
-        { 0, 0, 0, 0, 3, 0 },  /* behind the last */
+        { 0, 0, 0, 0, 3, 0 },  /* after the last */
         { 0, 0, 0, 8 * ORIGIN_MARGIN_NS + 1000, 1, 0 },  /* looked at too shortly after */
         { 0, 0, 0, 9 * ORIGIN_MARGIN_NS, 1, 1 },
     };

@@ -76,7 +76,7 @@ static void distributions(void **state)
     release();
 }
 
-/* Mamba's: log 1..N in every row, and steps log-uniform in (1e-3, 0.1) behind softplus. */
+/* Mamba's: log 1..N in every row, and steps log-uniform in (1e-3, 0.1) after softplus. */
 static void state_space_starts(void **state)
 {
     (void)state;

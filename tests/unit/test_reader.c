@@ -407,7 +407,7 @@ static void damaged_files(void **state)
     assert_true(a.bad == 1 && strstr(a.why, "the zstd frame at byte 0 was made with a dictionary"));
     free(a.raw);
 
-    packed.n = 0;  /* other bytes behind a frame */
+    packed.n = 0;  /* other bytes after a frame */
     add_frame(content.p, 100000, 1);
     const int64_t first = packed.n;
     add(&packed, "\n", 1);

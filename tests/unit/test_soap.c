@@ -72,7 +72,7 @@ static void identity_is_adamw(void **state)
     }
 }
 
-/* Updates as mpi/soap/soap_step.c does them; all directions behind each other. */
+/* Updates as mpi/soap/soap_step.c does them; all directions after each other. */
 static void run(struct soap_state *s, const struct factored *f, int every, int updates,
                 real *directions)
 {

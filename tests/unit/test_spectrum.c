@@ -44,7 +44,7 @@ static void known_ranks(void **state)
     release();
 }
 
-/* W0 of every head among the weights; behind no step of learning the fast weights are W0, behind a
+/* W0 of every head among the weights; after no step of learning the fast weights are W0, behind a
  * text they are not. */
 static void fast_weights(void **state)
 {

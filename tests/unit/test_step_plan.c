@@ -381,7 +381,7 @@ static int damage(struct world *v, int i)
         if (op->kind == OP_BEGIN || op->kind == OP_REDUCE || k == p->count - 1) return 0;
         if (op->kind == OP_SEND_X || op->kind == OP_SEND_CARRY) {
             if (v->plans[op->peer].share.M == 0) return 0;
-            /* Nothing comes behind the last ones. */
+            /* Nothing comes after the last ones. */
             if (v->forward_only && op->m == p->share.M - 1) return 0;
         } else if (op->kind != OP_FORWARD && op->kind != OP_BACKWARD && !op_is_seq(op->kind)) {
             return 0;

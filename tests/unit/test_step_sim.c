@@ -1,5 +1,5 @@
 /* The simulator against closed forms: one rank, the wavefront, one-forward-one-backward, a message,
- * sums behind the backward pass, volumes; and against what must hold on every grid. */
+ * sums after the backward pass, volumes; and against what must hold on every grid. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -93,7 +93,7 @@ static void one_rank_is_a_sum(void **state)
     assert_near(bubble, 0);
 }
 
-/* M L / (M L + S - 1): rank s runs s layers behind, in forward and, whatever it costs, backward. */
+/* M L / (M L + S - 1): rank s runs s layers later, in forward and, whatever it costs, backward. */
 static void wavefront_has_its_efficiency(void **state)
 {
     (void)state;
@@ -172,7 +172,7 @@ static void messages_share_their_rank(void **state)
     assert_near(step_of(&c, NULL), 41 + 1);
 }
 
-/* Two replicas, two layers: sums start behind each layer's backward and follow each other. */
+/* Two replicas, two layers: sums start after each layer's backward and follow each other. */
 static void sums_hide_behind_backward(void **state)
 {
     (void)state;

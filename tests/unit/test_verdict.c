@@ -84,7 +84,7 @@ static void culprits(void **state)
         w[(k + 1) % N].quiet_s = 12;
         assert_true(judge(w).rank == VERDICT_FROZEN && judge(w).culprit == k);
 
-        waiting(w, 1);                                      /* training goes on */
+        waiting(w, 1);                                      /* training continues */
         w[k].saver_quiet_s = 61;
         assert_true(judge(w).rank == VERDICT_SAVER && judge(w).culprit == k);
 
