@@ -66,6 +66,9 @@ void linear_part_forward(const struct layer_call *c, int k, int row, int M, real
     const int N = c->B * c->T;
 
     poke();
+    if (!c->t->p[c->first + k].product)
+        die("%s: a product reads it, so param_add_product() has to add it",
+            c->t->p[c->first + k].name);
     check(panels || x.x);
     if (c->decode) forward_decode(c, w, h, y, x.x, M, C);
     else if (panels)

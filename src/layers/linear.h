@@ -42,7 +42,7 @@ static inline struct operand operand_of(const struct layer_call *c, real *v)
 }
 
 /* y (N,M) = x (N,C) W', W (M,C) being parameter k of the call: its first dimension is M.  Local;
- * threads inside.  2 NMC flops. */
+ * threads inside; dies if the parameter is no product (struct param.product).  2 NMC flops. */
 void linear_forward(const struct layer_call *c, int k, real *y, struct operand x);
 
 /* dx (N,C) = or, with `add`, += dy (N,M) W;  dW += dy' x, one contribution for each unit.  4 NMC

@@ -6,6 +6,7 @@
 
 #include "src/base/status.h"
 #include "src/layers/block.h"
+#include "src/layers/linear.h"
 #include "src/model/stage.h"
 #include "tests/unit/numeric.h"
 
@@ -198,6 +199,30 @@ static void an_array_too_many_dies(void **state)
     assert_non_null(strstr(said, "LAYER_ARRAYS"));
 }
 
+/* Otherwise its FLOPs were not counted, and mixed precision left it out. */
+static void a_product_is_added_as_one(void **state)
+{
+    (void)state;
+    struct param_table t = { 0 };
+    real w[C * C] = { 0 }, y[C], x[C] = { 0 };
+    const struct layer_call c = { .t = &t, .w = w, .B = 1, .T = 1 };
+    int status = 0;
+
+    param_add(&t, "layer.", "matrix", INIT_NORMAL, 1, PARAM_SHAPE(C, C));
+    hear(1);
+    fflush(NULL);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        linear_forward(&c, 0, y, reals(x));
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    hear(0);
+    assert_int_not_equal(status, 0);
+    assert_non_null(strstr(said, "layer.matrix: a product reads it"));
+    param_done(&t);
+}
+
 static void what_a_layer_cannot_do_names_its_block(void **state)
 {
     (void)state;
@@ -244,6 +269,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(inner_and_its_backward_are_a_layer),
         cmocka_unit_test(an_array_too_many_dies),
+        cmocka_unit_test(a_product_is_added_as_one),
         cmocka_unit_test(what_a_layer_cannot_do_names_its_block),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

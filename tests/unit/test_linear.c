@@ -15,7 +15,7 @@ struct job {
     struct arena arena;
     struct grad grad;
     real *w;
-    unsigned char *canary;   /* behind the scratch */
+    unsigned char *canary;   /* after the scratch */
 };
 
 static void lay_out(struct job *j)
