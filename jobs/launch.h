@@ -75,7 +75,8 @@ void launch_program(struct words *w, const struct launch *l);  /* ttt train, its
 /* The path of this program, a counted string. */
 char *launch_self(void);
 
-/* From now on the signals of stop.h wait for launch_run(), also between several of its calls. */
+/* From now on the signals of stop.h wait for launch_run(), until the process ends: one that comes when
+ * a run has ended does not change its exit code.  Further calls change nothing. */
 void launch_catch_signals(void);
 
 /* The first of them that has come since, or 0.  After one, nothing further is to be started. */

@@ -21,6 +21,7 @@
 #include "jobs/slurm.h"
 #include "src/base/beacon.h"
 #include "src/base/clock.h"
+#include "src/base/failpoint.h"
 #include "src/base/human.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
@@ -34,7 +35,8 @@ enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run
 #define AGAIN_S 5          /* between signals to a job that was asked to stop,   */
 #define YOUNG_S 15         /* and half a second where it may not listen yet      */
 
-/* The signals that wait for launch_run(), and the mask that was set before. */
+/* The signals that wait for launch_run(), and the mask that was set before, which programs that are
+ * started get. */
 static sigset_t caught, usual;
 static int held;
 
@@ -48,7 +50,8 @@ struct job {
 
 void launch_catch_signals(void)
 {
-    if (held++) return;
+    if (held) return;
+    held = 1;
     stop_set(&caught);
     sigaddset(&caught, SIGCHLD);
     sigprocmask(SIG_BLOCK, &caught, &usual);
@@ -296,6 +299,6 @@ int launch_run(struct launch *l)
     }
 out:
     run_note(dir, "end", json_pack("{s:i}", "status", -rc));
-    if (--held == 0) sigprocmask(SIG_SETMASK, &usual, NULL);
+    (void)FAILPOINT("launch.end");
     return rc;
 }

@@ -136,6 +136,15 @@ launch s$runs -n 2 $long
 equal "signals: same root" "$(root_of s$runs)" "$root"
 equal "signals: other roots" "$other" 0
 echo "# $sent signals in $runs runs"
+# shellcheck disable=SC2086
+FAIL="launch.end=sleep:1500" launch late -n 2 $long &
+pid=$!
+until [ "$(notes late end status)" ]; do kill -0 $pid 2>/dev/null || break; sleep 0.05; done
+kill -INT "$(launcher_of late)"
+kill -TERM "$(launcher_of late)"
+wait $pid
+equal "signals when the run has ended: exit code" "$?" 0
+equal "signals when the run has ended: same root" "$(root_of late)" "$root"
 
 # --- one writer ------------------------------------------------------------------------------------
 slow="train.steps=20 checkpoint.every_steps=5"
