@@ -8,8 +8,6 @@
 #include "src/kernels/lapack.h"
 #include "src/kernels/vecmath.h"
 
-/* Tiles of a product, which threads share out; they change no bit (gemm.h). */
-#define TILE 256
 #define BLOCK 4096  /* elements of a thread at once */
 
 /* Row-major matrices (rows,cols), one after another; with `transposed`, their transposes. */
@@ -28,29 +26,25 @@ static struct stack transposed(struct stack s)
 
 static int64_t elements(struct stack s) { return (int64_t)s.rows * s.cols; }
 
-/* C_i = A_i B_i of `count` matrices.  Threads share out tiles. */
+/* C_i = A_i B_i of `count` matrices: threads share out one matrix, or the matrices of a stack. */
 static void product(real *C, struct stack a, struct stack b, int count)
 {
-    const int N = a.transposed ? a.cols : a.rows, M = b.transposed ? b.rows : b.cols;
-    const int K = a.transposed ? a.rows : a.cols;
-    const int rows = (N + TILE - 1) / TILE, cols = (M + TILE - 1) / TILE;
+    struct gemm p = {
+        .N = a.transposed ? a.cols : a.rows, .M = b.transposed ? b.rows : b.cols,
+        .K = a.transposed ? a.rows : a.cols, .lda = a.cols, .ldb = b.cols,
+        .C = C, .A = a.at, .B = b.at, .transpose_A = a.transposed, .transpose_B = b.transposed,
+    };
 
-    #pragma omp parallel for schedule(dynamic) collapse(3)
+    if (count == 1) {
+        gemm(&p);
+        return;
+    }
+    #pragma omp parallel for schedule(static) firstprivate(p)
     for (int i = 0; i < count; i++) {
-        for (int r = 0; r < rows; r++) {
-            for (int c = 0; c < cols; c++) {
-                const int n0 = r * TILE, m0 = c * TILE;
-                const int64_t to_row = a.transposed ? n0 : (int64_t)n0 * a.cols;
-                const int64_t to_col = b.transposed ? (int64_t)m0 * b.cols : m0;
-                gemm_tile(&(struct gemm){
-                    .C = C + ((int64_t)i * N + n0) * M + m0, .ldc = M,
-                    .A = a.at + i * elements(a) + to_row, .lda = a.cols,
-                    .B = b.at + i * elements(b) + to_col, .ldb = b.cols,
-                    .N = N - n0 < TILE ? N - n0 : TILE, .M = M - m0 < TILE ? M - m0 : TILE,
-                    .K = K, .transpose_A = a.transposed, .transpose_B = b.transposed,
-                });
-            }
-        }
+        p.C = C + (int64_t)i * p.N * p.M;
+        p.A = a.at + i * elements(a);
+        p.B = b.at + i * elements(b);
+        gemm_tile(&p);
     }
 }
 

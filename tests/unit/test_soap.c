@@ -32,7 +32,7 @@ static struct factored shape(int matrices, int rows, int cols, int max_dim)
     return (struct factored){ matrices, rows, cols, { rows <= max_dim, cols <= max_dim } };
 }
 
-/* Bit for bit, also where tiles are many and odd. */
+/* Bit for bit, also where pieces are many and odd. */
 static void identity_is_adamw(void **state)
 {
     (void)state;
