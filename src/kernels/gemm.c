@@ -13,7 +13,7 @@
 /* How a piece of C is made, by one thread:
  *
  *     for each block of 256 numbers k        B's block -> panels of w columns, in the L2 cache
- *         for each tile of up to 14 rows     A's rows of the block, copied if need be, in the L1
+ *         for each tile of up to 14 rows     A's rows of the block, copied, in the L1 cache
  *             for each panel                 micro-kernel: the tile of C stays in registers
  *
  * These are the loops of Goto and van de Geijn, except that A's rows are copied tile by tile, not as
@@ -28,6 +28,7 @@
 #define PIECES_PER_THREAD 2
 #define FEW 64
 
+static int at_most(int n, int most) { return n < most ? n : most; }
 static int ceil_of(int n, int each) { return (n + each - 1) / each; }
 
 void gemm_start(void)
@@ -57,7 +58,7 @@ INLINE void pack_copied(real *restrict to, const real *restrict B, int64_t ld, i
 {
     const int whole = M / w;
     for (int p = 0; p < whole; p += TOGETHER) {
-        const int n = whole - p < TOGETHER ? whole - p : TOGETHER;
+        const int n = at_most(whole - p, TOGETHER);
         for (int k = 0; k < K; k++)
             for (int q = 0; q < n; q++) {
                 for (int j = 0; j < w; j += (int)ALIGN_REALS)
@@ -97,7 +98,10 @@ INLINE void pack_transposed(real *restrict to, const real *restrict B, int64_t l
         for (int j = 0; j < w; j += SIDE) {
             const int squares = m + j + SIDE <= M && j + SIDE <= w ? K / SIDE * SIDE : 0;
             const real *b = B + (m + j) * ld;
-            for (int k = 0; k < squares; k += SIDE) transpose_square(to + k * w + j, b + k, ld, w);
+            for (int k = 0; k < squares; k += SIDE) {
+                for (int i = 0; i < SIDE; i++) __builtin_prefetch(b + (SIDE + i) * ld + k);
+                transpose_square(to + k * w + j, b + k, ld, w);
+            }
             for (int k = squares; k < K; k++)
                 for (int i = 0; i < SIDE && j + i < w; i++)
                     to[k * w + j + i] = m + j + i < M ? b[i * ld + k] : 0;
@@ -159,15 +163,12 @@ static int top(const struct gemm_slab *b, int t)
     return b->c.n0 + (int)((int64_t)b->c.n * t / b->tiles);
 }
 
-/* A tile's rows as a micro-kernel wants them. */
-struct rows { enum gemm_layout layout; const real *at; int64_t apart; };
-
-#define COPIES_BYTES (64 << 10)   /* of rows, at once */
-#define MOST_TOGETHER 16          /* tiles in them    */
+#define COPIES ((64 << 10) / (int)sizeof(real))   /* of rows, at once */
+#define MOST_TOGETHER 16                          /* tiles in them    */
 
 /* Copies of the rows of tile t. */
 CLONES
-static struct rows along(real *restrict to, const struct gemm_slab *b, int t)
+static void copy_along(real *restrict to, const struct gemm_slab *b, int t)
 {
     const struct gemm_operand A = b->p->A;
     const int n0 = top(b, t), n1 = top(b, t + 1);
@@ -180,15 +181,6 @@ static struct rows along(real *restrict to, const struct gemm_slab *b, int t)
             memcpy(row, place(A, n, b->k0), (size_t)b->K * sizeof *row);
         }
     }
-    return (struct rows){ GEMM_ALONG, to, 0 };
-}
-
-/* Is a transposed A read where it lies?  Not if the numbers that a tile needs would push each other
- * out of the caches there. */
-static int in_place(struct gemm_operand A, const struct gemm_micro *micro)
-{
-    const int64_t bytes = A.ld * (int64_t)sizeof(real);
-    return (bytes & -bytes) <= micro->in_place;
 }
 
 /* Copies of tiles [t, end) of a transposed A, `wide` numbers for each k: as many as a tile has
@@ -204,9 +196,11 @@ INLINE void copy_tiles(real *restrict to, const struct gemm_slab *b, int t, int 
     for (int i = t; i < end; i++) from[i - t] = place(A, top(b, i), b->k0);
     while (all > 0 && top(b, t + all - 1) + wide > after) all--;
     for (int k = 0; k < K; k++)
-        for (int i = 0; i < all; i++)
+        for (int i = 0; i < all; i++) {
+            __builtin_prefetch(from[i] + (k + FETCH) * A.ld);
             memcpy(to + ((int64_t)i * GEMM_BLOCK + k) * wide, from[i] + k * A.ld,
                    (size_t)wide * sizeof *to);
+        }
     for (int i = all; i < end - t; i++)
         for (int k = 0; k < K; k++)
             memcpy(to + ((int64_t)i * GEMM_BLOCK + k) * wide, from[i] + k * A.ld,
@@ -221,18 +215,18 @@ static void copy_across(real *to, const struct gemm_slab *b, int t, int end, int
     else copy_tiles(to, b, t, end, wide);
 }
 
-/* Tile t; copies [in,out] hold a few tiles of a transposed A from one to the next. */
-static struct rows rows_of(real *copies, const struct gemm_slab *b, int t,
-                           const struct gemm_micro *micro)
+/* The rows of tile t, copied; copies [in,out] hold a few tiles of a transposed A from one to the
+ * next. */
+static const real *rows_of(real *copies, const struct gemm_slab *b, int t, int wide, int together)
 {
-    const struct gemm_operand A = b->p->A;
-    const int wide = micro->apart, tile = wide * GEMM_BLOCK;
-    const int together = COPIES_BYTES / (tile * (int)sizeof *copies);
-    if (!A.transposed) return along(copies, b, t);
-    if (in_place(A, micro)) return (struct rows){ GEMM_ACROSS, place(A, top(b, t), b->k0), A.ld };
+    const int tile = wide * GEMM_BLOCK;
+    if (!b->p->A.transposed) {
+        copy_along(copies, b, t);
+        return copies;
+    }
     if (t % together == 0)
-        copy_across(copies, b, t, t + together < b->tiles ? t + together : b->tiles, wide);
-    return (struct rows){ GEMM_ACROSS, copies + t % together * tile, wide };
+        copy_across(copies, b, t, at_most(t + together, b->tiles), wide);
+    return copies + t % together * tile;
 }
 
 /* Prefetch part `part` of `parts` of the rows of tile t, while another tile is worked on. */
@@ -240,10 +234,10 @@ static void fetch(const struct gemm_slab *b, int t, int part, int parts)
 {
     const struct gemm_operand A = b->p->A;
     if (A.transposed || A.bf16 || t >= b->tiles) return;
+    __asm__ volatile ("");  /* GCC leaves out calls of a function that does nothing but prefetch */
     const int n0 = top(b, t), n = top(b, t + 1) - n0;
     for (int i = n0 + n * part / parts; i < n0 + n * (part + 1) / parts; i++)
-        for (int k = 0; k < b->K; k += (int)ALIGN_REALS)
-            __builtin_prefetch(place(A, i, b->k0 + k), 0, 2);
+        for (int k = 0; k < b->K; k += (int)ALIGN_REALS) __builtin_prefetch(place(A, i, b->k0 + k));
 }
 
 /* The first `wide` of a tile's w columns, n rows: those that C has. */
@@ -261,22 +255,23 @@ static void add_block(const struct gemm_slab *b, const real *panels, const struc
 {
     const struct product *p = b->p;
     const int w = micro->columns, count = ceil_of(b->c.m, w), add = p->add || b->k0 > 0;
-    _Alignas(ALIGN_BYTES) real copies[COPIES_BYTES / sizeof(real)];
+    _Alignas(ALIGN_BYTES) real copies[COPIES];
     _Alignas(ALIGN_BYTES) real narrow[GEMM_MICRO_ROWS * GEMM_MICRO_COLUMNS];
+    const int together = p->A.transposed ? COPIES / (micro->apart * GEMM_BLOCK) : 1;
 
     for (int t = 0; t < b->tiles; t++) {
         const int n0 = top(b, t), n = top(b, t + 1) - n0;
-        const struct rows a = rows_of(copies, b, t, micro);
-        gemm_micro_fn *f = micro->f[a.layout][n - 1];
+        const real *a = rows_of(copies, b, t, micro->apart, together);
+        gemm_micro_fn *f = micro->f[p->A.transposed ? GEMM_ACROSS : GEMM_ALONG][n - 1];
         for (int j = 0; j < count; j++) {
             real *C = p->C + n0 * p->ldc + b->c.m0 + j * w;
             const real *panel = panels + (int64_t)j * w * b->K;
             const int wide = b->c.m - j * w;
             fetch(b, t + 1, j, count);
             if (wide >= w) {
-                f(C, p->ldc, a.at, a.apart, panel, b->K, add);
+                f(C, p->ldc, a, panel, b->K, add);
             } else {
-                f(narrow, w, a.at, a.apart, panel, b->K, 0);
+                f(narrow, w, a, panel, b->K, 0);
                 put_narrow(C, p->ldc, narrow, w, n, wide, add);
             }
         }
@@ -292,7 +287,7 @@ static void multiply(const struct product *p, struct piece c)
     _Alignas(ALIGN_BYTES) real panels[BLOCK_REALS];
 
     for (int k = 0; k == 0 || k < p->K; k += GEMM_BLOCK) {  /* of no k at all the sum is zero */
-        const int K = p->K - k < GEMM_BLOCK ? p->K - k : GEMM_BLOCK;
+        const int K = at_most(p->K - k, GEMM_BLOCK);
         pack_block(panels, p->B, k, K, c.m0, c.m, micro->columns);
         add_block(&(struct gemm_slab){ p, c, k, K, tiles }, panels, micro);
     }
@@ -344,15 +339,14 @@ static void in_pieces(const struct product *p, int N, int M)
     #pragma omp parallel for schedule(dynamic) collapse(2)
     for (int c = 0; c < cols; c++)
         for (int r = 0; r < rows; r++)
-            multiply(p, (struct piece){ r * n, N - r * n < n ? N - r * n : n,
-                                        c * m, M - c * m < m ? M - c * m : m });
+            multiply(p, (struct piece){ r * n, at_most(N - r * n, n), c * m, at_most(M - c * m, m) });
 }
 
 static void in_strips(const struct product *p, int N, int M)
 {
     const int most = widest();
     for (int m = 0; m < M; m += most)
-        multiply(p, (struct piece){ 0, N, m, M - m < most ? M - m : most });
+        multiply(p, (struct piece){ 0, N, m, at_most(M - m, most) });
 }
 
 /* --- calls ------------------------------------------------------------------ */

@@ -5,7 +5,7 @@
 #include "src/kernels/gemm_micro_x86.h"
 #include "src/kernels/vecmath.h"
 
-enum { ROWS = 4, COLUMNS = 16, APART = 4, IN_PLACE = 2048 };
+enum { ROWS = 4, COLUMNS = 16, APART = 4 };
 
 INLINE void tile(real *restrict C, int64_t ldc, struct gemm_micro_rows a, const real *restrict b,
                  int K, int add, int rows)
@@ -20,21 +20,18 @@ INLINE void tile(real *restrict C, int64_t ldc, struct gemm_micro_rows a, const 
             C[i * ldc + j] = add ? C[i * ldc + j] + c[i][j] : c[i][j];
 }
 
-#define TILES(n)                                                                          \
-    CLONES static void along_##n(real *C, int64_t ldc, const real *a, int64_t apart,      \
-                                 const real *b, int K, int add)                           \
-    {                                                                                     \
-        (void)apart;                                                                      \
-        tile(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n);     \
-    }                                                                                     \
-    CLONES static void across_##n(real *C, int64_t ldc, const real *a, int64_t apart,     \
-                                  const real *b, int K, int add)                          \
-    { tile(C, ldc, (struct gemm_micro_rows){ a, 1, apart }, b, K, add, n); }
+#define TILES(n)                                                                            \
+    CLONES static void along_##n(real *C, int64_t ldc, const real *a, const real *b, int K, \
+                                 int add)                                                   \
+    { tile(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n); }        \
+    CLONES static void across_##n(real *C, int64_t ldc, const real *a, const real *b, int K, \
+                                  int add)                                                  \
+    { tile(C, ldc, (struct gemm_micro_rows){ a, 1, APART }, b, K, add, n); }
 
 TILES(1) TILES(2) TILES(3) TILES(4)
 
 static const struct gemm_micro plain = {
-    .rows = ROWS, .columns = COLUMNS, .apart = APART, .in_place = IN_PLACE,
+    .rows = ROWS, .columns = COLUMNS, .apart = APART,
     .f = { [GEMM_ALONG] = { along_1, along_2, along_3, along_4 },
            [GEMM_ACROSS] = { across_1, across_2, across_3, across_4 } },
 };

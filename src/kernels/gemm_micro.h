@@ -1,9 +1,9 @@
 /* gemm_micro.h -- the innermost part of a product (gemm.h): a tile of C in registers, summed over a
  * block of k.  One for each instruction set, with equal results.
  *
- *     a    a few rows of A, in one of two layouts:
- *              ALONG    row i, number k at a[i * GEMM_MICRO_ROW + k]   copies of rows of A (N,K)
- *              ACROSS   row i, number k at a[k * apart + i]            A' (K,N), also where it lies
+ *     a    a few rows of A, copied, in one of two layouts:
+ *              ALONG    row i, number k at a[i * GEMM_MICRO_ROW + k]   of A (N,K)
+ *              ACROSS   row i, number k at a[k * apart + i]            of A' (K,N)
  *     b    a panel of B: number k of column j at b[k * columns + j]
  *     C    (n,columns), rows ldc apart
  */
@@ -26,15 +26,12 @@ enum gemm_layout { GEMM_ALONG, GEMM_ACROSS };
  * are always inlined: where down or along is a constant, addresses stay displacements. */
 struct gemm_micro_rows { const real *at; int64_t down, along; };
 
-/* C = or += sums over k < K <= GEMM_BLOCK of a_ik b_kj; `apart` is for ACROSS. */
-typedef void gemm_micro_fn(real *C, int64_t ldc, const real *a, int64_t apart, const real *b, int K,
-                           int add);
+/* C = or += sums over k < K <= GEMM_BLOCK of a_ik b_kj. */
+typedef void gemm_micro_fn(real *C, int64_t ldc, const real *a, const real *b, int K, int add);
 
 struct gemm_micro {
     int rows, columns;                           /* of the largest tile                */
-    int apart;                                   /* of copies ACROSS, >= rows          */
-    int in_place;                                /* bytes: an A' whose rows are a multiple of more
-                                                  * apart (a power of two) is better copied */
+    int apart;                                   /* of rows ACROSS, >= rows            */
     gemm_micro_fn *f[2][GEMM_MICRO_ROWS];        /* [enum gemm_layout][rows of C - 1]  */
 };
 

@@ -1,31 +1,46 @@
 /* gemm_micro_tile.h -- the micro-kernels of one instruction set.  gemm_micro_x86.c includes this
- * once for each set, with VEC (a vector), LANES, ROWS, APART, IN_PLACE, TARGET, NAME(x) and the
- * operations LOAD, STORE, SPREAD, FMA, PLUS, ZERO defined; so there is no include guard.
+ * once for each set, with VEC (a vector), LANES, ROWS, APART, TARGET, NAME(x) and the operations LOAD, STORE, SPREAD, FMA, PLUS, ZERO defined; so there is no include guard.
  *
  * A tile is ROWS rows of two vectors: 2 ROWS sums stay in registers, and each k takes two loads of
  * b, ROWS broadcasts of a and 2 ROWS fused multiply-adds, enough of them in flight to hide their
  * latency (Goto and van de Geijn 2008).  A panel of B has 2 LANES columns. */
 
-/* `rows` is a constant where this is inlined, so that sums stay in registers. */
+#define STEPS  4   /* of k in one turn of the loop: fewer instructions that are no FMA */
+#define AHEAD 12   /* steps that b is fetched ahead: it comes from the L2 cache       */
+
+/* One number k of all rows.  `rows` is a constant where this is inlined, so that sums stay in
+ * registers. */
+TARGET static inline __attribute__((always_inline)) void
+NAME(step)(VEC c[ROWS][2], struct gemm_micro_rows a, const real *b, int k, int rows)
+{
+    const real *now = b + k * 2 * LANES;
+    const VEC b0 = LOAD(now), b1 = LOAD(now + LANES);
+    for (int j = 0; j < 2 * LANES; j += (int)ALIGN_REALS)
+        __builtin_prefetch(now + AHEAD * 2 * LANES + j);
+    #pragma GCC unroll 16
+    for (int i = 0; i < rows; i++) {
+        const VEC x = SPREAD(a.at[i * a.down + k * a.along]);
+        c[i][0] = FMA(x, b0, c[i][0]);
+        c[i][1] = FMA(x, b1, c[i][1]);
+    }
+}
+
 TARGET static inline __attribute__((always_inline)) void
 NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K, int add, int rows)
 {
     VEC c[ROWS][2];
+    int k = 0;
     #pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) {
-        __builtin_prefetch(C + i * ldc, 1);
-        __builtin_prefetch(C + i * ldc + LANES, 1);
-        c[i][0] = c[i][1] = ZERO();
-    }
-    for (int k = 0; k < K; k++) {
-        const VEC b0 = LOAD(b + k * 2 * LANES), b1 = LOAD(b + k * 2 * LANES + LANES);
-        #pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
-            const VEC x = SPREAD(a.at[i * a.down + k * a.along]);
-            c[i][0] = FMA(x, b0, c[i][0]);
-            c[i][1] = FMA(x, b1, c[i][1]);
+    for (int i = 0; i < rows; i++) c[i][0] = c[i][1] = ZERO();
+    for (int i = 0; k + STEPS <= K; k += STEPS, i++) {
+        if (i < rows) {   /* C, which is often far away: a row at a time */
+            __builtin_prefetch(C + i * ldc, 1);
+            __builtin_prefetch(C + i * ldc + 2 * LANES - 1, 1);
         }
+        #pragma GCC unroll 4
+        for (int q = 0; q < STEPS; q++) NAME(step)(c, a, b, k + q, rows);
     }
+    for (; k < K; k++) NAME(step)(c, a, b, k, rows);
     #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
         real *y = C + i * ldc;
@@ -35,15 +50,12 @@ NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K,
 }
 
 #define TILES(n)                                                                             \
-    TARGET static void NAME(along_##n)(real *C, int64_t ldc, const real *a, int64_t apart,    \
-                                       const real *b, int K, int add)                        \
-    {                                                                                        \
-        (void)apart;                                                                         \
-        NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n);  \
-    }                                                                                        \
-    TARGET static void NAME(across_##n)(real *C, int64_t ldc, const real *a, int64_t apart,  \
-                                        const real *b, int K, int add)                       \
-    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, 1, apart }, b, K, add, n); }
+    TARGET static void NAME(along_##n)(real *C, int64_t ldc, const real *a, const real *b,    \
+                                       int K, int add)                                       \
+    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n); }  \
+    TARGET static void NAME(across_##n)(real *C, int64_t ldc, const real *a, const real *b,   \
+                                        int K, int add)                                      \
+    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, 1, APART }, b, K, add, n); }
 
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if ROWS > 6
@@ -51,7 +63,7 @@ TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
 #endif
 
 static const struct gemm_micro NAME(micro) = {
-    .rows = ROWS, .columns = 2 * LANES, .apart = APART, .in_place = IN_PLACE,
+    .rows = ROWS, .columns = 2 * LANES, .apart = APART,
     .f = { [GEMM_ALONG] = { NAME(along_1), NAME(along_2), NAME(along_3), NAME(along_4),
                             NAME(along_5), NAME(along_6),
 #if ROWS > 6
@@ -69,11 +81,12 @@ static const struct gemm_micro NAME(micro) = {
 };
 
 #undef TILES
+#undef STEPS
+#undef AHEAD
 #undef VEC
 #undef LANES
 #undef ROWS
 #undef APART
-#undef IN_PLACE
 #undef TARGET
 #undef NAME
 #undef LOAD

@@ -20,7 +20,6 @@
 #define LANES (32 / BYTES)
 #define ROWS 6
 #define APART 8
-#define IN_PLACE 2048
 #define LOAD OF(_mm256_loadu)
 #define STORE OF(_mm256_storeu)
 #define SPREAD OF(_mm256_set1)
@@ -36,7 +35,6 @@
 #define LANES (64 / BYTES)
 #define ROWS 14
 #define APART 16
-#define IN_PLACE 8192
 #define LOAD OF(_mm512_loadu)
 #define STORE OF(_mm512_storeu)
 #define SPREAD OF(_mm512_set1)
