@@ -70,7 +70,7 @@ static int check_stack(void)
     if (!text || !*blanks(text)) return OK;
     const int64_t bytes = stack_size(text);
     if (bytes < OPENMP_STACK)
-        return fail(ERR_USAGE, "%s is '%.40s'; a thread needs a stack of at least 1M (1 MiB): "
+        return fail(ERR_USAGE, "%s is '%.40s'; a thread needs a stack of at least 2M (2 MiB): "
                     "unset the variable, or set it to 4M, for example", name, text);
     if (!starts(bytes))
         return fail(ERR_USAGE, "%s is '%.40s', and this machine cannot start a thread with such a "

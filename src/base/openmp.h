@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define OPENMP_THREADS 4096               /* of a process, at most                     */
-#define OPENMP_STACK ((int64_t)1 << 20)   /* bytes that a thread needs (kernels/gemm.c) */
+#define OPENMP_STACK ((int64_t)2 << 20)   /* bytes that a thread needs (param/grad.c)   */
 
 /* Local.  returns OK; ERR_USAGE, reported, with the variable or limit and what it may be */
 int openmp_check(void);

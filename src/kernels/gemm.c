@@ -297,8 +297,7 @@ static void multiply(const struct product *p, struct piece c)
  *
  * How C is cut is no part of the result. */
 
-/* Columns of a piece: half of the L2 cache may hold them for a block of k. */
-static int widest(void)
+int64_t gemm_l2(void)
 {
     static long l2;
     long known;
@@ -310,8 +309,14 @@ static int widest(void)
         #pragma omp atomic write
         l2 = known;
     }
-    const long half = known / 2 < BLOCK_BYTES ? known / 2 : BLOCK_BYTES;
-    const int columns = (int)(half / (GEMM_BLOCK * (long)sizeof(real)));
+    return known;
+}
+
+/* Columns of a piece: half of the L2 cache may hold them for a block of k. */
+static int widest(void)
+{
+    const int64_t half = gemm_l2() / 2 < BLOCK_BYTES ? gemm_l2() / 2 : BLOCK_BYTES;
+    const int columns = (int)(half / (GEMM_BLOCK * (int64_t)sizeof(real)));
     return columns / GEMM_MICRO_COLUMNS * GEMM_MICRO_COLUMNS;
 }
 

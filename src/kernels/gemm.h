@@ -73,6 +73,9 @@ void gemm_row(real *y, const real *x, const real *B, int M, int K);
  * at most `most` rows and columns.  The cut changes no bit of the result.  Local. */
 void gemm_cut(int *down, int *across, int N, int M, int most, int threads);
 
+/* Bytes of a core's L2 cache; 512 KiB if the system does not know.  Local. */
+int64_t gemm_l2(void);
+
 /* Set up the libraries: the instruction sets that they may use (isa.h), and one thread each.  Once,
  * before the first call of any of them. */
 void gemm_start(void);

@@ -14,10 +14,14 @@
 
 /* A weight gradient is made tile by tile, so that the product of a tile stays in the cache until it
  * is added.  The largest number of rows and columns is measured: in a larger tile the packing of
- * operands costs less, but its sums leave the cache, for which wider instructions wait sooner.  A
+ * operands costs less, but its sums leave the L2 cache, for which wider instructions wait sooner.  A
  * tile is on a thread's stack, together with the panels of gemm.c. */
-#define TILE 256
-static int tile_side(void) { return isa_best() >= ISA_AVX512 ? TILE / 4 * 3 : TILE; }
+#define TILE 384
+static int tile_side(void)
+{
+    if (gemm_l2() >= 1280 << 10) return TILE;
+    return isa_best() >= ISA_AVX512 ? TILE / 2 : TILE / 3 * 2;
+}
 
 #define TILE_M_BF16 128
 #define TILE_N_BF16 256

@@ -68,13 +68,13 @@ environment() {
 }
 environment "too many threads" "OMP_NUM_THREADS is '99999999999'; .* from 1 to 4096" OMP_NUM_THREADS=99999999999
 environment "threads that are no number" "OMP_NUM_THREADS is '2x'" OMP_NUM_THREADS=2x
-environment "a small stack" "OMP_STACKSIZE is '512K'; .* 1M" OMP_STACKSIZE=512K
-environment "a stack in KiB" "OMP_STACKSIZE is '1023'" OMP_STACKSIZE=1023
+environment "a small stack" "OMP_STACKSIZE is '1024K'; .* 2M" OMP_STACKSIZE=1024K
+environment "a stack in KiB" "OMP_STACKSIZE is '2047'" OMP_STACKSIZE=2047
 environment "a stack that nobody has" "cannot start a thread with such a stack" OMP_STACKSIZE=99999G
-(ulimit -s 512; exec "$TTT" train "$WORK/run.yaml") >"$WORK/out" 2>"$WORK/err"
+(ulimit -s 1536; exec "$TTT" train "$WORK/run.yaml") >"$WORK/out" 2>"$WORK/err"
 equal "a small limit of the stack: exit code" "$?" 64
-expect_text "a small limit of the stack: reported" "the limit of a stack is 512 KiB"
-check "threads and stack as they may be" env OMP_NUM_THREADS=2,1 OMP_STACKSIZE=1m "$TTT" train "$WORK/run.yaml"
+expect_text "a small limit of the stack: reported" "the limit of a stack is 1536 KiB"
+check "threads and stack as they may be" env OMP_NUM_THREADS=2,1 OMP_STACKSIZE=2m "$TTT" train "$WORK/run.yaml"
 
 # Names of files are any bytes, JSON is not.
 odd=$(printf 'no\377text')
