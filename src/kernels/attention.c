@@ -50,13 +50,13 @@ static void shrink_rows(real *restrict ot, const real *restrict shrink, int F)
 }
 
 CLONES
-static void store(real *restrict o, const real *restrict ot, const real *restrict l,
+static void store(real *restrict o, const real *restrict rows, const real *restrict l,
                   struct queries q, int F, int ld)
 {
-    real part[BLOCK];
-    for (int i = 0; i < BLOCK; i++) part[i] = 1 / l[i];
-    for (int i = q.slot; i < q.slot + q.n; i++, o += ld)
-        for (int f = 0; f < F; f++) o[f] = ot[f * BLOCK + i] * part[i];
+    for (int i = q.slot; i < q.slot + q.n; i++, o += ld) {
+        const real part = 1 / l[i];
+        for (int f = 0; f < F; f++) o[f] = rows[i * F + f] * part;
+    }
 }
 
 /* One block of keys with one of queries, the first of which is token `first`. */
@@ -94,8 +94,9 @@ static void forward_blocks(const struct attention *a, int b, int h, int i0, int 
     const struct queries last = attention_queries(a, i0 + n - 1);
 
     for (int i = 0; i < n; i++) {
-        attention_load(l.qt + i * tile, NULL, a->q + from, attention_queries(a, i0 + i), F, ld,
+        attention_load(l.kv, a->q + from, attention_queries(a, i0 + i), F, ld,
                        1 / vsqrt((real)F));
+        smm_transpose(l.qt + i * tile, l.kv, BLOCK, F);
         if (a->bf16) smm_bf16_columns(l.hqt + i * attention_words(F), l.qt + i * tile, F, BLOCK);
     }
     memset(l.ot, 0, (size_t)(n * tile) * sizeof *l.ot);
@@ -112,7 +113,8 @@ static void forward_blocks(const struct attention *a, int b, int h, int i0, int 
         const struct queries q = attention_queries(a, i0 + i);
         const real *m_i = l.m + i * BLOCK + q.slot, *l_i = l.l + i * BLOCK + q.slot;
         real *lse = a->lse ? a->lse + ((int64_t)b * a->G * a->R + h) * a->T + q.t : NULL;
-        store(a->o + from + (int64_t)q.t * ld, l.ot + i * tile, l.l + i * BLOCK, q, F, ld);
+        smm_transpose(l.kv, l.ot + i * tile, F, BLOCK);
+        store(a->o + from + (int64_t)q.t * ld, l.kv, l.l + i * BLOCK, q, F, ld);
         if (lse)
             for (int k = 0; k < q.n; k++) lse[k] = m_i[k] + (real)log((double)l_i[k]);
     }

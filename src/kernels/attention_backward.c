@@ -30,6 +30,17 @@ static void unsoften(real *restrict s, real *restrict p, const real *restrict ls
         }
 }
 
+/* d_i = <o_i, do_i> for n rows. */
+CLONES
+static void row_products(real *restrict d, const real *o, int ld, const real *go, int n, int F)
+{
+    for (int i = 0; i < n; i++, o += ld, go += F) {
+        double sum;
+        LANE_SUM(sum, f, F, (double)o[f] * (double)go[f]);
+        d[i] = (real)sum;
+    }
+}
+
 /* What backward needs of the queries q of head h of sequence b, as block i of the chunk. */
 static void load_queries(const struct attention *a, const struct attn_local *l, const real *dout,
                          int i, int b, int h, struct queries q)
@@ -39,8 +50,10 @@ static void load_queries(const struct attention *a, const struct attn_local *l, 
     const int heads = a->G * a->R;
     real *lse = l->lse + i * BLOCK, *d = l->d + i * BLOCK;
 
-    attention_load(l->qt + tile, l->q + tile, a->q + from, q, F, ld, 1 / vsqrt((real)F));
-    attention_load(l->ot + tile, l->go + tile, dout + from, q, F, ld, 1);
+    attention_load(l->q + tile, a->q + from, q, F, ld, 1 / vsqrt((real)F));
+    attention_load(l->go + tile, dout + from, q, F, ld, 1);
+    smm_transpose(l->qt + tile, l->q + tile, BLOCK, F);
+    smm_transpose(l->ot + tile, l->go + tile, BLOCK, F);
     if (a->bf16) {
         const int64_t at = i * attention_words(F);
         smm_bf16_columns(l->hqt + at, l->qt + tile, F, BLOCK);
@@ -51,13 +64,8 @@ static void load_queries(const struct attention *a, const struct attn_local *l, 
     memset(l->gq + tile, 0, (size_t)(BLOCK * F) * sizeof(real));
     for (int k = 0; k < BLOCK; k++) lse[k] = d[k] = 0;
     memcpy(lse + q.slot, a->lse + ((int64_t)b * heads + h) * a->T + q.t, (size_t)q.n * sizeof *lse);
-    for (int k = 0; k < q.n; k++) {
-        const real *o_n = a->o + from + (int64_t)(q.t + k) * ld;
-        const real *do_n = l->go + tile + (q.slot + k) * F;
-        double sum;
-        LANE_SUM(sum, f, F, (double)o_n[f] * (double)do_n[f]);
-        d[q.slot + k] = (real)sum;
-    }
+    row_products(d + q.slot, a->o + from + (int64_t)q.t * ld, ld, l->go + tile + q.slot * F, q.n,
+                 F);
 }
 
 /* Blocks [i0, i0 + n) of the queries of head h of sequence b with blocks [j0, j1) of the keys.  dq,
@@ -106,25 +114,24 @@ static void backward_tile_bf16(const struct attn_local *l, const struct part *p,
     }
 }
 
-/* dq of block i, rows ld apart from the slice's first token on. */
-static void store_queries(const struct attention *a, const struct attn_local *l, real *dq, int i,
-                          struct queries q, int ld)
+/* dq, rows ld apart from the slice's first token on, = scale gq. */
+CLONES
+static void store_queries(real *restrict dq, const real *restrict gq, struct queries q, int F,
+                          int ld, real scale)
 {
-    const int F = a->F, transposed = a->bf16;
-    const real *gq = l->gq + (int64_t)i * BLOCK * F, scale = 1 / vsqrt((real)F);
-
     dq += (int64_t)q.t * ld;
     for (int k = q.slot; k < q.slot + q.n; k++, dq += ld)
-        for (int f = 0; f < F; f++) dq[f] = scale * gq[transposed ? f * BLOCK + k : k * F + f];
+        for (int f = 0; f < F; f++) dq[f] = scale * gq[k * F + f];
 }
 
-static void add_rows(real *drow, const struct attn_local *l, int64_t n, int F)
+CLONES
+static void add_rows(real *restrict drow, const real *restrict dk, const real *restrict dv,
+                     int64_t n, int F)
 {
-    for (int64_t k = 0; k < n; k++)
-        for (int f = 0; f < F; f++) {
-            drow[k * 2 * F + f] += l->dk[k * F + f];
-            drow[k * 2 * F + F + f] += l->dv[k * F + f];
-        }
+    for (int64_t k = 0; k < n; k++, drow += 2 * F, dk += F, dv += F) {
+        for (int f = 0; f < F; f++) drow[f] += dk[f];
+        for (int f = 0; f < F; f++) drow[F + f] += dv[f];
+    }
 }
 
 static void backward_part(const struct attention *a, const struct attn_local *l,
@@ -150,12 +157,15 @@ static void backward_part(const struct attention *a, const struct attn_local *l,
             if (a->bf16) backward_tile_bf16(l, p, j, i, first, F);
             else backward_tile(a, l, p, kv, j, i, first);
         }
-        if (p->drows) add_rows(p->drows + j * BLOCK * 2 * F, l, left < BLOCK ? left : BLOCK, F);
+        if (p->drows)
+            add_rows(p->drows + j * BLOCK * 2 * F, l->dk, l->dv, left < BLOCK ? left : BLOCK, F);
     }
-    if (p->dq)
-        for (int i = 0; i < p->n; i++)
-            store_queries(a, l, p->dq + (int64_t)p->b * a->T * ld + (int64_t)p->h * F, i,
-                          attention_queries(a, p->i0 + i), ld);
+    for (int i = 0; p->dq && i < p->n; i++) {
+        const real *gq = l->gq + (int64_t)i * BLOCK * F;
+        if (a->bf16) smm_transpose(l->kv, gq, F, BLOCK);
+        store_queries(p->dq + (int64_t)p->b * a->T * ld + (int64_t)p->h * F, a->bf16 ? l->kv : gq,
+                      attention_queries(a, p->i0 + i), F, ld, 1 / vsqrt((real)F));
+    }
 }
 
 /* All queries with keys [j0, j1) of group bg, head after head. */

@@ -110,14 +110,10 @@ struct queries attention_queries(const struct attention *a, int i)
 }
 
 CLONES
-void attention_load(real *restrict yt, real *restrict y, const real *restrict x, struct queries q,
-                    int F, int ld, real scale)
+void attention_load(real *restrict y, const real *restrict x, struct queries q, int F, int ld,
+                    real scale)
 {
     x += (int64_t)q.t * ld;
-    if (q.n < BLOCK) memset(yt, 0, (size_t)(F * BLOCK) * sizeof *yt);
-    for (int i = 0; i < q.n; i++)
-        for (int f = 0; f < F; f++) yt[f * BLOCK + q.slot + i] = scale * x[(int64_t)i * ld + f];
-    if (!y) return;
     if (q.n < BLOCK) memset(y, 0, (size_t)(F * BLOCK) * sizeof *y);
     for (int i = 0; i < q.n; i++)
         for (int f = 0; f < F; f++) y[(q.slot + i) * F + f] = scale * x[(int64_t)i * ld + f];

@@ -15,7 +15,8 @@ enum { BLOCK = ATTENTION_BLOCK };
 #define FORWARD_CHUNK 4
 
 struct attn_local {
-    real *kv;                  /* (BLOCK, 2F) the last keys, filled up with zeros     */
+    real *kv;                  /* (BLOCK, 2F) the last keys, filled up with zeros; before and
+                                * after the blocks of keys, rows that are transposed  */
     real *s, *p;               /* (BLOCK keys, BLOCK queries)                         */
     real *qt, *ot;             /* (chunk, F, BLOCK) q', and o' or, backward, dO'      */
     real *q, *go, *gq;         /* (CHUNK, BLOCK, F) q / sqrt(F), dO, dq: backward     */
@@ -61,9 +62,9 @@ static inline const real *attention_rows(const struct attention *a, int b, int g
 const real *attention_keys(const struct attention *a, const struct attn_local *l, const real *rows,
                            int64_t j);
 
-/* yt (F,BLOCK) = scale x' for the queries q of a block, and zero for its other places; x: rows of
- * the slice, ld apart.  y (BLOCK,F), or NULL: the same, not transposed. */
-void attention_load(real *yt, real *y, const real *x, struct queries q, int F, int ld, real scale);
+/* y (BLOCK,F) = scale x for the queries q of a block, and zero for its other places; x: rows of the
+ * slice, ld apart. */
+void attention_load(real *y, const real *x, struct queries q, int F, int ld, real scale);
 
 /* s (keys,queries) = the keys of `rows` (BLOCK,2F) times qt (F,BLOCK). */
 void attention_scores(real *s, const real *rows, const real *qt, int F);
