@@ -42,23 +42,36 @@ INLINE float vscale(float p, float t)
     return p;
 }
 
-/* exp by 2^n e^r, n = round(x log2 e), |r| <= ln2 / 2, with a polynomial of degree 6: relative
- * error below 1e-7.  0 below -87.33 (what follows would be subnormal), infinity above 88.72; NaN
- * stays NaN. */
+/* 2^(n-1) of the same t, -126 <= n-1 <= 127. */
+INLINE float vhalf_power(float t)
+{
+    uint32_t bits;
+    float power;
+    memcpy(&bits, &t, sizeof bits);
+    bits = (bits << 23) + (126u << 23);
+    memcpy(&power, &bits, sizeof power);
+    return power;
+}
+
+/* exp by 2^n e^r, n = round(x log2 e), |r| <= ln2 / 2, with a polynomial of degree 6 for 2 e^r:
+ * relative error below 1e-7.  0 below -86.98, where n would be -126; infinity where the result is no
+ * float; NaN stays NaN.  The last factor does both of the latter: a compiler makes many
+ * instructions of a choice of several values in a vector. */
 INLINE real vexp(real x)
 {
-    const float t = vfma(x, 0x1.715476p+0f, 0x1.8p23f);
+    const float a = x > 89.0f ? 89.0f : x;
+    const float t = vfma(a, 0x1.715476p+0f, 0x1.8p23f);
     const float n = t - 0x1.8p23f;
-    const float r = vfma(n, -0x1.7f7d1cp-20f, vfma(n, -0x1.62e4p-1f, x));
-    float p = 0x1.6850e4p-10f;
-    p = vfma(p, r, 0x1.123bccp-7f);
-    p = vfma(p, r, 0x1.555b98p-5f);
-    p = vfma(p, r, 0x1.55548ep-3f);
-    p = vfma(p, r, 0x1.fffff8p-2f);
-    p = vfma(p, r, 1.0f);
-    p = vfma(p, r, 1.0f);
-    p = vscale(p, t);
-    return x < -87.33f ? 0.0f : x > 88.72f ? INFINITY : x == x ? p : x;
+    const float r = vfma(n, -0x1.7f7d1cp-20f, vfma(n, -0x1.62e4p-1f, a));
+    float p = 0x1.6850e4p-9f;
+    p = vfma(p, r, 0x1.123bccp-6f);
+    p = vfma(p, r, 0x1.555b98p-4f);
+    p = vfma(p, r, 0x1.55548ep-2f);
+    p = vfma(p, r, 0x1.fffff8p-1f);
+    p = vfma(p, r, 2.0f);
+    p = vfma(p, r, 2.0f);
+    p *= vhalf_power(t);
+    return x < -86.98f ? 0.0f : p;
 }
 
 /* 2^x for x <= 126, 2^-126 below -126: for decays and steps.  As vexp(), except that the constant
