@@ -85,9 +85,12 @@ CLONES
 static void load_A(const struct strip *p)
 {
     const int N = p->s->N;
-    for (int n = 0; n < N; n++)
+    for (int n = 0; n < N; n++) {
+        real *A_n = p->A[n];
         for (int k = 0; k < W; k++)
-            p->A[n][k] = k < p->w ? -vexp(p->s->A_log[(int64_t)(p->c + k) * N + n]) * LOG2E : 0;
+            A_n[k] = k < p->w ? p->s->A_log[(int64_t)(p->c + k) * N + n] : 0;
+        for (int k = 0; k < W; k++) A_n[k] = k < p->w ? -vexp(A_n[k]) * LOG2E : 0;
+    }
 }
 
 /* Prefetch: rows of a strip are far apart, and the hardware does not guess the next one. */
@@ -303,18 +306,17 @@ static void backward(const struct scan_grad *g, const struct strip *p)
 
 /* dB, dC of one token: the shares of all strips, in order. */
 CLONES
-static void add_strips(real *dB, real *dC, const real *shares, const struct scan *s)
+static void add_strips(real *restrict dB, real *restrict dC, const real *restrict shares,
+                       const struct scan *s)
 {
-    const int64_t each = (int64_t)s->T * 2 * s->N;
-    for (int n = 0; n < s->N; n++) {
-        real b = 0, c = 0;
-        for (int i = 0; i < strips(s->C); i++) {
-            b += shares[i * each + n];
-            c += shares[i * each + s->N + n];
+    const int N = s->N, n_strips = strips(s->C);
+    memset(dB, 0, (size_t)N * sizeof *dB);
+    memset(dC, 0, (size_t)N * sizeof *dC);
+    for (int i = 0; i < n_strips; i++, shares += (int64_t)s->T * 2 * N)
+        for (int n = 0; n < N; n++) {
+            dB[n] += shares[n];
+            dC[n] += shares[N + n];
         }
-        dB[n] = b;
-        dC[n] = c;
-    }
 }
 
 void scan_backward(const struct scan_grad *g, real *dh, int64_t stride, const struct scan *s)

@@ -328,10 +328,22 @@ void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 
         }
 }
 
-CLONES
-static void read_fixed(real *out, const int64_t *sum, int64_t n, double factor)
+/* (double)x, rounded once: its upper 32 bits, shifted by 2^31, and its lower ones as the low bits of
+ * 2^84 and 2^52 (only AVX-512DQ converts whole ones in vectors). */
+INLINE double to_double(int64_t x)
 {
-    for (int64_t i = 0; i < n; i++) out[i] = (real)((double)sum[i] * factor);
+    const uint64_t upper = ((uint64_t)x >> 32 ^ UINT64_C(0x80000000)) | UINT64_C(0x453) << 52;
+    const uint64_t lower = ((uint64_t)x & UINT64_C(0xffffffff)) | UINT64_C(0x433) << 52;
+    double high, low;
+    memcpy(&high, &upper, sizeof high);
+    memcpy(&low, &lower, sizeof low);
+    return (high - (0x1p84 + 0x1p63 + 0x1p52)) + low;
+}
+
+CLONES
+static void read_fixed(real *restrict out, const int64_t *restrict sum, int64_t n, double factor)
+{
+    for (int64_t i = 0; i < n; i++) out[i] = (real)(to_double(sum[i]) * factor);
 }
 
 CLONES
