@@ -383,9 +383,11 @@ static void compose_strip(const struct scan_map *map, const struct strip *p, con
     load_state(p->h, map->offset + p->b * map->stride, p);
     states_only(sum, p, dy);
     store_state(map->offset + p->b * map->stride, p->h, p);
-    for (int n = 0; n < s->N; n++)
-        for (int j = 0; j < p->w; j++)
-            map->decay[at + (int64_t)n * s->C + j] *= vexp2(sum[j] * p->A[n][j]);
+    for (int n = 0; n < s->N; n++) {
+        real *decay = map->decay + at + (int64_t)n * s->C;
+        #pragma omp simd
+        for (int j = 0; j < p->w; j++) decay[j] *= vexp2(sum[j] * p->A[n][j]);
+    }
 }
 
 static void compose(const struct scan_map *map, const real *dy, const struct scan *s)

@@ -125,8 +125,10 @@ typedef float row16 __attribute__((vector_size(SIDE * sizeof(float))));
 INLINE void transpose_block(real *B, int ldb, const real *S, const real *A, int lda, enum meet how)
 {
     transpose_row r[SIDE];
+    #pragma GCC unroll 8
     for (int m = 0; m < SIDE; m++) memcpy(&r[m], A + m * lda, sizeof r[m]);
     transpose_registers(r);
+    #pragma GCC unroll 8
     for (int n = 0; n < SIDE; n++) {
         row16 s = { 0 }, a;
         memcpy(&a, &r[n], sizeof a);
