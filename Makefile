@@ -206,6 +206,7 @@ test-layers: all
 	@sh tests/check_headers.sh
 	@sh tests/check_equations.sh
 	@sh tests/check_readme.sh
+	@sh tests/check_vectors.sh $(BUILD) tests/vectors.txt
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin

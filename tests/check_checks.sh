@@ -65,6 +65,29 @@ passes headers
 tree; printf 'int mid(void);\nint low(void) { return mid(); }\n' >src/low/low.c
 finds circles 'circle: src/low/low -> src/mid/mid: mid'
 finds circles 'circle: src/mid/mid -> src/low/low: low'
+# A loop for two instruction sets that vectorises, until its sum is one chain.
+vectors() {
+    mkdir -p build/src/low
+    printf '#define CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))\n' >loop.h
+    ${CC:-cc} -O3 -I. -include loop.h -c -o build/src/low/loop.o src/low/loop.c || exit 1
+    sh "$here/check_vectors.sh" build rows
+}
+loop() {
+    printf 'void times(float *x, int n);\nCLONES void times(float *x, int n)\n{\n' >src/low/loop.c
+    printf '    for (int i = 0; i < n; i++) %s\n}\n%s\n' "$1" "$2" >>src/low/loop.c
+}
+if [ "$(uname -m)" = x86_64 ]; then
+    : >"$tmp/rows"
+    tree; loop 'x[i] *= 2;'; cp "$tmp/rows" rows; passes vectors
+    loop 'x[0] = x[0] * x[i] + 1;'
+    finds vectors 'src/low/loop times, x86-64-v3: 0 loops with vectors, not 1'
+    echo 'src/low/loop times 0  # a chain' >rows; passes vectors
+    echo 'src/low/loop other 0' >>rows
+    finds vectors 'src/low/loop other: in rows, and nowhere else'
+    loop 'x[i] *= 2;' 'void plain(float *x, int n) { for (int i = 0; i < n; i++) x[i] += 1; }'
+    echo 'src/low/loop plain 0' >rows
+    finds vectors 'src/low/loop: 2 loops compute outside of CLONES, not 0'
+fi
 tree; compile; echo 'int new(void) { return 0; }' >src/top/new.c
 circles() { sh "$here/check_circles.sh" build; }
 finds circles 'build/src/top/new.o: not built'

@@ -27,6 +27,7 @@ sources() {
     sh tests/check_circles.sh build && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_headers.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_tags.sh && good=$((good + 1)) || bad=$((bad + 1))
+    sh tests/check_vectors.sh build tests/vectors.txt && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_equations.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_readme.sh && good=$((good + 1)) || bad=$((bad + 1))
     echo "$good passed, $bad failed"
