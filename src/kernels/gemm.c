@@ -231,15 +231,14 @@ static const real *rows_of(real *copies, const struct gemm_slab *b, int t, int w
     return copies + t % together * tile;
 }
 
-/* Prefetch part `part` of `parts` of the rows of tile t, while another tile is worked on. */
-static void fetch(const struct gemm_slab *b, int t, int part, int parts)
+/* A row of tile t + 1, or what is as good: what to prefetch while tile t is multiplied by panel j of
+ * `count`. */
+static const real *ahead(const struct gemm_slab *b, int t, int j, int count)
 {
     const struct gemm_operand A = b->p->A;
-    if (A.transposed || A.bf16 || t >= b->tiles) return;
-    __asm__ volatile ("");  /* GCC leaves out calls of a function that does nothing but prefetch */
-    const int n0 = top(b, t), n = top(b, t + 1) - n0;
-    for (int i = n0 + n * part / parts; i < n0 + n * (part + 1) / parts; i++)
-        for (int k = 0; k < b->K; k += (int)ALIGN_REALS) __builtin_prefetch(place(A, i, b->k0 + k));
+    if (A.transposed || A.bf16 || t + 1 >= b->tiles) return b->p->C;
+    const int n0 = top(b, t + 1), n = top(b, t + 2) - n0;
+    return place(A, n0 + n * j / count, b->k0);
 }
 
 /* The first `wide` of a tile's w columns, n rows: those that C has. */
@@ -269,11 +268,11 @@ static void add_block(const struct gemm_slab *b, const real *panels, const struc
             real *C = p->C + n0 * p->ldc + b->c.m0 + j * w;
             const real *panel = panels + (int64_t)j * w * b->K;
             const int wide = b->c.m - j * w;
-            fetch(b, t + 1, j, count);
+            const real *next = ahead(b, t, j, count);
             if (wide >= w) {
-                f(C, p->ldc, a, panel, b->K, add);
+                f(C, p->ldc, a, panel, b->K, add, next);
             } else {
-                f(narrow, w, a, panel, b->K, 0);
+                f(narrow, w, a, panel, b->K, 0, next);
                 put_narrow(C, p->ldc, narrow, w, n, wide, add);
             }
         }

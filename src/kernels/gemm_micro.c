@@ -22,11 +22,17 @@ INLINE void tile(real *restrict C, int64_t ldc, struct gemm_micro_rows a, const 
 
 #define TILES(n)                                                                            \
     CLONES static void along_##n(real *C, int64_t ldc, const real *a, const real *b, int K, \
-                                 int add)                                                   \
-    { tile(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n); }        \
+                                 int add, const real *next)                                 \
+    {                                                                                       \
+        (void)next;                                                                         \
+        tile(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n);       \
+    }                                                                                       \
     CLONES static void across_##n(real *C, int64_t ldc, const real *a, const real *b, int K, \
-                                  int add)                                                  \
-    { tile(C, ldc, (struct gemm_micro_rows){ a, 1, APART }, b, K, add, n); }
+                                  int add, const real *next)                                \
+    {                                                                                       \
+        (void)next;                                                                         \
+        tile(C, ldc, (struct gemm_micro_rows){ a, 1, APART }, b, K, add, n);                \
+    }
 
 TILES(1) TILES(2) TILES(3) TILES(4)
 

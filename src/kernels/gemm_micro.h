@@ -26,8 +26,10 @@ enum gemm_layout { GEMM_ALONG, GEMM_ACROSS };
  * are always inlined: where down or along is a constant, addresses stay displacements. */
 struct gemm_micro_rows { const real *at; int64_t down, along; };
 
-/* C = or += sums over k < K <= GEMM_BLOCK of a_ik b_kj. */
-typedef void gemm_micro_fn(real *C, int64_t ldc, const real *a, const real *b, int K, int add);
+/* C = or += sums over k < K <= GEMM_BLOCK of a_ik b_kj.  next: K reals that will be read soon, any
+ * address; they may be prefetched. */
+typedef void gemm_micro_fn(real *C, int64_t ldc, const real *a, const real *b, int K, int add,
+                           const real *next);
 
 struct gemm_micro {
     int rows, columns;                           /* of the largest tile                */

@@ -26,7 +26,8 @@ NAME(step)(VEC c[ROWS][2], struct gemm_micro_rows a, const real *b, int k, int r
 }
 
 TARGET static inline __attribute__((always_inline)) void
-NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K, int add, int rows)
+NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K, int add,
+           const real *next, int rows)
 {
     VEC c[ROWS][2];
     int k = 0;
@@ -37,6 +38,7 @@ NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K,
             __builtin_prefetch(C + i * ldc, 1);
             __builtin_prefetch(C + i * ldc + 2 * LANES - 1, 1);
         }
+        __builtin_prefetch(next + k);
         #pragma GCC unroll 4
         for (int q = 0; q < STEPS; q++) NAME(step)(c, a, b, k + q, rows);
     }
@@ -51,11 +53,12 @@ NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K,
 
 #define TILES(n)                                                                             \
     TARGET static void NAME(along_##n)(real *C, int64_t ldc, const real *a, const real *b,    \
-                                       int K, int add)                                       \
-    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n); }  \
+                                       int K, int add, const real *next)                     \
+    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, next,  \
+                 n); }                                                                       \
     TARGET static void NAME(across_##n)(real *C, int64_t ldc, const real *a, const real *b,   \
-                                        int K, int add)                                      \
-    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, 1, APART }, b, K, add, n); }
+                                        int K, int add, const real *next)                    \
+    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, 1, APART }, b, K, add, next, n); }
 
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if ROWS > 6

@@ -137,7 +137,7 @@ static void instruction_sets_agree(void **state)
                         .C = want, .ldc = ldc, .A = a, .lda = lda, .B = b, .N = n, .M = w, .K = K,
                         .transpose_A = layout == GEMM_ACROSS, .add = add,
                     });
-                    micro->f[layout][n - 1](C, ldc, a, b, K, add);
+                    micro->f[layout][n - 1](C, ldc, a, b, K, add, b);
                     assert_same(C, want, n * ldc);
                     release();
                 }
