@@ -158,6 +158,7 @@ compare: deps
 # The limits of this machine, the kernels beside them, then training and the rest of a run as
 # tables: half an hour on two cores.
 bench: all
+	$(BUILD)/ttt bench gemm
 	$(BUILD)/ttt bench stream
 	$(BUILD)/ttt bench kernels
 	@for t in table rest widths scaling context; do sh tests/bench/$$t.sh $(BUILD)/ttt || exit 1; echo; done

@@ -36,8 +36,11 @@ static int measure(struct trainer_opts *o, const struct conf *c)
 {
     if (c->run.threads > 0) omp_set_num_threads(c->run.threads);
     const struct bench_opts b = { .repeat = 3, .threads = omp_get_max_threads() };
+    struct bench_limits l = { 0 };
     gemm_start();
-    return bench_gemm(&b, 0, c->train.precision == PRECISION_BF16, &o->gflops);
+    const int rc = bench_limits(&b, c->train.precision == PRECISION_BF16, &l);
+    o->gflops = l.gemm;
+    return rc;
 }
 
 int cmd_train(int argc, char **argv)

@@ -13,7 +13,7 @@ static const struct {
     int (*run)(int argc, char **argv);
     const char *about;
 } parts[] = {
-    { "gemm", cmd_bench_machine, "the rate of dense matrix products: the limit for training" },
+    { "gemm", cmd_bench_machine, "the arithmetic peak and matrix products, the limits for training" },
     { "stream", cmd_bench_machine, "the memory bandwidth" },
     { "kernels", cmd_bench_machine, "elementwise kernels, and the inner loop on one core" },
     { "layer", cmd_bench_machine, "where the time of a layer goes, part by part" },

@@ -10,6 +10,7 @@
 #include "src/base/openmp.h"
 #include "src/base/status.h"
 #include "src/bench/bench.h"
+#include "src/bench/peak.h"
 #include "src/cli/args.h"
 #include "src/conf/conf.h"
 #include "src/forecast/forecast.h"
@@ -18,8 +19,9 @@
 #define USAGE "mpirun -n RANKS ttt bench grid [RUN.yaml] --grid DxPxS"
 
 static const char about[] =
-    "Measure optimizer steps on random tokens on a process grid: seconds, tokens/s, bytes sent,\n"
-    "and with --rates (from ttt bench rates) next to them the prediction of ttt plan.\n"
+    "Measure optimizer steps on random tokens on a process grid: seconds, tokens/s, their share\n"
+    "of the arithmetic peak of all ranks (model FLOPs utilization), bytes sent, and with --rates\n"
+    "(from ttt bench rates) next to them the prediction of ttt plan.\n"
     "The loss and the bytes of carries are verified first. Times are medians of the slowest rank.\n"
     "A prediction assumes that ranks start together and that nothing else runs.\n"
     "\n"
@@ -38,7 +40,20 @@ struct job {
     struct bench_step step;
     double            loss;      /* of the last step, nats */
     double            sums_s, weights_s;
+    double            peak;      /* of all ranks, GFLOP/s  */
 };
+
+/* The peak while all ranks compute; the best of all calls counts. */
+static void measure_peak(struct job *j)
+{
+    const struct axis *world = &j->step.setup.grid.world;
+    struct peak p;
+
+    mpi_do(MPI_Barrier(world->comm));
+    peak_measure(&p, j->step.setup.step.pass.bf16, 5);
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &p.gflops, 1, MPI_DOUBLE, MPI_SUM, world->comm));
+    if (p.gflops > j->peak) j->peak = p.gflops;
+}
 
 /* One step; returns the seconds of the slowest rank. */
 static double step(struct job *j, struct trace *trace)
@@ -108,6 +123,8 @@ static void print(const struct job *j, const struct request *q, double s, double
 {
     const struct grid_shape *g = &j->step.setup.grid.shape;
     const double tokens = (double)j->step.setup.step.batch * j->step.setup.step.pass.context;
+    const double share = 1e-9 * model_flops(j->step.setup.state.model,
+                                            j->step.setup.step.pass.context) * tokens / s / j->peak;
     const int threads = omp_get_max_threads();
     const char *optim = bench_optim_name(&j->step.setup.step.optim);
     const long long bytes[] = { sent[SIM_CARRIES], sent[SIM_HEADS], sent[SIM_ACTIVATIONS],
@@ -115,20 +132,22 @@ static void print(const struct job *j, const struct request *q, double s, double
 
     if (q->json) {
         printf("{\"bench\": \"grid\", \"grid\": \"%dx%dx%d\", \"optimizer\": \"%s\", "
-               "\"threads\": %d, \"step_s\": %.6g, \"tok_per_s\": %.6g, \"planned_s\": %.6g, "
+               "\"threads\": %d, \"step_s\": %.6g, \"tok_per_s\": %.6g, \"peak_gflops\": %.6g, "
+               "\"share_of_peak\": %.5g, \"planned_s\": %.6g, "
                "\"planned_bubble\": %.6g, \"carry_bytes\": %lld, \"head_bytes\": %lld, "
                "\"activation_bytes\": %lld, \"sum_bytes\": %lld, \"receives\": %.0f, "
                "\"there\": %.0f, \"wait_carries\": %.4g, \"wait_sums\": %.4g, "
                "\"wait_weights\": %.4g, \"loss\": %.9g}\n",
-               g->D, g->P, g->S, optim, threads, s, tokens / s, f->sim.step_s,
-               f->sim.bubble, bytes[0], bytes[1], bytes[2], bytes[3], w->receives, w->there,
-               w->carries_s / all_s, w->sums_s / all_s, w->weights_s / all_s, j->loss);
+               g->D, g->P, g->S, optim, threads, s, tokens / s, j->peak, share,
+               f->sim.step_s, f->sim.bubble, bytes[0], bytes[1], bytes[2], bytes[3], w->receives,
+               w->there, w->carries_s / all_s, w->sums_s / all_s, w->weights_s / all_s, j->loss);
         return;
     }
-    printf("grid %dx%dx%d  %s  %d thread%s  step %.4f s  %.1f tokens/s  planned %.4f s  measured / "
-           "planned %.3f\n  sent, as planned: %lld bytes of carries, %lld of heads, %lld of "
-           "activations, %lld of gradients and weights\n", g->D, g->P, g->S, optim, threads, threads > 1 ? "s" : "", s, tokens / s,
-           f->sim.step_s, s / f->sim.step_s, bytes[0], bytes[1], bytes[2], bytes[3]);
+    printf("grid %dx%dx%d  %s  %d thread%s  step %.4f s  %.1f tokens/s = %.1f %% of the peak (MFU)  "
+           "planned %.4f s  measured / planned %.3f\n", g->D, g->P, g->S, optim, threads,
+           threads > 1 ? "s" : "", s, tokens / s, 100 * share, f->sim.step_s, s / f->sim.step_s);
+    printf("  sent, as planned: %lld bytes of carries, %lld of heads, %lld of activations, %lld of "
+           "gradients and weights\n", bytes[0], bytes[1], bytes[2], bytes[3]);
     printf("  of the time, ranks waited %.1f %% for carries and activations (%.0f of %.0f were there "
            "before they were needed), %.1f %% for sums, %.1f %% for weights\n",
            100 * w->carries_s / all_s, w->there, w->receives, 100 * w->sums_s / all_s,
@@ -161,6 +180,7 @@ static int measure(struct job *j, const struct conf *c, const struct request *q)
 
     TRY(axis_agree(&j->step.setup.grid.world, plan(&f, j, c, q)));
     step(j, NULL);  /* touches all memory */
+    measure_peak(j);
     sent_so_far(j, sent);
     TRY(verify(j, sent, &f));
     const struct waits first = waited_so_far(j);
@@ -170,6 +190,7 @@ static int measure(struct job *j, const struct conf *c, const struct request *q)
         s[i] = step(j, trace);
         all_s += s[i];
     }
+    measure_peak(j);
     if (q->trace) TRY(trace_write(trace, &j->step.setup.grid.world, q->trace));
     struct waits w = waited_so_far(j);
     w = (struct waits){ w.receives - first.receives, w.there - first.there,

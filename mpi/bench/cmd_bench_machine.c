@@ -10,14 +10,6 @@
 #include "src/cli/args.h"
 #include "src/kernels/gemm.h"
 
-static int run_gemm(const struct bench_opts *o, const char *file, const struct arg_list *sets)
-{
-    double best;
-    (void)file, (void)sets;
-    const int rc = bench_gemm(o, 1, 0, &best);
-    return rc == OK ? bench_gemm(o, 1, 1, &best) : rc;
-}
-
 static int run_stream(const struct bench_opts *o, const char *file, const struct arg_list *sets)
 {
     double best;
@@ -49,22 +41,26 @@ static const struct {
     int       (*run)(const struct bench_opts *o, const char *file, const struct arg_list *sets);
     const char *about;
 } parts[] = {
-    { "gemm", 0, run_gemm,
-      "Measure the rate of dense matrix products in fp32 and bf16: the limit for training.\n\n"
+    { "gemm", 1, bench_gemm,
+      "Measure the arithmetic peak of the cores, which is what multiply-adds in registers reach,\n"
+      "and compared with it the matrix products of a model in fp32 and bf16, forward and backward,\n"
+      "made by this program and by every library that can. RUN.yaml gives the model (without it\n"
+      "TTT-Linear 125m and the largest layers of 1.3b).\n\n"
       "example\n"
-      "  ttt bench gemm --threads 2" },
+      "  ttt bench gemm --threads 2 --repeat 10" },
     { "stream", 0, run_stream,
       "Measure the memory bandwidth: triad (a = b + 3 c) and reading.\n\n"
       "example\n"
       "  ttt bench stream --threads 2" },
     { "kernels", 0, run_kernels,
       "Measure every elementwise kernel, compared with the memory bandwidth, and the inner loop of a\n"
-      "head on one core, compared with dense products there.\n\n"
+      "head on one core, compared with dense products there and with the arithmetic peak.\n\n"
       "example\n"
       "  ttt bench kernels --repeat 20" },
     { "layer", 1, bench_layer,
-      "Measure where the time of a layer goes, part by part, forward and backward, compared with the\n"
-      "rate of products. RUN.yaml gives the model (without it TTT-Linear 125m).\n\n"
+      "Measure where the time of a layer goes, part by part, forward and backward, compared with\n"
+      "the rate of products and the arithmetic peak. RUN.yaml gives the model (without it\n"
+      "TTT-Linear 125m).\n\n"
       "example\n"
       "  ttt bench layer config/mamba-125m.yaml --threads 2" },
     { "decode", 1, run_decode,
@@ -73,8 +69,8 @@ static const struct {
       "example\n"
       "  ttt bench decode config/mamba-125m.yaml --threads 2" },
     { "prefill", 1, run_prefill,
-      "Measure a prompt of one slice, compared with the rate of products. RUN.yaml gives the model\n"
-      "(without it TTT-Linear 125m).\n\n"
+      "Measure a prompt of one slice, compared with the rate of products and the arithmetic peak.\n"
+      "RUN.yaml gives the model (without it TTT-Linear 125m).\n\n"
       "example\n"
       "  ttt bench prefill config/mamba-125m.yaml --threads 2" },
 };

@@ -50,11 +50,13 @@ static int measure_ranks(const struct request *q, const struct axis *world, stru
 {
     const struct bench_opts o = { .repeat = (int)q->repeat, .threads = omp_get_max_threads() };
     struct conf *c = mem_new(1, sizeof *c, "configuration");
+    struct bench_limits l = { 0 };
     int rc;
 
     TRY(axis_agree(world, bench_conf(c, q->run, &q->sets, 0)));
     together(world);
-    TRY(axis_agree(world, bench_gemm(&o, 0, 0, &r->rank.fp32_gflops)));
+    TRY(axis_agree(world, bench_limits(&o, 0, &l)));
+    r->rank.fp32_gflops = l.gemm;
     together(world);
     TRY(axis_agree(world, bench_stream(&o, 0, &r->rank.memory_gbytes,
                                         NULL)));

@@ -19,10 +19,11 @@
 #define USAGE "ttt bench train [RUN.yaml]"
 
 static const char about[] =
-    "Measure training steps on random tokens by one process: tokens/s, memory, and the share of the\n"
-    "rate of dense products, which is measured in the same run. RUN.yaml gives the model and the\n"
-    "optimizer (without it TTT-Linear 125m with AdamW). Times are medians; of SOAP's update, which\n"
-    "refreshes its bases in some steps only, the mean.\n"
+    "Measure training steps on random tokens by one process: tokens/s, memory, and the shares of\n"
+    "the arithmetic peak (model FLOPs utilization) and of the rate of dense products, which are\n"
+    "measured in the same run. RUN.yaml gives the model and the optimizer (without it TTT-Linear\n"
+    "125m with AdamW). Times are medians; of SOAP's update, which refreshes its bases in some\n"
+    "steps only, the mean.\n"
     "\n"
     "example\n"
     "  ttt bench train config/mamba-125m.yaml --threads 2";
@@ -38,18 +39,8 @@ struct request {
 struct result {
     double pass_s, update_s, forward_s, step_s;  /* medians              */
     double first, last;                          /* loss                 */
-    double gflops;                               /* the limit            */
+    struct bench_limits limits;
 };
-
-/* The limit again, so that a busy neighbour slows both alike; the best counts. */
-static int limit(const struct bench_opts *o, int in_bf16, double *best)
-{
-    const struct bench_opts few = { .repeat = 3, .threads = o->threads };
-    double now;
-    const int rc = bench_gemm(&few, 0, in_bf16, &now);
-    if (rc == OK && now > *best) *best = now;
-    return rc;
-}
 
 /* A step that is fast because it does not learn is no step: random weights must
  * start near ln V, and the same tokens again must cost less. */
@@ -73,10 +64,11 @@ static int measure(struct bench_step *b, const struct bench_opts *o, int steps, 
     const int soap = z->optim.kind == OPTIM_SOAP;
     double *s = mem_new(4 * (int64_t)steps, sizeof *s, "times"), *u = s + steps, *both = u + steps;
     double *f = both + steps;
+    const struct bench_opts few = { .repeat = 3, .threads = o->threads };
     struct step_result step;
     int rc;
 
-    TRY(limit(o, z->pass.bf16, &r->gflops));
+    TRY(bench_limits(&few, z->pass.bf16, &r->limits));
     bench_step_run(b, &step, NULL);        /* touches all memory */
     r->first = step.loss;
     for (int i = 0; i < steps; i++) {
@@ -86,7 +78,7 @@ static int measure(struct bench_step *b, const struct bench_opts *o, int steps, 
         s[i] = step.pass_s;
         u[i] = both[i] - s[i];
     }
-    TRY(limit(o, z->pass.bf16, &r->gflops));
+    TRY(bench_limits(&few, z->pass.bf16, &r->limits));  /* a busy neighbour slows all alike */
     for (int i = 0; i < steps; i++) {
         const double begin = clock_s();
         r->last = stepper_loss(b->stepper);
@@ -110,7 +102,8 @@ static void print(const struct bench_step *b, const struct bench_opts *o, const 
     const struct optim_opts *oo = &b->setup.step.optim;
     const double tokens = (double)po->context * po->micro_batch;
     const double flops = model_flops(m, po->context);
-    const double rate = tokens / r->step_s, share = rate * flops * 1e-9 / r->gflops;
+    const double rate = tokens / r->step_s, gflops = rate * flops * 1e-9;
+    const struct bench_limits *l = &r->limits;
     const int64_t peak = mem_peak_resident();
     char had[HUMAN_TEXT], planned[HUMAN_TEXT];
 
@@ -120,14 +113,14 @@ static void print(const struct bench_step *b, const struct bench_opts *o, const 
                "\"slice_tokens\": %d, \"micro_batch\": %d, \"threads\": %d, \"steps_per_s\": %.6g, "
                "\"tok_per_s\": %.6g, \"forward_tok_per_s\": %.6g, \"pass_s\": %.6g, \"update_s\": "
                "%.6g, \"flops_per_token\": %.6g, \"gemm_gflops\": %.6g, \"share_of_gemm\": %.5g, "
-               "\"peak_bytes\": %lld, \"planned_bytes\": %lld, \"loss_first\": %.9g, "
-               "\"loss_last\": %.9g}\n",
+               "\"peak_gflops\": %.6g, \"share_of_peak\": %.5g, \"peak_bytes\": %lld, "
+               "\"planned_bytes\": %lld, \"loss_first\": %.9g, \"loss_last\": %.9g}\n",
                m->dims.layer, po->bf16 ? "bf16" : "fp32", bench_optim_name(oo),
                (long long)m->params.n,
                po->context, po->slice_tokens,
                po->micro_batch, o->threads, 1 / r->step_s, rate, tokens / r->forward_s,
-               r->pass_s, r->update_s, flops, r->gflops, share, (long long)peak,
-               (long long)memory->total, r->first, r->last);
+               r->pass_s, r->update_s, flops, l->gemm, gflops / l->gemm, l->peak, gflops / l->peak,
+               (long long)peak, (long long)memory->total, r->first, r->last);
         return;
     }
     printf("%s, %.1f M parameters, %d tokens in units of %d, %d at once, %d threads, %s, %s\n",
@@ -136,12 +129,14 @@ static void print(const struct bench_step *b, const struct bench_opts *o, const 
     if (oo->kind == OPTIM_SOAP && b->setup.state.step <= oo->precondition_every)
         printf("  note      no step refreshed the bases: --steps %d and more does\n",
                oo->precondition_every);
-    printf("  limit     %9.1f GFLOP/s in dense products, measured before and after\n", r->gflops);
+    printf("  limits    %9.1f GFLOP/s is the peak of the cores, dense products reach %.1f, before and "
+           "after\n", l->peak, l->gemm);
     printf("  work      %9.4f GFLOP a token: 6 per parameter in a product, 3 x the layers' own\n",
            1e-9 * flops);
     printf("  step      %9.3f s: forward and backward %.3f, optimizer %.3f\n", r->step_s,
            r->pass_s, r->update_s);
-    printf("  training  %9.1f tokens/s = %.1f %% of the limit\n", rate, 100 * share);
+    printf("  training  %9.1f tokens/s = %.1f %% of the peak (MFU), %.1f %% of dense products\n",
+           rate, 100 * gflops / l->peak, 100 * gflops / l->gemm);
     printf("  forward   %9.1f tokens/s\n", tokens / r->forward_s);
     printf("  memory    %s at most, planned %s\n", human_bytes(had, peak),
            human_bytes(planned, memory->total));

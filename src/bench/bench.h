@@ -34,9 +34,16 @@ real *bench_noise(int64_t n, const char *name);
 /* A new folder under dir (NULL: $TMPDIR or /tmp), which the caller removes; a counted string. */
 int bench_folder(char **path, const char *dir);
 
-/* Rate of dense matrix products, fp32 or, `in_bf16`, bf16: the best of a few large shapes, GFLOP/s.
- * This is the limit that a training step is compared with.  `rows`: print each shape. */
-int bench_gemm(const struct bench_opts *o, int rows, int in_bf16, double *gflops);
+/* What a training step is compared with, GFLOP/s of all threads in fp32 or bf16: dense products,
+ * the best of a few large shapes, and what registers alone reach (peak.h). */
+struct bench_limits { double gemm, peak; };
+
+/* Measure them.  The best of this and earlier calls counts: *l is zero before the first. */
+int bench_limits(const struct bench_opts *o, int in_bf16, struct bench_limits *l);
+
+/* The products of a model, forward and backward, ours and those of libraries, compared with the
+ * peak. */
+int bench_gemm(const struct bench_opts *o, const char *file, const struct arg_list *sets);
 
 /* Memory: triad (a = b + 3 c, three streams counted) and read, GB/s; read may be NULL. */
 int bench_stream(const struct bench_opts *o, int rows, double *gbytes, double *read);

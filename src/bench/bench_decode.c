@@ -130,17 +130,18 @@ static void decode(struct reading *r, const struct bench_opts *o, double gbytes)
     mem_free(s);
 }
 
-static void prefill(struct reading *r, const struct bench_opts *o, double gflops)
+static void prefill(struct reading *r, const struct bench_opts *o, const struct bench_limits *l)
 {
     const double seconds = bench_time(read_prompt, r, o->repeat) / r->T;
     const double flops = 1e-9 * flops_blocks(r->m, r->T);
     printf(o->json ? "{\"bench\": \"prefill\", \"layer\": \"%s\", \"precision\": \"%s\", "
                      "\"threads\": %d, \"tokens\": %d, \"tok_per_s\": %.6g, \"gflops\": %.5g, "
-                     "\"gemm_gflops\": %.5g, \"share_of_gemm\": %.5g}\n"
-                   : "prefill  %s  %s  %d threads  %d tokens  %.1f tokens/s: %.1f of %.1f GFLOP/s "
-                     "= %.3g of dense products\n",
+                     "\"gemm_gflops\": %.5g, \"share_of_gemm\": %.5g, \"peak_gflops\": %.5g, "
+                     "\"share_of_peak\": %.5g}\n"
+                   : "prefill  %s  %s  %d threads  %d tokens  %.1f tokens/s: %.1f GFLOP/s, of "
+                     "dense products' %.1f = %.3g, of the peak's %.1f = %.3g\n",
            r->m->dims.layer, r->bf16 ? "bf16" : "fp32", o->threads, r->T, 1 / seconds,
-           flops / seconds, gflops, flops / seconds / gflops);
+           flops / seconds, l->gemm, flops / seconds / l->gemm, l->peak, flops / seconds / l->peak);
 }
 
 int bench_decode(const struct bench_opts *o, const char *file, const struct arg_list *sets,
@@ -148,6 +149,7 @@ int bench_decode(const struct bench_opts *o, const char *file, const struct arg_
 {
     struct conf *c = mem_new(1, sizeof *c, "configuration");
     struct reading r = { .m = NULL };
+    struct bench_limits l = { 0 };
     double triad, limit;
     int rc;
 
@@ -155,8 +157,8 @@ int bench_decode(const struct bench_opts *o, const char *file, const struct arg_
     TRY(reading_init(&r, c, o->repeat));
     TRY(verify(&r));
     if (prompt) {
-        TRY(bench_gemm(o, 0, r.bf16, &limit));
-        prefill(&r, o, limit);
+        TRY(bench_limits(o, r.bf16, &l));
+        prefill(&r, o, &l);
     } else {
         TRY(bench_stream(o, 0, &triad, &limit));
         decode(&r, o, limit);

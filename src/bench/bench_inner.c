@@ -1,5 +1,5 @@
 /* bench_inner.c -- the inner loop on one core, compared with large dense products of the same
- * precision: the small products it is made of, and whole mini-batches of a head. */
+ * precision and with the peak: the small products it is made of, and mini-batches of a head. */
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -8,87 +8,62 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/bench/bench.h"
-#include "src/kernels/gemm_bf16.h"
-#include "src/kernels/smm.h"
-#include "src/kernels/smm_bf16.h"
+#include "src/bench/product.h"
 #include "src/kernels/ttt_linear.h"
 #include "src/kernels/ttt_mlp.h"
 
 /* The paper's mini-batch and head; calls between two looks at the clock. */
 enum { K = 16, F = 64, TIMES = 500 };
 
-struct limits { double fp32, bf16; };
+struct limits { struct bench_limits fp32, bf16; };
 
 static void show(const struct bench_opts *o, const char *name, int in_bf16, double flops, double s,
                  const struct limits *l)
 {
-    const double rate = 1e-9 * flops / s, limit = in_bf16 ? l->bf16 : l->fp32;
+    const struct bench_limits *limit = in_bf16 ? &l->bf16 : &l->fp32;
+    const double rate = 1e-9 * flops / s;
     printf(o->json ? "{\"bench\": \"kernels\", \"name\": \"%s\", \"precision\": \"%s\", "
                      "\"threads\": 1, \"seconds\": %.6g, \"gflops\": %.5g, "
-                     "\"percent_of_gemm\": %.4g}\n"
-                   : "%-24s %s   1 threads  %.3g s  %6.1f GFLOP/s  %4.0f %% of dense products\n",
-           name, in_bf16 ? "bf16" : "fp32", s, rate, 100 * rate / limit);
+                     "\"percent_of_gemm\": %.4g, \"percent_of_peak\": %.4g}\n"
+                   : "%-24s %s   1 threads  %.3g s  %6.1f GFLOP/s  %4.0f %% of dense products  "
+                     "%4.0f %% of the peak\n",
+           name, in_bf16 ? "bf16" : "fp32", s, rate, 100 * rate / limit->gemm,
+           100 * rate / limit->peak);
     fflush(stdout);
 }
 
 /* --- small products ------------------------------------------------------------- */
 
-struct product { real *C, *A, *B; bf16_word *a, *b; int M, N, K; };
-
-static void multiply(void *ctx)
-{
-    const struct product *p = ctx;
-    const struct bf16_left a = bf16_left_rows(p->a, bf16_words(p->K));
-    for (int i = 0; i < TIMES; i++)
-        if (p->a) smm_bf16(p->C, NULL, a, p->b, p->M, p->N, p->K);
-        else smm(p->C, p->A, p->B, p->M, p->N, p->K, 0);
-}
-
-/* Against plain C of the same operands. */
-static int product_verify(struct product *p)
-{
-    real *want = mem_new((int64_t)p->M * p->N, sizeof *want, "benchmark");
-    int rc = OK;
-
-    multiply(p);
-    if (p->a)
-        smm_bf16_ref(want, NULL, bf16_left_rows(p->a, bf16_words(p->K)), p->b, p->M, p->N, p->K);
-    else
-        smm_ref(want, p->A, p->B, p->M, p->N, p->K, 0);
-    for (int i = 0; rc == OK && i < p->M * p->N; i++)
-        if (!(fabs((double)(p->C[i] - want[i])) < 4 * REAL_EPS * p->K))
-            rc = fail(ERR_DATA, "a product of %d x %d x %d is wrong", p->M, p->N, p->K);
-    mem_free(want);
-    return rc;
-}
+static void multiply(void *product) { product_run(product, OURS); }
 
 static int products(const struct bench_opts *o, const struct limits *l)
 {
-    static const int shapes[][3] = { { K, F, F }, { K, 4 * F, F }, { K, F, 4 * F }, { F, F, K } };
+    static const struct product_shape shapes[] = {
+        { .N = K, .M = F, .K = F }, { .N = K, .M = 4 * F, .K = F }, { .N = K, .M = F, .K = 4 * F },
+        { .N = F, .M = F, .K = K, .transpose_A = 1 },
+    };
+    real *A = bench_noise(4 * F * F, "A"), *B = bench_noise(4 * F * F, "B");
+    real *C = bench_noise(4 * F * F, "C");
     int rc = OK;
 
     for (int i = 0; rc == OK && i < 8; i++) {
-        const int in_bf16 = i % 2, *s = shapes[i / 2];
-        struct product p = { .M = s[0], .N = s[1], .K = s[2] };
-        const int64_t nA = (int64_t)p.M * p.K, nB = (int64_t)p.K * p.N;
+        struct product_shape s = shapes[i / 2];
+        struct timed_product p;
         char name[32];
-        p.A = bench_noise(nA, "A");
-        p.B = bench_noise(nB, "B");
-        p.C = bench_noise((int64_t)p.M * p.N, "C");
-        if (in_bf16) {
-            p.a = mem_new(nA, sizeof *p.a, "benchmark");
-            p.b = mem_new(nB, sizeof *p.b, "benchmark");
-            smm_bf16_rows(p.a, p.A, p.M, p.K);
-            smm_bf16_columns(p.b, p.B, p.K, p.N);
-        }
-        rc = product_verify(&p);
-        snprintf(name, sizeof name, "product %d x %d x %d", p.M, p.N, p.K);
+        s.small = 1;
+        s.in_bf16 = i % 2;
+        const double flops = 2.0 * s.N * s.M * s.K;
+        product_init(&p, &s, C, A, B);
+        rc = product_verify(&p, OURS);
+        snprintf(name, sizeof name, "product %d x %d x %d", s.N, s.M, s.K);
         if (rc == OK)
-            show(o, name, in_bf16, 2.0 * p.M * p.N * p.K,
-                 bench_time(multiply, &p, o->repeat) / TIMES, l);
-        void *all[] = { p.A, p.B, p.C, p.a, p.b };
-        for (size_t k = 0; k < sizeof all / sizeof *all; k++) mem_free(all[k]);
+            show(o, name, s.in_bf16, flops,
+                 flops / product_flops(&p) * bench_time(multiply, &p, o->repeat), l);
+        product_done(&p);
     }
+    mem_free(A);
+    mem_free(B);
+    mem_free(C);
     return rc;
 }
 
@@ -202,12 +177,12 @@ int bench_inner(const struct bench_opts *o)
 {
     const struct bench_opts alone = { .repeat = o->repeat, .threads = 1 };
     const int threads = omp_get_max_threads();
-    struct limits l;
+    struct limits l = { .fp32 = { 0 } };
     int rc;
 
     omp_set_num_threads(1);
-    TRY(bench_gemm(&alone, 0, 0, &l.fp32));
-    TRY(bench_gemm(&alone, 0, 1, &l.bf16));
+    TRY(bench_limits(&alone, 0, &l.fp32));
+    TRY(bench_limits(&alone, 1, &l.bf16));
     TRY(products(o, &l));
     TRY(mini_batches(o, &l));
 out:

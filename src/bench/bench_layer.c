@@ -1,5 +1,5 @@
 /* `ttt bench layer`: where the time of a layer goes, forward and backward, and what each part
- * reaches of the rate of dense products.
+ * reaches of the rate of dense products and of the peak.
  *
  *     front         norms, convolution in front, and their backward
  *     projections   to inner, and from it with norm and gate      project, mix and finish
@@ -242,7 +242,7 @@ static void measure(struct layer_unit *u, int repeat, double f[PARTS], double b[
 
 /* Of T tokens; flops: forward, a token; f 0: both are in b. */
 static void row(const struct layer_unit *u, const struct bench_opts *o, const char *name,
-                double flops, double f, double b, double limit)
+                double flops, double f, double b, const struct bench_limits *l)
 {
     const double work = 1e-9 * flops * u->T, ways = 3, rate = ways * work / (f + b);
     const struct dims *d = &u->m->dims;
@@ -252,20 +252,24 @@ static void row(const struct layer_unit *u, const struct bench_opts *o, const ch
         printf("{\"bench\": \"layer\", \"part\": \"%s\", \"layer\": \"%s\", \"precision\": \"%s\", "
                "\"width\": %d, \"mini_batch\": %d, \"tokens\": %d, \"threads\": %d, "
                "\"forward_s\": %.6g, \"backward_s\": %.6g, \"gflops\": %.5g, \"gemm_gflops\": "
-               "%.5g, \"share_of_gemm\": %.5g}\n", name, d->layer, u->m->bf16 ? "bf16" : "fp32",
-               d->C, d->K, u->T, o->threads, f, b, rate, limit, rate / limit);
+               "%.5g, \"share_of_gemm\": %.5g, \"peak_gflops\": %.5g, \"share_of_peak\": %.5g}\n",
+               name, d->layer, u->m->bf16 ? "bf16" : "fp32", d->C, d->K, u->T, o->threads, f, b,
+               rate, l->gemm, rate / l->gemm, l->peak, rate / l->peak);
         return;
     }
     if (f > 0 && flops > 0)
-        snprintf(shares, sizeof shares, " (%.1f %%, %.1f %%)", 100 * work / f / limit,
-                 200 * work / b / limit);
+        snprintf(shares, sizeof shares, " (%.1f %%, %.1f %%)", 100 * work / f / l->gemm,
+                 200 * work / b / l->gemm);
     printf("  %-13s %9.3f %9.3f", name, 1e3 * f, 1e3 * b);
-    if (flops > 0) printf("  %8.1f GFLOP/s %5.1f %%%s", rate, 100 * rate / limit, shares);
+    if (flops > 0)
+        printf("  %8.1f GFLOP/s %5.1f %% %5.1f %%%s", rate, 100 * rate / l->peak,
+               100 * rate / l->gemm, shares);
     puts("");
 }
 
 static void print(const struct layer_unit *u, const struct bench_opts *o, const double f[PARTS],
-                  const double b[PARTS], const struct bench_operations *ops, double limit)
+                  const double b[PARTS], const struct bench_operations *ops,
+                  const struct bench_limits *l)
 {
     static const char *const names[] = { "front", "projections", "inner", "feed-forward" };
     const struct dims *d = &u->m->dims;
@@ -275,15 +279,15 @@ static void print(const struct layer_unit *u, const struct bench_opts *o, const 
     };
 
     if (!o->json)
-        printf("%s, width %d, mini-batch %d, a unit of %d tokens, %s, %d threads; dense products "
-               "reach %.1f GFLOP/s\n  %-13s %9s %9s  %s\n", d->layer, d->C, d->K, u->T,
-               u->m->bf16 ? "bf16" : "fp32", o->threads, limit, "ms", "forward", "backward",
-               "both: rate, share of dense products (forward, backward)");
+        printf("%s, width %d, mini-batch %d, a unit of %d tokens, %s, %d threads; the peak is %.1f,"
+               " dense products reach %.1f GFLOP/s\n  %-13s %9s %9s  %s\n", d->layer, d->C, d->K,
+               u->T, u->m->bf16 ? "bf16" : "fp32", o->threads, l->peak, l->gemm, "ms", "forward",
+               "backward", "both: rate, share of the peak, of dense products (forward, backward)");
     for (int k = 0; k < PARTS; k++)
-        if (k != FFN || d->E) row(u, o, names[k], flops[k], f[k], b[k], limit);
-    row(u, o, "layer", ops->layer_flops, T * ops->layer[0], T * ops->layer[1], limit);
-    row(u, o, "embedding", 0, T * ops->embed[0], T * ops->embed[1], limit);
-    row(u, o, "head", ops->head_flops, 0, T * ops->head, limit);
+        if (k != FFN || d->E) row(u, o, names[k], flops[k], f[k], b[k], l);
+    row(u, o, "layer", ops->layer_flops, T * ops->layer[0], T * ops->layer[1], l);
+    row(u, o, "embedding", 0, T * ops->embed[0], T * ops->embed[1], l);
+    row(u, o, "head", ops->head_flops, 0, T * ops->head, l);
 }
 
 int bench_layer(const struct bench_opts *o, const char *file, const struct arg_list *sets)
@@ -291,17 +295,18 @@ int bench_layer(const struct bench_opts *o, const char *file, const struct arg_l
     struct conf *c = mem_new(1, sizeof *c, "configuration");
     struct layer_unit u = { .m = NULL };
     struct bench_operations ops;
-    double f[PARTS], b[PARTS], before, after;
+    struct bench_limits l = { 0 };
+    double f[PARTS], b[PARTS];
     int rc;
 
     TRY(bench_conf(c, file, sets, 0));
     TRY(unit_init(&u, c));
     TRY(verify(&u));
-    TRY(bench_gemm(o, 0, u.m->bf16 != NULL, &before));
+    TRY(bench_limits(o, u.m->bf16 != NULL, &l));
     measure(&u, o->repeat * u.m->dims.L, f, b);
     TRY(bench_operations(o, c, &ops));
-    TRY(bench_gemm(o, 0, u.m->bf16 != NULL, &after));
-    print(&u, o, f, b, &ops, after > before ? after : before);
+    TRY(bench_limits(o, u.m->bf16 != NULL, &l));
+    print(&u, o, f, b, &ops, &l);
 out:
     unit_done(&u);
     mem_free(c);

@@ -8,7 +8,7 @@ RUN=${2:-$ROOT/config/ttt-linear-125m.yaml}
 
 echo "$(cpu), $(basename "$RUN" .yaml), two layers, vocabulary 4,096, $(threads) threads, ${PRECISION:-fp32}"
 echo
-echo "| context | us a token | relative to the first | share of products |"
+echo "| context | us a token | relative to the first | share of peak, of products |"
 echo "|---|---|---|---|"
 first=
 for n in ${CONTEXTS:-2048 4096 8192 16384 32768}; do
@@ -16,6 +16,6 @@ for n in ${CONTEXTS:-2048 4096 8192 16384 32768}; do
            --set train.precision="${PRECISION:-fp32}")
     us=$(calc %.2f "1e6 * $(number pass_s "$line") / $n")
     first=${first:-$us}
-    look "| $n | $us | $(calc %.3f "$us / $first") | $(value %.1f share_of_gemm "$line" 100) % |"
+    look "| $n | $us | $(calc %.3f "$us / $first") | $(shares "$line") |"
 done
 exit $bad

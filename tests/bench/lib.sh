@@ -18,6 +18,9 @@ calc() { awk "BEGIN { printf \"$1\", $2 }" 2>/dev/null || echo failed; }
 # value FORMAT NAME LINE [FACTOR] -- a number as a cell of a table
 value() { calc "$1" "$(number "$2" "$3") * ${4:-1}"; }
 
+# shares LINE -- of the arithmetic peak, and of dense products
+shares() { echo "$(value %.1f share_of_peak "$1" 100) %, $(value %.1f share_of_gemm "$1" 100) %"; }
+
 # A cell that failed makes the script fail.
 look() { case $1 in *failed*) bad=1 ;; esac; echo "$1"; }
 

@@ -1,5 +1,5 @@
 # One against two: threads of a process, and replicas of one thread each (D), tokens/s of training
-# steps.  125m, or RUN.yaml.  Five minutes on two cores.
+# steps, and their share of the arithmetic peak.  125m, or RUN.yaml.  Five minutes on two cores.
 #
 #   sh tests/bench/scaling.sh TTT [RUN.yaml]     PRECISIONS="fp32 bf16" STEPS=3
 . "$(dirname "$0")/lib.sh"
@@ -9,7 +9,8 @@ STEPS=${STEPS:-3}
 # row NAME ONE TWO
 row() {
     one=$(number tok_per_s "$2"); two=$(number tok_per_s "$3")
-    look "| $1 | $(calc %.1f "$one") | $(calc %.1f "$two") | $(calc %.2f "$two / $one") |"
+    row="| $1 | $(calc %.1f "$one") | $(value %.1f share_of_peak "$2" 100) % | $(calc %.1f "$two")"
+    look "$row | $(value %.1f share_of_peak "$3" 100) % | $(calc %.2f "$two / $one") |"
 }
 
 threads_of() {
@@ -24,8 +25,8 @@ replicas() {
 
 echo "$(cpu), $(basename "$RUN" .yaml)"
 echo
-echo "| | one, tokens/s | two, tokens/s | ratio (asked: 1.85) |"
-echo "|---|---|---|---|"
+echo "| | one, tokens/s | share of peak | two, tokens/s | share of peak | ratio (asked: 1.85) |"
+echo "|---|---|---|---|---|---|"
 for p in ${PRECISIONS:-fp32 bf16}; do
     row "threads, $p" "$(threads_of 1 $p)" "$(threads_of 2 $p)"
     row "replicas (D), $p" "$(replicas 1 $p)" "$(replicas 2 $p)"

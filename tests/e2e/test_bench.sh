@@ -34,6 +34,16 @@ equal "threads" "$(number threads)" 2
 at_least "it learned" "$(number loss_first)" "$(number loss_last)"
 at_least "speed is positive" "$(number tok_per_s)" 1e-9
 at_least "the limit is positive" "$(number gemm_gflops)" 1e-9
+
+# share NAME LIMIT GFLOPS: share_of_LIMIT is GFLOPS by LIMIT_gflops.
+share() {
+    if echo "$(number "share_of_$2") $(number "$2_gflops") $3" |
+        awk '{ d = $1 * $2 / $3 - 1; exit !(NF == 3 && d * d < 1e-6) }'; then ok "$1: share of $2"; else
+        failed "$1: share of $2" "$(number "share_of_$2") of $(number "$2_gflops") is not $3"; fi
+}
+for limit in gemm peak; do
+    share "training" $limit "$(awk "BEGIN { print 357120e-9 * $(number tok_per_s) }")"
+done
 at_least "measured memory is not less than planned" "$(number peak_bytes)" \
          "$(number planned_bytes)"
 
@@ -69,14 +79,31 @@ name="train on two ranks is 64"; expect_exit 64 mpi 2 "$TTT" bench train "$WORK/
 name="kernels are right"; expect_exit 0 "$TTT" bench kernels --repeat 1 --json
 equal "two memory rates, 22 kernels in two sizes, eight small products, eight mini-batches" \
     "$(wc -l < "$WORK/out" | tr -d ' ')" $((2 + 44 + 8 + 8))
-name="products are right"; expect_exit 0 "$TTT" bench gemm --repeat 1 --json
-equal "four shapes, fp32 and bf16" "$(wc -l < "$WORK/out" | tr -d ' ')" 8
+equal "shares of the peak of the inner loop" "$(grep -c '"percent_of_peak": [0-9.e+]*}' "$WORK/out")" 16
+
+# The peak, then each product by our code and by libraries.
+name="products are right"
+expect_exit 0 "$TTT" bench gemm "$WORK/small.yaml" --repeat 1 --threads 2 --json
+equal "the peak, fp32 and bf16" "$(head -n 2 "$WORK/out" |
+    sed 's/.*"bench": "peak", "precision": "\([a-z0-9]*\)".*"threads": \([0-9]*\),.*/\1 \2/' | tr '\n' ' ')" "fp32 2 bf16 2 "
+equal "is threads x clock x FLOPs a cycle" "$(head -n 2 "$WORK/out" |
+    sed 's/.*"threads": \([0-9]*\), "gflops": \([^,]*\), "ghz": \([^,]*\), "flops_per_cycle": \([^}]*\)}/\1 \2 \3 \4/' |
+    awk '{ d = $1 * $3 * $4 / $2 - 1; print NF, d * d < 1e-5 }' | tr '\n' ' ')" "4 1 4 1 "
+equal "four layers forward, dX, dW, and four small products, fp32 and bf16" \
+    "$(grep -c '"by": "ttt", "used": true' "$WORK/out")" 32
+equal "of which each has a library to compare with, in fp32" \
+    "$(grep '"precision": "fp32"' "$WORK/out" | grep -c '"by": "OpenBLAS", "used": false')" 16
+equal "products whose rate is not FLOPs by seconds, or without a share" "$(grep '"bench": "gemm"' "$WORK/out" |
+    sed 's/.*"n": \([0-9]*\), "m": \([0-9]*\), "k": \([0-9]*\),.*"seconds": \([^,]*\), "gflops": \([^,]*\), "share_of_peak": \([0-9.e+-]*\)}/\1 \2 \3 \4 \5 \6/' |
+    awk '{ d = 2e-9 * $1 * $2 * $3 / $4 / $5 - 1; bad += !(NF == 6 && d * d < 1e-6 && $6 > 0) }
+        END { print bad + 0 }')" 0
 
 for p in fp32 bf16; do
     for what in decode prefill; do
         name="$what $p"
         expect_exit 0 "$TTT" bench $what "$WORK/small.yaml" --repeat 1 --json --set train.precision=$p
         at_least "$what $p: speed" "$(number tok_per_s)" 1
+        [ $what = decode ] || share "$what $p" peak "$(number gflops)"
         [ $what = prefill ] || eval "bytes_$p=$(number weight_bytes)"
     done
 done
@@ -96,6 +123,7 @@ done
 name="layer"; expect_exit 0 "$TTT" bench layer "$WORK/small.yaml" --repeat 1 --json
 equal "four parts, layer, embedding, head" "$(sed 's/.*"part": "\([a-z-]*\)".*/\1/' "$WORK/out" |
     tr '\n' ' ')" "front projections inner feed-forward layer embedding head "
+equal "a share of the peak each" "$(grep -c '"share_of_peak": [0-9.e+-]*}' "$WORK/out")" 7
 equal "FLOPs of a layer" "$(grep '"layer", "layer"' "$WORK/out" | sed 's/.*_s": \([^,]*\), "backward_s": \([^,]*\), "gflops": \([^,]*\),.*/\1 \2 \3/' |
     awk '{ printf "%.0f", 1e-3 * 1e9 * $3 * ($1 + $2) / 64 }')" 259
 
