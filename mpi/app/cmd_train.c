@@ -9,6 +9,7 @@
 #include "src/base/status.h"
 #include "src/base/stop.h"
 #include "src/bench/bench.h"
+#include "src/bench/peak.h"
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 #include "src/conf/conf_model.h"
@@ -43,10 +44,18 @@ static int measure(struct trainer_opts *o, const struct conf *c)
     return rc;
 }
 
+/* That of all threads, in the 25 to 45 ms that a start can spare. */
+static double peak(int in_bf16)
+{
+    struct peak p;
+    peak_measure(&p, in_bf16, 5);
+    return p.gflops;
+}
+
 int cmd_train(int argc, char **argv)
 {
     static struct conf conf;  /* large */
-    struct trainer_opts opts = { 0 };
+    struct trainer_opts opts = { .peak = peak };
     struct arg_list sets = { 0 };
     struct arg_rest rest;
     struct axis world;

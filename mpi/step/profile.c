@@ -22,12 +22,16 @@ static int plain(int kind)
     return kind == OP_FORWARD_SEQ ? OP_FORWARD : kind == OP_BACKWARD_SEQ ? OP_BACKWARD : kind;
 }
 
-static void row(const char *name, double seconds, double all, double flops, double limit)
+/* What a rank reaches at most, GFLOP/s. */
+struct limits { double gemm, peak; };
+
+static void row(const char *name, double seconds, double all, double flops, const struct limits *l)
 {
     printf("  %-16s %10.3f s %6.1f %%", name, seconds, 100 * seconds / all);
     if (flops > 0 && seconds > 0)
-        printf(" %10.1f GFLOP/s %6.1f %% of dense products", 1e-9 * flops / seconds,
-               1e-9 * flops / seconds / limit * 100);
+        printf(" %10.1f GFLOP/s %6.1f %% of dense products %6.1f %% of the peak",
+               1e-9 * flops / seconds, 1e-9 * flops / seconds / l->gemm * 100,
+               1e-9 * flops / seconds / l->peak * 100);
     puts("");
 }
 
@@ -41,14 +45,15 @@ void profile_print(const struct trace *t, const struct axis *axis, const struct 
     v[LIMIT] = p->gflops;
     mpi_do(MPI_Allreduce(MPI_IN_PLACE, v, N, MPI_DOUBLE, MPI_SUM, axis->comm));
     if (axis->rank > 0) return;
-    printf("profile of %d ranks; dense products reach %.1f GFLOP/s on all together\n", axis->size,
-           v[LIMIT]);
+    const struct limits l = { v[LIMIT] / axis->size, p->peak_gflops / axis->size };
+    printf("profile of %d ranks; dense products reach %.1f GFLOP/s on all together, the peak is "
+           "%.1f\n", axis->size, v[LIMIT], p->peak_gflops);
     for (int k = 0; k < OP_KINDS; k++) {
-        if (v[k] > 0) row(op_name(k), v[k], v[ALL], flops_of(p, k), v[LIMIT] / axis->size);
+        if (v[k] > 0) row(op_name(k), v[k], v[ALL], flops_of(p, k), &l);
         flops += flops_of(p, k);
         sum += v[k];
     }
-    row("all else", v[ALL] - sum, v[ALL], 0, 1);  /* data, optimizer, saves, evaluation */
-    row("sum", v[ALL], v[ALL], flops, v[LIMIT] / axis->size);
+    row("all else", v[ALL] - sum, v[ALL], 0, &l);  /* data, optimizer, saves, evaluation */
+    row("sum", v[ALL], v[ALL], flops, &l);
     fflush(stdout);
 }

@@ -24,6 +24,8 @@ struct train_loop {
     struct trace            *trace;       /* NULL: not wanted                            */
     struct saver            *saver;
     json_t                  *info;        /* what goes into checkpoints next to the state */
+    double                   token_flops; /* model FLOPs of a token                      */
+    double                   peak_flops;  /* arithmetic peak of all ranks, FLOP/s        */
     int64_t                  saved_step;  /* the state on disk; -1: none                 */
     /* Private. */
     double  start_s, save_s, line_s;      /* clock at the start, last save, last line    */

@@ -17,15 +17,22 @@ static json_t *of_layers(const struct model *m, const double *x)
     return a;
 }
 
+/* Model FLOPs utilization: the share of the arithmetic peak that such a speed is. */
+static double mfu(const struct train_loop *l, double tok_per_s)
+{
+    return tok_per_s * l->token_flops / l->peak_flops;
+}
+
 void report_step(struct train_loop *l, const struct step_result *r, double step_s)
 {
     const int64_t tokens = l->step->batch * l->step->pass.context;
     const int L = l->state->model->dims.L;
-    json_t *o = json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:f,s:f}", "kind", "step", "step",
+    const double tok_per_s = (double)tokens / step_s;
+    json_t *o = json_pack("{s:s,s:I,s:o,s:o,s:o,s:o,s:I,s:I,s:f,s:f,s:f}", "kind", "step", "step",
                           l->state->step, "loss_nats", metrics_real(r->loss), "grad_norm",
                           metrics_real(r->grad_norm), "clip", metrics_real(r->clip), "lr",
                           metrics_real(r->lr), "targets", r->targets, "tokens", l->state->tokens,
-                          "step_s", step_s, "tok_per_s", (double)tokens / step_s);
+                          "step_s", step_s, "tok_per_s", tok_per_s, "mfu", mfu(l, tok_per_s));
     if (r->inner) {
         json_object_set_new(o, "inner_w0", of_layers(l->state->model, r->inner));
         json_object_set_new(o, "inner_before", of_layers(l->state->model, r->inner + L));
@@ -96,12 +103,13 @@ void report_line(struct train_loop *l, const struct step_result *r)
     const int64_t every = c->checkpoint.every_steps;
     const int64_t tokens = l->step->batch * l->step->pass.context;
     const double per_step = (now - l->start_s) / (double)(step - l->start_step);
+    const double tok_per_s = (double)((step - l->line_step) * tokens) / (now - l->line_s);
     char text[PROGRESS_LINE];
 
     const struct progress p = {
         .step = step, .steps = c->train.steps, .loss_nats = r->loss, .grad_norm = r->grad_norm,
         .lr = r->lr, .inner = l->inner, .skipped = l->state->skipped,
-        .tok_per_s = (double)((step - l->line_step) * tokens) / (now - l->line_s),
+        .tok_per_s = tok_per_s, .mfu = mfu(l, tok_per_s),
         .left_s = per_step * (double)left,
         .save_s = c->checkpoint.every_minutes > 0
                       ? fmax(0, 60 * c->checkpoint.every_minutes - (now - l->save_s)) : NAN,

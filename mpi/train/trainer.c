@@ -39,6 +39,7 @@ struct trainer {
     struct run_folder   run;
     struct metrics     *metrics;
     json_t             *info;
+    double              peak_flops;  /* arithmetic peak of all ranks, FLOP/s */
     struct hash         root;      /* of the checkpoint that the run resumes from */
     int                 resumed;
 };
@@ -242,15 +243,26 @@ static int open_metrics(struct trainer *t)
     return axis_agree(&t->setup.grid.world, rc);
 }
 
+/* Collective. */
+static void measure_peak(struct trainer *t)
+{
+    const MPI_Comm all = t->setup.grid.world.comm;
+
+    mpi_do(MPI_Barrier(all));
+    t->peak_flops = 1e9 * t->opts->peak(t->setup.step.pass.bf16);
+    mpi_do(MPI_Allreduce(MPI_IN_PLACE, &t->peak_flops, 1, MPI_DOUBLE, MPI_SUM, all));
+}
+
 static void write_start(struct trainer *t)
 {
     char hex[HASH_HEX];
 
     hash_hex(hex, t->root);
     metrics_write(t->metrics,
-                  json_pack("{s:s,s:I,s:s,s:i,s:I,s:I,s:I,s:I,s:s?}", "kind", "start", "step",
+                  json_pack("{s:s,s:I,s:s,s:i,s:f,s:I,s:I,s:I,s:I,s:s?}", "kind", "start", "step",
                             t->setup.state.step, "version", build_version(), "threads",
-                            omp_get_max_threads(), "parameters", t->n_params,
+                            omp_get_max_threads(), "peak_gflops", 1e-9 * t->peak_flops,
+                            "parameters", t->n_params,
                             "predicted_bytes", t->memory.total, "sequences", t->setup.step.batch,
                             "tokens", t->setup.step.batch * t->setup.step.pass.context, "resumed",
                             t->resumed ? hex : NULL));
@@ -318,6 +330,7 @@ static int train(struct trainer *t)
         .step = &t->setup.step, .metrics = t->metrics, .info = t->info, .grid = &t->setup.grid,
         .saved_step = t->resumed ? t->setup.state.step : -1,
         .saver = new_saver(t),
+        .token_flops = model_flops(t->setup.state.model, t->setup.step.pass.context),
     };
 
     if (finished) {
@@ -332,6 +345,8 @@ static int train(struct trainer *t)
     log_phase("%lld parameters, %lld steps of %lld sequences of %d tokens, %d threads",
               (long long)t->n_params, (long long)t->conf->train.steps,
               (long long)t->setup.step.batch, t->setup.step.pass.context, omp_get_max_threads());
+    measure_peak(t);
+    l.peak_flops = t->peak_flops;
     write_start(t);
     t->setup.step.saver = l.saver;
     l.stepper = stepper_new(&t->setup.state, &t->setup.step, &t->setup.grid);
@@ -345,7 +360,7 @@ static int train(struct trainer *t)
             .m = t->setup.state.model, .context = t->setup.step.pass.context, .elapsed_s = elapsed,
             .tokens = (double)(t->setup.state.step - first) * (double)t->setup.step.batch *
                       t->setup.step.pass.context,
-            .gflops = t->opts->gflops,
+            .gflops = t->opts->gflops, .peak_gflops = 1e-9 * t->peak_flops,
         };
         profile_print(l.trace, &t->setup.grid.world, &p);
     }

@@ -20,6 +20,8 @@ struct trainer_opts {
     const char *trace;         /* file for the timeline of the steps; NULL: none          */
     int profile;               /* say at the end where the time went                      */
     double gflops;             /* for it: rate of dense products of this rank             */
+    double (*peak)(int in_bf16);  /* measures the arithmetic peak of this rank, GFLOP/s, while the
+                                   * others do                                            */
 };
 
 /* Collective on world; every process returns the same status: OK, ERR_SAVED, or what went

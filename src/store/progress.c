@@ -22,9 +22,11 @@ void progress_line(char text[PROGRESS_LINE], const struct progress *p)
     char t[HUMAN_TEXT];
     int n = 0;
 
-    add(text, &n, "step %lld/%lld  loss %.4f  ppl %.4g  %.*f tok/s  grad %.3f  lr %.2e",
+    add(text, &n, "step %lld/%lld  loss %.4f  ppl %.4g  %.*f tok/s  mfu %.1f %%  "
+        "grad %.3f  lr %.2e",
         (long long)p->step, (long long)p->steps, p->loss_nats, exp(p->loss_nats),
-        p->tok_per_s < 100 ? 1 : 0, p->tok_per_s, p->grad_norm, p->lr);
+        p->tok_per_s < 100 ? 1 : 0, p->tok_per_s, 100 * p->mfu,
+        p->grad_norm, p->lr);
     if (isfinite(p->inner)) add(text, &n, "  inner %.3f", p->inner);
     if (p->skipped) add(text, &n, "  skipped %lld", (long long)p->skipped);
     if (isfinite(p->left_s)) add(text, &n, "  left %s", human_duration(t, p->left_s));

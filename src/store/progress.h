@@ -1,7 +1,7 @@
 /* progress.h -- the line that a training run prints.
  *
- *   step 1200/4800  loss 3.7281  ppl 41.6  1283 tok/s  grad 0.841  lr 2.10e-03
- *   inner 0.871  left 1h12m  save in 3m40s                       (one line)
+ *   step 1200/4800  loss 3.7281  ppl 41.6  1283 tok/s  mfu 61.3 %  grad 0.841
+ *   lr 2.10e-03  inner 0.871  left 1h12m  save in 3m40s          (one line)
  */
 #ifndef PROGRESS_H
 #define PROGRESS_H
@@ -12,6 +12,7 @@ struct progress {
     int64_t step, steps;     /* updates done, and wanted                        */
     double  loss_nats, grad_norm, lr;
     double  tok_per_s;       /* since the last line                             */
+    double  mfu;             /* model FLOPs utilization: share of the arithmetic peak */
     double  inner;           /* inner loss after / before the step; NAN: unknown */
     double  left_s;          /* NAN: unknown                                    */
     double  save_s;          /* until the next save by time; NAN: none          */

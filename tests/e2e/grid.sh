@@ -67,5 +67,5 @@ went() {
 # All numbers of a run but times.
 numbers() {
     grep '"kind":"\(step\|eval\)"' "$WORK/$1/metrics.jsonl" |
-        sed 's/,"\(step_s\|tok_per_s\|eval_s\)":[^,}]*//g'
+        sed 's/,"\(step_s\|tok_per_s\|mfu\|eval_s\)":[^,}]*//g'
 }

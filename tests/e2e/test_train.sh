@@ -67,7 +67,15 @@ grep -q 'inner_after' "$WORK/base/metrics.jsonl" && ok "inner losses are there" 
 grep -q 'inner_after' "$WORK/st/metrics.jsonl" && failed "inner losses off" "still there" || ok "inner losses off"
 expect_text "the predicted memory is reported" "sum  *[0-9.]* MiB" "$WORK/base.err"
 expect_text "the peak is reported" "memory: predicted .* process" "$WORK/base.err"
-expect_text "a progress line" "step 12/12  loss .* tok/s  grad .* lr .* inner .* left" "$WORK/base.err"
+expect_text "a progress line" "step 12/12  loss .* tok/s  mfu [0-9.]* %  grad .* lr .* inner .* left" "$WORK/base.err"
+
+# Model FLOPs utilization: of a token's FLOPs, which ttt bench counts, at the speed of each step.
+name="FLOPs of a token"; expect_exit 0 "$TTT" bench train "$WORK/run.yaml" --steps 1 --json
+flops=$(sed -n 's/.*"flops_per_token": \([0-9.e+]*\).*/\1/p' "$WORK/out")
+if sed -n 's/.*"kind":"start".*"peak_gflops":\([0-9.e+]*\).*/\1/p; s/.*"tok_per_s":\([0-9.e+-]*\),"mfu":\([0-9.e+-]*\).*/\1 \2/p' \
+    "$WORK/base/metrics.jsonl" | awk -v flops="$flops" 'NF == 1 { peak = 1e9 * $1; next }
+    { n++; d = $1 * flops / peak / $2 - 1; if (!(d * d < 1e-10)) exit 1 } END { exit n != 12 }'
+then ok "mfu is speed by FLOPs by peak"; else failed "mfu is speed by FLOPs by peak" "$flops FLOPs"; fi
 
 # Killed and taken up again: as if nothing had been.
 TTT_FAIL="train.step#8=kill" train killed checkpoint.every_steps=3
@@ -152,7 +160,8 @@ fi
 FLAGS=--profile
 trained "a run with --profile" profiled train.steps=2 && ok "a run with --profile"
 FLAGS=
-expect_text "forward has a rate" "^  FORWARD .* GFLOP/s .* % of dense products" "$WORK/profiled.out"
+expect_text "forward has a rate" "^  FORWARD .* GFLOP/s .* % of dense products .* % of the peak$" "$WORK/profiled.out"
+expect_text "the limits" "dense products reach [0-9.]* GFLOP/s on all together, the peak is [0-9.]*$" "$WORK/profiled.out"
 expect_text "shares add up" "^  sum .* 100.0 %" "$WORK/profiled.out"
 if sed -n 's/^  \([A-Za-z_ ]*[a-zA-Z]\)  *\([0-9.]*\) s .*/\1:\2/p' "$WORK/profiled.out" |
     awk -F: '$1 == "sum" { all = $2; next } { part += $2 } END { d = all - part; exit !(all > 0 && d * d < 1e-4) }'

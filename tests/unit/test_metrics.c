@@ -152,18 +152,18 @@ static void line(void **state)
     (void)state;
     char text[PROGRESS_LINE];
     struct progress p = { .step = 12, .steps = 480, .loss_nats = log(50), .grad_norm = 0.8414,
-                          .lr = 2.1e-3, .tok_per_s = 1283, .inner = 0.871, .left_s = 4320,
+                          .lr = 2.1e-3, .tok_per_s = 1283, .mfu = 0.6131, .inner = 0.871, .left_s = 4320,
                           .save_s = NAN };
     progress_line(text, &p);
-    assert_string_equal(text, "step 12/480  loss 3.9120  ppl 50  1283 tok/s  grad 0.841  "
-                              "lr 2.10e-03  inner 0.871  left 1h12m");
+    assert_string_equal(text, "step 12/480  loss 3.9120  ppl 50  1283 tok/s  mfu 61.3 %  "
+                              "grad 0.841  lr 2.10e-03  inner 0.871  left 1h12m");
     p.inner = p.left_s = NAN;
     p.skipped = 2;
     p.save_s = 100;
     p.save_steps = 8;
     progress_line(text, &p);
-    assert_string_equal(text, "step 12/480  loss 3.9120  ppl 50  1283 tok/s  grad 0.841  "
-                              "lr 2.10e-03  skipped 2  save in 8 steps or 1m40s");
+    assert_string_equal(text, "step 12/480  loss 3.9120  ppl 50  1283 tok/s  mfu 61.3 %  "
+                              "grad 0.841  lr 2.10e-03  skipped 2  save in 8 steps or 1m40s");
     p.loss_nats = 1e300;  /* whatever the numbers, the line ends */
     p.grad_norm = 1e300;
     progress_line(text, &p);
