@@ -26,7 +26,7 @@
 #include "src/conf/conf_model.h"
 #include "src/infer/load.h"
 #include "src/infer/load_files.h"
-#include "src/kernels/gemm.h"
+#include "src/kernels/gemm_bf16.h"
 
 struct trainer {
     const struct conf         *conf;
@@ -345,6 +345,9 @@ static int train(struct trainer *t)
     log_phase("%lld parameters, %lld steps of %lld sequences of %d tokens, %d threads",
               (long long)t->n_params, (long long)t->conf->train.steps,
               (long long)t->setup.step.batch, t->setup.step.pass.context, omp_get_max_threads());
+    if (t->setup.step.pass.bf16 && !gemm_bf16_native())
+        log_warn("train.precision is bf16, but this processor has no bf16 instructions: fp32 is "
+                 "faster");
     measure_peak(t);
     l.peak_flops = t->peak_flops;
     write_start(t);

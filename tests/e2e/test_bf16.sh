@@ -46,6 +46,16 @@ differ "fp32 has another root" "$(root_of fp32)" "$root"
 if echo "$(values fp32 loss_nats | tail -n 1) $(values base loss_nats | tail -n 1)" |
     awk '{ d = $2 / $1 - 1; exit !(NF == 2 && d * d < 1e-4) }'; then ok "losses are near"; else
     failed "losses are near" "$(values fp32 loss_nats | tail -n 1), $(values base loss_nats | tail -n 1)"; fi
+
+# Where the processor has no instructions for it, or may not use them, it says so, once.
+slower() { grep -c 'no bf16 instructions: fp32 is faster' "$WORK/$1.err"; }
+TTT_ISA=avx2; export TTT_ISA
+went "bf16 without instructions" 2x1x1 slow train.steps=1 train.precision=bf16
+went "fp32 without them" 1x1x1 slow32 train.steps=1
+unset TTT_ISA
+equal "bf16 without instructions is said to be slower, once" "$(slower slow)" 1
+equal "nothing is said of fp32" "$(slower slow32)" 0
+
 on 1x1x1 base train.precision=fp32 train.steps=6
 equal "another precision is refused" $? 78
 expect_text "and named" "train.precision is fp32, was bf16" "$WORK/base.err"
