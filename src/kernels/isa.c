@@ -7,6 +7,7 @@
 #include <oneapi/dnnl/dnnl.h>
 
 #include "src/base/status.h"
+#include "src/kernels/amx.h"
 
 static const struct {
     const char *name;
@@ -37,7 +38,7 @@ int isa_check(void)
                 getenv("TTT_ISA"));
 }
 
-static int has(enum isa isa)
+static int there(enum isa isa)
 {
     __builtin_cpu_init();
     switch (isa) {
@@ -45,38 +46,41 @@ static int has(enum isa isa)
     case ISA_AVX2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     case ISA_AVX512:
         return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
-    /* oneDNN knows what the system allows, too; libxsmm may have been told of less. */
-    default: return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)sets[isa].dnnl) ==
-                        (unsigned)sets[isa].dnnl &&
-                    libxsmm_get_target_archid() >= sets[isa].xsmm;
+    case ISA_AVX512_BF16: return there(ISA_AVX512) && __builtin_cpu_supports("avx512bf16");
+    default: return amx_usable();
     }
 }
 
-enum isa isa_best(void)
+/* Bit i: set i may be used, and is there.  Chosen once. */
+static int usable(void)
 {
-    static int best = -1;
+    static int usable_sets;
     int found;
 
     #pragma omp atomic read
-    found = best;
-    if (found >= 0) return (enum isa)found;
+    found = usable_sets;
+    if (found) return found;
     #pragma omp critical(isa_choice)
     {
-        if (best < 0) {
-            int i = asked();
-            if (i < 0) i = SETS - 1;
-            if (i < SETS - 1) {
-                dnnl_set_max_cpu_isa(sets[i].dnnl);  /* in vain once oneDNN has run */
-                if (libxsmm_get_target_archid() > sets[i].xsmm)
-                    libxsmm_set_target_archid(sets[i].xsmm);
+        found = usable_sets;
+        if (!found) {
+            int best = asked();
+            if (best < 0) best = SETS - 1;
+            if (best < SETS - 1) {
+                dnnl_set_max_cpu_isa(sets[best].dnnl);  /* in vain once oneDNN has run */
+                if (libxsmm_get_target_archid() > sets[best].xsmm)
+                    libxsmm_set_target_archid(sets[best].xsmm);
             }
-            while (!has((enum isa)i)) i--;
+            for (int i = 0; i <= best; i++) found |= there((enum isa)i) << i;
             #pragma omp atomic write
-            best = i;
+            usable_sets = found;
         }
-        found = best;
     }
-    return (enum isa)found;
+    return found;
 }
+
+int isa_has(enum isa isa) { return usable() >> isa & 1; }
+
+enum isa isa_best(void) { return (enum isa)(31 - __builtin_clz((unsigned)usable())); }
 
 const char *isa_name(enum isa isa) { return sets[isa].name; }

@@ -11,8 +11,14 @@
 
 enum isa { ISA_PLAIN, ISA_AVX2, ISA_AVX512, ISA_AVX512_BF16, ISA_AMX };
 
-/* The best set that may be used and that the processor has.  Local. */
+/* The best set that may be used and that the processor has.  AMX is only had with the kernel's
+ * permission, and if its products are as described (amx.h); who has it may lack AVX512_BF16.
+ * Local. */
 enum isa isa_best(void);
+
+/* May this one be used, and is it there?  Local. */
+int isa_has(enum isa isa);
+
 const char *isa_name(enum isa isa);
 
 /* OK, or ERR_USAGE, which is reported, if TTT_ISA names none of them.  Local. */
