@@ -8,7 +8,7 @@
  *                 [N/64][K/2][64][2]     K padded to 32, N to 64, with zeros
  *
  * The first operand of dW = dY' X is dY': rows that are made of columns (bf16_transposed).  Panels
- * are what AVX512_BF16 wants, which multiplies pairs, and what oneDNN calls BA16a64b2a.  Rounding
+ * are what AVX512_BF16 and AMX want, which multiply pairs: 16 of them are a tile (amx.h).  Rounding
  * is to nearest, ties to even; NaN stays NaN.
  */
 #ifndef BF16_H

@@ -1,12 +1,9 @@
 #include "src/kernels/gemm_bf16.h"
 
-#include <oneapi/dnnl/dnnl.h>
-
-#include <omp.h>
-
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/kernels/gemm_bf16_panel.h"
+#include "src/kernels/gemm_bf16_tiles.h"
 #include "src/kernels/isa.h"
 
 #define TILE_ROWS 256
@@ -19,84 +16,6 @@ int gemm_bf16_native(void)
 #else
     return isa_best() >= ISA_AVX512_BF16;
 #endif
-}
-
-/* --- by oneDNN, with AMX -------------------------------------------------------- *
- *
- * Everything is dense, because it is fast for nothing else, and every call has as many rows, filled
- * up at the end: the library chooses blocks, and with them the rounding, by their number.  That a
- * row's result does not depend on its place among them is the instruction's doing, and what
- * kernels/proof.h tries at the start of a run. */
-#define CALL_ROWS 64
-
-struct shape { int M, N, K; };  /* A (M,K), B (K,N) */
-
-/* Each thread has its own primitives: oneDNN's own cache costs more than a small tile. */
-struct made { struct shape shape; dnnl_primitive_t run; dnnl_memory_t a, b, c; };
-#define MADE 128
-
-static _Thread_local struct made table[MADE];
-static _Thread_local dnnl_engine_t engine;
-static _Thread_local dnnl_stream_t stream;
-
-static void forget(struct made *e)
-{
-    if (!e->run) return;
-    dnnl_primitive_destroy(e->run);
-    dnnl_memory_destroy(e->a);
-    dnnl_memory_destroy(e->b);
-    dnnl_memory_destroy(e->c);
-    e->run = NULL;
-}
-
-static int make(struct made *e, const struct shape *s)
-{
-    const dnnl_dims_t a = { s->M, s->K }, b = { s->K, s->N }, c = { s->M, s->N };
-    dnnl_memory_desc_t da, db, dc;
-    dnnl_matmul_desc_t op;
-    dnnl_primitive_desc_t pd = NULL;
-    int good = dnnl_memory_desc_init_by_tag(&da, 2, a, dnnl_bf16, dnnl_ab) ==
-                   dnnl_success &&
-               dnnl_memory_desc_init_by_tag(&db, 2, b, dnnl_bf16, dnnl_BA16a64b2a) ==
-                   dnnl_success &&
-               dnnl_memory_desc_init_by_tag(&dc, 2, c, dnnl_f32, dnnl_ab) == dnnl_success &&
-               dnnl_matmul_desc_init(&op, &da, &db, NULL, &dc) == dnnl_success &&
-               dnnl_primitive_desc_create(&pd, &op, NULL, engine, NULL) == dnnl_success &&
-               dnnl_primitive_create(&e->run, pd) == dnnl_success &&
-               dnnl_memory_create(&e->a, &da, engine, DNNL_MEMORY_NONE) == dnnl_success &&
-               dnnl_memory_create(&e->b, &db, engine, DNNL_MEMORY_NONE) == dnnl_success &&
-               dnnl_memory_create(&e->c, &dc, engine, DNNL_MEMORY_NONE) == dnnl_success;
-    e->shape = *s;
-    dnnl_primitive_desc_destroy(pd);
-    return good;
-}
-
-static struct made *find(const struct shape *s)
-{
-    const unsigned hash = (unsigned)s->N * 7u + (unsigned)s->K * 3u;
-    struct made *e = &table[(hash ^ hash >> 7) % MADE];
-    if (e->run && !memcmp(&e->shape, s, sizeof *s)) return e;
-
-    /* A primitive is laid out for the threads there are when it is made: one, always. */
-    const int threads = omp_get_max_threads();
-    omp_set_num_threads(1);
-    if (!engine)
-        check(dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success &&
-              dnnl_stream_create(&stream, engine, dnnl_stream_default_flags) == dnnl_success);
-    forget(e);
-    check(make(e, s));
-    omp_set_num_threads(threads);
-    return e;
-}
-
-static void native(struct made *e, real *C, const bf16 *A, const bf16 *B)
-{
-    check(dnnl_memory_set_data_handle(e->a, (void *)(uintptr_t)A) == dnnl_success &&
-          dnnl_memory_set_data_handle(e->b, (void *)(uintptr_t)B) == dnnl_success &&
-          dnnl_memory_set_data_handle(e->c, C) == dnnl_success);
-    const dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, e->a }, { DNNL_ARG_WEIGHTS, e->b },
-                                     { DNNL_ARG_DST, e->c } };
-    check(dnnl_primitive_execute(e->run, stream, 3, args) == dnnl_success);
 }
 
 CLONES
@@ -120,23 +39,7 @@ static const bf16 *panel_of(const struct gemm_bf16 *t, int m)
     return t->panels + m / BF16_PANEL * apart(t) + (int64_t)t->k0 * BF16_PANEL;
 }
 
-static void by_dense_calls(const struct gemm_bf16 *t)
-{
-    _Alignas(ALIGN_BYTES) real rows[CALL_ROWS * TILE_COLS];
-    const int K = bf16_inner(t->K), each = K == bf16_inner(t->panels_K) ? TILE_COLS : BF16_PANEL;
-
-    for (int j = 0; j < t->M; j += each) {
-        const int wide = t->M - j < each ? t->M - j : each;
-        const struct shape s = { CALL_ROWS, bf16_columns(wide), K };
-        for (int i = 0; i < t->N; i++) {
-            if (i % CALL_ROWS == 0)
-                native(find(&s), rows, t->rows + (int64_t)i * K, panel_of(t, j));
-            put(t->C + (int64_t)i * t->ldc + j, rows + i % CALL_ROWS * s.N, wide, t->add);
-        }
-    }
-}
-
-/* By our own kernel, with AVX512_BF16. */
+/* With AVX512_BF16. */
 static void by_panels(const struct gemm_bf16 *t)
 {
     const int K = bf16_inner(t->K);
@@ -156,16 +59,16 @@ static void by_panels(const struct gemm_bf16 *t)
     }
 }
 
-/* Are results written in place, by panels? */
-static int in_place(void) { return gemm_bf16_native() && isa_best() < ISA_AMX; }
-
-int gemm_bf16_tile_columns(void) { return in_place() ? BF16_PANEL : TILE_COLS; }
+int gemm_bf16_tile_columns(void)
+{
+    return gemm_bf16_native() && isa_best() < ISA_AMX ? BF16_PANEL : TILE_COLS;
+}
 
 static void tile(const struct gemm_bf16 *t)
 {
-    if (in_place()) by_panels(t);
-    else if (gemm_bf16_native()) by_dense_calls(t);
-    else gemm_widened(t);
+    if (!gemm_bf16_native()) gemm_widened(t);
+    else if (isa_best() >= ISA_AMX) gemm_bf16_tiles(t);
+    else by_panels(t);
 }
 
 /* --- products ----------------------------------------------------------------- */

@@ -3,8 +3,8 @@
  * As in gemm.h, an element depends only on its row and its column: not on threads, nor on how many
  * rows there are.  Three ways, by the processor:
  *
- *     AVX512_BF16   our own code (gemm_bf16_panel.h)
- *     AMX           oneDNN, which is always called for 64 rows
+ *     AMX           tiles of 16 x 16 sums; a sum of 32 k at a time [E49] (gemm_bf16_tiles.h)
+ *     AVX512_BF16   vectors of 16 sums; two k at a time (gemm_bf16_panel.h)
  *     neither       the product of fp32, with operands widened as they are packed: the same
  *                   mathematics, and no faster
  *
@@ -18,9 +18,7 @@
 
 /* C (N,M) = or += X B, as struct gemm_bf16 (kernels/gemm.h) describes it.  Local; threads inside.
  *
- * k0 is a multiple of 32, and so is K unless the panels end with it.  oneDNN is always called for
- * 64 rows, which must be there (bf16.h): X may begin within other rows only at a multiple of 64.
- * 2 N M K flops. */
+ * k0 is a multiple of 32, and so is K unless the panels end with it.  2 N M K flops. */
 void gemm_bf16(const struct gemm_bf16 *p);
 
 /* One row, for generation: y (M) = x B, x (K) in full precision, B panels (K,M).  Bound by reading
@@ -31,9 +29,8 @@ void gemm_bf16_row(real *y, const real *x, const bf16 *B, int M, int K);
  * threads.  Local. */
 void gemm_bf16_tile(const struct gemm_bf16 *p);
 
-/* Columns that such a tile should have.  Where results are written in place it is as many as one
- * call makes, so that they stay in the cache; elsewhere as many as it is worth reading operands
- * for. */
+/* Columns that such a tile should have: with AVX512_BF16 one panel's, so that results stay in the
+ * cache; elsewhere as many as it is worth reading rows for. */
 int gemm_bf16_tile_columns(void);
 
 /* Does the processor multiply bf16 itself? */

@@ -2,9 +2,8 @@
  * processor and these libraries.
  *
  *     our own products       a row has the same bits among any number of rows, anywhere among
- *                            them, and for any number of threads; in fp32 they are those of three
- *                            loops (gemm.h)
- *     oneDNN's, with AMX     the same for bf16 products (gemm_bf16.h)
+ *                            them, and for any number of threads; in fp32, and in bf16 with AMX,
+ *                            they are those of the formula [E48], [E49]
  *     libxsmm's, OpenBLAS's  the same call gives the same bits in every thread (smm.h, lapack.h)
  *
  * It takes a few milliseconds and tries some shapes, not all: tests/unit/test_gemm.c tries more.

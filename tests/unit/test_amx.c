@@ -14,6 +14,7 @@
 #include "src/base/status.h"
 #include "src/kernels/amx.h"
 #include "src/kernels/gemm_bf16.h"
+#include "src/kernels/gemm_bf16_tiles.h"
 #include "src/kernels/isa.h"
 #include "tests/lib/amx_emulator.h"
 
@@ -211,6 +212,97 @@ static void blocks(void **state)
     }
 }
 
+/* --- kernels -------------------------------------------------------------------------- */
+
+/* The rows and panels of random words, padded with zeros as bf16.h says. */
+static struct gemm_bf16 dense(int N, int M, int K, int k0, int panels_K)
+{
+    const int inner = bf16_inner(K), all = bf16_inner(panels_K);
+    uint32_t *X = words((int64_t)N * inner / 2, 6, 1);
+    uint32_t *B = words((int64_t)bf16_columns(M) * all / 2, 6, 2);
+    bf16 *x = (bf16 *)(void *)X, *b = (bf16 *)(void *)B;
+    for (int64_t i = 0; i < (int64_t)N * inner; i++) if (i % inner >= K) x[i] = 0;
+    for (int64_t i = 0; i < (int64_t)bf16_columns(M) * all; i++) {
+        const int64_t panel = i / (64 * all), place = i % (64 * all);
+        if (place / 128 * 2 + place % 2 >= panels_K || panel * 64 + place / 2 % 64 >= M) b[i] = 0;
+    }
+    return (struct gemm_bf16){ .rows = x, .panels = b, .ldc = M + 3, .N = N, .M = M, .K = K,
+                               .k0 = k0, .panels_K = panels_K };
+}
+
+static void dense_products(void **state)
+{
+    (void)state;
+    static const int shapes[][5] = {    /* N, M, K, k0, panels_K */
+        { 1, 1, 1, 0, 1 }, { 16, 16, 32, 0, 32 }, { 32, 32, 32, 0, 32 }, { 33, 65, 31, 0, 31 },
+        { 64, 64, 64, 0, 64 }, { 15, 17, 96, 0, 96 }, { 47, 95, 1024, 0, 1024 },
+        { 64, 130, 545, 0, 545 }, { 40, 70, 64, 32, 197 }, { 32, 200, 160, 32, 192 },
+        { 96, 33, 1100, 0, 1100 }, { 256, 256, 48, 0, 48 }, { 32, 32, 2048, 1024, 4096 },
+    };
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int add = 0; add < 2; add++) {
+            const int *z = shapes[s], size = (z[0] + 1) * (z[1] + 3);
+            struct gemm_bf16 p = dense(z[0], z[1], z[2], z[3], z[4]);
+            float *C = floats(size, 3), *want = copied(C, size);
+            p.add = add;
+            p.C = (real *)want;
+            gemm_bf16_tiles_ref(&p);
+            p.C = (real *)C;
+            gemm_bf16_tiles(&p);
+            assert_memory_equal(C, want, (size_t)size * sizeof *C);
+            release_walls();
+        }
+}
+
+/* The plain C of dense products itself, by its formula in one place. */
+static void dense_reference(void **state)
+{
+    (void)state;
+    enum { N = 19, M = 81, K = 70, K0 = 32, ALL = 130, PART = 64 };
+    struct gemm_bf16 p = dense(N, M, PART, K0, ALL);
+    float *C = floats(N * (M + 3), 3), *before = copied(C, N * (M + 3));
+    p.C = (real *)C;
+    p.add = 1;
+    gemm_bf16_tiles_ref(&p);
+    for (int n = 0; n < N; n++)
+        for (int m = 0; m < M; m++) {
+            float c = before[n * p.ldc + m];
+            for (int k = 0; k < PART; k += 32) {
+                uint32_t a[SIDE], b[TILE];
+                for (int i = 0; i < SIDE; i++) {
+                    const bf16 *x = p.rows + n * PART + k + 2 * i;
+                    const bf16 *q = p.panels + m / 64 * 64 * bf16_inner(ALL) +
+                                    (K0 + k + 2 * i) / 2 * 128 + m % 64 * 2;
+                    a[i] = x[0] | (uint32_t)x[1] << 16;
+                    b[i * SIDE] = q[0] | (uint32_t)q[1] << 16;
+                }
+                c = dot_in_double(c, a, b, SIDE);
+            }
+            assert_true(C[n * p.ldc + m] == c);
+        }
+    release_walls();
+}
+
+/* All of gemm_bf16() by several threads, each of which configures its own tiles. */
+static void threads(void **state)
+{
+    (void)state;
+    enum { N = 530, M = 300, K = 96 };
+    struct gemm_bf16 p = dense(N, M, K, 0, K);
+    const int size = N * p.ldc;
+    float *C = floats(size, 0), *want = floats(size, 0);
+    p.C = (real *)want;
+    gemm_bf16_tiles_ref(&p);
+    p.C = (real *)C;
+    for (int t = 1; t <= 4; t++) {
+        omp_set_num_threads(t);
+        memset(C, 0, (size_t)size * sizeof *C);
+        gemm_bf16(&p);
+        assert_memory_equal(C, want, (size_t)size * sizeof *C);
+    }
+    release_walls();
+}
+
 /* --- the thread's state ------------------------------------------------------------------ */
 
 enum { PALETTE, RESERVED = 5, BYTES = 16, ROWS = 48 };
@@ -331,7 +423,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_c_is_the_manual), cmocka_unit_test(sums_and_small_numbers),
         cmocka_unit_test(amx_is_chosen), cmocka_unit_test(blocks),
-        cmocka_unit_test(foreign_states),
+        cmocka_unit_test(dense_reference), cmocka_unit_test(dense_products),
+        cmocka_unit_test(threads), cmocka_unit_test(foreign_states),
         cmocka_unit_test(emulator_refuses),
     };
     const char *isa = getenv("TTT_ISA");
