@@ -5,6 +5,7 @@
 #include "src/kernels/bf16.h"
 #include "src/kernels/isa.h"
 #include "src/kernels/smm.h"
+#include "src/kernels/smm_bf16_tiles.h"
 #include "src/kernels/vecmath.h"
 
 /* --- plain C --------------------------------------------------------------- */
@@ -92,7 +93,8 @@ void smm_bf16_ref(real *C, const real *from, struct bf16_left A, const bf16_word
 #define TILE TARGET static inline __attribute__((always_inline)) void
 enum { LANES = 16 };
 
-static int has_instruction(void) { return isa_best() >= ISA_AVX512_BF16; }
+static int has_tiles(void) { return isa_best() >= ISA_AMX; }
+static int has_instruction(void) { return isa_has(ISA_AVX512_BF16); }
 
 /* The first n of 16. */
 static __mmask16 mask(int n)
@@ -230,6 +232,7 @@ static void product_fast(float *C, const float *from, struct bf16_left A, const 
 
 #else
 
+static int has_tiles(void) { return 0; }
 static int has_instruction(void) { return 0; }
 #define rows_fast(to, x, M, K) ((void)0)
 #define columns_fast(to, x, K, N) ((void)0)
@@ -278,6 +281,7 @@ void smm_bf16_columns_transposed(bf16_word *to, const real *x, int N, int K, bf1
 void smm_bf16(real *C, const real *from, struct bf16_left A, const bf16_word *B, int M, int N,
               int K)
 {
-    if (has_instruction()) product_fast(C, from, A, B, M, N, K);
+    if (has_tiles()) smm_bf16_tiles(C, from, A, B, M, N, K);
+    else if (has_instruction()) product_fast(C, from, A, B, M, N, K);
     else smm_bf16_ref(C, from, A, B, M, N, K);
 }

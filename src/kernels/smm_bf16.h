@@ -8,8 +8,9 @@
  *     rows     (M,K) -> [M][K/2]      a first operand
  *     columns  (K,N) -> [K/2][N]      a second operand; or the first operand (N,K) x', transposed
  *
- * With AVX512_BF16 (isa.h) one instruction multiplies both pairs of a word and adds them; elsewhere
- * plain C does the same (smm_bf16_ref, which tests compare with).  Rounding is to nearest, ties to
+ * With AVX512_BF16 (isa.h) one instruction multiplies both pairs of a word and adds them, with AMX
+ * products are made of tiles (smm_bf16_tiles.h); elsewhere plain C does the same (smm_bf16_ref,
+ * which tests compare with).  Rounding is to nearest, ties to
  * even; the instructions take subnormal numbers for zero.  Everything is local, on the calling
  * thread, and contiguous except first operands, which may be parts of larger arrays.
  */

@@ -16,6 +16,7 @@
 #include "src/kernels/gemm_bf16.h"
 #include "src/kernels/gemm_bf16_tiles.h"
 #include "src/kernels/isa.h"
+#include "src/kernels/smm_bf16_tiles.h"
 #include "tests/lib/amx_emulator.h"
 
 #if defined(__x86_64__) && !defined(TTT_F64)
@@ -303,6 +304,49 @@ static void threads(void **state)
     release_walls();
 }
 
+static void small_products(void **state)
+{
+    (void)state;
+    static const int shapes[][3] = {    /* M, N, K: mini-batches, attention, and odd ones */
+        { 16, 64, 64 }, { 64, 16, 64 }, { 64, 64, 16 }, { 16, 256, 64 }, { 256, 64, 16 },
+        { 64, 256, 48 }, { 64, 64, 64 }, { 5, 70, 7 }, { 17, 16, 3 }, { 1, 1, 1 }, { 20, 130, 33 },
+        { 33, 31, 600 }, { 3, 33, 1030 }, { 300, 20, 70 }, { 16, 16, 32 }, { 31, 48, 64 },
+    };
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+        for (int how = 0; how < 6; how++) {
+            const int M = shapes[s][0], N = shapes[s][1], n = bf16_words(shapes[s][2]);
+            const int transposed = how % 2, gap = M + 5;
+            const uint32_t *A = words((int64_t)M * n, 6, 1), *B = words((int64_t)n * N, 6, 2);
+            uint32_t *turned = before_wall((size_t)(n * gap) * sizeof *turned);
+            for (int k = 0; k < n; k++)
+                for (int m = 0; m < M; m++) turned[k * gap + m] = A[m * n + k];
+            float *C = floats(M * N, 3), *from = floats(M * N, 4);
+            const float *begin = how / 2 == 0 ? NULL : how / 2 == 1 ? C : from;
+            float *want = begin ? copied(begin, M * N) : floats(M * N, 0);
+            product_ref(want, N, A, B, M, N, n);
+            smm_bf16_tiles((real *)C, (const real *)begin,
+                           transposed ? bf16_left_transposed(turned, gap) : bf16_left_rows(A, n),
+                           B, M, N, shapes[s][2]);
+            assert_memory_equal(C, want, (size_t)(M * N) * sizeof *C);
+            release_walls();
+        }
+}
+
+/* Rows that lie in longer ones, as attention's keys do. */
+static void part_of_rows(void **state)
+{
+    (void)state;
+    enum { M = 64, N = 64, WORDS = 32, LONG = 128 };
+    const uint32_t *A = words(M * LONG, 6, 1), *B = words(WORDS * N, 6, 2);
+    uint32_t *own = hold(M * WORDS, sizeof *own);
+    float *C = floats(M * N, 3), *want = floats(M * N, 0);
+    for (int m = 0; m < M; m++) memcpy(own + m * WORDS, A + m * LONG + 40, WORDS * sizeof *own);
+    product_ref(want, N, own, B, M, N, WORDS);
+    smm_bf16_tiles((real *)C, NULL, bf16_left_rows(A + 40, LONG), B, M, N, 2 * WORDS);
+    assert_memory_equal(C, want, M * N * sizeof *C);
+    release_walls();
+}
+
 /* --- the thread's state ------------------------------------------------------------------ */
 
 enum { PALETTE, RESERVED = 5, BYTES = 16, ROWS = 48 };
@@ -424,7 +468,8 @@ int main(void)
         cmocka_unit_test(plain_c_is_the_manual), cmocka_unit_test(sums_and_small_numbers),
         cmocka_unit_test(amx_is_chosen), cmocka_unit_test(blocks),
         cmocka_unit_test(dense_reference), cmocka_unit_test(dense_products),
-        cmocka_unit_test(threads), cmocka_unit_test(foreign_states),
+        cmocka_unit_test(threads), cmocka_unit_test(small_products),
+        cmocka_unit_test(part_of_rows), cmocka_unit_test(foreign_states),
         cmocka_unit_test(emulator_refuses),
     };
     const char *isa = getenv("TTT_ISA");
