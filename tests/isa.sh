@@ -2,6 +2,7 @@
 #
 #   isa_lower            the sets below the machine's best, one a line; none if ISA=best is set, or
 #                        TTT_ISA, since then somebody chose one already
+#   isa_emulated         amx, if unit tests have to emulate it (tests/lib/amx_emulator.h)
 #   isa_with SET COMMAND ...   with the program's own products and all libraries held to it
 #
 # OpenBLAS has two code paths for AVX2, so the two lower sets take one each.
@@ -14,9 +15,15 @@ isa_lower() {
     echo plain
 }
 
+isa_emulated() {
+    [ "${ISA:-}${TTT_ISA:-}" = "" ] || return 0
+    grep -m1 '^flags' /proc/cpuinfo | grep -qw amx_bf16 || echo amx
+}
+
 isa_with() {
     isa_set=$1; shift
     case $isa_set in
+        amx)    env TTT_ISA=amx "$@" ;;
         avx512) env TTT_ISA=avx512 DNNL_MAX_CPU_ISA=AVX512_CORE LIBXSMM_TARGET=skx \
                     OPENBLAS_CORETYPE=Zen "$@" ;;
         avx2)   env TTT_ISA=avx2 DNNL_MAX_CPU_ISA=AVX2 LIBXSMM_TARGET=hsw \

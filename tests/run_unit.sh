@@ -1,6 +1,6 @@
 #!/bin/sh
-# run_unit.sh PROGRAM... -- run cmocka programs one after another and add up; then those that compute
-# once more with every lower instruction set (isa.sh).
+# run_unit.sh PROGRAM... -- run cmocka programs one after another and add up; then those that
+# compute once more with every lower instruction set, and those of bf16 with tiles of AMX (isa.sh).
 # The last line is "N passed, N failed", counted over single tests.
 . "$(dirname "$0")/isa.sh"
 passed=0; failed=0
@@ -27,6 +27,12 @@ for t in "$@"; do run "${t##*/}" timeout 900 "$t"; done
 for set in $(isa_lower); do
     for t in "$@"; do
         computes "$t" && run "${t##*/} ($set)" isa_with "$set" timeout 900 "$t"
+    done
+done
+for set in $(isa_emulated); do
+    for t in "$@"; do
+        computes "$t" && grep -q bf16 "tests/unit/${t##*/}.c" &&
+            run "${t##*/} ($set, emulated)" isa_with "$set" timeout 900 "$t"
     done
 done
 echo "$passed passed, $failed failed"
