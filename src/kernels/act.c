@@ -46,7 +46,6 @@ static void gate_rows(gate *f, bf16 *y, const real *a, const real *b, int N, int
         f(piece, a + i, b + i, m);
         bf16_put(y + at, piece, m, zeros);
     });
-    bf16_fill(y, N, C);
 }
 
 CLONES
@@ -93,8 +92,6 @@ void swiglu_backward_rows(bf16 *da, bf16 *db, const real *dy, const real *a, con
         bf16_put(da + at, pieces[0], m, zeros);
         bf16_put(db + at, pieces[1], m, zeros);
     });
-    bf16_fill(da, N, C);
-    bf16_fill(db, N, C);
 }
 
 CLONES
@@ -175,7 +172,6 @@ void gelu_gate_backward_rows(real *dx, bf16 *dg, const real *dy, const real *x, 
         gelu_gate_gradient(dx + i, piece, dy + i, x + i, g + i, m);
         bf16_put(dg + at, piece, m, zeros);
     });
-    bf16_fill(dg, N, C);
 }
 
 CLONES

@@ -11,18 +11,11 @@ static void convert(bf16 *restrict to, const real *restrict x, int n, int zeros)
 
 void bf16_put(bf16 *to, const real *x, int n, int zeros) { convert(to, x, n, zeros); }
 
-void bf16_fill(bf16 *to, int N, int K)
-{
-    const int64_t used = (int64_t)N * bf16_inner(K);
-    memset(to + used, 0, (size_t)(bf16_rows_size(N, K) - used) * sizeof *to);
-}
-
 void bf16_rows(bf16 *to, const real *x, int ldx, int N, int K)
 {
     const int ld = bf16_inner(K);
     #pragma omp parallel for schedule(static)
     for (int n = 0; n < N; n++) convert(to + (int64_t)n * ld, x + (int64_t)n * ldx, K, ld - K);
-    bf16_fill(to, N, K);
 }
 
 /* Two rows of n <= 64 columns become a row of pairs; the second row may be NULL: zeros. */
@@ -139,5 +132,4 @@ void bf16_transposed(bf16 *to, const bf16 *x, int K, int N)
                 transpose_pairs(to + n * ld + k, ld, x + k * ldx + n, ldx,
                            K - k < BF16_PAIR ? K - k : BF16_PAIR,
                            N - n < TRANSPOSE_SIDE ? N - n : TRANSPOSE_SIDE);
-    bf16_fill(to, N, K);
 }

@@ -1,8 +1,7 @@
 /* bf16.h -- numbers of 8 exponent and 7 mantissa bits, and the layouts in which products take
  * them.
  *
- *     rows    first operand (N,K): row-major, each row padded with zeros to a multiple of 32, and
- *             rows of zeros after the last up to a multiple of 64, since products read 64 at a time
+ *     rows    first operand (N,K): row-major, each row padded with zeros to a multiple of 32
  *     panels  second operand (K,N): columns in panels of 64, in a panel pairs of rows
  *
  *                 [N/64][K/2][64][2]     K padded to 32, N to 64, with zeros
@@ -23,16 +22,12 @@ typedef uint16_t bf16;
 
 #define BF16_PAIR  32  /* inner lengths are padded to this */
 #define BF16_PANEL 64
-#define BF16_TILE  64  /* rows are filled up to a multiple of this */
 
 static inline int bf16_inner(int K) { return (K + BF16_PAIR - 1) / BF16_PAIR * BF16_PAIR; }
 static inline int bf16_columns(int N) { return (N + BF16_PANEL - 1) / BF16_PANEL * BF16_PANEL; }
 
 /* Elements of N rows of K, and of panels (K,N). */
-static inline int64_t bf16_rows_size(int64_t N, int K)
-{
-    return (N + BF16_TILE - 1) / BF16_TILE * BF16_TILE * bf16_inner(K);
-}
+static inline int64_t bf16_rows_size(int64_t N, int K) { return N * bf16_inner(K); }
 static inline int64_t bf16_panels_size(int K, int N)
 {
     return (int64_t)bf16_inner(K) * bf16_columns(N);
@@ -68,11 +63,9 @@ static inline float bf16_value(bf16 b)
 /* Rows from x (N,K), whose own rows are ldx apart.  Local; threads inside. */
 void bf16_rows(bf16 *to, const real *x, int ldx, int N, int K);
 
-/* For kernels that make rows themselves.  bf16_put() writes n elements of a row and, after its last
- * ones, the zeros that fill it up: n + zeros is then a multiple of 32.  bf16_fill() writes the rows
- * of zeros after N rows of K.  Local. */
+/* For kernels that make rows themselves: n elements of a row and, after its last ones, the zeros
+ * that fill it up: n + zeros is then a multiple of 32.  Local. */
 void bf16_put(bf16 *to, const real *x, int n, int zeros);
-void bf16_fill(bf16 *to, int N, int K);
 
 /* Panels of B (K,N), and of B' for B (N,K); B's rows are ldb apart.  Local; threads inside. */
 void bf16_panels(bf16 *to, const real *B, int ldb, int K, int N);

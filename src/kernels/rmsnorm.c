@@ -47,7 +47,6 @@ void rmsnorm_rows(bf16 *y, real *r, const real *x, const real *w, int N, int C, 
             bf16_put(y + (int64_t)n * ld + c, piece, m, c + m < C ? 0 : ld - C);
         }
     }
-    bf16_fill(y, N, C);
 }
 
 /* With s_n = sum_c w_c dy_nc x_nc, [E1] and [E2] give
