@@ -67,26 +67,32 @@ void bf16_panels_of_rows(bf16 *to, const bf16 *x, int K, int N)
     make_panels(to, NULL, x, bf16_inner(N), K, N);
 }
 
-/* Up to 64 rows of B, of which n are there, K long: pair k of row i goes to (k, i).  Sixteen rows
- * and sixteen pairs at a time, so that whole lines are read and written. */
+/* Pairs are transposed in blocks of so many, which are as many columns, and twice as many of K. */
+enum { SIDE = TRANSPOSE_SIDE, ALONG = 2 * TRANSPOSE_SIDE };
+
+/* What of `each` is left of n. */
+static int at_most(int n, int each) { return n < 0 ? 0 : n < each ? n : each; }
+
+/* Up to 64 rows of B, of which n are there, K long: pair k of row i goes to (k, i). */
 CLONES
 static void pair_columns(uint32_t *restrict panel, const real *restrict B, int ldb, int K, int n)
 {
-    for (int k0 = 0; k0 < K; k0 += BF16_PAIR) {
-        const int left = K - k0 < BF16_PAIR ? K - k0 : BF16_PAIR;
-        for (int i0 = 0; i0 < BF16_PANEL; i0 += TRANSPOSE_SIDE) {
-            transpose_row r[TRANSPOSE_SIDE] = { 0 };
-            for (int i = 0; i < TRANSPOSE_SIDE && i0 + i < n; i++) {
+    for (int k0 = 0; k0 < K; k0 += BF16_PAIR)
+        for (int i0 = 0; i0 < BF16_PANEL; i0 += SIDE) {
+            const int left = at_most(K - k0, BF16_PAIR);
+            bf16 pairs[SIDE][BF16_PAIR] = { 0 };
+            for (int i = 0; i < SIDE && i0 + i < n; i++) {
                 const real *row = B + (int64_t)(i0 + i) * ldb + k0;
-                bf16 pairs[BF16_PAIR] = { 0 };
-                for (int k = 0; k < left; k++) pairs[k] = (bf16)bf16_bits(row[k]);
-                memcpy(&r[i], pairs, sizeof r[i]);
+                for (int k = 0; k < left; k++) pairs[i][k] = (bf16)bf16_bits(row[k]);
             }
-            transpose_registers(r);
-            for (int k = 0; k < TRANSPOSE_SIDE; k++)
-                memcpy(panel + (int64_t)(k0 / 2 + k) * BF16_PANEL + i0, &r[k], sizeof r[k]);
+            for (int k1 = 0; k1 < BF16_PAIR; k1 += ALONG) {
+                uint32_t *to = panel + (int64_t)(k0 + k1) / 2 * BF16_PANEL + i0;
+                transpose_row r[SIDE];
+                for (int i = 0; i < SIDE; i++) memcpy(&r[i], pairs[i] + k1, sizeof r[i]);
+                transpose_registers(r);
+                for (int k = 0; k < SIDE; k++) memcpy(to + k * BF16_PANEL, &r[k], sizeof r[k]);
+            }
         }
-    }
 }
 
 void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N)
@@ -101,19 +107,19 @@ void bf16_panels_transposed(bf16 *to, const real *B, int ldb, int K, int N)
     }
 }
 
-/* `rows` <= 32 rows of x as 32 elements of each of n <= 16 columns; 16 columns can be read. */
+/* `rows` <= 16 rows of x as 16 elements of each of n <= 8 columns; 8 columns can be read. */
 CLONES
 static void transpose_pairs(bf16 *restrict to, int64_t ld, const bf16 *restrict x, int64_t ldx,
-                       int rows, int n)
+                            int rows, int n)
 {
-    transpose_row r[TRANSPOSE_SIDE] = { 0 };
+    transpose_row r[SIDE] = { 0 };
     for (int i = 0; 2 * i < rows; i++) {
         const bf16 *a = x + 2 * i * ldx, *b = a + ldx;
-        uint32_t pairs[TRANSPOSE_SIDE];
+        uint32_t pairs[SIDE];
         if (2 * i + 1 < rows)
-            for (int k = 0; k < TRANSPOSE_SIDE; k++) pairs[k] = a[k] | (uint32_t)b[k] << 16;
+            for (int k = 0; k < SIDE; k++) pairs[k] = a[k] | (uint32_t)b[k] << 16;
         else
-            for (int k = 0; k < TRANSPOSE_SIDE; k++) pairs[k] = a[k];
+            for (int k = 0; k < SIDE; k++) pairs[k] = a[k];
         memcpy(&r[i], pairs, sizeof r[i]);
     }
     transpose_registers(r);
@@ -127,9 +133,8 @@ void bf16_transposed(bf16 *to, const bf16 *x, int K, int N)
 
     #pragma omp parallel for schedule(static)
     for (int first = 0; first < K; first += ROWS)
-        for (int n = 0; n < N; n += TRANSPOSE_SIDE)
-            for (int k = first; k < K && k < first + ROWS; k += BF16_PAIR)
-                transpose_pairs(to + n * ld + k, ld, x + k * ldx + n, ldx,
-                           K - k < BF16_PAIR ? K - k : BF16_PAIR,
-                           N - n < TRANSPOSE_SIDE ? N - n : TRANSPOSE_SIDE);
+        for (int n = 0; n < N; n += SIDE)
+            for (int k = first; k < ld && k < first + ROWS; k += ALONG)
+                transpose_pairs(to + n * ld + k, ld, x + k * ldx + n, ldx, at_most(K - k, ALONG),
+                                at_most(N - n, SIDE));
 }
