@@ -310,7 +310,8 @@ static void small_products(void **state)
     static const int shapes[][3] = {    /* M, N, K: mini-batches, attention, and odd ones */
         { 16, 64, 64 }, { 64, 16, 64 }, { 64, 64, 16 }, { 16, 256, 64 }, { 256, 64, 16 },
         { 64, 256, 48 }, { 64, 64, 64 }, { 5, 70, 7 }, { 17, 16, 3 }, { 1, 1, 1 }, { 20, 130, 33 },
-        { 33, 31, 600 }, { 3, 33, 1030 }, { 300, 20, 70 }, { 16, 16, 32 }, { 31, 48, 64 },
+        { 16, 20, 64 }, { 33, 31, 600 }, { 3, 33, 1030 }, { 300, 20, 70 }, { 16, 16, 32 },
+        { 31, 48, 64 },
     };
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
         for (int how = 0; how < 6; how++) {
