@@ -1,8 +1,8 @@
 /* `ttt bench gemm`: the products of a model, forward and backward, by our code and by every library
  * that can make them, compared with the arithmetic peak.
  *
- * Neighbours and clocks change from second to second, so the peak is measured before each
- * repetition of a product, and all ways of making it take turns: a share is a median of ratios. */
+ * Neighbours and clocks change from second to second, so all ways of making a product take turns,
+ * and the peak is measured before and after each: a share is a median of ratios to their mean. */
 #include <omp.h>
 #include <stdio.h>
 #include <time.h>
@@ -48,7 +48,7 @@ static int reach(struct reached r[PRODUCT_WAYS], struct timed_product *p, int re
 {
     double *s = mem_new(2 * (int64_t)PRODUCT_WAYS * repeat, sizeof *s, "times");
     double *share = s + PRODUCT_WAYS * repeat;
-    struct peak peak;
+    struct peak before, after;
     int rc = OK;
 
     for (int by = 0; by < PRODUCT_WAYS; by++) {
@@ -57,13 +57,16 @@ static int reach(struct reached r[PRODUCT_WAYS], struct timed_product *p, int re
     }
     for (int i = 0; i < repeat; i++) {
         if (r[OPENBLAS].made) let_threads_sleep();
-        peak_measure(&peak, p->s.in_bf16, 2);
+        peak_measure(&before, p->s.in_bf16, 1);
         for (int by = 0; by < PRODUCT_WAYS; by++) {
             if (!r[by].made) continue;
             const double begin = clock_s();
             product_run(p, (enum product_by)by);
             s[by * repeat + i] = clock_s() - begin;
-            share[by * repeat + i] = 1e-9 * product_flops(p) / s[by * repeat + i] / peak.gflops;
+            peak_measure(&after, p->s.in_bf16, 1);
+            share[by * repeat + i] = 2e-9 * product_flops(p) / s[by * repeat + i] /
+                                     (before.gflops + after.gflops);
+            before = after;
         }
     }
     for (int by = 0; by < PRODUCT_WAYS; by++) {
