@@ -5,6 +5,7 @@
 
 #include "src/base/clock.h"
 #include "src/base/status.h"
+#include "src/kernels/amx.h"
 #include "src/kernels/gemm_bf16.h"
 #include "src/kernels/vecmath.h"
 
@@ -91,20 +92,18 @@ LOOP(avx512_bf16, "avx512f,avx512vl,avx512bw,avx512dq,avx512bf16", 24, __m512, f
 static const struct peak_loop avx512_bf16_loop =
     { ISA_AVX512_BF16, 1, 16384, 2.0 * 24 * 32, avx512_bf16 };
 
-/* Six sums, and two operands, are all eight tiles of 16 rows of 64 bytes. */
-enum { TILE = 16 };
-struct tile_config { uint8_t palette, start_row, zero[14]; uint16_t bytes[16]; uint8_t rows[16]; };
+/* Six sums and two operands are all eight tiles. */
+enum { TILE = AMX_SIDE };
 
 __attribute__((target("amx-tile,amx-bf16"))) static double amx(int64_t rounds)
 {
-    struct tile_config config = { .palette = 1 };
     uint32_t ones[TILE * TILE];
     float c[6][TILE * TILE];
     double sum = 0;
 
-    for (int t = 0; t < 8; t++) config.bytes[t] = 4 * TILE, config.rows[t] = TILE;
     for (int i = 0; i < TILE * TILE; i++) ones[i] = ONES;
-    _tile_loadconfig(&config);
+    __asm__ volatile("" : : "r"(ones) : "memory");  /* GCC does not see that tiles read it */
+    amx_begin();
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -127,7 +126,7 @@ __attribute__((target("amx-tile,amx-bf16"))) static double amx(int64_t rounds)
     _tile_stored(3, c[3], 4 * TILE);
     _tile_stored(4, c[4], 4 * TILE);
     _tile_stored(5, c[5], 4 * TILE);
-    _tile_release();
+    amx_end();
     for (int i = 0; i < 6; i++)
         for (int j = 0; j < TILE * TILE; j++) sum += (double)c[i][j];
     return sum;

@@ -25,7 +25,7 @@ struct peak_loop {
 };
 
 /* The loop for products of such a precision with instruction sets up to isa.  It may be run where
- * isa_best() is not below its isa.  Local. */
+ * isa_has() its isa.  Local. */
 const struct peak_loop *peak_loop(enum isa isa, int in_bf16);
 
 struct peak {
