@@ -16,9 +16,9 @@ int train_eval_due(const struct train_loop *l)
 
 int train_eval(struct train_loop *l)
 {
-    const struct pass_opts *p = &l->step->pass;
-    const struct eval_opts o = { .context = p->context, .max_tokens = l->conf->eval.max_tokens,
-                                 .mask_token = p->mask_token, .asked = stop_signal };
+    const struct conf *c = l->conf;
+    const struct eval_opts o = { .context = c->eval.context, .max_tokens = c->eval.max_tokens,
+                                 .mask_token = l->step->pass.mask_token, .asked = stop_signal };
     struct eval_result r;
     char line[EVAL_LINE];
 

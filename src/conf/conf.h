@@ -66,7 +66,7 @@ struct conf {
         char init_change[CONF_LIST_SIZE];  /* keys of it that the run changes */
     } train;
     struct optim_opts optim;      /* decay_steps 0: train.steps; warmup_steps -1: 10 % */
-    struct { int every_steps; int64_t max_tokens; } eval;
+    struct { int every_steps, context; int64_t max_tokens; } eval;
     struct {
         double every_minutes; int64_t every_steps; int keep; int64_t keep_every; int level;
         int writers, background;

@@ -99,11 +99,12 @@ static void check_model(struct conf_reader *r)
     struct pattern p;
     struct dims d;
 
-    must(r, KEYS("train.context", "model.sliding_window"),
+    const int longest = c->eval.context > c->train.context ? c->eval.context : c->train.context;
+
+    must(r, KEYS("train.context", "eval.context", "model.sliding_window"),
          !c->model.sliding_window || c->model.full_layers >= c->model.layers ||
-             c->train.context <= c->model.sliding_window,
-         "expected at most model.sliding_window (%d), found %d", c->model.sliding_window,
-         c->train.context);
+             longest <= c->model.sliding_window,
+         "expected at most model.sliding_window (%d), found %d", c->model.sliding_window, longest);
     must(r, KEYS("model.rope_scaling.factor", "model.rope_scaling.type"),
          c->model.rope_scaling.type != ROPE_DEFAULT || c->model.rope_scaling.factor == 1,
          "expected model.rope_scaling.type linear or llama3 with it, found default");
@@ -225,6 +226,7 @@ static void resolve(struct conf_reader *r)
                       : c->model.head_dim;
     if (c->train.slice_tokens <= 0)
         c->train.slice_tokens = T <= 1024 ? T : K <= 1024 ? 1024 / K * K : K;
+    if (c->eval.context < 0) c->eval.context = T;
     if (c->optim.warmup_steps < 0) c->optim.warmup_steps = c->train.steps / 10;
     if (c->launch.slurm.min_nodes < 0) c->launch.slurm.min_nodes = c->launch.slurm.nodes;
     if (c->optim.decay_steps <= 0) c->optim.decay_steps = c->train.steps;

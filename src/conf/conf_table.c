@@ -237,6 +237,8 @@ const struct conf_key conf_keys[] = {
       "steps between evaluations on data.val; 0: only at the end", { 0 } },
     { KEY(eval, max_tokens), CONF_INT, "262144", 0, 1e15, "tokens",
       "tokens of data.val that an evaluation reads; 0: all", { 0 } },
+    { KEY(eval, context), CONF_INT, "auto", 1, 1 << 24, "tokens",
+      "context of an evaluation; auto: train.context", { 0 } },
 
     { KEY(checkpoint, every_minutes), CONF_DOUBLE, "5", 0, 1e6, "minutes",
       "minutes between two checkpoints; 0: not by time", { 0 } },

@@ -224,7 +224,7 @@ static int64_t evaluation_bytes(struct memory_plan *p, int rank)
 {
     const struct run_shape *r = &p->run;
     const struct grid_shape *g = &p->grid;
-    const struct eval_opts e = { .context = r->pass.context, .mask_token = -1 };
+    const struct eval_opts e = { .context = r->eval_context, .mask_token = -1 };
     struct pass_opts o = canary_pass(&r->dims, &r->pass);
     int64_t bytes = r->writers ? forward_bytes(p, &o, rank) : 0;
 

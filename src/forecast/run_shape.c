@@ -9,6 +9,7 @@ void run_shape_of(struct run_shape *r, const struct conf *c)
         .sequences = c->train.batch_tokens / c->train.context,
         .writers = c->checkpoint.writers, .background = c->checkpoint.background,
         .evaluates = c->data.val[0] != '\0', .eval_tokens = c->eval.max_tokens,
+        .eval_context = c->eval.context,
     };
     conf_dims(c, &r->dims);
     conf_pass(c, &r->pass, -1);

@@ -21,6 +21,7 @@ struct run_shape {
     int                background;   /* 0/1 a save works on a copy of the state            */
     int                evaluates;    /* 0/1 data.val is read                               */
     int64_t            eval_tokens;  /* targets of an evaluation, at most; 0: all          */
+    int                eval_context;
 };
 
 /* The run that a configuration describes.  Local. */

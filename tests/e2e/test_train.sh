@@ -52,6 +52,12 @@ equal "a line for every step" "$(values base step | tr '\n' ' ')" "1 2 3 4 5 6 7
 equal "the first update has rate 0" "$(values base lr | head -n 1)" "0.0"
 equal "saves at 4, 8, 12" "$(values base reason save | tr '\n' ' ')" '"steps" "steps" "end" '
 equal "saves by time" "$(values tm reason save | tail -n 2 | tr '\n' ' ')" '"time" "end" '
+same "evaluation in longer contexts" ec data.val="$WORK/val" eval.every_steps=0 eval.context=100
+"$TTT" eval "$WORK/ec" "$WORK/val" --json --context 100 >"$WORK/out" 2>"$WORK/err"
+equal "evaluation in longer contexts: that of ttt eval" "$(values ec loss_nats eval)" \
+    "$(sed -n 's/^  "nats_per_token": \([^,]*\),$/\1/p' "$WORK/out")"
+differ "evaluation in longer contexts: another loss" "$(values ec loss_nats eval)" \
+    "$(values ev loss_nats eval | tail -n 1)"
 equal "evaluations at 3, 6, 9, 12" "$(values ev step eval | tr '\n' ' ')" "3 6 9 12 "
 if values base loss_nats | head -n 1 | awk '{ d = $1 - log(258); exit !(d * d < 0.01) }'; then
     ok "the first loss is about ln V"

@@ -154,6 +154,7 @@ static void defaults_are_the_papers(void **state)
     assert_true(c.model.rms_eps == 1e-6 && c.model.init_std == 0.02 && c.model.inner_lr == 1);
     assert_true(c.train.steps == 4800 && c.train.batch_tokens == 524288);
     assert_true(c.train.slice_tokens == 1024 && c.train.reduction == REDUCE_EXACT);
+    assert_true(c.eval.context == 2048);
     assert_true(c.optim.lr == 3e-3 && c.optim.min_lr == 1e-5 && c.optim.warmup_steps == 480);
     assert_true(c.optim.decay_steps == 4800 && c.optim.beta2 == 0.95 && c.optim.clip_norm == 1);
     assert_true(c.optim.weight_decay == 0.1 && c.data.mask_bos == 1 && c.checkpoint.keep == 2);

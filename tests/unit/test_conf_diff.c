@@ -42,6 +42,7 @@ static void free_keys(void **state)
         "train.remat=block", "train.sequence_mode=heads", "train.inner_group=2", "train.inner_stats_every=3",
         "train.max_bad_steps=4", "train.guard_every=3",
         "train.spike_nats=1", "train.init_from=m", "eval.every_steps=7", "eval.max_tokens=9",
+        "eval.context=9",
         "checkpoint.every_minutes=2", "checkpoint.keep=5", "log.every_steps=10",
         "model.head_dim=64", "train.steps=4800" /* as it is */
     };
