@@ -338,11 +338,11 @@ void gemm_cut(int *down, int *across, int N, int M, int most, int threads)
 static void in_pieces(const struct product *p, int N, int M)
 {
     int rows, cols;
-    gemm_cut(&rows, &cols, N, M, widest(), omp_get_max_threads());
+    gemm_cut(&rows, &cols, N, M, widest(), omp_get_num_threads());
     const int n = ceil_of(N, rows), m = ceil_of(M, cols * GEMM_MICRO_COLUMNS) * GEMM_MICRO_COLUMNS;
     rows = ceil_of(N, n);
     cols = ceil_of(M, m);
-    #pragma omp parallel for schedule(dynamic) collapse(2)
+    #pragma omp for schedule(dynamic) collapse(2) nowait
     for (int c = 0; c < cols; c++)
         for (int r = 0; r < rows; r++)
             multiply(p, (struct piece){ r * n, at_most(N - r * n, n), c * m, at_most(M - c * m, m) });
@@ -370,10 +370,16 @@ static struct product product_of(const struct gemm *p)
     };
 }
 
-void gemm(const struct gemm *p)
+void gemm_team(const struct gemm *p)
 {
     const struct product product = product_of(p);
     if (p->N > 0 && p->M > 0) in_pieces(&product, p->N, p->M);
+}
+
+void gemm(const struct gemm *p)
+{
+    #pragma omp parallel
+    gemm_team(p);
 }
 
 void gemm_tile(const struct gemm *p)

@@ -42,6 +42,11 @@ struct gemm {
 /* Local; threads inside.  The product is cut into pieces of C, which threads share out. */
 void gemm(const struct gemm *p);
 
+/* The same by the threads of a parallel region, which all call it.  A thread returns when there is
+ * no piece left for it: C is complete after the region's next barrier.  So threads that make several
+ * products need not wait for each other after each of them.  Local. */
+void gemm_team(const struct gemm *p);
+
 /* The same on the calling thread, for callers that bring their own threads.  Local. */
 void gemm_tile(const struct gemm *p);
 

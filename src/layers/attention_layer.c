@@ -114,19 +114,15 @@ static void arrays(struct layout *l, const struct layer_call *c)
 
 /* --- forward -------------------------------------------------------------------- */
 
-/* y (N,M) = h W' + b, W being one of q, k, v. */
-static void product(const struct layer_call *c, int k, real *y, int M)
-{
-    linear_forward(c, k, y, reals(c->v[A_H]));
-    if (c->d->qkv_bias) linear_bias(c, P_BIAS + k, y, M);
-}
-
 static void mix(const struct layer_call *c, real *carry)
 {
+    const struct linear y[] = { { P_Q, c->v[T_Q] }, { P_K, c->v[W_K] }, { P_V, c->v[W_V] } };
     (void)carry;
-    product(c, P_Q, c->v[T_Q], heads_width(c->d));
-    product(c, P_K, c->v[W_K], kv_width(c->d));
-    product(c, P_V, c->v[W_V], kv_width(c->d));
+    linear_forward_each(c, y, 3, reals(c->v[A_H]));
+    if (!c->d->qkv_bias) return;
+    linear_bias(c, P_BIAS + P_Q, c->v[T_Q], heads_width(c->d));
+    linear_bias(c, P_BIAS + P_K, c->v[W_K], kv_width(c->d));
+    linear_bias(c, P_BIAS + P_V, c->v[W_V], kv_width(c->d));
 }
 
 /* inner rotates keys in place, so a second append() finds them rotated. */

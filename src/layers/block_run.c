@@ -119,8 +119,8 @@ static void finish(const struct block *b, struct slice *s)
     norm_operand(&c, b->i_ffn + FFN_NORM, v[OWN_N], v[OWN_R3], v[OWN_X2]);
     const struct operand n = operand_of(&c, v[OWN_N]);
     linear_share(&c, n);
-    linear_forward(&c, FFN_GATE, v[OWN_A], n);
-    linear_forward(&c, FFN_UP, v[OWN_G], n);
+    linear_forward_each(&c, (struct linear[]){ { FFN_GATE, v[OWN_A] }, { FFN_UP, v[OWN_G] } }, 2,
+                        n);
     bf16 *rows = operand_rows(&c, v[OWN_S]);
     if (rows) swiglu_forward_rows(rows, v[OWN_A], v[OWN_G], N, d->E);
     else swiglu_forward(v[OWN_S], v[OWN_A], v[OWN_G], (int64_t)N * d->E);

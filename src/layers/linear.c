@@ -56,6 +56,13 @@ static int all_rows(const struct layer_call *c, int k)
     return (int)c->t->p[c->first + k].shape[0];
 }
 
+static void check_product(const struct layer_call *c, int k)
+{
+    if (!c->t->p[c->first + k].product)
+        die("%s: a product reads it, so param_add_product() has to add it",
+            c->t->p[c->first + k].name);
+}
+
 void linear_part_forward(const struct layer_call *c, int k, int row, int M, real *y,
                          struct operand x)
 {
@@ -66,9 +73,7 @@ void linear_part_forward(const struct layer_call *c, int k, int row, int M, real
     const int N = c->B * c->T;
 
     poke();
-    if (!c->t->p[c->first + k].product)
-        die("%s: a product reads it, so param_add_product() has to add it",
-            c->t->p[c->first + k].name);
+    check_product(c, k);
     check(panels || x.x);
     if (c->decode) forward_decode(c, w, h, y, x.x, M, C);
     else if (panels)
@@ -124,17 +129,45 @@ void linear_part_backward(const struct layer_call *c, int k, int row, int M, rea
         return;
     }
     check(dy.x && x.x);
-    gemm(&(struct gemm){ .C = dx, .A = dy.x, .B = call_w(c, k) + first, .N = c->B * c->T, .M = C,
-                         .K = M, .add = add });
-    poke();
-    for (int b = 0; b < c->B; b++)
-        grad_add_tn(c->grad, call_at(c, k) + first, dy.x + (int64_t)b * c->T * M,
-                    x.x + (int64_t)b * c->T * C, M, C, c->T);
+    const int64_t at = call_at(c, k) + first;
+    const int set = grad_starts_tn(c->grad, at, M, C);
+    #pragma omp parallel
+    {
+        gemm_team(&(struct gemm){ .C = dx, .A = dy.x, .B = call_w(c, k) + first,
+                                  .N = c->B * c->T, .M = C, .K = M, .add = add });
+        for (int b = 0; b < c->B; b++) {
+            if (b > 0) {
+                #pragma omp barrier
+            }
+            grad_add_tn_team(c->grad, at, dy.x + (int64_t)b * c->T * M,
+                             x.x + (int64_t)b * c->T * C, M, C, c->T, set && b == 0);
+        }
+    }
 }
 
 void linear_forward(const struct layer_call *c, int k, real *y, struct operand x)
 {
     linear_part_forward(c, k, 0, all_rows(c, k), y, x);
+}
+
+void linear_forward_each(const struct layer_call *c, const struct linear *y, int n,
+                         struct operand x)
+{
+    int apart = c->decode;
+
+    for (int i = 0; i < n; i++) apart |= bf16_of(c, y[i].k, 0, all_rows(c, y[i].k)) != NULL;
+    if (apart) {
+        for (int i = 0; i < n; i++) linear_forward(c, y[i].k, y[i].y, x);
+        return;
+    }
+    poke();
+    check(x.x);
+    for (int i = 0; i < n; i++) check_product(c, y[i].k);
+    #pragma omp parallel
+    for (int i = 0; i < n; i++)
+        gemm_team(&(struct gemm){ .C = y[i].y, .A = x.x, .B = call_w(c, y[i].k), .transpose_B = 1,
+                                  .N = c->B * c->T, .M = all_rows(c, y[i].k),
+                                  .K = columns(c, y[i].k) });
 }
 
 void linear_backward(const struct layer_call *c, int k, real *dx, struct operand dy,

@@ -45,6 +45,12 @@ static inline struct operand operand_of(const struct layer_call *c, real *v)
  * threads inside; dies if the parameter is no product (struct param.product).  2 NMC flops. */
 void linear_forward(const struct layer_call *c, int k, real *y, struct operand x);
 
+/* The same for n parameters that read one x.  Its fp32 products share a parallel region, so that
+ * threads wait for each other once. */
+struct linear { int k; real *y; };
+void linear_forward_each(const struct layer_call *c, const struct linear *y, int n,
+                         struct operand x);
+
 /* dx (N,C) = or, with `add`, += dy (N,M) W;  dW += dy' x, one contribution for each unit.  4 NMC
  * flops. */
 void linear_backward(const struct layer_call *c, int k, real *dx, struct operand dy,

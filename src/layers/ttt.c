@@ -75,17 +75,13 @@ static void gate_sigmoid(real *sig, const real *bias, int64_t N, int H)
         for (int h = 0; h < H; h++) sig[n * H + h] = vsigmoid(sig[n * H + h] + bias[h]);
 }
 
-/* The gate of the inner learning rate: [E8]; 1 without it. */
-static void inner_rates(const struct layer_call *c, const real *h, real *sig)
+/* The gate of the inner learning rate, from its argument without the bias: [E8]; 1 without it. */
+static void inner_rates(const struct layer_call *c, real *sig)
 {
     const int k = ttt_places(c->d).lr, G = gates(c->d), N = c->B * c->T;
 
-    if (k < 0) {
-        for (int64_t i = 0; i < (int64_t)N * G; i++) sig[i] = 1;
-        return;
-    }
-    linear_forward(c, k, sig, reals(h));
-    gate_sigmoid(sig, call_w(c, k + 1), N, G);
+    if (k >= 0) gate_sigmoid(sig, call_w(c, k + 1), N, G);
+    else for (int64_t i = 0; i < (int64_t)N * G; i++) sig[i] = 1;
 }
 
 /* A share of the heads.  The order of s->in is that of the table at the end. */
@@ -140,17 +136,18 @@ static void mix(const struct layer_call *c, real *carry)
 {
     const struct dims *d = c->d;
     const struct ttt_places p = ttt_places(d);
-    const real *h = c->v[A_H];
+    struct linear y[5] = { { p.v, c->v[T_V] } };
+    int n = 1;
 
-    linear_forward(c, p.v, c->v[T_V], reals(h));
-    if (d->gate) linear_forward(c, p.g, c->v[T_G], reals(h));
-    inner_rates(c, h, c->v[T_SIG]);
-    if (d->share_qk) {
-        shared_qk(c, carry);
-    } else {
-        linear_forward(c, p.q, c->v[T_Q], reals(h));
-        linear_forward(c, p.k, c->v[T_K], reals(h));
+    if (d->gate) y[n++] = (struct linear){ p.g, c->v[T_G] };
+    if (p.lr >= 0) y[n++] = (struct linear){ p.lr, c->v[T_SIG] };
+    if (!d->share_qk) {
+        y[n++] = (struct linear){ p.q, c->v[T_Q] };
+        y[n++] = (struct linear){ p.k, c->v[T_K] };
     }
+    linear_forward_each(c, y, n, reals(c->v[A_H]));
+    inner_rates(c, c->v[T_SIG]);
+    if (d->share_qk) shared_qk(c, carry);
 }
 
 static void inner(const struct layer_call *c, const struct head_share *share, real *carry)

@@ -39,8 +39,13 @@ static void way_back(struct head_work *w, struct grad *g, const struct model *m,
     const int64_t at = m->params.p[m->i_head].offset;
 
     if (!m->bf16) {
-        gemm(&(struct gemm){ .C = dx, .A = w->logits, .B = m->w + at, .N = n, .M = C, .K = V });
-        grad_add_tn(g, at, w->logits, x, V, C, n);
+        const int set = grad_starts_tn(g, at, V, C);
+        #pragma omp parallel
+        {
+            gemm_team(&(struct gemm){ .C = dx, .A = w->logits, .B = m->w + at, .N = n, .M = C,
+                                      .K = V });
+            grad_add_tn_team(g, at, w->logits, x, V, C, n, set);
+        }
         return;
     }
     struct bf16_work *h = &w->bf16;

@@ -81,7 +81,7 @@ void grad_done(struct grad *g)
 static void zero(struct grad *g, struct span z)
 {
     const int64_t blocks = (z.end - z.begin + BLOCK - 1) / BLOCK;
-    #pragma omp parallel for schedule(static)
+    #pragma omp parallel for schedule(static) if (blocks > 1)
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t i = z.begin + b * BLOCK, left = z.end - i, n = left < BLOCK ? left : BLOCK;
         if (g->mode == REDUCE_EXACT) memset(g->fixed + i, 0, (size_t)n * sizeof *g->fixed);
@@ -246,13 +246,18 @@ static int64_t add_tile(struct grad *g, int64_t to, int N, const real *tile, int
 /* Where part i begins if n things are cut into so many parts. */
 static int cut_at(int n, int i, int parts) { return (int)((int64_t)n * i / parts); }
 
-void grad_add_tn(struct grad *g, int64_t offset, const real *A, const real *B, int M, int N, int K)
+int grad_starts_tn(struct grad *g, int64_t offset, int M, int N)
 {
-    const int set = takes_all(g, offset, (int64_t)M * N);
+    return takes_all(g, offset, (int64_t)M * N);
+}
+
+void grad_add_tn_team(struct grad *g, int64_t offset, const real *A, const real *B, int M, int N,
+                      int K, int set)
+{
     int rows, cols;
 
-    gemm_cut(&rows, &cols, M, N, tile_side(), omp_get_max_threads());
-    #pragma omp parallel for schedule(dynamic) collapse(2)
+    gemm_cut(&rows, &cols, M, N, tile_side(), omp_get_num_threads());
+    #pragma omp for schedule(dynamic) collapse(2) nowait
     for (int r = 0; r < rows; r++) {
         for (int c = 0; c < cols; c++) {
             const int m0 = cut_at(M, r, rows), m = cut_at(M, r + 1, rows) - m0;
@@ -273,6 +278,13 @@ void grad_add_tn(struct grad *g, int64_t offset, const real *A, const real *B, i
             if (add_tile(g, at, N, tile, n, m, n, set)) note_bad(g, offset);
         }
     }
+}
+
+void grad_add_tn(struct grad *g, int64_t offset, const real *A, const real *B, int M, int N, int K)
+{
+    const int set = grad_starts_tn(g, offset, M, N);
+    #pragma omp parallel
+    grad_add_tn_team(g, offset, A, B, M, N, K, set);
 }
 
 /* A block of rows and columns whose operands stay in the cache, in tiles whose result does: to the

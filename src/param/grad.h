@@ -76,6 +76,13 @@ void grad_add(struct grad *g, int64_t offset, const real *v, int64_t n);
  * length and the result one contribution.  2 M N K flops. */
 void grad_add_tn(struct grad *g, int64_t offset, const real *A, const real *B, int M, int N, int K);
 
+/* The same by the threads of a parallel region, as gemm_team() (kernels/gemm.h): they return without
+ * waiting for each other.  One thread has asked grad_starts_tn() before: `set` is what it returned
+ * for the first contribution, and 0 for those that follow, each after a barrier. */
+int grad_starts_tn(struct grad *g, int64_t offset, int M, int N);
+void grad_add_tn_team(struct grad *g, int64_t offset, const real *A, const real *B, int M, int N,
+                      int K, int set);
+
 /* The same in mixed precision: A transposed, as rows (M,K), and panels of B (kernels/bf16.h). */
 void grad_add_tn_bf16(struct grad *g, int64_t offset, const bf16 *A, const bf16 *B, int M, int N,
                       int K);

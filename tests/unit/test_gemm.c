@@ -99,6 +99,39 @@ static void every_shape_has_the_same_bits(void **state)
             }
 }
 
+/* Threads that make one product after another, and wait only where one needs another's C. */
+static void products_in_one_region(void **state)
+{
+    (void)state;
+    struct gemm a = product(0, 1, 77, 130, 300, 0), b = product(1, 0, 67, 515, 40, 3);
+    struct gemm c = product(0, 0, 77, 60, 130, 0);
+    const real *B = result(gemm_ref, &b);
+    a.ldc = c.lda = a.M;
+    real *a_C = zeros((int64_t)a.N * a.M);
+    a.C = a_C;
+    gemm_ref(&a);
+    c.A = a_C;
+    const real *C = result(gemm_ref, &c);
+    for (int threads = 1; threads <= 5; threads++) {
+        struct gemm x = a, y = b, z = c;
+        z.A = x.C = zeros((int64_t)a.N * a.M);
+        y.C = copy(b.C, size(&b));
+        z.C = copy(c.C, size(&c));
+        omp_set_num_threads(threads);
+        #pragma omp parallel
+        {
+            gemm_team(&x);
+            gemm_team(&y);
+            #pragma omp barrier
+            gemm_team(&z);
+        }
+        assert_same(x.C, a_C, (int64_t)a.N * a.M);
+        assert_same(y.C, B, size(&b));
+        assert_same(z.C, C, size(&c));
+    }
+    release();
+}
+
 /* Rows by themselves, inside and outside of parallel regions. */
 static void rows_do_not_depend_on_others(void **state)
 {
@@ -208,6 +241,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loops_are_the_sum),
         cmocka_unit_test(every_shape_has_the_same_bits),
+        cmocka_unit_test(products_in_one_region),
         cmocka_unit_test(rows_do_not_depend_on_others),
         cmocka_unit_test(instruction_sets_agree),
         cmocka_unit_test(widened_is_the_product),

@@ -44,6 +44,49 @@ static double *plain_mean(const struct param_table *t)
     return want;
 }
 
+/* Products of several units by a team, whose threads wait between those to the same sums: equal to
+ * one after another, whether the sums were clear or are those of the step before. */
+static void products_in_one_region(void **state)
+{
+    (void)state;
+    struct param_table t;
+    make_table(&t);
+    for (enum reduction mode = REDUCE_EXACT; mode <= REDUCE_FAST; mode++) {
+        const real *a = noise(2 * K * M, 1), *b = noise(2 * K * N, 2);
+        const int64_t at = t.p[0].offset, other = t.p[2].offset;
+        struct grad g;
+        real *mean[2] = { zeros(t.total), zeros(t.total) };
+        grad_init(&g, &t, mode);
+        for (int team = 0; team < 2; team++) {
+            grad_begin(&g, 2);
+            omp_set_num_threads(3);
+            if (team) {
+                const int set = grad_starts_tn(&g, at, M, N);
+                const int set_other = grad_starts_tn(&g, other, N, M);
+                assert_int_equal(set, 1);
+                assert_int_equal(grad_starts_tn(&g, at, M, N), 0);
+                #pragma omp parallel
+                {
+                    grad_add_tn_team(&g, at, a, b, M, N, K, set);
+                    grad_add_tn_team(&g, other, b, a, N, M, K, set_other);
+                    #pragma omp barrier
+                    grad_add_tn_team(&g, at, a + K * M, b + K * N, M, N, K, 0);
+                }
+            } else {
+                grad_add_tn(&g, at, a, b, M, N, K);
+                grad_add_tn(&g, other, b, a, N, M, K);
+                grad_add_tn(&g, at, a + K * M, b + K * N, M, N, K);
+            }
+            grad_end(&g, 0, t.total);
+            grad_read(&g, mean[team], 0, t.total);
+        }
+        assert_same(mean[1], mean[0], t.total);
+        grad_done(&g);
+        release();
+    }
+    param_done(&t);
+}
+
 static void mean_over_units(void **state)
 {
     (void)state;
@@ -248,6 +291,7 @@ static void nothing_is_left_of_the_step_before(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(products_in_one_region),
         cmocka_unit_test(mean_over_units),
         cmocka_unit_test(order_changes_no_bit),
         cmocka_unit_test(bad_contributions_are_named),
