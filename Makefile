@@ -166,7 +166,7 @@ bench: all
 	$(BUILD)/ttt bench gemm
 	$(BUILD)/ttt bench stream
 	$(BUILD)/ttt bench kernels
-	@for t in table rest widths scaling context; do sh tests/bench/$$t.sh $(BUILD)/ttt || exit 1; echo; done
+	@for t in table rest widths scaling noise context; do sh tests/bench/$$t.sh $(BUILD)/ttt || exit 1; echo; done
 	@sh tests/bench/grid.sh $(BUILD)/ttt
 	@sh tests/bench/eigen.sh $(BUILD)/ttt
 
