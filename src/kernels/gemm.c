@@ -13,7 +13,7 @@
 /* How a piece of C is made, by one thread:
  *
  *     for each block of 256 numbers k        B's block -> panels of w columns, in the L2 cache
- *         for each tile of up to 14 rows     A's rows of the block, copied, in the L1 cache
+ *         for each tile of a few rows        A's rows of the block, copied, in the L1 cache
  *             for each panel                 micro-kernel: the tile of C stays in registers
  *
  * These are the loops of Goto and van de Geijn, except that A's rows are copied tile by tile, not as
@@ -111,19 +111,22 @@ INLINE void pack_transposed(real *restrict to, const real *restrict B, int64_t l
 }
 
 /* bf16 panels of a block of k, which begin with the column m0 % BF16_PANEL of the first -> panels
- * (K,w). */
+ * (K,w); GROUP columns at a time, which lie in one panel and, if M has the first of them, are there. */
 INLINE void pack_widened(real *restrict to, const bf16 *restrict B, int64_t apart, int K, int m0,
                          int M, int w)
 {
-    for (int m = 0; m < M; m += w, to += (int64_t)K * w) {
-        const int column = m0 + m;
-        const bf16 *pair = B + column / BF16_PANEL * apart + column % BF16_PANEL * 2;
-        for (int k = 0; k < K; k += 2, pair += 2 * BF16_PANEL)
-            for (int j = 0; j < w; j++) {
-                to[k * w + j] = (real)bf16_value(pair[2 * j]);
-                to[(k + 1) * w + j] = (real)bf16_value(pair[2 * j + 1]);
-            }
-    }
+    enum { GROUP = 8 };
+    for (int m = 0; m < M; m += w, to += (int64_t)K * w)
+        for (int j = 0; j < w; j += GROUP) {
+            const int column = m0 + m + j;
+            const bf16 *pair = B + column / BF16_PANEL * apart + column % BF16_PANEL * 2;
+            for (int k = 0; k < K; k += 2, pair += 2 * BF16_PANEL)
+                for (int i = 0; i < GROUP; i++) {
+                    real *x = to + k * w + j + i;
+                    x[0] = m + j < M ? (real)bf16_value(pair[2 * i]) : 0;
+                    x[w] = m + j < M ? (real)bf16_value(pair[2 * i + 1]) : 0;
+                }
+        }
 }
 
 /* The block of B with k in [k0, k0 + K) and columns [m0, m0 + M) as panels of w columns. */
@@ -132,18 +135,18 @@ static void pack_block(real *to, struct gemm_operand B, int k0, int K, int m0, i
 {
     if (B.bf16) {
         const bf16 *narrow = B.bf16 + (int64_t)k0 * BF16_PANEL;
-        if (w == 32) pack_widened(to, narrow, B.ld, K, m0, M, 32);
+        if (w == 48) pack_widened(to, narrow, B.ld, K, m0, M, 48);
         else if (w == 16) pack_widened(to, narrow, B.ld, K, m0, M, 16);
         else pack_widened(to, narrow, B.ld, K, m0, M, w);
         return;
     }
     const real *b = place(B, m0, k0);
     if (B.transposed) {
-        if (w == 32) pack_copied(to, b, B.ld, K, M, 32);
+        if (w == 48) pack_copied(to, b, B.ld, K, M, 48);
         else if (w == 16) pack_copied(to, b, B.ld, K, M, 16);
         else pack_copied(to, b, B.ld, K, M, w);
     } else {
-        if (w == 32) pack_transposed(to, b, B.ld, K, M, 32);
+        if (w == 48) pack_transposed(to, b, B.ld, K, M, 48);
         else if (w == 16) pack_transposed(to, b, B.ld, K, M, 16);
         else pack_transposed(to, b, B.ld, K, M, w);
     }

@@ -18,7 +18,7 @@
 #define GEMM_MICRO_ROW (GEMM_BLOCK + ALIGN_BYTES / (int)sizeof(real))
 
 #define GEMM_MICRO_ROWS    16  /* no micro-kernel has more */
-#define GEMM_MICRO_COLUMNS 32
+#define GEMM_MICRO_COLUMNS 48  /* a multiple of the columns of all */
 
 enum gemm_layout { GEMM_ALONG, GEMM_ACROSS };
 

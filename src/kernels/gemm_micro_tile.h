@@ -1,27 +1,30 @@
 /* gemm_micro_tile.h -- the micro-kernels of one instruction set.  gemm_micro_x86.c includes this
- * once for each set, with VEC (a vector), LANES, ROWS, APART, TARGET, NAME(x) and the operations LOAD, STORE, SPREAD, FMA, PLUS, ZERO defined; so there is no include guard.
+ * once for each set, with VEC (a vector), LANES, VECTORS, ROWS, APART, TARGET, NAME(x) and the operations LOAD, STORE, SPREAD, FMA, PLUS, ZERO defined; so there is no include guard.
  *
- * A tile is ROWS rows of two vectors: 2 ROWS sums stay in registers, and each k takes two loads of
- * b, ROWS broadcasts of a and 2 ROWS fused multiply-adds, enough of them in flight to hide their
- * latency (Goto and van de Geijn 2008).  A panel of B has 2 LANES columns. */
+ * A tile is ROWS rows of VECTORS vectors: their sums stay in registers, and each k takes VECTORS
+ * loads of b, ROWS broadcasts of a and ROWS VECTORS fused multiply-adds, enough of them in flight to
+ * hide their latency (Goto and van de Geijn 2008).  The fewer loads for that, the better where
+ * two threads share a core.  A panel of B has VECTORS LANES columns. */
 
+#define WIDTH (VECTORS * LANES)
 #define STEPS  4   /* of k in one turn of the loop: fewer instructions that are no FMA */
 #define AHEAD 12   /* steps that b is fetched ahead: it comes from the L2 cache       */
 
 /* One number k of all rows.  `rows` is a constant where this is inlined, so that sums stay in
  * registers. */
 TARGET static inline __attribute__((always_inline)) void
-NAME(step)(VEC c[ROWS][2], struct gemm_micro_rows a, const real *b, int k, int rows)
+NAME(step)(VEC c[ROWS][VECTORS], struct gemm_micro_rows a, const real *b, int k, int rows)
 {
-    const real *now = b + k * 2 * LANES;
-    const VEC b0 = LOAD(now), b1 = LOAD(now + LANES);
-    for (int j = 0; j < 2 * LANES; j += (int)ALIGN_REALS)
-        __builtin_prefetch(now + AHEAD * 2 * LANES + j);
+    const real *now = b + k * WIDTH;
+    VEC panel[VECTORS];
+    for (int j = 0; j < WIDTH; j += (int)ALIGN_REALS) __builtin_prefetch(now + AHEAD * WIDTH + j);
+    #pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; v++) panel[v] = LOAD(now + v * LANES);
     #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
         const VEC x = SPREAD(a.at[i * a.down + k * a.along]);
-        c[i][0] = FMA(x, b0, c[i][0]);
-        c[i][1] = FMA(x, b1, c[i][1]);
+        #pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++) c[i][v] = FMA(x, panel[v], c[i][v]);
     }
 }
 
@@ -29,15 +32,16 @@ TARGET static inline __attribute__((always_inline)) void
 NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K, int add,
            const real *next, int rows)
 {
-    VEC c[ROWS][2];
+    VEC c[ROWS][VECTORS];
     int k = 0;
     #pragma GCC unroll 16
-    for (int i = 0; i < rows; i++) c[i][0] = c[i][1] = ZERO();
+    for (int i = 0; i < rows; i++)
+        #pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++) c[i][v] = ZERO();
     for (int i = 0; k + STEPS <= K; k += STEPS, i++) {
-        if (i < rows) {   /* C, which is often far away: a row at a time */
-            __builtin_prefetch(C + i * ldc, 1);
-            __builtin_prefetch(C + i * ldc + 2 * LANES - 1, 1);
-        }
+        if (i < rows)   /* C, which is often far away: a row at a time */
+            for (int j = 0; j < WIDTH; j += (int)ALIGN_REALS)
+                __builtin_prefetch(C + i * ldc + j, 1);
         __builtin_prefetch(next + k);
         #pragma GCC unroll 4
         for (int q = 0; q < STEPS; q++) NAME(step)(c, a, b, k + q, rows);
@@ -45,9 +49,11 @@ NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K,
     for (; k < K; k++) NAME(step)(c, a, b, k, rows);
     #pragma GCC unroll 16
     for (int i = 0; i < rows; i++) {
-        real *y = C + i * ldc;
-        STORE(y, add ? PLUS(LOAD(y), c[i][0]) : c[i][0]);
-        STORE(y + LANES, add ? PLUS(LOAD(y + LANES), c[i][1]) : c[i][1]);
+        #pragma GCC unroll 4
+        for (int v = 0; v < VECTORS; v++) {
+            real *y = C + i * ldc + v * LANES;
+            STORE(y, add ? PLUS(LOAD(y), c[i][v]) : c[i][v]);
+        }
     }
 }
 
@@ -62,23 +68,21 @@ NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K,
 
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if ROWS > 6
-TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12) TILES(13) TILES(14)
+TILES(7) TILES(8) TILES(9)
 #endif
 
 static const struct gemm_micro NAME(micro) = {
-    .rows = ROWS, .columns = 2 * LANES, .apart = APART,
+    .rows = ROWS, .columns = WIDTH, .apart = APART,
     .f = { [GEMM_ALONG] = { NAME(along_1), NAME(along_2), NAME(along_3), NAME(along_4),
                             NAME(along_5), NAME(along_6),
 #if ROWS > 6
-                            NAME(along_7), NAME(along_8), NAME(along_9), NAME(along_10),
-                            NAME(along_11), NAME(along_12), NAME(along_13), NAME(along_14),
+                            NAME(along_7), NAME(along_8), NAME(along_9),
 #endif
            },
            [GEMM_ACROSS] = { NAME(across_1), NAME(across_2), NAME(across_3), NAME(across_4),
                              NAME(across_5), NAME(across_6),
 #if ROWS > 6
-                             NAME(across_7), NAME(across_8), NAME(across_9), NAME(across_10),
-                             NAME(across_11), NAME(across_12), NAME(across_13), NAME(across_14),
+                             NAME(across_7), NAME(across_8), NAME(across_9),
 #endif
            } },
 };
@@ -87,6 +91,8 @@ static const struct gemm_micro NAME(micro) = {
 #undef STEPS
 #undef AHEAD
 #undef VEC
+#undef VECTORS
+#undef WIDTH
 #undef LANES
 #undef ROWS
 #undef APART

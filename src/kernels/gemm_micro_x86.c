@@ -18,6 +18,7 @@
 #define TARGET __attribute__((target("avx2,fma")))
 #define VEC WIDE(256)
 #define LANES (32 / BYTES)
+#define VECTORS 2
 #define ROWS 6
 #define APART 8
 #define LOAD OF(_mm256_loadu)
@@ -28,12 +29,13 @@
 #define ZERO OF(_mm256_setzero)
 #include "src/kernels/gemm_micro_tile.h"
 
-/* 32 registers: 28 sums. */
+/* 32 registers: 27 sums, three vectors of b, one number of a. */
 #define NAME(x) avx512_##x
 #define TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
 #define VEC WIDE(512)
 #define LANES (64 / BYTES)
-#define ROWS 14
+#define VECTORS 3
+#define ROWS 9
 #define APART 16
 #define LOAD OF(_mm512_loadu)
 #define STORE OF(_mm512_storeu)
