@@ -1,8 +1,7 @@
 #include "src/kernels/inner_ln.h"
 
-#include <math.h>
-
 #include "src/kernels/row_sum.h"
+#include "src/kernels/vecmath.h"
 
 /* Several bodies from one text: for heads of the paper's width, so that a row stays in registers,
  * and any other; with and without a residual, and for both losses. */
@@ -13,18 +12,52 @@
 #define TARGET_I (residual ? v_n[i] - x_n[i] : v_n[i])
 #define E_I (dot ? -v_n[i] : gamma[i] * h_n[i] + beta[i] - TARGET_I)
 
+/* Sums of all rows of a block are taken at once (row_sum.h), and so are roots and quotients. */
+#define BLOCK ROW_BLOCK
+#define BLOCKS(n0, r) for (int n0 = 0; n0 < (r); n0 += BLOCK)
+#define ROWS(n, n0, r) for (int n = n0; n < (r) && n < n0 + BLOCK; n++)
+
+/* x (BLOCK) = the rows' sums times `by`. */
+INLINE void sums(real *x, const struct row_folds *f, real by)
+{
+    row_sums(x, f);
+    for (int i = 0; i < BLOCK; i++) x[i] *= by;
+}
+
+/* 1 / s of a block's rows. */
+INLINE void inverses(real *inverse, const real *s, int n0, int r)
+{
+    for (int i = 0; i < BLOCK; i++) inverse[i] = 1;
+    ROWS(n, n0, r) inverse[n - n0] = s[n];
+    for (int i = 0; i < BLOCK; i++) inverse[i] = 1 / inverse[i];
+}
+
 BODY norm(real *restrict h, real *restrict s, const real *restrict z, int r, int F, real eps)
 {
     const real per = (real)1 / (real)F;
-    for (int n = 0; n < r; n++) {
-        const real *z_n = z + (int64_t)n * F;
-        real *h_n = h + (int64_t)n * F, mean, var;
-        ROW_SUM(mean, F, z_n[i]);
-        mean *= per;
-        ROW_SUM(var, F, (z_n[i] - mean) * (z_n[i] - mean));
-        s[n] = (real)sqrt((double)(var * per + eps));
-        const real inverse = 1 / s[n];
-        for (int i = 0; i < F; i++) h_n[i] = (z_n[i] - mean) * inverse;
+    struct row_folds f = { 0 };
+    real mean[BLOCK], var[BLOCK], inverse[BLOCK];
+    BLOCKS(n0, r) {
+        ROWS(n, n0, r) {
+            const real *z_n = z + (int64_t)n * F;
+            ROW_FOLD(&f, n - n0, F, z_n[i]);
+        }
+        sums(mean, &f, per);
+        ROWS(n, n0, r) {
+            const real *z_n = z + (int64_t)n * F, m = mean[n - n0];
+            ROW_FOLD(&f, n - n0, F, (z_n[i] - m) * (z_n[i] - m));
+        }
+        sums(var, &f, per);
+        for (int i = 0; i < BLOCK; i++) {
+            var[i] = vsqrt(var[i] + eps);
+            inverse[i] = 1 / var[i];
+        }
+        ROWS(n, n0, r) {
+            const real *z_n = z + (int64_t)n * F, m = mean[n - n0], by = inverse[n - n0];
+            real *h_n = h + (int64_t)n * F;
+            s[n] = var[n - n0];
+            for (int i = 0; i < F; i++) h_n[i] = (z_n[i] - m) * by;
+        }
     }
 }
 
@@ -41,24 +74,34 @@ BODY grad(real *restrict g, const struct inner_ln_rows *restrict rows, int F, do
     const real *restrict h = rows->h, *restrict v = rows->v, *restrict x = rows->x;
     const real *restrict gamma = rows->gamma, *restrict beta = rows->beta, *s = rows->s;
     const real per = (real)1 / (real)F;
-    for (int n = 0; n < rows->r; n++) {
-        const int64_t at = (int64_t)n * F;
-        const real *h_n = h + at, *v_n = v + at, *x_n = x + at;
-        real *g_n = g + at, mean, along;
-        for (int i = 0; i < F; i++) g_n[i] = E_I;
-        if (loss) {
-            real sum;
-            if (dot) ROW_SUM(sum, F, -v_n[i] * (gamma[i] * h_n[i] + beta[i]));
-            else ROW_SUM(sum, F, g_n[i] * g_n[i]);
-            *loss += (dot ? 1 : 0.5) * (double)sum;
+    const int r = rows->r;
+    struct row_folds p = { 0 }, p_h = { 0 };
+    real mean[BLOCK], along[BLOCK], inverse[BLOCK];
+    BLOCKS(n0, r) {
+        ROWS(n, n0, r) {
+            const int64_t at = (int64_t)n * F;
+            const real *h_n = h + at, *v_n = v + at, *x_n = x + at;
+            real *g_n = g + at;
+            for (int i = 0; i < F; i++) g_n[i] = E_I;
+            if (loss) {
+                real sum;
+                if (dot) ROW_SUM(sum, F, -v_n[i] * (gamma[i] * h_n[i] + beta[i]));
+                else ROW_SUM(sum, F, g_n[i] * g_n[i]);
+                *loss += (dot ? 1 : 0.5) * (double)sum;
+            }
+            for (int i = 0; i < F; i++) g_n[i] *= gamma[i];                /* p */
+            ROW_FOLD(&p, n - n0, F, g_n[i]);
+            ROW_FOLD(&p_h, n - n0, F, g_n[i] * h_n[i]);
         }
-        for (int i = 0; i < F; i++) g_n[i] *= gamma[i];                /* p */
-        ROW_SUM(mean, F, g_n[i]);
-        ROW_SUM(along, F, g_n[i] * h_n[i]);
-        mean *= per;
-        along *= per;
-        const real inverse = 1 / s[n];
-        for (int i = 0; i < F; i++) g_n[i] = (g_n[i] - mean - h_n[i] * along) * inverse;
+        sums(mean, &p, per);
+        sums(along, &p_h, per);
+        inverses(inverse, s, n0, r);
+        ROWS(n, n0, r) {
+            const real *h_n = h + (int64_t)n * F;
+            const real m = mean[n - n0], a = along[n - n0], by = inverse[n - n0];
+            real *g_n = g + (int64_t)n * F;
+            for (int i = 0; i < F; i++) g_n[i] = (g_n[i] - m - h_n[i] * a) * by;
+        }
     }
 }
 
@@ -77,21 +120,28 @@ BODY backward(real *restrict dz, const struct inner_ln_grads *restrict o, const 
     const real *restrict h = rows->h, *restrict gamma = rows->gamma, *s = rows->s;
     real *restrict dgamma = o->dgamma, *restrict dbeta = o->dbeta;
     const real per = (real)1 / (real)F;
-    for (int n = 0; n < rows->r; n++) {
-        const int64_t at = (int64_t)n * F;
-        const real *dy_n = dy + at, *h_n = h + at;
-        real *dz_n = dz + at, mean, along;
-        for (int i = 0; i < F; i++) {
-            dgamma[i] += dy_n[i] * h_n[i];
-            dbeta[i] += dy_n[i];
+    const int r = rows->r;
+    struct row_folds p = { 0 }, p_h = { 0 };
+    real mean[BLOCK], along[BLOCK], inverse[BLOCK];
+    BLOCKS(n0, r) {
+        ROWS(n, n0, r) {
+            const real *dy_n = dy + (int64_t)n * F, *h_n = h + (int64_t)n * F;
+            for (int i = 0; i < F; i++) {
+                dgamma[i] += dy_n[i] * h_n[i];
+                dbeta[i] += dy_n[i];
+            }
+            ROW_FOLD(&p, n - n0, F, dy_n[i] * gamma[i]);
+            ROW_FOLD(&p_h, n - n0, F, dy_n[i] * gamma[i] * h_n[i]);
         }
-        ROW_SUM(mean, F, dy_n[i] * gamma[i]);
-        ROW_SUM(along, F, dy_n[i] * gamma[i] * h_n[i]);
-        mean *= per;
-        along *= per;
-        const real inverse = 1 / s[n];
-        for (int i = 0; i < F; i++)
-            dz_n[i] = (dy_n[i] * gamma[i] - mean - h_n[i] * along) * inverse;
+        sums(mean, &p, per);
+        sums(along, &p_h, per);
+        inverses(inverse, s, n0, r);
+        ROWS(n, n0, r) {
+            const real *dy_n = dy + (int64_t)n * F, *h_n = h + (int64_t)n * F;
+            const real m = mean[n - n0], a = along[n - n0], by = inverse[n - n0];
+            real *dz_n = dz + (int64_t)n * F;
+            for (int i = 0; i < F; i++) dz_n[i] = (dy_n[i] * gamma[i] - m - h_n[i] * a) * by;
+        }
     }
 }
 
@@ -112,38 +162,53 @@ BODY grad_backward(real *restrict dz, const struct inner_ln_grads *restrict o,
     real *restrict dgamma = o->dgamma, *restrict dbeta = o->dbeta;
     real *restrict dv = o->dv, *restrict dx = o->dx;
     const real per = (real)1 / (real)F;
-    for (int n = 0; n < rows->r; n++) {
-        const int64_t at = (int64_t)n * F;
-        const real *dg_n = dg + at, *g_n = g + at, *h_n = h + at, *v_n = v + at, *x_n = x + at;
-        real *dz_n = dz + at, *dv_n = dv + at, *dx_n = dx + at;
-        real dg_mean, dg_along, p_along, ds, mean, along;
-        const real inverse = 1 / s[n];
+    const int r = rows->r;
+    struct row_folds f[4] = { { .rest = { 0 } } };
+    real dg_mean[BLOCK], dg_along[BLOCK], p_along[BLOCK], ds[BLOCK], mean[BLOCK], along[BLOCK];
+    real inverse[BLOCK];
 
-        ROW_SUM(dg_mean, F, dg_n[i]);
-        ROW_SUM(dg_along, F, dg_n[i] * h_n[i]);
-        ROW_SUM(p_along, F, E_I * gamma[i] * h_n[i]);
-        ROW_SUM(ds, F, dg_n[i] * g_n[i]);
-        dg_mean *= per;
-        dg_along *= per;
-        p_along *= per;
-        ds *= -inverse;
-        for (int i = 0; i < F; i++) {
-            const real e = E_I, p = e * gamma[i];
-            const real dp = (dg_n[i] - dg_mean - h_n[i] * dg_along) * inverse;
-            const real de = dp * gamma[i];
-            const real along_p = (dg_n[i] * p_along + p * dg_along) * inverse;
-            dgamma[i] += dot ? dp * e : dp * e + de * h_n[i];
-            if (!dot) dbeta[i] += de;
-            dv_n[i] -= de;
-            if (residual) dx_n[i] += de;
-            dz_n[i] = dot ? -along_p : de * gamma[i] - along_p;        /* dh */
+    BLOCKS(n0, r) {
+        ROWS(n, n0, r) {
+            const int64_t at = (int64_t)n * F;
+            const real *dg_n = dg + at, *g_n = g + at, *h_n = h + at, *v_n = v + at, *x_n = x + at;
+            ROW_FOLD(&f[0], n - n0, F, dg_n[i]);
+            ROW_FOLD(&f[1], n - n0, F, dg_n[i] * h_n[i]);
+            ROW_FOLD(&f[2], n - n0, F, E_I * gamma[i] * h_n[i]);
+            ROW_FOLD(&f[3], n - n0, F, dg_n[i] * g_n[i]);
         }
-        ROW_SUM(mean, F, dz_n[i]);
-        ROW_SUM(along, F, dz_n[i] * h_n[i]);
-        mean *= per;
-        along *= per;
-        for (int i = 0; i < F; i++)
-            dz_n[i] = (dz_n[i] - mean - h_n[i] * along) * inverse + ds * per * h_n[i];
+        sums(dg_mean, &f[0], per);
+        sums(dg_along, &f[1], per);
+        sums(p_along, &f[2], per);
+        sums(ds, &f[3], -1);
+        inverses(inverse, s, n0, r);
+        ROWS(n, n0, r) {
+            const int64_t at = (int64_t)n * F;
+            const real *dg_n = dg + at, *h_n = h + at, *v_n = v + at, *x_n = x + at;
+            real *dz_n = dz + at, *dv_n = dv + at, *dx_n = dx + at;
+            const real by = inverse[n - n0], m = dg_mean[n - n0], a = dg_along[n - n0];
+            const real p_a = p_along[n - n0];
+            for (int i = 0; i < F; i++) {
+                const real e = E_I, p = e * gamma[i];
+                const real dp = (dg_n[i] - m - h_n[i] * a) * by, de = dp * gamma[i];
+                const real along_p = (dg_n[i] * p_a + p * a) * by;
+                dgamma[i] += dot ? dp * e : dp * e + de * h_n[i];
+                if (!dot) dbeta[i] += de;
+                dv_n[i] -= de;
+                if (residual) dx_n[i] += de;
+                dz_n[i] = dot ? -along_p : de * gamma[i] - along_p;        /* dh */
+            }
+            ROW_FOLD(&f[0], n - n0, F, dz_n[i]);
+            ROW_FOLD(&f[1], n - n0, F, dz_n[i] * h_n[i]);
+        }
+        sums(mean, &f[0], per);
+        sums(along, &f[1], per);
+        ROWS(n, n0, r) {
+            const real *h_n = h + (int64_t)n * F;
+            const real m = mean[n - n0], a = along[n - n0], by = inverse[n - n0];
+            const real to_h = ds[n - n0] * by * per;
+            real *dz_n = dz + (int64_t)n * F;
+            for (int i = 0; i < F; i++) dz_n[i] = (dz_n[i] - m - h_n[i] * a) * by + to_h * h_n[i];
+        }
     }
 }
 
