@@ -18,14 +18,16 @@ static bf16_word *take_words(real **p, int64_t n)
 
 int64_t inner_weight_reals(int I, int O)
 {
-    return align_reals(word_reals((int64_t)I * bf16_words(O))) +
-           align_reals(word_reals((int64_t)bf16_words(I) * O));
+    const int64_t bf16 = align_reals(word_reals((int64_t)I * bf16_words(O))) +
+                         align_reals(word_reals((int64_t)bf16_words(I) * O));
+    const int64_t transposed = align_reals((int64_t)I * O);
+    return bf16 > transposed ? bf16 : transposed;
 }
 
 int64_t inner_dense_work(int K, int I, int O)
 {
     return 4 * align_reals((int64_t)K * O) + 2 * align_reals((int64_t)K * I) +
-           align_reals((int64_t)K * K) + 2 * align_reals(K) +
+           2 * align_reals((int64_t)K * K) + 2 * align_reals(K) + align_reals((int64_t)I * O) +
            align_reals(word_reals((int64_t)bf16_words(3 * K) * I)) +
            align_reals(word_reals((int64_t)bf16_words(3 * K) * O));
 }
@@ -37,7 +39,12 @@ struct inner_weight inner_weight(const real *W, const real *b, int ways,
     struct inner_weight w = { .W = W, .b = b };
     bf16_word *rows = NULL, *columns = NULL;
 
-    if (!d->bf16) return w;
+    if (!d->bf16) {
+        real *T = ways & INNER_BACK ? inner_take(p, (int64_t)I * O) : NULL;
+        if (T) smm_transpose(T, W, I, O);
+        w.T = T;
+        return w;
+    }
     if (ways & INNER_BACK) rows = take_words(p, (int64_t)I * bf16_words(O));
     if (ways & INNER_FORTH) columns = take_words(p, (int64_t)bf16_words(I) * O);
     if (rows && columns) smm_bf16_both(rows, columns, W, I, O);
@@ -49,13 +56,6 @@ struct inner_weight inner_weight(const real *W, const real *b, int ways,
 }
 
 /* --- pieces ---------------------------------------------------------------- */
-
-CLONES
-static void fill_rows(real *restrict y, const real *restrict b, int r, int O)
-{
-    for (int n = 0; n < r; n++)
-        for (int i = 0; i < O; i++) y[n * O + i] = b[i];
-}
 
 /* y (O) += c_j x_j summed over rows j; c NULL: ones. */
 CLONES
@@ -100,41 +100,80 @@ static void row_dots(real *out, const real *x, const real *y, int r, int O)
 
 /* --- products with a weight --------------------------------------------------- */
 
+/* C (M,N) = from + one term. */
+static void sum_of(real *C, const real *from, int ldfrom, int M, int N, struct smm_term t)
+{
+    smm_sum(&(struct smm_sum){ C, from, M, N, N, ldfrom, &t, 1 });
+}
+
+static void forth(real *z, const real *from, int ldfrom, const struct inner_weight *w,
+                  const real *x, const struct inner_dense *d, real *work)
+{
+    const int r = d->r, I = d->I, O = d->O;
+    if (!d->bf16) {
+        sum_of(z, from, ldfrom, r, O, (struct smm_term){ x, w->W, I, I, O, 0, 0 });
+        return;
+    }
+    bf16_word *rows = take_words(&work, (int64_t)r * bf16_words(I));
+    for (int n = 0; from && from != z && n < r; n++)
+        memcpy(z + (int64_t)n * O, from + (int64_t)n * ldfrom, (size_t)O * sizeof *z);
+    smm_bf16_rows(rows, x, r, I);
+    smm_bf16(z, from ? z : NULL, bf16_left_rows(rows, bf16_words(I)), w->columns, r, O, I);
+}
+
 void inner_forth(real *z, const struct inner_weight *w, const real *x, int add,
                  const struct inner_dense *d, real *work)
 {
-    if (!d->bf16) {
-        smm(z, x, w->W, d->r, d->O, d->I, add);
-        return;
-    }
-    bf16_word *rows = take_words(&work, (int64_t)d->r * bf16_words(d->I));
-    smm_bf16_rows(rows, x, d->r, d->I);
-    smm_bf16(z, add ? z : NULL, bf16_left_rows(rows, bf16_words(d->I)), w->columns, d->r, d->O,
-             d->I);
+    forth(z, add ? z : NULL, d->O, w, x, d, work);
 }
 
-/* What is added to begins as b. */
 void inner_affine(real *z, const struct inner_weight *w, const real *x,
                   const struct inner_dense *d, real *work)
 {
-    if (d->bias) fill_rows(z, w->b, d->r, d->O);
-    inner_forth(z, w, x, d->bias, d, work);
+    forth(z, d->bias ? w->b : NULL, 0, w, x, d, work);
 }
 
-/* The other factor is wanted transposed. */
-void inner_back(real *T, const struct inner_weight *w, const real *z, const struct inner_dense *d,
-                real *work)
+/* y (I) = W z, or += , where no row of W' is worth making. */
+CLONES
+static void back_row(real *restrict y, const real *restrict W, const real *restrict z, int I, int O,
+                     int add)
 {
-    const int r = d->r, O = d->O;
-    const int64_t n = (int64_t)r * bf16_words(O);
-    if (!d->bf16) {
-        smm_transpose(work, z, r, O);
-        smm(T, w->W, work, d->I, r, O, 0);
-        return;
+    for (int k = 0; k < I; k++) {
+        const real *W_k = W + (int64_t)k * O;
+        real dot;
+        ROW_SUM(dot, O, W_k[i] * z[i]);
+        y[k] = add ? y[k] + dot : dot;
     }
-    bf16_word *zT = take_words(&work, n), *rows = take_words(&work, n);
-    smm_bf16_columns_transposed(zT, z, r, O, rows);
-    smm_bf16(T, NULL, bf16_left_rows(w->rows, bf16_words(O)), zT, d->I, r, O);
+}
+
+/* dx (r,I) = or += z W' and then one more term; NULL: none.  In bf16 it is dx' = W z'. */
+static void back(real *dx, const struct inner_weight *w, const real *z, int add,
+                 const struct smm_term *more, const struct inner_dense *d, real *work)
+{
+    const int r = d->r, I = d->I, O = d->O;
+    if (d->bf16) {
+        const int64_t n = (int64_t)r * bf16_words(O);
+        real *T = inner_take(&work, (int64_t)r * I);
+        bf16_word *zT = take_words(&work, n), *rows = take_words(&work, n);
+        smm_bf16_columns_transposed(zT, z, r, O, rows);
+        smm_bf16(T, NULL, bf16_left_rows(w->rows, bf16_words(O)), zT, I, r, O);
+        if (add) smm_transpose_add(dx, T, I, r);
+        else smm_transpose(dx, T, I, r);
+        if (more) sum_of(dx, dx, I, r, I, *more);
+    } else if (r == 1 && !w->T && !more) {
+        back_row(dx, w->W, z, I, O, add);
+    } else {
+        struct smm_term terms[2] = { { z, w->T ? w->T : work, O, O, I, 0, 0 } };
+        if (more) terms[1] = *more;
+        if (!w->T) smm_transpose(work, w->W, I, O);
+        smm_sum(&(struct smm_sum){ dx, add ? dx : NULL, r, I, I, I, terms, more ? 2 : 1 });
+    }
+}
+
+void inner_back(real *dx, const struct inner_weight *w, const real *z, int add,
+                const struct inner_dense *d, real *work)
+{
+    back(dx, w, z, add, NULL, d, work);
 }
 
 void inner_outer(real *to, const real *from, const real *x, const real *g, int n,
@@ -142,7 +181,7 @@ void inner_outer(real *to, const real *from, const real *x, const real *g, int n
 {
     const int I = d->I, O = d->O, words = bf16_words(n);
     if (!d->bf16) {
-        smm_tn_from(to, from, x, g, I, O, n);
+        sum_of(to, from, O, I, O, (struct smm_term){ x, g, n, I, O, 1, 0 });
         return;
     }
     bf16_word *xw = take_words(&work, (int64_t)words * I);
@@ -157,19 +196,26 @@ void inner_outer(real *to, const real *from, const real *x, const real *g, int n
 void inner_dense_overlap(real *P, const real *q, const real *x, const struct inner_dense *d,
                          real *work)
 {
-    const int r = d->r;
-    smm_transpose(work, x, r, d->I);
+    const int r = d->r, I = d->I;
+    smm_transpose(work, x, r, I);
     for (int i = 0; i < r * r; i++) P[i] = (real)d->bias;
-    smm(P, q, work, r, r, d->I, 1);
+    sum_of(P, P, r, r, r, (struct smm_term){ q, work, I, I, r, 0, 0 });
 }
 
 void inner_dense_forward(real *y, const real *P, const struct inner_weight *w, const real *q,
                          const real *g, const struct inner_dense *d, real *work)
 {
-    real *M = inner_take(&work, (int64_t)d->r * d->r);
+    const int r = d->r, I = d->I, O = d->O;
+    real *M = inner_take(&work, (int64_t)r * r);
+    const struct smm_term terms[] = { { q, w->W, I, I, O, 0, 0 }, { M, g, r, r, O, 0, 1 } };
+
     mix(M, P, d);
-    inner_affine(y, w, q, d, work);
-    smm(y, M, g, d->r, d->O, d->r, 1);
+    if (d->bf16) {
+        inner_affine(y, w, q, d, work);
+        sum_of(y, y, O, r, O, terms[1]);
+    } else {
+        smm_sum(&(struct smm_sum){ y, d->bias ? w->b : NULL, r, O, O, 0, terms, 2 });
+    }
 }
 
 /* to = from + x' diag(u) g: the narrower factor gets the weights of its rows. */
@@ -204,49 +250,46 @@ void inner_dense_sum(real *G, real *Gb, const real *x, const real *g, const stru
 
 /* --- backward --------------------------------------------------------------- */
 
-/* dx = z W', or += . */
-static void times_transpose(real *dx, const struct inner_weight *w, const real *z, int add,
-                            const struct inner_dense *d, real *work)
-{
-    real *T = inner_take(&work, (int64_t)d->r * d->I);
-    inner_back(T, w, z, d, work);
-    if (add) smm_transpose_add(dx, T, d->I, d->r);
-    else smm_transpose(dx, T, d->I, d->r);
-}
-
-void inner_affine_backward(real *dx, const real *dz, const struct inner_weight *w,
-                           const struct inner_dense *d, real *work)
-{
-    times_transpose(dx, w, dz, 1, d, work);
-}
-
 void inner_bias_backward(real *db, const real *dy, const struct inner_dense *d)
 {
     if (d->bias) add_rows(db, dy, NULL, d->r, d->O);
+}
+
+/* dots_j = <y_j, g_j>; u_j times y_j and g_j. */
+CLONES
+static void dots_and_scale(real *restrict dots, real *restrict y, real *restrict ug,
+                           const real *restrict g, const real *restrict u, int r, int O)
+{
+    for (int j = 0; j < r; j++) {
+        const real *g_j = g + (int64_t)j * O, u_j = u[j];
+        real *y_j = y + (int64_t)j * O, *ug_j = ug + (int64_t)j * O;
+        ROW_SUM(dots[j], O, y_j[i] * g_j[i]);
+        for (int i = 0; i < O; i++) {
+            y_j[i] *= u_j;
+            ug_j[i] = g_j[i] * u_j;
+        }
+    }
 }
 
 /* From the step [E15], which every complete mini-batch ends with.  It is linear in the state, the
  * keys and the gradients, so each factor gets the gradient of the result times the others: with
  * u_j = tok_{r-1} lr_j and D = dW', d = db',
  *     y_j = x_j D + d,   dg_j = -u_j y_j,   du_j = -<y_j, g_j>,
- *     dx_j -= u_j D g_j'                                              [E23] */
-static void step_backward(const struct inner_dense_backward *b, const struct inner_dense *d,
-                          real *work)
+ *     dx_j -= u_j D g_j'                                              [E23]
+ * ug [out]: the left factor of the last line, -u g. */
+static void step_backward(const struct inner_dense_backward *b, real *ug,
+                          const struct inner_dense *d, real *work)
 {
-    const int r = d->r, O = d->O;
-    real *y = inner_take(&work, (int64_t)r * O), *ug = inner_take(&work, (int64_t)r * O);
+    const int r = d->r;
     real *u = inner_take(&work, r), *du = inner_take(&work, r);
 
-    inner_affine(y, b->dw, b->x, d, work);
-    row_dots(du, y, b->g, r, O);
+    for (int j = 0; j < r; j++) u[j] = -d->tok[r - 1] * d->lr[j];
+    inner_affine(b->dg, b->dw, b->x, d, work);
+    dots_and_scale(du, b->dg, ug, b->g, u, r, d->O);
     for (int j = 0; j < r; j++) {
-        u[j] = -d->tok[r - 1] * d->lr[j];
         b->dlr[j] -= du[j] * d->tok[r - 1];
         b->dtok[r - 1] -= du[j] * d->lr[j];
     }
-    scale_rows(b->dg, y, u, r, O);
-    scale_rows(ug, b->g, u, r, O);
-    times_transpose(b->dx, b->dw, ug, !b->fresh, d, work);
 }
 
 /* From [E12]: dM = -dy g' below the diagonal; with M = tok_i lr_j P_ij,
@@ -276,20 +319,25 @@ void inner_dense_backward(const struct inner_dense_backward *b, const struct inn
                           real *work)
 {
     const int r = d->r, I = d->I, O = d->O;
-    real *M = inner_take(&work, (int64_t)r * r), *gT = inner_take(&work, (int64_t)r * O);
+    real *M = inner_take(&work, (int64_t)r * r), *dP = inner_take(&work, (int64_t)r * r);
+    real *gT = inner_take(&work, (int64_t)r * O), *const ug = gT;
+    const struct smm_term M_dy = { M, b->dy, r, r, O, 1, 1 };
+    const struct smm_term dP_x = { dP, b->x, r, r, I, 0, 1 }, dP_q = { dP, b->q, r, r, I, 1, 1 };
 
-    if (b->complete) step_backward(b, d, work);
-    else memset(b->dg, 0, (size_t)r * (size_t)O * sizeof *b->dg);
-    if (!b->complete && b->fresh) memset(b->dx, 0, (size_t)r * (size_t)I * sizeof *b->dx);
-
-    times_transpose(b->dq, b->w, b->dy, !b->fresh, d, work);    /* dq += dy W'  */
-    mix(M, b->P, d);
-    smm_tn(b->dg, M, b->dy, r, O, r, 1);                        /* dg -= M' dy  */
     smm_transpose(gT, b->g, r, O);
-    smm(M, b->dy, gT, r, r, O, 0);
-    mix_backward(b->dtok, b->dlr, M, b->P, d);                  /* M is dP now  */
-    smm(b->dq, M, b->x, r, I, r, 1);
-    smm_tn(b->dx, M, b->q, r, I, r, 1);
+    sum_of(dP, NULL, 0, r, r, (struct smm_term){ b->dy, gT, O, O, r, 0, 0 });
+    mix_backward(b->dtok, b->dlr, dP, b->P, d);
+    back(b->dq, b->w, b->dy, !b->fresh, &dP_x, d, work);             /* dq = dy W' + dP x    */
+
+    mix(M, b->P, d);
+    if (b->complete) {
+        step_backward(b, ug, d, work);
+        sum_of(b->dg, b->dg, O, r, O, M_dy);                         /* dg = -u y - M' dy    */
+        back(b->dx, b->dw, ug, !b->fresh, &dP_q, d, work);           /* dx = -u g D' + dP' q */
+    } else {
+        sum_of(b->dg, NULL, 0, r, O, M_dy);
+        sum_of(b->dx, b->fresh ? NULL : b->dx, I, r, I, dP_q);
+    }
 }
 
 /* --- one token -------------------------------------------------------------- */
@@ -319,7 +367,7 @@ void inner_dense_row_grad(real *G, real *Gb, const real *x, const real *g, real 
 void inner_affine_grads(real *dx, const struct inner_dense_grad *dw, const real *dz, const real *x,
                         const struct inner_weight *w, const struct inner_dense *d, real *work)
 {
-    times_transpose(dx, w, dz, 1, d, work);
+    inner_back(dx, w, dz, 1, d, work);
     inner_outer(dw->W, dw->W, x, dz, d->r, d, work);
     inner_bias_backward(dw->b, dz, d);
 }
@@ -344,5 +392,5 @@ void inner_dense_add_backward(const struct inner_dense_terms *to, const struct i
     inner_add(to->dlr, dots, r);
     scale_rows(to->dg, y, d->lr, r, O);
     scale_rows(y, g, d->lr, r, O);
-    times_transpose(to->dx, D, y, 1, d, work);
+    inner_back(to->dx, D, y, 1, d, work);
 }

@@ -53,10 +53,10 @@ static inline real *inner_take(real **p, int64_t n)
     return at;
 }
 
-/* A weight W (I,O) and its bias (O); in bf16 (smm_bf16.h), unless NULL: rows for z W', columns
- * for x W. */
+/* A weight W (I,O) and its bias (O); unless NULL, T = W' (O,I) for z W', and in bf16 (smm_bf16.h)
+ * instead rows for z W' and columns for x W. */
 struct inner_weight {
-    const real      *W, *b;
+    const real      *W, *b, *T;
     const bf16_word *rows, *columns;
 };
 
@@ -70,13 +70,13 @@ int64_t inner_weight_reals(int I, int O);
 /* Reals of work that any of these needs, for up to K rows. */
 int64_t inner_dense_work(int K, int I, int O);
 
-/* z (r,O) = x W + b;  z = x W, or += ;  T (I,r) = W z'. */
+/* z (r,O) = x W + b;  z = x W, or += ;  dx (r,I) = z W', or += . */
 void inner_affine(real *z, const struct inner_weight *w, const real *x,
                   const struct inner_dense *d, real *work);
 void inner_forth(real *z, const struct inner_weight *w, const real *x, int add,
                  const struct inner_dense *d, real *work);
-void inner_back(real *T, const struct inner_weight *w, const real *z, const struct inner_dense *d,
-                real *work);
+void inner_back(real *dx, const struct inner_weight *w, const real *z, int add,
+                const struct inner_dense *d, real *work);
 
 /* to (I,O) = from + x' g with n rows each; from may be `to`, NULL: zeros. */
 void inner_outer(real *to, const real *from, const real *x, const real *g, int n,
@@ -109,10 +109,6 @@ struct inner_dense_backward {
 };
 void inner_dense_backward(const struct inner_dense_backward *b, const struct inner_dense *d,
                           real *work);
-
-/* dx (r,I) += dz W': of inner_affine. */
-void inner_affine_backward(real *dx, const real *dz, const struct inner_weight *w,
-                           const struct inner_dense *d, real *work);
 
 /* db += rows of dy: of both. */
 void inner_bias_backward(real *db, const real *dy, const struct inner_dense *d);

@@ -109,8 +109,7 @@ static struct gradients gradients_of(const struct layers *l, const struct inner_
     inner_affine(Z, &l->w2, k.X2, &l->two, p);
     inner_out(k.h, k.s, Z, in);
     inner_out_grad(k.g2, k.h, k.s, in, NULL);
-    inner_zero(k.A, rM);
-    inner_affine_backward(k.A, k.g2, &l->w2, &l->two, p);
+    inner_back(k.A, &l->w2, k.g2, 0, &l->two, p);
     inner_times(k.g1, k.A, k.f, rM);
     return k;
 }

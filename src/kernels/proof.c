@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <cblas.h>
-#include <libxsmm.h>
 #include <omp.h>
 
 #include "src/base/build_info.h"
@@ -185,7 +184,7 @@ int proof_run(char why[PROOF_TEXT], const struct proof_of *p)
     if (p->bf16) TRY(bf16_products(why, &o));
     wrong = in_every_thread(small, p, (int64_t)p->F * (2 * p->K + p->F));
     if (FAILPOINT("proof.small") != OK) wrong = "it was told to fail";
-    TRY(judge(why, wrong, "libxsmm", LIBXSMM_VERSION));
+    TRY(judge(why, wrong, "ttt", build_version()));
     if (!p->lapack) goto out;
     wrong = in_every_thread(eigen, p, 48 * 48 + 48);
     if (FAILPOINT("proof.lapack") != OK) wrong = "it was told to fail";

@@ -4,7 +4,7 @@
  *     our own products       a row has the same bits among any number of rows, anywhere among
  *                            them, and for any number of threads; in fp32, and in bf16 with AMX,
  *                            they are those of the formula [E48], [E49]
- *     libxsmm's, OpenBLAS's  the same call gives the same bits in every thread (smm.h, lapack.h)
+ *     small ones, OpenBLAS's the same call gives the same bits in every thread (smm.h, lapack.h)
  *
  * It takes a few milliseconds and tries some shapes, not all: tests/unit/test_gemm.c tries more.
  */

@@ -2,127 +2,105 @@
 
 #include <string.h>
 
-#include <libxsmm.h>
-
-#include "src/kernels/isa.h"
+#include "src/kernels/smm_x86.h"
 #include "src/kernels/transpose.h"
 #include "src/kernels/vecmath.h"
 
-#ifdef TTT_F64
-typedef libxsmm_dmmfunction kernel;
-#define DISPATCH libxsmm_dmmdispatch
-#else
-typedef libxsmm_smmfunction kernel;
-#define DISPATCH libxsmm_smmdispatch
-#endif
+/* --- products ---------------------------------------------------------------- */
 
-/* The code for a shape, from a table of each thread.  libxsmm has a table of its own, but looking
- * there costs a tenth of a 16 x 64 x 64 product.  A shape has one place, by a multiplicative hash;
- * a shape that finds another one there replaces it. */
-#define MADE_BITS 7
+#define STRIP 16
 
-static kernel find(const struct smm_shape *s)
+/* Row m, columns [n, n + wide). */
+INLINE void strip(const struct smm_sum *s, int m, int n, int wide)
 {
-    static _Thread_local struct { struct smm_shape shape; kernel f; } table[1 << MADE_BITS];
-    const uint32_t mixed = (uint32_t)s->M * 0x9e3779b1u + (uint32_t)s->N * 0x85ebca77u +
-                           (uint32_t)s->K * 0xc2b2ae3du + (uint32_t)s->ldc * 0x27d4eb2fu +
-                           (uint32_t)s->lda * 0x165667b1u + (uint32_t)s->ldb * 0xd6e8feb9u +
-                           (uint32_t)(2 * s->add + s->transposed) * 0xcaf649a9u;
-    const uint32_t at = (mixed ^ mixed >> 15) * 0x2c1b3c6du >> (32 - MADE_BITS);
-    if (table[at].f && !memcmp(&table[at].shape, s, sizeof *s)) return table[at].f;
-
-    /* libxsmm counts columns first: its C' = B' A' is our C = A B. */
-    const libxsmm_blasint ldb = s->ldb, lda = s->lda, ldc = s->ldc;
-    const real alpha = 1, beta = (real)s->add;
-    const int flags = s->transposed ? LIBXSMM_GEMM_FLAG_TRANS_B : 0, prefetch = 0;
-    if (isa_best() == ISA_PLAIN) return NULL;
-    kernel f = DISPATCH(s->N, s->M, s->K, &ldb, &lda, &ldc, &alpha, &beta, &flags, &prefetch);
-    table[at].shape = *s;
-    table[at].f = f;
-    return f;
+    real c[STRIP];
+    for (int j = 0; j < wide; j++) c[j] = s->from ? s->from[(int64_t)m * s->ldfrom + n + j] : 0;
+    for (const struct smm_term *t = s->terms; t < s->terms + s->n; t++) {
+        const int first = t->lower && t->transposed ? m : 0;
+        const int end = t->lower && !t->transposed ? m + 1 : t->K;
+        for (int k = first; k < end; k++) {
+            const real a = t->transposed ? t->A[(int64_t)k * t->lda + m]
+                                         : t->A[(int64_t)m * t->lda + k];
+            const real *b = t->B + (int64_t)k * t->ldb + n;
+            for (int j = 0; j < wide; j++) c[j] = vfma(a, b[j], c[j]);
+        }
+    }
+    for (int j = 0; j < wide; j++) s->C[(int64_t)m * s->ldc + n + j] = c[j];
 }
 
 CLONES
-void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add)
+void smm_sum_ref(const struct smm_sum *s)
 {
-    if (!add) memset(C, 0, (size_t)M * (size_t)N * sizeof *C);
-    for (int m = 0; m < M; m++)
-        for (int k = 0; k < K; k++) {
-            const real a = A[m * K + k];
-            for (int n = 0; n < N; n++) C[m * N + n] += a * B[k * N + n];
-        }
+    for (int m = 0; m < s->M; m++) {
+        int n = 0;
+        for (; n + STRIP <= s->N; n += STRIP) strip(s, m, n, STRIP);
+        if (n < s->N) strip(s, m, n, s->N - n);
+    }
+}
+
+void smm_sum(const struct smm_sum *s)
+{
+    smm_x86_fn *f = smm_x86(isa_best());
+    if (f) f(s);
+    else smm_sum_ref(s);
+}
+
+typedef void summing(const struct smm_sum *s);
+
+static void block(real *C, const real *A, const real *B, const struct smm_shape *s, summing *f)
+{
+    const struct smm_term t = { A, B, s->K, s->lda, s->ldb, s->transposed, 0 };
+    const struct smm_sum sum = { C, s->add ? C : NULL, s->M, s->N, s->ldc, s->ldc, &t, 1 };
+    f(&sum);
+}
+
+void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s)
+{
+    block(C, A, B, s, smm_sum);
+}
+
+void smm_block_ref(real *C, const real *A, const real *B, const struct smm_shape *s)
+{
+    block(C, A, B, s, smm_sum_ref);
 }
 
 void smm(real *C, const real *A, const real *B, int M, int N, int K, int add)
 {
     const struct smm_shape s = { M, N, K, N, K, N, add, 0 };
-    kernel f = find(&s);
-    if (f) f(B, A, C);
-    else smm_ref(C, A, B, M, N, K, add);
+    block(C, A, B, &s, smm_sum);
 }
 
 void smm_tn(real *C, const real *A, const real *B, int M, int N, int K, int add)
 {
     const struct smm_shape s = { M, N, K, N, M, N, add, 1 };
-    smm_block(C, A, B, &s);
+    block(C, A, B, &s, smm_sum);
 }
 
-CLONES
-void smm_block_ref(real *C, const real *A, const real *B, const struct smm_shape *s)
+void smm_ref(real *C, const real *A, const real *B, int M, int N, int K, int add)
 {
-    for (int m = 0; m < s->M; m++) {
-        real *c = C + (int64_t)m * s->ldc;
-        if (!s->add) memset(c, 0, (size_t)s->N * sizeof *c);
-        for (int k = 0; k < s->K; k++) {
-            const real a = s->transposed ? A[(int64_t)k * s->lda + m] : A[(int64_t)m * s->lda + k];
-            const real *b = B + (int64_t)k * s->ldb;
-            for (int n = 0; n < s->N; n++) c[n] += a * b[n];
-        }
-    }
+    const struct smm_shape s = { M, N, K, N, K, N, add, 0 };
+    block(C, A, B, &s, smm_sum_ref);
 }
 
-void smm_block(real *C, const real *A, const real *B, const struct smm_shape *s)
-{
-    kernel f = find(s);
-    if (f) f(B, A, C);
-    else smm_block_ref(C, A, B, s);
-}
-
-#define ROWS 16  /* of C, copied and added to while they are in the L1 cache */
-
-void smm_tn_from(real *C, const real *from, const real *A, const real *B, int M, int N, int K)
-{
-    if (!from) smm_tn(C, A, B, M, N, K, 0);
-    if (from)
-        for (int m = 0; m < M; m += ROWS) {
-            const int rows = M - m < ROWS ? M - m : ROWS;
-            const struct smm_shape s = { rows, N, K, N, M, N, 1, 1 };
-            real *at = C + (int64_t)m * N;
-            if (C != from) memcpy(at, from + (int64_t)m * N, (size_t)rows * (size_t)N * sizeof *at);
-            smm_block(at, A + m, B, &s);
-        }
-}
+/* --- transposes ----------------------------------------------------------------- */
 
 #define SIDE TRANSPOSE_SIDE
-
-/* What becomes of an element a of A'; old is that of B, s that of S. */
-enum meet { SET, ADD, TIMES };
-#define MEET(how, old, s, a) ((how) == SET ? (a) : (how) == ADD ? (old) + (a) : (s) * (a))
+#define LINE (2 * SIDE)   /* what lies in a line of the cache is read and written together */
 
 #ifdef TTT_F64
 
-INLINE void transpose_block(real *B, int ldb, const real *S, const real *A, int lda, enum meet how)
+INLINE void transpose_block(real *B, int ldb, const real *A, int lda, int add)
 {
     for (int n = 0; n < SIDE; n++)
         for (int m = 0; m < SIDE; m++)
-            B[n * ldb + m] = MEET(how, B[n * ldb + m], S[n * ldb + m], A[m * lda + n]);
+            B[n * ldb + m] = add ? B[n * ldb + m] + A[m * lda + n] : A[m * lda + n];
 }
 
 #else
 
-typedef float row16 __attribute__((vector_size(SIDE * sizeof(float))));
+typedef float row8 __attribute__((vector_size(SIDE * sizeof(float))));
 
-INLINE void transpose_block(real *B, int ldb, const real *S, const real *A, int lda, enum meet how)
+INLINE void transpose_block(real *B, int ldb, const real *A, int lda, int add)
 {
     transpose_row r[SIDE];
     #pragma GCC unroll 8
@@ -130,44 +108,43 @@ INLINE void transpose_block(real *B, int ldb, const real *S, const real *A, int 
     transpose_registers(r);
     #pragma GCC unroll 8
     for (int n = 0; n < SIDE; n++) {
-        row16 s = { 0 }, a;
-        memcpy(&a, &r[n], sizeof a);
-        if (how != SET) memcpy(&s, (how == ADD ? B : S) + n * ldb, sizeof s);
-        a = MEET(how, s, s, a);
-        memcpy(B + n * ldb, &a, sizeof a);
+        if (add) {
+            row8 s;
+            memcpy(&s, B + n * ldb, sizeof s);
+            s += (row8)r[n];
+            memcpy(B + n * ldb, &s, sizeof s);
+        } else {
+            memcpy(B + n * ldb, &r[n], sizeof r[n]);
+        }
     }
 }
 
 #endif
 
-INLINE void transpose(real *B, const real *A, const real *S, int M, int N, enum meet how)
+INLINE void transpose(real *B, const real *A, int M, int N, int add)
 {
     const int m_whole = M / SIDE * SIDE, n_whole = N / SIDE * SIDE;
 
-    for (int n = 0; n < n_whole; n += SIDE)
-        for (int m = 0; m < m_whole; m += SIDE)
-            transpose_block(B + n * M + m, M, S + n * M + m, A + m * N + n, N, how);
+    for (int m = 0; m < m_whole; m += LINE)
+        for (int n = 0; n < n_whole; n += LINE)
+            for (int i = m; i < m_whole && i < m + LINE; i += SIDE)
+                for (int j = n; j < n_whole && j < n + LINE; j += SIDE)
+                    transpose_block(B + j * M + i, M, A + i * N + j, N, add);
     for (int n = 0; n < N; n++)
         for (int m = n < n_whole ? m_whole : 0; m < M; m++)
-            B[n * M + m] = MEET(how, B[n * M + m], S[n * M + m], A[m * N + n]);
+            B[n * M + m] = add ? B[n * M + m] + A[m * N + n] : A[m * N + n];
 }
 
 CLONES
 void smm_transpose(real *restrict B, const real *restrict A, int M, int N)
 {
-    transpose(B, A, B, M, N, SET);
+    transpose(B, A, M, N, 0);
 }
 
 CLONES
 void smm_transpose_add(real *restrict B, const real *restrict A, int M, int N)
 {
-    transpose(B, A, B, M, N, ADD);
-}
-
-CLONES
-void smm_transpose_times(real *B, const real *A, const real *S, int M, int N)
-{
-    transpose(B, A, S, M, N, TIMES);
+    transpose(B, A, M, N, 1);
 }
 
 CLONES

@@ -115,7 +115,7 @@ static void backward(struct inner_grad *o, real *dstate, const real *dO,
     inner_out_value_backward(o, dZb, dO, n.h2, n.s2, in);
     inner_dense_backward(&layer, &d, p);
     inner_out_grad_backward(o, dZ, dg, s.g, n.h1, n.s1, in);
-    inner_affine_backward(o->dX, dZ, &w, &d, p);
+    inner_back(o->dX, &w, dZ, 1, &d, p);
     inner_outer(dstate, dstate, s.x, z, 2 * r, &d, p);
     inner_bias_backward(db, dZb, &d);
     inner_bias_backward(db, dZ, &d);

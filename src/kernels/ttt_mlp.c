@@ -83,7 +83,7 @@ static struct weights weights_of(const real *state, const struct both *d, int wa
 
 /* --- the keys' side: [E16] -------------------------------------------------- */
 
-struct keys { real *X2, *f, *g1, *g2; };
+struct keys { real *X2, *f, *A, *g1, *g2; };
 
 /* X2, f and the norm of Z2. */
 static void keys_forward(const struct keys *k, const struct inner_kept *n, const struct weights *w,
@@ -99,19 +99,14 @@ static void keys_forward(const struct keys *k, const struct inner_kept *n, const
     inner_out(n->h1, n->s1, Z, in);
 }
 
-/* g2 and g1 = A f with A = g2 W2'; Adf: times A, unless NULL. */
-static void keys_gradient(const struct keys *k, real *Adf, const struct inner_kept *n,
+/* g2 and A = g2 W2'. */
+static void keys_gradient(const struct keys *k, const struct inner_kept *n,
                           const struct weights *w, const struct inner_in *in, real *p,
                           double *loss)
 {
     const struct both d = both_of(in);
-    const int r = in->r, M = HIDDEN * in->F;
-    real *AT = inner_take(&p, (int64_t)r * M);
-
     inner_out_grad(k->g2, n->h1, n->s1, in, loss);
-    inner_back(AT, &w->two, k->g2, &d.two, p);
-    smm_transpose_times(k->g1, AT, k->f, M, r);
-    if (Adf) smm_transpose_times(Adf, AT, Adf, M, r);
+    inner_back(k->A, &w->two, k->g2, 0, &d.two, p);
 }
 
 static void move(real *next, const struct weights *w, const struct keys *k,
@@ -131,6 +126,7 @@ static struct keys take_keys(real **p, const struct inner_in *in)
     struct keys k;
     k.X2 = inner_take(p, rM);
     k.f = inner_take(p, rM);
+    k.A = inner_take(p, rM);
     k.g1 = inner_take(p, rM);
     k.g2 = inner_take(p, rF);
     return k;
@@ -150,7 +146,8 @@ static void forward(const struct inner_result *to, const real *state, const stru
 
     if (to->loss) *to->loss = 0;
     keys_forward(&k, &n, &w, in, p);
-    keys_gradient(&k, NULL, &n, &w, in, p, to->loss);
+    keys_gradient(&k, &n, &w, in, p, to->loss);
+    inner_times(k.g1, k.A, k.f, rM);
     inner_dense_overlap(inner_overlap(&n, 0), in->Q, in->X, &d.one, p);
     inner_dense_forward(Z, inner_overlap(&n, 0), &w.one, in->Q, k.g1, &d.one, p);
     inner_gelu(X2b, Z, rM);
@@ -173,15 +170,17 @@ static void replay(const struct inner_tape *t, real *next, const struct inner_in
     const int64_t rF = (int64_t)r * F, rM = (int64_t)r * M;
     const struct inner_kept n = inner_kept_at(t->kept, r, F);
     const struct saved s = saved_at(t->saved, r, F);
-    const struct keys k = { .X2 = s.x2 + 2 * rM, .f = s.f, .g1 = s.g1, .g2 = s.z2 + rF };
-    real *p = work, *Z = inner_take(&p, rM);
+    real *p = work, *Z = inner_take(&p, rM), *df = inner_take(&p, rM);
+    const struct keys k = { .X2 = s.x2 + 2 * rM, .f = s.f, .A = inner_take(&p, rM), .g1 = s.g1,
+                            .g2 = s.z2 + rF };
     const struct weights w = weights_of(t->state, &d, INNER_FORTH, INNER_BACK, &p);
 
     memcpy(s.x1, in->Q, (size_t)rF * sizeof *s.x1);
     memcpy(s.x1 + rF, in->X, (size_t)rF * sizeof *s.x1);
     inner_affine(Z, &w.one, in->X, &d.one, p);
-    inner_gelu_slope_derivatives(k.X2, s.d, k.f, s.Adf, Z, rM);
-    keys_gradient(&k, s.Adf, &n, &w, in, p, NULL);
+    inner_gelu_slope_derivatives(k.X2, s.d, k.f, df, Z, rM);
+    keys_gradient(&k, &n, &w, in, p, NULL);
+    inner_times_both(k.g1, s.Adf, k.A, k.f, df, rM);
     inner_dense_forward(Z, inner_overlap(&n, 0), &w.one, in->Q, k.g1, &d.one, p);
     inner_gelu_derivative(s.x2, s.db, Z, rM);
     if (next) move(next, &w, &k, in, p);
@@ -229,9 +228,9 @@ static void backward(struct inner_grad *o, real *dstate, const real *dO,
 
     /* g2 and the keys' side. */
     inner_out_grad_backward(o, dZ2, dg2, g2, n.h1, n.s1, in);
-    inner_affine_backward(dX2, dZ2, &w.two, &d.two, p);
+    inner_back(dX2, &w.two, dZ2, 1, &d.two, p);
     inner_add_times(dZ1, dX2, s.d, rM);
-    inner_affine_backward(o->dX, dZ1, &w.one, &d.one, p);
+    inner_back(o->dX, &w.one, dZ1, 1, &d.one, p);
 
     inner_outer(ds.W2, ds.W2, s.x2, s.z2, 3 * r, &d.two, p);
     inner_outer(ds.W1, ds.W1, s.x1, z1, 2 * r, &d.one, p);
@@ -261,7 +260,8 @@ static void token(real *O, real *state, real *igrad, const struct inner_in *in, 
     const struct inner_dense_moved m1 = { w.W1, w.b1, G.W1, G.b1, in->tok[0], F, M };
     const struct inner_dense_moved m2 = { w.W2, w.b2, G.W2, G.b2, in->tok[0], M, F };
     keys_forward(&k, &n, &both, &one, p);
-    keys_gradient(&k, NULL, &n, &both, &one, p, NULL);
+    keys_gradient(&k, &n, &both, &one, p, NULL);
+    inner_times(k.g1, k.A, k.f, M);
     inner_dense_row_grad(G.W1, G.b1, in->X, k.g1, in->lr[0], F, M);
     inner_dense_row_grad(G.W2, G.b2, k.X2, k.g2, in->lr[0], M, F);
     inner_dense_row(z, in->Q, &m1, p);

@@ -115,7 +115,7 @@ static struct grads grads_of(const struct layers *l, const struct rows *k,
                        inner_take(work, rM) };
     inner_out_grad(n.g, k->h, k->scale, in, NULL);
     inner_zero(n.P, rM);
-    inner_affine_backward(n.P, n.g, &l->w[1], &l->d[1], *work);
+    inner_back(n.P, &l->w[1], n.g, 1, &l->d[1], *work);
     for (int64_t i = 0; i < rM; i++) {
         n.ga[i] = n.P[i] * k->u[i] * k->s1[i];
         n.gu[i] = n.P[i] * k->s[i];

@@ -55,7 +55,7 @@ static void what_fails_is_named(void **state)
 {
     (void)state;
     static const char *const parts[][2] = {
-        { "proof.fp32=err", "ttt (" }, { "proof.bf16=err", " (" }, { "proof.small=err", "libxsmm (1" },
+        { "proof.fp32=err", "ttt (" }, { "proof.bf16=err", " (" }, { "proof.small=err", "ttt (" },
         { "proof.lapack=err", "OpenBLAS (" },
     };
     for (int i = 0; i < 4; i++) {
