@@ -102,6 +102,7 @@ static real *batch_init(struct batch *b, const struct inner *f, int in_bf16)
     for (int64_t i = 0; i < S; i++) b->state[i] *= (real)0.1;
     b->f = f;
     b->in.r = b->in.ld = K, b->in.F = F, b->in.bf16 = in_bf16, b->in.eps = (real)1e-6;
+    b->in.complete = 1;
     return all;
 }
 
