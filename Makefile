@@ -32,15 +32,22 @@ SPM_CFLAGS     ?= $(call pkg,--cflags,sentencepiece)
 SPM_LIBS       ?= $(or $(call pkg,--libs,sentencepiece),-lsentencepiece -lsentencepiece_train)
 BLAS_CFLAGS    ?= $(call pkg,--cflags,openblas)
 BLAS_LIBS      ?= $(or $(call pkg,--libs,openblas),-lopenblas)
-DNNL_CFLAGS    ?=
-DNNL_LIBS      ?= -ldnnl
 SCALAPACK_LIBS ?= $(or $(filter -lscalapack%,$(call pkg,--libs-only-l,scalapack-openmpi)),-lscalapack)
-XSMM_CFLAGS    ?=
-XSMM_LIBS      ?= -lxsmm
 HWLOC_CFLAGS   ?= $(call pkg,--cflags,hwloc)
 HWLOC_LIBS     ?= $(or $(call pkg,--libs,hwloc),-lhwloc)
 CMOCKA_CFLAGS  ?= $(call pkg,--cflags,cmocka)
 CMOCKA_LIBS    ?= $(or $(call pkg,--libs,cmocka),-lcmocka)
+
+# Libraries that only `ttt bench gemm` compares with, where they are; DNNL=no and XSMM=no leave them out.
+has      = $(shell printf '\#include <$(1)>\n\#if $(3)\n\#error another version\n\#endif\n' | $(CC) $(2) -E -x c - >/dev/null 2>&1 && echo yes)
+DNNL_CFLAGS    ?=
+DNNL           ?= $(call has,oneapi/dnnl/dnnl.h,$(DNNL_CFLAGS),DNNL_VERSION_MAJOR != 2)
+DNNL_LIBS      ?= -ldnnl
+XSMM_CFLAGS    ?=
+XSMM           ?= $(call has,libxsmm.h,$(XSMM_CFLAGS),0)
+XSMM_LIBS      ?= -lxsmm
+COMPARED_CFLAGS := $(if $(filter yes,$(DNNL)),-DTTT_ONEDNN $(DNNL_CFLAGS)) $(if $(filter yes,$(XSMM)),-DTTT_LIBXSMM $(XSMM_CFLAGS))
+COMPARED_LIBS   := $(if $(filter yes,$(DNNL)),$(DNNL_LIBS)) $(if $(filter yes,$(XSMM)),$(XSMM_LIBS))
 
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
@@ -56,9 +63,9 @@ OPT     := -O1 -g -fopenmp $(FUZZER) -fsanitize=fuzzer-no-link -DTTT_NO_CLONES
 WARN    := -Wall
 endif
 CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(if $(CHECK),-DCHECK_AGREE) $(if $(V3),-DTTT_V3) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
-            $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(DNNL_CFLAGS) $(XSMM_CFLAGS) $(HWLOC_CFLAGS)
+            $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(COMPARED_CFLAGS) $(HWLOC_CFLAGS)
 CFLAGS  += -std=c11 $(OPT) $(WARN)
-LDLIBS  := $(DNNL_LIBS) $(XSMM_LIBS) $(BLAS_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(XXHASH_LIBS) \
+LDLIBS  := $(COMPARED_LIBS) $(BLAS_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(XXHASH_LIBS) \
            $(JANSSON_LIBS) $(HWLOC_LIBS) $(SPM_LIBS) -lstdc++ -ldl -lpthread -lm $(LDLIBS_EXTRA)
 
 local := $(sort $(wildcard src/*/*.c)) $(sort $(wildcard src/*/*.cc)) \

@@ -28,6 +28,8 @@ struct timed_product {
     bf16      *rows, *panels;     /* in_bf16           */
     bf16_word *words_A, *words_B; /* in_bf16 and small */
     void      *onednn;            /* its primitive     */
+    int        times;             /* that a run makes it: what takes microseconds is repeated
+                                   * between two looks at the clock */
 };
 
 /* C, A, B: from elsewhere, long enough, with numbers in (-1, 1); C becomes the result.
@@ -41,8 +43,8 @@ const char *product_by_name(enum product_by by);
 /* Can it be made so, in a way that is worth comparing? */
 int product_can(const struct timed_product *p, enum product_by by);
 
-/* Make it, by as many threads as OpenMP has; a small one by one thread and many times, since it
- * takes microseconds.  product_flops() counts what was done. */
+/* Make it p->times times, by as many threads as OpenMP has; a small one by one thread.
+ * product_flops() counts what was done. */
 void product_run(struct timed_product *p, enum product_by by);
 double product_flops(const struct timed_product *p);
 

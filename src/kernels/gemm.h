@@ -81,8 +81,8 @@ void gemm_cut(int *down, int *across, int N, int M, int most, int threads);
 /* Bytes of a core's L2 cache; 512 KiB if the system does not know.  Local. */
 int64_t gemm_l2(void);
 
-/* Set up the libraries: the instruction sets that they may use (isa.h), and one thread each.  Once,
- * before the first call of any of them. */
+/* Choose the instruction set (isa.h) and give OpenBLAS one thread.  Once, before the first call of a
+ * product or of LAPACK. */
 void gemm_start(void);
 
 #endif

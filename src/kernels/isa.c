@@ -3,22 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <libxsmm.h>
-#include <oneapi/dnnl/dnnl.h>
-
 #include "src/base/status.h"
 #include "src/kernels/amx.h"
 
-static const struct {
-    const char *name;
-    dnnl_cpu_isa_t dnnl;
-    int xsmm;
-} sets[] = {
-    [ISA_PLAIN] = { "plain", dnnl_cpu_isa_sse41, LIBXSMM_TARGET_ARCH_GENERIC },
-    [ISA_AVX2] = { "avx2", dnnl_cpu_isa_avx2, LIBXSMM_X86_AVX2 },
-    [ISA_AVX512] = { "avx512", dnnl_cpu_isa_avx512_core_vnni, LIBXSMM_X86_AVX512_CORE },
-    [ISA_AVX512_BF16] = { "avx512_bf16", dnnl_cpu_isa_avx512_core_bf16, LIBXSMM_X86_AVX512_CPX },
-    [ISA_AMX] = { "amx", dnnl_cpu_isa_avx512_core_amx, LIBXSMM_X86_AVX512_CPX },
+static const char *const sets[] = {
+    [ISA_PLAIN] = "plain", [ISA_AVX2] = "avx2", [ISA_AVX512] = "avx512",
+    [ISA_AVX512_BF16] = "avx512_bf16", [ISA_AMX] = "amx",
 };
 #define SETS ((int)(sizeof sets / sizeof *sets))
 
@@ -27,7 +17,7 @@ static int asked(void)
     const char *name = getenv("TTT_ISA");
     if (!name || !*name) return SETS - 1;
     for (int i = 0; i < SETS; i++)
-        if (!strcmp(name, sets[i].name)) return i;
+        if (!strcmp(name, sets[i])) return i;
     return -1;
 }
 
@@ -66,11 +56,6 @@ static int usable(void)
         if (!found) {
             int best = asked();
             if (best < 0) best = SETS - 1;
-            if (best < SETS - 1) {
-                dnnl_set_max_cpu_isa(sets[best].dnnl);  /* in vain once oneDNN has run */
-                if (libxsmm_get_target_archid() > sets[best].xsmm)
-                    libxsmm_set_target_archid(sets[best].xsmm);
-            }
             for (int i = 0; i <= best; i++) found |= there((enum isa)i) << i;
             #pragma omp atomic write
             usable_sets = found;
@@ -83,4 +68,4 @@ int isa_has(enum isa isa) { return usable() >> isa & 1; }
 
 enum isa isa_best(void) { return (enum isa)(31 - __builtin_clz((unsigned)usable())); }
 
-const char *isa_name(enum isa isa) { return sets[isa].name; }
+const char *isa_name(enum isa isa) { return sets[isa]; }

@@ -1,9 +1,8 @@
-/* isa.h -- which instruction sets our products and the libraries may use.
+/* isa.h -- which instruction sets our products may use.
  *
  * TTT_ISA=plain|avx2|avx512|avx512_bf16|amx names the best set that may be used, for tests and for
  * comparing them; by default it is the best that the processor has.  It is read once.  Our own
- * products take the micro-kernels of that set (gemm_micro.h); with `plain`, small products are our
- * own C, too.  Kernels that the compiler cloned for several sets (CLONES, base/real.h) are chosen
+ * products take the micro-kernels of that set (gemm_micro.h, smm_tile.h).  Kernels that the compiler cloned for several sets (CLONES, base/real.h) are chosen
  * when the program is loaded, whatever TTT_ISA says.
  */
 #ifndef ISA_H
