@@ -151,7 +151,7 @@ unread "not both" data cat "$WORK/some" --doc 0 --count 1
 unread "list does not read --json" ckpt list "$WORK" --json
 unread "diff does not read --quick" ckpt diff "$WORK" "$WORK" --quick
 unread "reference does not read --set" config reference --set a=b
-unread "\-\-set is not an option" bench gemm --set train.steps=1
+unread "\-\-set is not an option" bench stream --set train.steps=1
 unread "\-\-best is about \-\-ranks" plan "$WORK/run.yaml" --grid 1x1x1 --best 2
 unread "out of range" plan "$WORK/run.yaml" --grid 1x1x1 --show -1
 unread "\-\-submit-anyway is about" launch "$WORK/run.yaml" --submit-anyway
