@@ -26,6 +26,7 @@
 /* Pieces of the work for each thread, so that all threads finish at about the same time.  Nothing
  * of FEW rows or columns or fewer is cut further: packing costs as much as some ten of them. */
 #define PIECES_PER_THREAD 2
+#define TALLEST 2048   /* rows of a piece: B is packed once for all of them */
 #define FEW 64
 
 static int at_most(int n, int most) { return n < most ? n : most; }
@@ -324,10 +325,10 @@ static int widest(void)
     return columns / GEMM_MICRO_COLUMNS * GEMM_MICRO_COLUMNS;
 }
 
-void gemm_cut(int *down, int *across, int N, int M, int most, int threads)
+void gemm_cut(int *down, int *across, int N, int M, int tall, int wide, int threads)
 {
-    *down = ceil_of(N, most);
-    *across = ceil_of(M, most);
+    *down = ceil_of(N, tall);
+    *across = ceil_of(M, wide);
     while (threads > 1) {
         const int pieces = *down * *across, n = N / *down, m = M / *across;
         if (pieces >= PIECES_PER_THREAD * threads &&
@@ -341,7 +342,7 @@ void gemm_cut(int *down, int *across, int N, int M, int most, int threads)
 static void in_pieces(const struct product *p, int N, int M)
 {
     int rows, cols;
-    gemm_cut(&rows, &cols, N, M, widest(), omp_get_num_threads());
+    gemm_cut(&rows, &cols, N, M, TALLEST, widest(), omp_get_num_threads());
     const int n = ceil_of(N, rows), m = ceil_of(M, cols * GEMM_MICRO_COLUMNS) * GEMM_MICRO_COLUMNS;
     rows = ceil_of(N, n);
     cols = ceil_of(M, m);

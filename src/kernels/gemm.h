@@ -75,8 +75,8 @@ void gemm_widened(const struct gemm_bf16 *p);
 void gemm_row(real *y, const real *x, const real *B, int M, int K);
 
 /* How a product of N rows and M columns may be cut for threads: into down x across pieces [out] of
- * at most `most` rows and columns.  The cut changes no bit of the result.  Local. */
-void gemm_cut(int *down, int *across, int N, int M, int most, int threads);
+ * at most `tall` rows and `wide` columns.  The cut changes no bit of the result.  Local. */
+void gemm_cut(int *down, int *across, int N, int M, int tall, int wide, int threads);
 
 /* Bytes of a core's L2 cache; 512 KiB if the system does not know.  Local. */
 int64_t gemm_l2(void);

@@ -256,7 +256,7 @@ void grad_add_tn_team(struct grad *g, int64_t offset, const real *A, const real 
 {
     int rows, cols;
 
-    gemm_cut(&rows, &cols, M, N, tile_side(), omp_get_num_threads());
+    gemm_cut(&rows, &cols, M, N, tile_side(), tile_side(), omp_get_num_threads());
     #pragma omp for schedule(dynamic) collapse(2) nowait
     for (int r = 0; r < rows; r++) {
         for (int c = 0; c < cols; c++) {

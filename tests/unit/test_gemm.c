@@ -222,18 +222,19 @@ static void pieces_are_fair(void **state)
 {
     (void)state;
     static const int sides[] = { 1, 63, 64, 192, 768, 1024, 2048, 5632, 32000 };
-    for (int n = 0; n < 9; n++)
-        for (int m = 0; m < 9; m++)
-            for (int threads = 1; threads <= 64; threads++) {
-                int down, across;
-                gemm_cut(&down, &across, sides[n], sides[m], 192, threads);
-                assert_true(down >= 1 && down <= sides[n] && across >= 1 && across <= sides[m]);
-                assert_true((int64_t)down * 192 >= sides[n] && (int64_t)across * 192 >= sides[m]);
-                if (sides[n] >= 1024 && sides[m] >= 1024) {
-                    const int pieces = down * across, most = (pieces + threads - 1) / threads;
-                    assert_true(pieces >= 0.75 * most * threads);
-                }
+    static const int largest[][2] = { { 192, 192 }, { 2048, 480 } };
+    for (int i = 0; i < 9 * 9 * 2; i++)
+        for (int threads = 1; threads <= 64; threads++) {
+            const int n = sides[i / 18], m = sides[i / 2 % 9], *most = largest[i % 2];
+            int down, across;
+            gemm_cut(&down, &across, n, m, most[0], most[1], threads);
+            assert_true(down >= 1 && down <= n && across >= 1 && across <= m);
+            assert_true((int64_t)down * most[0] >= n && (int64_t)across * most[1] >= m);
+            if (n >= 1024 && m >= 1024) {
+                const int pieces = down * across, each = (pieces + threads - 1) / threads;
+                assert_true(pieces >= 0.75 * each * threads);
             }
+        }
 }
 
 int main(void)
