@@ -1,5 +1,5 @@
 # make            the program, build/ttt         make demo     set-up, data, training, resume, text
-# make compare    four systems beside each other  make race     seconds and joules to a given loss
+# make compare    four systems compared           make race     seconds and joules to a given loss
 # make test       set-up and all tests           make f64      the same sources with real = double
 # make bench      timed, after verifying         make soak     hours of kills
 # make fuzz       parsers and damaged input, SECONDS=60 each; needs clang
@@ -167,7 +167,7 @@ race: deps
 	@$(MAKE) --no-print-directory $(par) all
 	@sh tests/bench/race.sh $(BUILD)/ttt
 
-# The limits of this machine, the kernels beside them, then training and the rest of a run as
+# The limits of this machine, the kernels compared with them, then training and the rest of a run as
 # tables: half an hour on two cores.
 bench: all
 	$(BUILD)/ttt bench gemm

@@ -53,7 +53,7 @@ echo "$(cpu), $CORES cores, $T threads"
 echo
 look "$T threads are $(calc %.2f "$all / $one") times as fast as one (asked of two: 1.92)."
 echo
-echo "| beside | tokens/s | of the quiet speed (asked: 40 %) | fair share |"
+echo "| next to | tokens/s | of the quiet speed (asked: 40 %) | fair share |"
 echo "|---|---|---|---|"
 row nothing "$all" 0
 row "$N busy loops" "$busy" "$N"

@@ -53,8 +53,8 @@ TTT_ISA=avx2; export TTT_ISA
 went "bf16 without instructions" 2x1x1 slow train.steps=1 train.precision=bf16
 went "fp32 without them" 1x1x1 slow32 train.steps=1
 unset TTT_ISA
-equal "bf16 without instructions is said to be slower, once" "$(slower slow)" 1
-equal "nothing is said of fp32" "$(slower slow32)" 0
+equal "bf16 without instructions: one warning" "$(slower slow)" 1
+equal "fp32: no warning" "$(slower slow32)" 0
 
 on 1x1x1 base train.precision=fp32 train.steps=6
 equal "another precision is refused" $? 78

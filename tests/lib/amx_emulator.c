@@ -90,7 +90,7 @@ static const int saved[16] = {
     REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
 };
 
-/* An operand in memory; `next` is the byte behind it. */
+/* An operand in memory; `next` is the byte after it. */
 struct memory { uint8_t *at; int64_t stride; int has_sib; const uint8_t *next; };
 
 /* From the ModRM byte on; x and b are the prefix's fourth bits of index and base. */

@@ -1,7 +1,7 @@
 /* amx_emulator.h -- the tile instructions of AMX on processors without them.
  *
  * Such a processor raises SIGILL at the instruction.  A handler decodes it, executes it on tiles of
- * the thread and on its registers and memory, and returns behind it: what is tested is the machine
+ * the thread and on its registers and memory, and returns after it: what is tested is the machine
  * code that a processor with AMX runs.  What such a processor refuses (a configuration or shapes
  * that do not fit, a product of a tile with itself) and everything that is not one of these
  * instructions goes to the handler that would have had the signal without us.

@@ -59,7 +59,7 @@ static void release_walls(void)
     release();
 }
 
-/* n words of both signs whose numbers are from 2^-spread to 2^spread; nothing behind them may be
+/* n words of both signs whose numbers are from 2^-spread to 2^spread; nothing after them may be
  * read. */
 static uint32_t *words(int64_t n, int spread, uint64_t seed)
 {
@@ -182,7 +182,7 @@ static float *copied(const float *x, int64_t n)
     return memcpy(hold(n, sizeof *x), x, (size_t)n * sizeof *x);
 }
 
-/* Every kind of block; C has a gap between its rows, and a row before and behind. */
+/* Every kind of block; C has a gap between its rows, and a row before and after it. */
 static void blocks(void **state)
 {
     (void)state;
