@@ -24,7 +24,7 @@ NAME(step)(VEC c[ROWS][VECTORS], struct gemm_micro_rows a, const real *b, int k,
     for (int i = 0; i < rows; i++) {
         const VEC x = SPREAD(a.at[i * a.down + k * a.along]);
         #pragma GCC unroll 4
-        for (int v = 0; v < VECTORS; v++) c[i][v] = FMA(x, panel[v], c[i][v]);
+        for (int v = 0; v < VECTORS; v++) FMA(c[i][v], x, panel[v]);
     }
 }
 
@@ -101,6 +101,5 @@ static const struct gemm_micro NAME(micro) = {
 #undef LOAD
 #undef STORE
 #undef SPREAD
-#undef FMA
 #undef PLUS
 #undef ZERO

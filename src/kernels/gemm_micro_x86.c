@@ -7,11 +7,17 @@
 #define OF(op) op##_pd
 #define WIDE(bits) __m##bits##d
 #define BYTES 8
+#define MULTIPLY_ADD "vfmadd231pd"
 #else
 #define OF(op) op##_ps
 #define WIDE(bits) __m##bits
 #define BYTES 4
+#define MULTIPLY_ADD "vfmadd231ps"
 #endif
+
+/* sum += x y, in the sum's register.  With the intrinsic function GCC 12 changes the register of a sum
+ * from step to step, and where few are free keeps some sums on the stack: a quarter of the speed. */
+#define FMA(sum, x, y) __asm__ (MULTIPLY_ADD " %2, %1, %0" : "+v" (sum) : "v" (x), "v" (y))
 
 /* 16 registers: 12 sums, two vectors of b, one number of a. */
 #define NAME(x) avx2_##x
@@ -24,7 +30,6 @@
 #define LOAD OF(_mm256_loadu)
 #define STORE OF(_mm256_storeu)
 #define SPREAD OF(_mm256_set1)
-#define FMA OF(_mm256_fmadd)
 #define PLUS OF(_mm256_add)
 #define ZERO OF(_mm256_setzero)
 #include "src/kernels/gemm_micro_tile.h"
@@ -40,7 +45,6 @@
 #define LOAD OF(_mm512_loadu)
 #define STORE OF(_mm512_storeu)
 #define SPREAD OF(_mm512_set1)
-#define FMA OF(_mm512_fmadd)
 #define PLUS OF(_mm512_add)
 #define ZERO OF(_mm512_setzero)
 #include "src/kernels/gemm_micro_tile.h"
