@@ -1,27 +1,20 @@
 #include "src/kernels/gemm_micro_x86.h"
 
 #ifdef __x86_64__
-#include <immintrin.h>
+#include "src/kernels/x86_vectors.h"
 
+/* sum += x y, in the sum's register.  With the intrinsic function GCC 12 changes the register of a
+ * sum from step to step, and where few are free keeps some on the stack: a quarter of the speed. */
 #ifdef TTT_F64
-#define OF(op) op##_pd
-#define WIDE(bits) __m##bits##d
-#define BYTES 8
 #define MULTIPLY_ADD "vfmadd231pd"
 #else
-#define OF(op) op##_ps
-#define WIDE(bits) __m##bits
-#define BYTES 4
 #define MULTIPLY_ADD "vfmadd231ps"
 #endif
-
-/* sum += x y, in the sum's register.  With the intrinsic function GCC 12 changes the register of a sum
- * from step to step, and where few are free keeps some sums on the stack: a quarter of the speed. */
 #define FMA(sum, x, y) __asm__ (MULTIPLY_ADD " %2, %1, %0" : "+v" (sum) : "v" (x), "v" (y))
 
 /* 16 registers: 12 sums, two vectors of b, one number of a. */
 #define NAME(x) avx2_##x
-#define TARGET __attribute__((target("avx2,fma")))
+#define TARGET TARGET_AVX2
 #define VEC WIDE(256)
 #define LANES (32 / BYTES)
 #define VECTORS 2
@@ -36,7 +29,7 @@
 
 /* 32 registers: 27 sums, three vectors of b, one number of a. */
 #define NAME(x) avx512_##x
-#define TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
+#define TARGET TARGET_AVX512
 #define VEC WIDE(512)
 #define LANES (64 / BYTES)
 #define VECTORS 3

@@ -11,17 +11,24 @@
 
 #define ROW_LANES 16
 
-/* result = sum over i = 0..F-1 of `expr`, an expression in i. */
-#define ROW_SUM(result, F, expr)                                               \
+/* lane[] and rest, which this declares: lane k has the terms i = k, k + 16, ... of `expr`, an
+ * expression in i, as far as whole lanes of 0..F-1 go; rest has the others. */
+#define ROW_LANE_SUMS(lane, rest, F, expr)                                     \
+    real lane[ROW_LANES] = { 0 }, rest = 0;                                    \
     do {                                                                       \
-        real lane_[ROW_LANES] = { 0 }, sum_ = 0;                               \
         int i_ = 0;                                                            \
         for (; i_ + ROW_LANES <= (F); i_ += ROW_LANES)                         \
             for (int k_ = 0; k_ < ROW_LANES; k_++) {                           \
                 const int i = i_ + k_;                                         \
-                lane_[k_] += (expr);                                           \
+                lane[k_] += (expr);                                            \
             }                                                                  \
-        for (int i = i_; i < (F); i++) sum_ += (expr);                         \
+        for (int i = i_; i < (F); i++) rest += (expr);                         \
+    } while (0)
+
+/* result = sum over i = 0..F-1 of `expr`. */
+#define ROW_SUM(result, F, expr)                                               \
+    do {                                                                       \
+        ROW_LANE_SUMS(lane_, sum_, F, expr);                                   \
         for (int k_ = 0; k_ < 8; k_++) lane_[k_] += lane_[k_ + 8];             \
         for (int k_ = 0; k_ < 4; k_++) lane_[k_] += lane_[k_ + 4];             \
         (result) = sum_ + ((lane_[0] + lane_[2]) + (lane_[1] + lane_[3]));     \
@@ -36,14 +43,7 @@ struct row_folds { real lane[ROW_BLOCK][ROW_EIGHT], rest[ROW_BLOCK]; };
 
 #define ROW_FOLD(folds, n, F, expr)                                            \
     do {                                                                       \
-        real lane_[ROW_LANES] = { 0 }, sum_ = 0;                               \
-        int i_ = 0;                                                            \
-        for (; i_ + ROW_LANES <= (F); i_ += ROW_LANES)                         \
-            for (int k_ = 0; k_ < ROW_LANES; k_++) {                           \
-                const int i = i_ + k_;                                         \
-                lane_[k_] += (expr);                                           \
-            }                                                                  \
-        for (int i = i_; i < (F); i++) sum_ += (expr);                         \
+        ROW_LANE_SUMS(lane_, sum_, F, expr);                                   \
         for (int k_ = 0; k_ < ROW_EIGHT; k_++)                                 \
             (folds)->lane[n][k_] = lane_[k_] + lane_[k_ + ROW_EIGHT];          \
         (folds)->rest[n] = sum_;                                               \

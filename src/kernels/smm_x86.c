@@ -1,17 +1,7 @@
 #include "src/kernels/smm_x86.h"
 
 #ifdef __x86_64__
-#include <immintrin.h>
-
-#ifdef TTT_F64
-#define OF(op) op##_pd
-#define WIDE(bits) __m##bits##d
-#define BYTES 8
-#else
-#define OF(op) op##_ps
-#define WIDE(bits) __m##bits
-#define BYTES 4
-#endif
+#include "src/kernels/x86_vectors.h"
 
 /* The first n of a vector. */
 __attribute__((target("avx2"))) static inline __m256i avx2_part(int n)
@@ -25,7 +15,7 @@ __attribute__((target("avx2"))) static inline __m256i avx2_part(int n)
 
 /* 16 registers: 12 sums, two vectors of B, one number of A. */
 #define NAME(x) avx2_##x
-#define TARGET __attribute__((target("avx2,fma")))
+#define TARGET TARGET_AVX2
 #define VEC WIDE(256)
 #define MASK __m256i
 #define LANES (32 / BYTES)
@@ -44,7 +34,7 @@ __attribute__((target("avx2"))) static inline __m256i avx2_part(int n)
 
 /* 32 registers: 24 sums, four vectors of B. */
 #define NAME(x) avx512_##x
-#define TARGET __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
+#define TARGET TARGET_AVX512
 #define VEC WIDE(512)
 #define MASK __mmask16
 #define LANES (64 / BYTES)
