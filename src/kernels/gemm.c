@@ -189,50 +189,56 @@ static void copy_along(real *restrict to, const struct gemm_slab *b, int t)
     }
 }
 
-/* Copies of tiles [t, end) of a transposed A, `wide` numbers for each k: as many as a tile has
- * rows, or more, in one move.  They are made together, since they lie in the same lines of the
- * cache. */
-INLINE void copy_tiles(real *restrict to, const struct gemm_slab *b, int t, int end, int wide)
+/* Reals from one copy of a tile ACROSS to the next: the last move of a tile ends after it. */
+static int tile_reals(const struct gemm_micro *micro)
+{
+    return micro->rows * GEMM_BLOCK + micro->move;
+}
+
+/* Copies of tiles [t, end) of a transposed A, `rows` numbers for each k, of which `move` are moved at
+ * once.  They are made together, since they lie in the same lines of the cache. */
+INLINE void copy_tiles(real *restrict to, const struct gemm_slab *b, int t, int end, int rows,
+                       int move)
 {
     const struct gemm_operand A = b->p->A;
-    const int after = b->c.n0 + b->c.n, K = b->K;
+    const int after = b->c.n0 + b->c.n, K = b->K, tile = rows * GEMM_BLOCK + move;
     const real *from[MOST_TOGETHER];
-    int all = end - t;   /* of these tiles start early enough for `wide` rows */
+    int all = end - t;   /* of these tiles start early enough for a move */
 
     for (int i = t; i < end; i++) from[i - t] = place(A, top(b, i), b->k0);
-    while (all > 0 && top(b, t + all - 1) + wide > after) all--;
+    while (all > 0 && top(b, t + all - 1) + move > after) all--;
     for (int k = 0; k < K; k++)
         for (int i = 0; i < all; i++) {
             __builtin_prefetch(from[i] + (k + FETCH) * A.ld);
-            memcpy(to + ((int64_t)i * GEMM_BLOCK + k) * wide, from[i] + k * A.ld,
-                   (size_t)wide * sizeof *to);
+            memcpy(to + (int64_t)i * tile + k * rows, from[i] + k * A.ld,
+                   (size_t)move * sizeof *to);
         }
     for (int i = all; i < end - t; i++)
         for (int k = 0; k < K; k++)
-            memcpy(to + ((int64_t)i * GEMM_BLOCK + k) * wide, from[i] + k * A.ld,
+            memcpy(to + (int64_t)i * tile + k * rows, from[i] + k * A.ld,
                    (size_t)(after - top(b, t + i)) * sizeof *to);
 }
 
 CLONES
-static void copy_across(real *to, const struct gemm_slab *b, int t, int end, int wide)
+static void copy_across(real *to, const struct gemm_slab *b, int t, int end,
+                        const struct gemm_micro *micro)
 {
-    if (wide == 16) copy_tiles(to, b, t, end, 16);
-    else if (wide == 8) copy_tiles(to, b, t, end, 8);
-    else copy_tiles(to, b, t, end, wide);
+    if (micro->move == 16) copy_tiles(to, b, t, end, micro->rows, 16);
+    else if (micro->move == 8) copy_tiles(to, b, t, end, micro->rows, 8);
+    else copy_tiles(to, b, t, end, micro->rows, micro->move);
 }
 
-/* The rows of tile t, copied; copies [in,out] hold a few tiles of a transposed A from one to the
+/* The rows of tile t, copied; copies [in,out] hold `together` tiles of a transposed A from one to the
  * next. */
-static const real *rows_of(real *copies, const struct gemm_slab *b, int t, int wide, int together)
+static const real *rows_of(real *copies, const struct gemm_slab *b, int t, int together,
+                           const struct gemm_micro *micro)
 {
-    const int tile = wide * GEMM_BLOCK;
     if (!b->p->A.transposed) {
         copy_along(copies, b, t);
         return copies;
     }
-    if (t % together == 0)
-        copy_across(copies, b, t, at_most(t + together, b->tiles), wide);
-    return copies + t % together * tile;
+    if (t % together == 0) copy_across(copies, b, t, at_most(t + together, b->tiles), micro);
+    return copies + t % together * tile_reals(micro);
 }
 
 /* A row of tile t + 1, or what is as good: what to prefetch while tile t is multiplied by panel j of
@@ -262,11 +268,11 @@ static void add_block(const struct gemm_slab *b, const real *panels, const struc
     const int w = micro->columns, count = ceil_of(b->c.m, w), add = p->add || b->k0 > 0;
     _Alignas(ALIGN_BYTES) real copies[COPIES];
     _Alignas(ALIGN_BYTES) real narrow[GEMM_MICRO_ROWS * GEMM_MICRO_COLUMNS];
-    const int together = p->A.transposed ? COPIES / (micro->apart * GEMM_BLOCK) : 1;
+    const int together = COPIES / tile_reals(micro);
 
     for (int t = 0; t < b->tiles; t++) {
         const int n0 = top(b, t), n = top(b, t + 1) - n0;
-        const real *a = rows_of(copies, b, t, micro->apart, together);
+        const real *a = rows_of(copies, b, t, together, micro);
         gemm_micro_fn *f = micro->f[p->A.transposed ? GEMM_ACROSS : GEMM_ALONG][n - 1];
         for (int j = 0; j < count; j++) {
             real *C = p->C + n0 * p->ldc + b->c.m0 + j * w;

@@ -5,7 +5,7 @@
 #include "src/kernels/gemm_micro_x86.h"
 #include "src/kernels/vecmath.h"
 
-enum { ROWS = 4, COLUMNS = 16, APART = 4 };
+enum { ROWS = 4, COLUMNS = 16 };
 
 INLINE void tile(real *restrict C, int64_t ldc, struct gemm_micro_rows a, const real *restrict b,
                  int K, int add, int rows)
@@ -31,13 +31,13 @@ INLINE void tile(real *restrict C, int64_t ldc, struct gemm_micro_rows a, const 
                                   int add, const real *next)                                \
     {                                                                                       \
         (void)next;                                                                         \
-        tile(C, ldc, (struct gemm_micro_rows){ a, 1, APART }, b, K, add, n);                \
+        tile(C, ldc, (struct gemm_micro_rows){ a, 1, ROWS }, b, K, add, n);                 \
     }
 
 TILES(1) TILES(2) TILES(3) TILES(4)
 
 static const struct gemm_micro plain = {
-    .rows = ROWS, .columns = COLUMNS, .apart = APART,
+    .rows = ROWS, .columns = COLUMNS, .move = ROWS,
     .f = { [GEMM_ALONG] = { along_1, along_2, along_3, along_4 },
            [GEMM_ACROSS] = { across_1, across_2, across_3, across_4 } },
 };

@@ -3,7 +3,7 @@
  *
  *     a    a few rows of A, copied, in one of two layouts:
  *              ALONG    row i, number k at a[i * GEMM_MICRO_ROW + k]   of A (N,K)
- *              ACROSS   row i, number k at a[k * apart + i]            of A' (K,N)
+ *              ACROSS   row i, number k at a[k * rows + i]             of A' (K,N)
  *     b    a panel of B: number k of column j at b[k * columns + j]
  *     C    (n,columns), rows ldc apart
  */
@@ -33,7 +33,9 @@ typedef void gemm_micro_fn(real *C, int64_t ldc, const real *a, const real *b, i
 
 struct gemm_micro {
     int rows, columns;                           /* of the largest tile                */
-    int apart;                                   /* of rows ACROSS, >= rows            */
+    int move;                                    /* numbers that a copy ACROSS moves at once,
+                                                  * >= rows: what is too much of them is
+                                                  * overwritten by the next move       */
     gemm_micro_fn *f[2][GEMM_MICRO_ROWS];        /* [enum gemm_layout][rows of C - 1]  */
 };
 

@@ -1,5 +1,6 @@
 /* gemm_micro_tile.h -- the micro-kernels of one instruction set.  gemm_micro_x86.c includes this
- * once for each set, with VEC (a vector), LANES, VECTORS, ROWS, APART, TARGET, NAME(x) and the operations LOAD, STORE, SPREAD, FMA, PLUS, ZERO defined; so there is no include guard.
+ * once for each set, with VEC (a vector), LANES, VECTORS, ROWS, MOVE, TARGET, NAME(x) and the
+ * operations LOAD, STORE, SPREAD, FMA, PLUS, ZERO defined; so there is no include guard.
  *
  * A tile is ROWS rows of VECTORS vectors: their sums stay in registers, and each k takes VECTORS
  * loads of b, ROWS broadcasts of a and ROWS VECTORS fused multiply-adds, enough of them in flight to
@@ -64,7 +65,7 @@ NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K,
                  n); }                                                                       \
     TARGET static void NAME(across_##n)(real *C, int64_t ldc, const real *a, const real *b,   \
                                         int K, int add, const real *next)                    \
-    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, 1, APART }, b, K, add, next, n); }
+    { NAME(tile)(C, ldc, (struct gemm_micro_rows){ a, 1, ROWS }, b, K, add, next, n); }
 
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
 #if ROWS > 6
@@ -72,7 +73,7 @@ TILES(7) TILES(8) TILES(9)
 #endif
 
 static const struct gemm_micro NAME(micro) = {
-    .rows = ROWS, .columns = WIDTH, .apart = APART,
+    .rows = ROWS, .columns = WIDTH, .move = MOVE,
     .f = { [GEMM_ALONG] = { NAME(along_1), NAME(along_2), NAME(along_3), NAME(along_4),
                             NAME(along_5), NAME(along_6),
 #if ROWS > 6
@@ -95,7 +96,7 @@ static const struct gemm_micro NAME(micro) = {
 #undef WIDTH
 #undef LANES
 #undef ROWS
-#undef APART
+#undef MOVE
 #undef TARGET
 #undef NAME
 #undef LOAD

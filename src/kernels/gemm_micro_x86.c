@@ -19,7 +19,7 @@
 #define LANES (32 / BYTES)
 #define VECTORS 2
 #define ROWS 6
-#define APART 8
+#define MOVE 8
 #define LOAD OF(_mm256_loadu)
 #define STORE OF(_mm256_storeu)
 #define SPREAD OF(_mm256_set1)
@@ -34,7 +34,7 @@
 #define LANES (64 / BYTES)
 #define VECTORS 3
 #define ROWS 9
-#define APART 16
+#define MOVE 16
 #define LOAD OF(_mm512_loadu)
 #define STORE OF(_mm512_storeu)
 #define SPREAD OF(_mm512_set1)

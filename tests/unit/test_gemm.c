@@ -163,7 +163,7 @@ static void instruction_sets_agree(void **state)
         for (int n = 1; n <= micro->rows; n++)
             for (int layout = 0; layout < 2; layout++)
                 for (int add = 0; add < 2; add++) {
-                    const int lda = layout == GEMM_ALONG ? GEMM_MICRO_ROW : micro->apart;
+                    const int lda = layout == GEMM_ALONG ? GEMM_MICRO_ROW : micro->rows;
                     real *a = noise((int64_t)(layout == GEMM_ALONG ? n : K) * lda, 1);
                     real *b = noise(K * w, 2), *C = noise(n * ldc, 3), *want = copy(C, n * ldc);
                     gemm_ref(&(struct gemm){
