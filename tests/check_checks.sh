@@ -87,6 +87,17 @@ if [ "$(uname -m)" = x86_64 ]; then
     loop 'x[i] *= 2;' 'void plain(float *x, int n) { for (int i = 0; i < n; i++) x[i] += 1; }'
     echo 'src/low/loop plain 0' >rows
     finds vectors 'src/low/loop: 2 loops compute outside of CLONES, not 0'
+    # A tile whose sum is a vector in memory.
+    tile() {
+        loop 'x[i] *= 2;' "#include <immintrin.h>
+            __attribute__((target(\"avx2\"))) __m256 avx2_tile(float *x, int n);
+            __attribute__((target(\"avx2\"))) __m256 avx2_tile(float *x, int n)
+            { $1 __m256 s = _mm256_setzero_ps(); for (; n > 0; n--, x += 8) s += _mm256_loadu_ps(x); return s; }"
+        : >rows
+    }
+    tile ''; passes vectors
+    tile volatile
+    finds vectors 'src/low/loop, avx2_tile: 1 innermost loops keep vectors on the stack'
 fi
 tree; compile; echo 'int new(void) { return 0; }' >src/top/new.c
 circles() { sh "$here/check_circles.sh" build; }

@@ -5,7 +5,9 @@
 # only: no other test notices.  So every function that is compiled for several instruction sets
 # (CLONES in src/base/real.h) has an innermost loop that computes with whole vectors, in each of
 # them: registers of 256 bits for AVX2, of 256 or 512 for AVX-512.  Loads, stores and constants do
-# not count.  TABLE says where it is otherwise:
+# not count.  Tiles that are written for AVX (functions avx2_*, avx512_*) keep their sums in registers:
+# no vector is stored to the stack, or read there, in an innermost loop.  TABLE says where it is
+# otherwise:
 #
 #     FILE FUNCTION N     at least N such loops; 0 with the reason
 #     FILE plain N        at most N innermost loops compute with reals outside of CLONES, where they
@@ -46,7 +48,7 @@ loops() {
         /^[0-9a-f]+ <.*>:$/ {
             report()
             name = substr($2, 2, length($2) - 3)
-            set = name ~ /\.(default|resolver)$|^avx|_ref$/ ? "" : "plain"
+            set = name ~ /\.(default|resolver)$|_ref$/ ? "" : name ~ /^avx/ ? "tile" : "plain"
             if (match(name, /\.arch_x86_64_v[34]$/)) {
                 set = substr(name, RSTART + 13)
                 name = substr(name, 1, RSTART - 1)
@@ -57,7 +59,8 @@ loops() {
         { here = hex(substr($1, 1, length($1) - 1)) }
         $2 ~ /^j/ && hex($3) < here { to[++jumps] = hex($3); from[jumps] = here }
         set == "plain" && $2 ~ /^v?(add|sub|mul|div|max|min|sqrt)[sp][sd]$/ { at[++n] = here }
-        set != "plain" && /%[yz]mm/ && $2 !~ /^v(mov|p?broadcast|p?xor|zero|extract)/ {
+        set == "tile" && /%[yz]mm/ && /\(%r[sb]p\)/ { at[++n] = here }
+        set ~ /^v/ && /%[yz]mm/ && $2 !~ /^v(mov|p?broadcast|p?xor|zero|extract)/ {
             at[++n] = here
         }
         END { report(); print file, "plain", "plain", plain + 0 }'
@@ -77,7 +80,11 @@ $3 == "plain" && (at in want) && $4 > want[at] {
     print $1 ": " $4 " loops compute outside of CLONES, not " want[at]
     bad = 1
 }
-$3 == "plain" { next }
+$3 == "tile" && $4 {
+    print $1 ", " $2 ": " $4 " innermost loops keep vectors on the stack"
+    bad = 1
+}
+$3 == "plain" || $3 == "tile" { next }
 {
     clones++
     least = (at in want) ? want[at] : 1

@@ -112,7 +112,8 @@ INLINE void pack_transposed(real *restrict to, const real *restrict B, int64_t l
 }
 
 /* bf16 panels of a block of k, which begin with the column m0 % BF16_PANEL of the first -> panels
- * (K,w); GROUP columns at a time, which lie in one panel and, if M has the first of them, are there. */
+ * (K,w); GROUP columns at a time, which lie in one panel and, if M has the first of them, are
+ * there. */
 INLINE void pack_widened(real *restrict to, const bf16 *restrict B, int64_t apart, int K, int m0,
                          int M, int w)
 {
@@ -195,8 +196,8 @@ static int tile_reals(const struct gemm_micro *micro)
     return micro->rows * GEMM_BLOCK + micro->move;
 }
 
-/* Copies of tiles [t, end) of a transposed A, `rows` numbers for each k, of which `move` are moved at
- * once.  They are made together, since they lie in the same lines of the cache. */
+/* Copies of tiles [t, end) of a transposed A, `rows` numbers for each k; a move takes `move` of them.
+ * They are made together, since they lie in the same lines of the cache. */
 INLINE void copy_tiles(real *restrict to, const struct gemm_slab *b, int t, int end, int rows,
                        int move)
 {
@@ -228,8 +229,8 @@ static void copy_across(real *to, const struct gemm_slab *b, int t, int end,
     else copy_tiles(to, b, t, end, micro->rows, micro->move);
 }
 
-/* The rows of tile t, copied; copies [in,out] hold `together` tiles of a transposed A from one to the
- * next. */
+/* The rows of tile t, copied; copies [in,out] hold `together` tiles of a transposed A from one to
+ * the next. */
 static const real *rows_of(real *copies, const struct gemm_slab *b, int t, int together,
                            const struct gemm_micro *micro)
 {
@@ -241,8 +242,8 @@ static const real *rows_of(real *copies, const struct gemm_slab *b, int t, int t
     return copies + t % together * tile_reals(micro);
 }
 
-/* A row of tile t + 1, or what is as good: what to prefetch while tile t is multiplied by panel j of
- * `count`. */
+/* A row of tile t + 1, or what is as good: what to prefetch while tile t is multiplied by panel j
+ * of `count`. */
 static const real *ahead(const struct gemm_slab *b, int t, int j, int count)
 {
     const struct gemm_operand A = b->p->A;
@@ -355,7 +356,8 @@ static void in_pieces(const struct product *p, int N, int M)
     #pragma omp for schedule(dynamic) collapse(2) nowait
     for (int c = 0; c < cols; c++)
         for (int r = 0; r < rows; r++)
-            multiply(p, (struct piece){ r * n, at_most(N - r * n, n), c * m, at_most(M - c * m, m) });
+            multiply(p, (struct piece){ r * n, at_most(N - r * n, n),
+                                        c * m, at_most(M - c * m, m) });
 }
 
 static void in_strips(const struct product *p, int N, int M)

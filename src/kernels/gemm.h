@@ -81,8 +81,8 @@ void gemm_cut(int *down, int *across, int N, int M, int tall, int wide, int thre
 /* Bytes of a core's L2 cache; 512 KiB if the system does not know.  Local. */
 int64_t gemm_l2(void);
 
-/* Choose the instruction set (isa.h) and give OpenBLAS one thread.  Once, before the first call of a
- * product or of LAPACK. */
+/* Choose the instruction set (isa.h) and give OpenBLAS one thread.  Once, before the first call of
+ * a product or of LAPACK. */
 void gemm_start(void);
 
 #endif

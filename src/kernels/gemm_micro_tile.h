@@ -39,11 +39,10 @@ NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K,
     for (int i = 0; i < rows; i++)
         #pragma GCC unroll 4
         for (int v = 0; v < VECTORS; v++) c[i][v] = ZERO();
-    for (int i = 0; k + STEPS <= K; k += STEPS, i++) {
-        if (i < rows)   /* C, which is often far away: a row at a time */
-            for (int j = 0; j < WIDTH; j += (int)ALIGN_REALS)
-                __builtin_prefetch(C + i * ldc + j, 1);
-        __builtin_prefetch(next + k);
+    for (; k + STEPS <= K; k += STEPS) {
+        /* First C, which is often far away: a row at a time. */
+        const real *far = k < rows * STEPS ? C + k / STEPS * ldc : next + k - rows * STEPS;
+        for (int j = 0; j < WIDTH; j += (int)ALIGN_REALS) __builtin_prefetch(far + j);
         #pragma GCC unroll 4
         for (int q = 0; q < STEPS; q++) NAME(step)(c, a, b, k + q, rows);
     }
