@@ -74,8 +74,9 @@ fault() {
         kill -TERM "$(launcher_of "r$runs")"
         wait $pid; code=$?
         [ $code = 0 ] && end_run
-        LD_PRELOAD=$SHIM IOFAULT_ROOT=$WORK/r$runs/ckpt IOFAULT="op=write n=$((1 + $2 % 40)) times=20 do=ENOSPC" \
-            begin_run
+        # Somebody frees space before the next try, else a run near its end could never be saved.
+        LD_PRELOAD=$SHIM IOFAULT_ROOT=$WORK/r$runs/ckpt IOFAULT_ONCE=$WORK/full.$faults \
+            IOFAULT="op=write n=$((1 + $2 % 40)) times=20 do=ENOSPC" begin_run
         ;;
     esac 2>/dev/null
     kill -0 $pid 2>/dev/null || again

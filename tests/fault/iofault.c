@@ -13,6 +13,9 @@
  *               (a read or write moves one byte), kill (SIGKILL before the
  *               operation), tear (SIGKILL in the middle of a write, else after)
  *
+ * IOFAULT_ONCE=FILE: the first fault makes FILE, and processes that find it at their start have
+ * none: a launcher's next try meets no fault again.
+ *
  * IOFAULT_LOG=FILE gets a line "number operation path" for every one: the
  * number of lines is what a test loops over.  stdio's own calls don't pass here.
  */
@@ -44,6 +47,7 @@ static const struct { const char *name; enum effect effect; int error; } effects
 
 #define MAX_FD 4096
 static char root[PATH_MAX];
+static const char *once;
 static enum op rule_op;
 static long rule_n, rule_times = 1;
 static int rule = -1;              /* row of effects, -1: only count */
@@ -68,6 +72,12 @@ static int real_open(const char *path, int flags, mode_t mode)
     return real(path, flags, mode);
 }
 
+static int real_close(int fd)
+{
+    REAL(int, "close", int);
+    return real(fd);
+}
+
 static ssize_t real_write(int fd, const void *p, size_t n)
 {
     REAL(ssize_t, "write", int, const void *, size_t);
@@ -82,7 +92,8 @@ __attribute__((constructor)) static void start(void)
 
     if (r) snprintf(root, sizeof root, "%s", r);
     if (log) log_fd = real_open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (!text || !*text) return;
+    once = getenv("IOFAULT_ONCE");
+    if (!text || !*text || (once && !access(once, F_OK))) return;
     for (const char *p = text; p && *p; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
         if (!(sscanf(p, "op=%31[^ ]", op) == 1 || sscanf(p, "do=%31[^ ]", what) == 1 ||
               sscanf(p, "n=%ld", &rule_n) == 1 || sscanf(p, "times=%ld", &rule_times) == 1)) {
@@ -126,6 +137,7 @@ static enum effect count(enum op op, const char *path, int fd)
     if (rule < 0 || (rule_op != OP_ANY && rule_op != op)) return PASS;
     const long m = __atomic_add_fetch(&matched, 1, __ATOMIC_RELAXED);
     if (m < rule_n || (rule_times > 0 && m >= rule_n + rule_times)) return PASS;
+    if (once) real_close(real_open(once, O_WRONLY | O_CREAT, 0666));
     if (effects[rule].effect == KILL) kill(getpid(), SIGKILL);
     errno = effects[rule].error;
     return effects[rule].effect;
@@ -236,12 +248,11 @@ int fdatasync(int fd)
 
 int close(int fd)
 {
-    REAL(int, "close", int);
     const int mine = is_watched(fd);
     const enum effect e = mine ? count(OP_CLOSE, NULL, fd) : PASS;
     const int saved = errno;
     if (mine) watched[fd] = 0;
-    const int rc = real(fd);  /* Linux frees the descriptor whatever close() returns */
+    const int rc = real_close(fd);  /* Linux frees the descriptor whatever close() returns */
     tear(e);
     if (e != FAIL) return rc;
     errno = saved;
