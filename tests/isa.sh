@@ -2,7 +2,8 @@
 #
 #   isa_lower            the sets below the machine's best, one a line; none if ISA=best is set, or
 #                        TTT_ISA, since then somebody chose one already
-#   isa_emulated         amx, if unit tests have to emulate it (tests/lib/amx_emulator.h)
+#   isa_emulated         amx, if unit tests have to emulate it (tests/lib/amx_emulator.h): with
+#                        AVX-512, whose vectors surround the tiles
 #   isa_with SET COMMAND ...   with the program's own products and all libraries held to it
 #
 # OpenBLAS has two code paths for AVX2, so the two lower sets take one each.
@@ -17,7 +18,8 @@ isa_lower() {
 
 isa_emulated() {
     [ "${ISA:-}${TTT_ISA:-}" = "" ] || return 0
-    grep -m1 '^flags' /proc/cpuinfo | grep -qw amx_bf16 || echo amx
+    flags=$(grep -m1 '^flags' /proc/cpuinfo)
+    case " $flags " in *" amx_bf16 "*) ;; *" avx512bw "*) echo amx ;; esac
 }
 
 isa_with() {

@@ -37,7 +37,7 @@ static int there(enum isa isa)
     case ISA_AVX512:
         return __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
     case ISA_AVX512_BF16: return there(ISA_AVX512) && __builtin_cpu_supports("avx512bf16");
-    default: return amx_usable();
+    default: return there(ISA_AVX512) && amx_usable();   /* with emulated tiles too */
     }
 }
 

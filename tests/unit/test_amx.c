@@ -288,6 +288,7 @@ static void dense_reference(void **state)
 static void threads(void **state)
 {
     (void)state;
+    if (isa_best() < ISA_AMX) skip();
     enum { N = 530, M = 300, K = 96 };
     struct gemm_bf16 p = dense(N, M, K, 0, K);
     const int size = N * p.ldc;
@@ -405,6 +406,7 @@ static void foreign_states(void **state)
 static void amx_is_chosen(void **state)
 {
     (void)state;
+    if (!isa_has(ISA_AVX512)) skip();       /* every processor with tiles has its vectors */
     failpoint_set("amx.product=err");       /* tiles that do something else are not used */
     assert_int_equal(amx_usable(), 0);
     failpoint_set(NULL);
