@@ -8,8 +8,10 @@ trap 'rm -f "$log"' EXIT
 
 # part NAME COMMAND ... -- run it, let its lines through, add its last one.
 part() {
-    echo "$1"; shift
+    name=$1; begin=$(date +%s); shift
+    echo "$name"
     "$@" 2>&1 | tee "$log"
+    echo "  $name: $(($(date +%s) - begin)) s"
     total=$(grep '^[0-9][0-9]* passed, [0-9][0-9]* failed$' "$log" | tail -n 1)
     if [ -z "$total" ]; then
         echo "  ended without a count"

@@ -16,7 +16,7 @@ trap 'rm -f "$log"' EXIT
 
 # run TEST.sh [WORD ...]: words in front of the shell.
 run() {
-    t=$1; shift
+    t=$1; begin=$(date +%s); shift
     "$@" timeout "${TIMEOUT:-900}" sh "$t" >"$log" 2>"$log.err"; rc=$?
     p=$(grep -c '^ok ' "$log")
     f=$(grep -c '^FAILED ' "$log")
@@ -24,7 +24,8 @@ run() {
         [ $rc = 124 ] && echo "FAILED ${t##*/}: timeout" || echo "FAILED ${t##*/}: exit $rc"
         f=1
     fi
-    printf '  %-40s %3d passed, %d failed\n' "${t##*/}${2:+ ($2)}" "$p" "$f"
+    printf '  %-40s %3d passed, %d failed  %4d s\n' "${t##*/}${2:+ ($2)}" "$p" "$f" \
+        $(($(date +%s) - begin))
     [ "$f" = 0 ] || { grep '^FAILED ' "$log"; tail -n 40 "$log.err"; }
     passed=$((passed + p)); failed=$((failed + f))
     rm -f "$log.err"
