@@ -13,16 +13,18 @@
 # that finds the target and contain the earlier ones; what all of them took has its own column.
 
 # Recipes: overrides of config/demo-kjv.yaml.
-recipes="demo small soap soap-2048"
+recipes="demo large soap soap-2048"
 recipe() {
+    large="model.init_std=0.02 train.context=1024 train.batch_tokens=2048 train.micro_batch=2
+           optim.lr=3e-3 optim.beta2=0.95"
     case $1 in
-    demo) ;;
-    small) echo "model.init_std=0.04 train.context=512 train.batch_tokens=512 train.micro_batch=1
-                 train.steps=1750 optim.lr=5e-3 optim.beta2=0.98 optim.warmup_steps=40
-                 eval.context=1024 eval.every_steps=790" ;;
-    soap) echo "optim.kind=soap optim.max_dim=512 optim.lr=6e-3 train.steps=650
-                train.batch_tokens=1024 train.micro_batch=1 eval.every_steps=290" ;;
-    soap-2048) echo "optim.kind=soap train.steps=400 eval.every_steps=180" ;;
+    demo) echo "eval.every_steps=1580" ;;
+    large) echo "$large train.steps=700 optim.warmup_steps=70 eval.every_steps=175" ;;
+    soap) echo "$large train.batch_tokens=1024 train.micro_batch=1 train.steps=650
+                optim.kind=soap optim.max_dim=512 optim.lr=6e-3 optim.warmup_steps=65
+                eval.every_steps=290" ;;
+    soap-2048) echo "$large train.steps=400 optim.kind=soap optim.warmup_steps=40
+                     eval.every_steps=180" ;;
     *) echo "race.sh: no recipe $1; there are: $recipes" >&2; exit 64 ;;
     esac
 }

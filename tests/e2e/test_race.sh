@@ -25,8 +25,8 @@ name="it runs" expect_exit 0 raced 9 100000 demo
 expect_text "steps, tokens, loss, seconds, of it evaluation, joules" \
     '^| demo | 2 | 512 | [78]\.[0-9]* | [0-9.]* | [0-9.]* | 200 |$' "$WORK/out"
 expect_text "the fastest" '^fastest: demo, [0-9.]* s$' "$WORK/out"
-name="two that do not reach it" expect_exit 0 raced 1 3 demo small
-expect_text "where it ended" '^| small | 3 | 768 | [78]\.' "$WORK/out"
+name="two that do not reach it" expect_exit 0 raced 1 3 demo large
+expect_text "where it ended" '^| large | 3 | 768 | [78]\.' "$WORK/out"
 expect_text "none" '^no recipe has reached 1 nats' "$WORK/out"
 rm -r "$WORK/rapl"
 name="no counter" expect_exit 0 raced 9 2 demo
