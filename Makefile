@@ -6,7 +6,8 @@
 # make deps       Debian packages                make install PREFIX=...
 # make info       what would be built, and with what
 # make V=1 shows commands; make SAN=1 builds with sanitizers, CHECK=1 with a comparison of
-# arguments that must agree between ranks, V3=1 without AVX-512 code, each into its own tree.
+# arguments that must agree between ranks, V3=1 without AVX-512 code, each into its own tree;
+# MPI=mpich with Debian's MPICH, into a tree that holds only what knows MPI.
 #
 # Every library can be pointed elsewhere, for example on a cluster:
 #   make BLAS_CFLAGS=-I$OPENBLAS/include BLAS_LIBS="-L$OPENBLAS/lib -lopenblas"
@@ -14,10 +15,12 @@
 , := ,
 CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CXX     ?= g++
-MPICC   ?= mpicc
+mpich   := $(filter mpich,$(MPI))
+MPICC   ?= mpicc$(if $(mpich),.mpich)
 PKG     ?= pkg-config
 PREFIX  ?= /usr/local
-BUILD   := build$(if $(F64),/f64)$(if $(CHECK),/check)$(if $(SAN),/san)$(if $(V3),/v3)$(if $(FUZZ),/fuzz)
+LOCAL   := build$(if $(F64),/f64)$(if $(CHECK),/check)$(if $(SAN),/san)$(if $(V3),/v3)$(if $(FUZZ),/fuzz)
+BUILD   := $(LOCAL)$(if $(mpich),/mpich)
 
 pkg      = $(shell $(PKG) $(1) $(2) 2>/dev/null)
 ZSTD_CFLAGS    ?= $(call pkg,--cflags,libzstd)
@@ -32,7 +35,7 @@ SPM_CFLAGS     ?= $(call pkg,--cflags,sentencepiece)
 SPM_LIBS       ?= $(or $(call pkg,--libs,sentencepiece),-lsentencepiece -lsentencepiece_train)
 BLAS_CFLAGS    ?= $(call pkg,--cflags,openblas)
 BLAS_LIBS      ?= $(or $(call pkg,--libs,openblas),-lopenblas)
-SCALAPACK_LIBS ?= $(or $(filter -lscalapack%,$(call pkg,--libs-only-l,scalapack-openmpi)),-lscalapack)
+SCALAPACK_LIBS ?= $(or $(filter -lscalapack%,$(call pkg,--libs-only-l,scalapack-$(or $(mpich),openmpi))),-lscalapack$(if $(mpich),-mpich))
 HWLOC_CFLAGS   ?= $(call pkg,--cflags,hwloc)
 HWLOC_LIBS     ?= $(or $(call pkg,--libs,hwloc),-lhwloc)
 CMOCKA_CFLAGS  ?= $(call pkg,--cflags,cmocka)
@@ -80,15 +83,15 @@ mpix  := $(filter-out $(mpi),$(sort $(wildcard tests/mpi/*.c)))
 tlib  := $(sort $(wildcard tests/lib/*.c))
 shims := $(sort $(wildcard tests/fault/*.c))
 tools := $(sort $(wildcard tests/tools/*.c))
-obj    = $(patsubst %.cc,$(BUILD)/%.o,$(1:%.c=$(BUILD)/%.o))
-exe    = $(1:%.c=$(BUILD)/%)
+obj    = $(patsubst %.cc,$(LOCAL)/%.o,$(patsubst %.c,$(LOCAL)/%.o,$(patsubst mpi/%.c,$(BUILD)/mpi/%.o,$(1))))
+exe    = $(patsubst tests/mpi/%.c,$(BUILD)/tests/mpi/%,$(filter tests/mpi/%,$(1))) $(patsubst %.c,$(LOCAL)/%,$(filter-out tests/mpi/%,$(1)))
 say    = $(if $(V),,@printf '  %-5s %s\n' $(1) $@;)
 
 JOBS   ?= $(shell nproc 2>/dev/null || echo 2)
 # Our own -j only where nobody gave one.
 par     = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: all f64 deps test test-unit test-mpi test-layers test-e2e test-slurm test-fuzz fuzz fuzz-programs demo compare race bench soak install clean \
+.PHONY: all f64 deps test test-unit test-mpi test-mpich mpich-short test-layers test-e2e test-slurm test-fuzz fuzz fuzz-programs demo compare race bench soak install clean \
         info FORCE
 .SECONDARY:
 .DELETE_ON_ERROR:
@@ -97,34 +100,37 @@ all: $(BUILD)/ttt
 f64:
 	@$(MAKE) --no-print-directory F64=1 all
 
-$(BUILD)/jobs/slurm_script.o: jobs/slurm.sh  # it is part of the program
+$(LOCAL)/jobs/slurm_script.o: jobs/slurm.sh  # it is part of the program
+
+# What ttt launch starts processes with, if nobody says otherwise.
+$(call obj,mpi/app/cmd_launch.c mpi/app/cmd_series.c): CPPFLAGS += -DTTT_MPIRUN='"mpirun$(if $(mpich),.mpich)"'
 
 $(BUILD)/mpi/%.o: mpi/%.c
 	@mkdir -p $(@D)
 	$(call say,MPICC)$(MPICC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/%.o: %.c
+$(LOCAL)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(BUILD)/%.o: %.cc
+$(LOCAL)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(call say,CXX)$(CXX) -I. -MMD -MP $(SPM_CFLAGS) -std=c++17 $(OPT) -Wall -Wextra -Werror -c -o $@ $<
 
 # Only one object knows the version, so a commit recompiles one file.
-$(BUILD)/version.txt: FORCE
+$(LOCAL)/version.txt: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
-$(BUILD)/src/base/build_info.o: $(BUILD)/version.txt
-$(BUILD)/src/base/build_info.o: CPPFLAGS += -DTTT_VERSION='"$(VERSION)"'
+$(LOCAL)/src/base/build_info.o: $(LOCAL)/version.txt
+$(LOCAL)/src/base/build_info.o: CPPFLAGS += -DTTT_VERSION='"$(VERSION)"'
 FORCE:
 
 $(BUILD)/ttt: $(call obj,$(app) $(dist) $(local))
 	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(SCALAPACK_LIBS) $(LDLIBS)
 
 # Unit tests link everything that needs no MPI.
-$(BUILD)/tests/%.o: CPPFLAGS += $(CMOCKA_CFLAGS)
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(call obj,$(tlib) $(local))
+$(sort $(BUILD)/tests/%.o $(LOCAL)/tests/%.o): CPPFLAGS += $(CMOCKA_CFLAGS)
+$(LOCAL)/tests/unit/%: $(LOCAL)/tests/unit/%.o $(call obj,$(tlib) $(local))
 	$(call say,LINK)$(CC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(LDLIBS)
 $(BUILD)/tests/mpi/%.o: tests/mpi/%.c
 	@mkdir -p $(@D)
@@ -133,7 +139,7 @@ $(BUILD)/tests/mpi/%: $(BUILD)/tests/mpi/%.o $(call obj,$(tlib) $(dist) $(local)
 	$(call say,LINK)$(MPICC) $(CFLAGS) -o $@ $^ $(CMOCKA_LIBS) $(SCALAPACK_LIBS) $(LDLIBS)
 
 # With gcc a target runs files (replay.c), with FUZZ=1 and clang libFuzzer makes them.
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(call obj,tests/fuzz/fuzz.c $(if $(FUZZ),,tests/fuzz/replay.c) $(local))
+$(LOCAL)/tests/fuzz/fuzz_%: $(LOCAL)/tests/fuzz/fuzz_%.o $(call obj,tests/fuzz/fuzz.c $(if $(FUZZ),,tests/fuzz/replay.c) $(local))
 	$(call say,LINK)$(CC) $(CFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
 fuzz-programs: $(call exe,$(fuzz))
 test-fuzz: fuzz-programs
@@ -147,8 +153,10 @@ fuzz: all
 deps:
 	@$(if $(filter no,$(DEPS)),:,sh .ci/deps.sh)
 
-# Set-up, build, every test; the last line is "N passed, N failed".
-test: deps
+# Set-up, build, every test; the last line is "N passed, N failed".  MPI=mpich: those that start
+# several processes, with MPICH.
+test:
+	@$(if $(filter no,$(DEPS)),:,sh .ci/deps.sh mpich libmpich-dev libscalapack-mpich-dev)
 	@$(MAKE) --no-print-directory $(par) all
 	@$(MAKE) --no-print-directory $(par) F64=1 all
 	@MAKE='$(MAKE) $(par)' sh tests/run_all.sh
@@ -179,7 +187,7 @@ bench: all
 
 # Hours of faults: KILLS=1000 of a process and of random ranks of grids, SIGNALS=100, STEAL=600 and
 # STORM=900 seconds; a sequence of 262,144 tokens.
-soak: all $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
+soak: all $(BUILD)/tests/mpicheck.so $(shims:%.c=$(LOCAL)/%.so)
 	@KILLS=$(or $(KILLS),1000) TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_kill.sh tests/e2e/test_grid.sh
 	@sh tests/bench/bf16.sh $(BUILD)/ttt
 	@LONG=262144 TIMEOUT=100000 sh tests/run_e2e.sh tests/e2e/test_long.sh
@@ -200,12 +208,21 @@ $(BUILD)/tests/mpicheck.so: $(wildcard tests/mpicheck/*.c) tests/mpicheck/mpiche
 	$(call say,SO)$(MPICC) -I. -D_GNU_SOURCE -std=c11 -O2 -g $(WARN) -fvisibility=hidden -shared -fPIC -o $@ $(filter %.c,$^) -ldl -lpthread
 
 # Libraries that tests preload; never part of the program.
-$(BUILD)/tests/fault/%.so: tests/fault/%.c
+$(LOCAL)/tests/fault/%.so: tests/fault/%.c
 	@mkdir -p $(@D)
 	$(call say,SO)$(CC) -I. -MMD -MP -MF $(@:.so=.d) -D_GNU_SOURCE -std=c11 -O2 -g $(WARN) -shared -fPIC -o $@ $< -ldl
 
-test-e2e: all f64 $(BUILD)/tests/mpicheck.so $(shims:%.c=$(BUILD)/%.so)
+test-e2e: all f64 $(BUILD)/tests/mpicheck.so $(shims:%.c=$(LOCAL)/%.so)
 	@sh tests/run_e2e.sh
+
+# The short form of `make test MPI=mpich`, where MPICH is installed.
+test-mpich:
+	@if ! command -v mpicc.mpich >/dev/null; then \
+	    echo "  skipped: there is no mpicc.mpich (Debian: libmpich-dev)"; echo "0 passed, 0 failed"; else \
+	    $(MAKE) --no-print-directory $(par) all && \
+	    $(MAKE) --no-print-directory $(par) MPI=mpich mpich-short; fi
+mpich-short: all $(BUILD)/tests/mpicheck.so $(BUILD)/tests/mpi/test_reduce
+	@sh tests/run_e2e.sh tests/mpi/mpich.sh
 
 # A SLURM cluster of two nodes on this machine; needs root.
 test-slurm: all
@@ -214,12 +231,12 @@ test-slurm: all
 test-layers: all
 	@sh tests/check_checks.sh
 	@sh tests/check_layers.sh tests/layers.txt
-	@sh tests/check_circles.sh $(BUILD)
+	@sh tests/check_circles.sh $(LOCAL)
 	@sh tests/check_tags.sh
 	@sh tests/check_headers.sh
 	@sh tests/check_equations.sh
 	@sh tests/check_readme.sh
-	@sh tests/check_vectors.sh $(BUILD) tests/vectors.txt
+	@sh tests/check_vectors.sh $(LOCAL) tests/vectors.txt
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin
@@ -235,4 +252,4 @@ info:
 clean:
 	rm -rf build
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(LOCAL) -name '*.d' 2>/dev/null)

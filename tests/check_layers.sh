@@ -69,7 +69,8 @@ END {
     exit bad
 }' || bad=1
 for file in $(find src data_prep jobs -name '*.[ch]' -o -name '*.cc' | sort); do
-    if grep -qE '\bMPI_[A-Z]|mpi\.h' "$file"; then echo "$file: mentions MPI outside mpi/"; bad=1; fi
+    # Environment variables of launchers have such names, too.
+    if sed 's/"MPI_LOCAL[A-Z]*"//g' "$file" | grep -qE '\bMPI_[A-Z]|mpi\.h'; then echo "$file: mentions MPI outside mpi/"; bad=1; fi
 done
 [ $bad = 0 ] && echo "layers: includes point one way"
 exit $bad

@@ -5,10 +5,10 @@
 # Programs that compute run once more on 2 and 3 ranks with every lower instruction set (isa.sh).
 # The last line is "N passed, N failed", counted over single tests and rank counts.
 . "$(dirname "$0")/isa.sh"
+. "$(dirname "$0")/mpi.sh"
 passed=0; failed=0
 export BUILD="${BUILD:-build}"
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
-export OMPI_MCA_mpi_yield_when_idle=1
+export OMP_NUM_THREADS=1
 # Sanitizers: the checker may be the first library; Open MPI has leaks, ours are counted by mem.h.
 export ASAN_OPTIONS="$ASAN_OPTIONS:verify_asan_link_order=0:detect_leaks=0"
 checker=
@@ -27,8 +27,8 @@ count() {
 # on RANKS PROGRAM [WORD ...]: words in front of mpirun.
 on() {
     n=$1; t=$2; shift 2
-    # $checker is several words.
-    out=$("$@" timeout 300 "${MPIRUN:-mpirun}" --oversubscribe -n "$n" $checker "$t" \
+    # $RANKS and $checker are several words.
+    out=$("$@" timeout 300 $RANKS "$n" $checker "$t" \
           </dev/null 2>&1); rc=$?
     count "$(printf '%-32s on %d ranks' "${t##*/}${2:+ ($2)}" "$n")" '^\[       OK \]' \
           '^\[  FAILED  \] [A-Za-z_]*$'

@@ -7,7 +7,10 @@
 
 #include "src/base/launch_token.h"
 #include "src/base/log.h"
+#include "src/base/rank_env.h"
 #include "src/base/status.h"
+
+MPI_Status *const mpi_ignored = MPI_STATUSES_IGNORE;
 
 static int our_rank;
 
@@ -17,48 +20,66 @@ static void end_job(int exit_code)
     MPI_Abort(MPI_COMM_WORLD, exit_code);
 }
 
-void comm_first_reports(void)
+/* What the environment told before MPI started, which may set variables, too. */
+static const struct rank_env *told(void)
 {
-    const char *rank = getenv("PMIX_RANK") ? getenv("PMIX_RANK") : getenv("SLURM_PROCID");
-    log_speaker(!rank || !strcmp(rank, "0"));
+    static struct rank_env env;
+    static int known;
+
+    if (!known) rank_env_read(&env);
+    known = 1;
+    return &env;
 }
 
-int comm_several(void)
+void comm_first_reports(void) { log_speaker(told()->rank == 0); }
+
+int comm_several(void) { return told()->size != 1; }
+
+int comm_started(void) { return told()->by != STARTED_ALONE || launch_token(); }
+
+/* "Open MPI v4.1.4" or "MPICH Version: 4.0.2". */
+static void name_library(char text[MPI_MAX_LIBRARY_VERSION_STRING])
 {
-    const char *size = getenv("OMPI_COMM_WORLD_SIZE");
-    return size ? strcmp(size, "1") != 0 : getenv("PMIX_RANK") != NULL;
+    int n;
+
+    MPI_Get_library_version(text, &n);
+    text[strcspn(text, ",\n")] = '\0';
+    for (char *p = text; *p; p++)
+        if (*p == '\t') *p = ' ';
 }
 
-int comm_started(void)
+/* Processes that were started together but that MPI does not connect would each train alone, all into
+ * one folder. */
+static void keep_promise(int size)
 {
-    return getenv("OMPI_COMM_WORLD_SIZE") || getenv("PMIX_RANK") || launch_token();
-}
+    const struct rank_env *e = told();
+    char library[MPI_MAX_LIBRARY_VERSION_STRING];
 
-/* Processes that srun started but MPI does not connect would each train alone, all into one folder.
- * by_mpirun: mpirun started this process, so that the variables of srun describe another
- * command. */
-static void keep_promise(int size, int by_mpirun)
-{
-    const char *tasks = getenv("SLURM_STEP_NUM_TASKS"), *rank = getenv("SLURM_PROCID");
-
-    if (by_mpirun || !getenv("SLURM_STEP_ID") || !tasks || atoi(tasks) == size) return;
-    if (rank && strcmp(rank, "0") != 0) leave(ERR_CONFIG);  /* the first one reports it */
+    if (e->size <= size) return;
+    if (e->rank != 0) leave(ERR_CONFIG);  /* the first one reports it */
     log_speaker(1);
-    leave(fail(ERR_CONFIG, "srun started %s processes, but MPI connects only %d of them. Open MPI "
-               "needs srun --mpi=pmix (srun --mpi=list shows what SLURM has), or mpirun",
-               tasks, size));
+    name_library(library);
+    if (e->by == STARTED_SRUN)
+        leave(fail(ERR_CONFIG, "srun started %d processes, but MPI connects only %d of them. This ttt "
+                   "is built with %s; Open MPI needs srun --mpi=pmix, MPICH --mpi=pmi2 (srun "
+                   "--mpi=list shows what SLURM has), or their own mpirun", e->size, size, library));
+    leave(fail(ERR_CONFIG, "%s started %d processes, but MPI connects only %d of them: this ttt is "
+               "built with %s, and needs the mpirun or mpiexec of that MPI",
+               rank_env_name(e->by), e->size, size, library));
 }
 
 void comm_start(struct axis *world)
 {
-    const int by_mpirun = getenv("OMPI_COMM_WORLD_SIZE") != NULL;
+    const struct rank_env *e = told();
     int level;
 
     /* Without mpirun, Open MPI would start a daemon that is only needed to spawn processes. */
-    if (!getenv("PMIX_RANK") && !getenv("OMPI_COMM_WORLD_SIZE"))
+    if (e->by != STARTED_OPENMPI && !getenv("PMIX_NAMESPACE"))
         setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
-    /* Send the carries of small models eagerly, without a rendezvous, between ranks of a node. */
+    /* Send the carries of small models eagerly, without a rendezvous, between ranks of a node: in
+     * Open MPI 4, and 5. */
     setenv("OMPI_MCA_btl_vader_eager_limit", "262144", 0);
+    setenv("OMPI_MCA_btl_sm_eager_limit", "262144", 0);
     mpi_do(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level));
     check(level >= MPI_THREAD_FUNNELED);
     mpi_do(MPI_Comm_dup(MPI_COMM_WORLD, &world->comm));
@@ -66,7 +87,7 @@ void comm_start(struct axis *world)
     mpi_do(MPI_Comm_size(world->comm, &world->size));
     mpi_do(MPI_Comm_rank(world->comm, &world->rank));
     our_rank = world->rank;
-    keep_promise(world->size, by_mpirun);
+    keep_promise(world->size);
     log_speaker(world->rank == 0);
     if (world->size > 1) status_hook(end_job);
 }

@@ -7,6 +7,7 @@
 #define COMM_H
 
 #include <mpi.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "src/base/beacon.h"
@@ -33,11 +34,11 @@ void comm_stop(struct axis *world);
  * comm_start(). */
 void comm_first_reports(void);
 
-/* Was this process started as one of several?  For commands that need no MPI when it was not.
- * Local, before comm_start(). */
+/* Was this process started as one of several, or may it be?  For commands that need no MPI when it was
+ * not.  Local, before comm_start(). */
 int comm_several(void);
 
-/* Was this process started by mpirun, srun with PMI, or ttt launch, even as the only one?  Local,
+/* Was this process started by mpirun, srun (rank_env.h) or ttt launch, even as the only one?  Local,
  * before comm_start(). */
 int comm_started(void);
 
@@ -54,6 +55,9 @@ int comm_started(void);
 /* What the two macros do after the call.  Local; they do not return if err is an error. */
 void mpi_done(int err, const char *call, const char *file, int line);
 void mpi_check(int err, const char *call, const char *file, int line);
+
+/* MPI_STATUSES_IGNORE as a variable: gcc takes that of MPICH for an array without elements.  Local. */
+extern MPI_Status *const mpi_ignored;
 
 /* n as a count for MPI: the only place where a size is narrowed to int.  Messages are cut into
  * smaller ones before, so an n that is too large is a bug and ends the job.  Local. */

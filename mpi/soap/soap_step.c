@@ -29,7 +29,7 @@ static void exchange(struct soap *s, int back)
         else
             mpi_do(MPI_Isend(src, mpi_count(p->n), REAL_MPI, to, tag, x->comm, &s->request[n++]));
     }
-    mpi_do(MPI_Waitall(n, s->request, MPI_STATUSES_IGNORE));
+    mpi_do(MPI_Waitall(n, s->request, mpi_ignored));
 }
 
 static void read_gradients(struct soap *s, const struct grad *g, real factor)

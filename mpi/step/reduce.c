@@ -236,7 +236,7 @@ void reducer_progress(struct reducer *r)
     for (int i = 0; i < r->buckets; i++) {
         struct bucket *b = &r->b[i];
         int done = 0;
-        if (b->round) mpi_poll(MPI_Testall(2, b->request, &done, MPI_STATUSES_IGNORE));
+        if (b->round) mpi_poll(MPI_Testall(2, b->request, &done, mpi_ignored));
         if (done) finish_round(r, b);
     }
 }
@@ -248,7 +248,7 @@ void reducer_end(struct reducer *r)
     r->order = 0;
     for (int i = 0; i < r->buckets; i++)
         for (struct bucket *b = &r->b[i]; b->round; finish_round(r, b))
-            mpi_do(MPI_Waitall(2, b->request, MPI_STATUSES_IGNORE));
+            mpi_do(MPI_Waitall(2, b->request, mpi_ignored));
 }
 
 void reducer_gather(struct reducer *r, real *w)

@@ -76,7 +76,7 @@ static void send(struct seq_heads *x, struct crossing_way w, int j, int r)
 /* Our buffers may be written again. */
 static void wait_sends(struct seq_heads *x)
 {
-    mpi_do(MPI_Waitall(x->requests, x->send, MPI_STATUSES_IGNORE));
+    mpi_do(MPI_Waitall(x->requests, x->send, mpi_ignored));
 }
 
 /* --- hooks (block.h) ------------------------------------------------------------ */
@@ -122,7 +122,7 @@ static void take(void *ctx, int j, int back)
 {
     struct seq_heads *x = ctx;
 
-    mpi_do(MPI_Waitall(x->seq->size, x->back + j * x->seq->size, MPI_STATUSES_IGNORE));
+    mpi_do(MPI_Waitall(x->seq->size, x->back + j * x->seq->size, mpi_ignored));
     stage_seq_unpack(x->st, what_of((struct crossing_way){ 0, back }), j, back);
     poke();
 }

@@ -131,7 +131,7 @@ struct step_exec *step_exec_forward(const struct grid *g, const struct model *m,
 
 static void wait_sends(struct slot_requests *z)
 {
-    mpi_do(MPI_Waitall(z->sends, z->send, MPI_STATUSES_IGNORE));
+    mpi_do(MPI_Waitall(z->sends, z->send, mpi_ignored));
     z->sends = 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "src/base/launch_token.h"
 #include "src/base/log.h"
+#include "src/base/rank_env.h"
 
 /* The processes get SIGTERM after T and SIGKILL after 2 T (patience.h), so T seconds are left for a
  * step and a checkpoint.  Open MPI has no call that gives T: `mpirun --mca` and the environment
@@ -13,8 +14,10 @@ int patience_warn(double need_s)
 {
     const char *given = getenv("OMPI_MCA_odls_base_sigkill_timeout");   /* also of mpirun --mca */
     const double patience_s = given ? atof(given) : 1;
+    struct rank_env e;
 
-    if (!getenv("OMPI_COMM_WORLD_SIZE") || launch_token() || need_s < patience_s) return 0;
+    rank_env_read(&e);
+    if (e.by != STARTED_OPENMPI || launch_token() || need_s < patience_s) return 0;
     log_warn("a step and a checkpoint take %.1f s, but mpirun kills its processes %.0f s after they "
              "got SIGTERM: ending mpirun by SIGTERM, SIGINT or Ctrl-C would lose the steps since the "
              "last checkpoint. To save and end, send SIGUSR1 to mpirun; or set the environment "

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/process.h"
+#include "src/base/rank_env.h"
 #include "src/base/status.h"
 #include "src/base/verdict.h"
 #include "src/store/run_note.h"
@@ -283,15 +285,8 @@ static void clean(struct monitor *m)
 static int blind;
 static char why[BEACON_WHY];
 
-static int number(const char *a, const char *b)
-{
-    const char *text = getenv(a);
-    if (!text) text = getenv(b);
-    return text ? atoi(text) : 0;
-}
-
 /* The new process: observe until the job has ended.  Does not return. */
-static void run(const struct conf *c, const char *token, pid_t parent)
+static void run(const struct conf *c, const char *token, const struct rank_env *e, pid_t parent)
 {
     sigset_t all;
     struct monitor m = { .run = c->run.dir, .parent = parent, .limits = {
@@ -299,18 +294,16 @@ static void run(const struct conf *c, const char *token, pid_t parent)
 
     launch_token_name(m.job, token);
     launch_token_assignment(m.proof, token);
-    m.ranks = number("OMPI_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS");
-    if (m.ranks < 1) m.ranks = 1;
-    /* Before MPI starts: from srun the number of machines, from mpirun the number of ranks here. */
-    m.alone = getenv("OMPI_COMM_WORLD_SIZE")
-                  ? number("OMPI_COMM_WORLD_LOCAL_SIZE", "") == m.ranks
-                  : number("SLURM_STEP_NUM_NODES", "SLURM_NNODES") <= 1;
+    m.ranks = e->size > 0 ? e->size : INT_MAX;
+    m.alone = e->one_machine;
     setpgid(0, 0);   /* mpirun kills groups */
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     prctl(PR_SET_NAME, "ttt-watchdog");
     gethostname(m.host, sizeof m.host - 1);
+    /* Hydra takes a process for alive as long as anybody holds the other end of its PMI_FD. */
+    process_close_files((const int[]){ -1 });
     const int null = open("/dev/null", O_RDWR);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
@@ -330,18 +323,20 @@ void watchdog_start(const struct conf *c)
 {
     const char *token = launch_token();
     const pid_t parent = getpid();
+    struct rank_env e;
     char job[LAUNCH_NAME];
 
     if (!token) return;
     if (!c->watchdog.enabled) return;
-    if (number("OMPI_COMM_WORLD_LOCAL_RANK", "SLURM_LOCALID") == 0) {
+    rank_env_read(&e);
+    if (e.local_rank <= 0) {
         fflush(NULL);
         const pid_t pid = fork();
-        if (pid == 0) run(c, token, parent);
+        if (pid == 0) run(c, token, &e, parent);
         if (pid < 0) log_warn("the watchdog cannot be started: %s", strerror(errno));
     }
     launch_token_name(job, token);
-    blind = beacon_open(job, number("PMIX_RANK", "SLURM_PROCID"), why) != OK;
+    blind = beacon_open(job, e.rank, why) != OK;
 }
 
 void watchdog_agree(const struct axis *world)

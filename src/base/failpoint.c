@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "src/base/beacon.h"
+#include "src/base/rank_env.h"
 #include "src/base/status.h"
 
 #define MAX_RULES 16
@@ -106,8 +107,9 @@ int failpoint_acted(void)
 
 static long our_rank(void)
 {
-    const char *text = getenv("PMIX_RANK");
-    return text ? atol(text) : 0;
+    struct rank_env e;
+    rank_env_read(&e);
+    return e.rank;
 }
 
 /* As a file system would that does not answer. */

@@ -131,3 +131,14 @@ int process_signal(int64_t pid, int64_t born, const char *assignment, int sig)
     if (folder >= 0) close(folder);
     return sent;
 }
+
+void process_close_files(const int keep[])
+{
+    enum { MOST_FILES = 1024 };
+
+    for (int fd = STDERR_FILENO + 1; fd < MOST_FILES; fd++) {
+        int kept = 0;
+        for (int i = 0; keep[i] >= 0; i++) kept |= keep[i] == fd;
+        if (!kept) close(fd);
+    }
+}

@@ -25,4 +25,8 @@ int process_is_ours(int64_t pid, int64_t born, const char *assignment);
  * returns 1 if it was sent */
 int process_signal(int64_t pid, int64_t born, const char *assignment, int sig);
 
+/* In a new process: close the files that it has from its parent, except the standard ones and those of
+ * `keep`, which -1 ends.  Local. */
+void process_close_files(const int keep[]);
+
 #endif

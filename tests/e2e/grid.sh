@@ -1,8 +1,6 @@
 # grid.sh -- training on several processes.  After lib.sh and tiny.sh.
-command -v mpirun >/dev/null || { echo "# no mpirun"; finish; }
-OMPI_ALLOW_RUN_AS_ROOT=1; OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; OMPI_MCA_mpi_yield_when_idle=1
+command -v "$MPIRUN" >/dev/null || { echo "# no $MPIRUN"; finish; }
 OMP_NUM_THREADS=1
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_mpi_yield_when_idle
 export OMP_NUM_THREADS
 
 # make_grid_config FILE: 5 sequences of 5 units of 16 tokens, 4 layers: nothing divides by 2 or 3
@@ -25,7 +23,7 @@ on() {
     sets="--set run.grid=$grid --set run.dir=$WORK/$dir"
     for s in "$@"; do sets="$sets --set $s"; done
     # shellcheck disable=SC2086
-    timeout 600 mpirun --oversubscribe -n "$(echo "$grid" | awk -Fx '{ print $1 * $2 * $3 }')" \
+    timeout 600 $RANKS "$(echo "$grid" | awk -Fx '{ print $1 * $2 * $3 }')" \
         $BEFORE "$TTT" train "$WORK/run.yaml" $sets $FLAGS >"$WORK/$dir.out" 2>"$WORK/$dir.err" \
         </dev/null
 }
@@ -34,7 +32,7 @@ on() {
 # variables in its environment.
 one_rank() {
     cat >"$WORK/one_rank.sh" <<'END'
-[ "$OMPI_COMM_WORLD_RANK" = "$ONE_RANK" ] || exec "$@"
+[ "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}" = "$ONE_RANK" ] || exec "$@"
 IFS=';'
 exec env $ONE_ENV "$@"
 END

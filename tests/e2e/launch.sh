@@ -1,6 +1,4 @@
 # launch.sh -- runs started by ttt launch.  After lib.sh and tiny.sh.
-OMPI_MCA_mpi_yield_when_idle=1  # tests share their cores
-export OMPI_MCA_mpi_yield_when_idle
 
 # launch DIR [WORD ...]: ttt launch with the run in $WORK/DIR, output in $WORK/DIR.out and .err; words
 # with '=' are keys.  $FAIL: failpoints.

@@ -1,6 +1,7 @@
 # lib.sh -- what every end-to-end test starts with:  . "$(dirname "$0")/lib.sh"
 #
 #   $TTT, $TTT_F64   the programs (default build/ttt, build/f64/ttt)
+#   $RANKS N         words in front of a program that start N processes of it (mpi.sh)
 #   $ROOT            the repository
 #   $WORK            an empty folder of this test, removed when it ends; KEEP=1 keeps it
 #
@@ -8,8 +9,10 @@
 # any failed, and also if it dies in the middle.
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 BUILD=${BUILD:-$ROOT/build}
-TTT=${TTT:-$BUILD/ttt}
-TTT_F64=${TTT_F64:-$BUILD/f64/ttt}
+. "$ROOT/tests/mpi.sh"
+TTT=${TTT:-$BUILD$MPI_TREE/ttt}
+TTT_F64=${TTT_F64:-$BUILD/f64$MPI_TREE/ttt}
+MPICHECK=$BUILD$MPI_TREE/tests/mpicheck.so
 TEST=$(basename "$0" .sh)
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/ttt-$TEST.XXXXXX") || exit 1
 failures=0

@@ -2,10 +2,8 @@
 # a checkpoint as what they are.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
-command -v mpirun >/dev/null || { echo "# no mpirun"; finish; }
-OMPI_ALLOW_RUN_AS_ROOT=1; OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; OMPI_MCA_mpi_yield_when_idle=1
+command -v "$MPIRUN" >/dev/null || { echo "# no $MPIRUN"; finish; }
 OMP_NUM_THREADS=1
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_mpi_yield_when_idle
 export OMP_NUM_THREADS
 make_data
 make_config "$WORK/run.yaml"
@@ -23,7 +21,7 @@ same() {
     shift 2
     for s in train.slice_tokens=32 "$@"; do sets="$sets --set $s"; done
     # shellcheck disable=SC2086
-    timeout 120 mpirun --oversubscribe -n 2 "$TTT" train "$WORK/run.yaml" $sets \
+    timeout 120 $RANKS 2 "$TTT" train "$WORK/run.yaml" $sets \
         >"$WORK/$same_name-2.out" 2>"$WORK/$same_name-2.err" </dev/null
     equal "$same_name: 1x1x1 and 1x1x2" "$(root_of "$same_name")" "$(root_of "$same_name-2")"
 }

@@ -57,8 +57,7 @@ equal "FLOPs of two layers" "$(number flops_per_token)" 615936
 # benchmark, to the bit.
 mpi() {
     n=$1; shift
-    env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 timeout 300 \
-        mpirun -n "$n" --oversubscribe --bind-to none "$@"
+    timeout 300 $RANKS "$n" "$@"
 }
 losses=
 for set in optim.kind=adamw optim.kind=soap optim.state=bf16; do
@@ -149,8 +148,7 @@ equal "store: what" "$(sed 's/.*"name": "\([a-z]*\)".*/\1/' "$WORK/store" | tr '
       "save load read training "
 equal "store: tokens" "$(sed -n 's/.*"name": "read", "tokens": \([0-9]*\),.*/\1/p' "$WORK/store")" 99968
 name="store on two ranks"
-expect_exit 0 env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 timeout 300 \
-    mpirun -n 2 --oversubscribe --bind-to none "$TTT" bench store "$WORK/small.yaml" --tokens 64 \
+expect_exit 0 timeout 300 $RANKS 2 "$TTT" bench store "$WORK/small.yaml" --tokens 64 \
     --repeat 1 --json --data-tokens 100000 --threads 1 --dir "$WORK" --set train.batch_tokens=128
 saved() { sed -n 's/.*"save", "state_bytes": \([0-9]*\),.*/\1/p' "$1"; }
 equal "store: the same state" "$(saved "$WORK/out")" "$(saved "$WORK/store")"
@@ -158,8 +156,7 @@ equal "nothing is left" "$(ls "$WORK" | grep -c ttt-bench)" 0
 name="store: no tokens is 64"; expect_exit 64 "$TTT" bench store --tokens 0
 
 name="comm"
-expect_exit 0 env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 timeout 300 \
-    mpirun -n 3 --oversubscribe --bind-to none "$TTT" bench comm --mib 1 --repeat 1 --threads 1 --json
+expect_exit 0 timeout 300 $RANKS 3 "$TTT" bench comm --mib 1 --repeat 1 --threads 1 --json
 equal "comm: what" "$(sed 's/.*"name": "\([a-z, -]*\)".*/\1/' "$WORK/out" | tr '\n' '|')" \
       "two ranks|reduce-scatter|all-gather|all-to-all|sums, exact|weights|"
 name="comm: one rank is 64"; expect_exit 64 "$TTT" bench comm

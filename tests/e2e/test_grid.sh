@@ -41,7 +41,7 @@ equal "every one of these saves" "$(values e1 step save | tr '\n' ' ')" "$(seq 2
 equal "8 ranks write 8 files" "$(find "$WORK"/g2x2x2/ckpt/*20.a0001 -name 'w*.ttc' | wc -l)" 8
 equal "or 3" "$(find "$WORK"/w3/ckpt/*20.a0001 -name 'w*.ttc' | wc -l)" 3
 # With the checker of MPI use (tests/mpicheck) before it: training, saving, evaluating, resuming.
-BEFORE="env LD_PRELOAD=$BUILD/tests/mpicheck.so"
+BEFORE="env LD_PRELOAD=$MPICHECK"
 same 2x2x2 c8 checkpoint.writers=3
 same 1x2x3 c6 train.sequence_mode=heads checkpoint.background=false
 TTT_FAIL="train.step#11=err"; export TTT_FAIL

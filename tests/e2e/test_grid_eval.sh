@@ -5,7 +5,7 @@
 
 M=$ROOT/tests/golden/ttt_linear_m
 IN=$M/inputs.safetensors
-mpi() { n=$1; shift; timeout 120 mpirun --oversubscribe -n "$n" "$@" </dev/null; }
+mpi() { n=$1; shift; timeout 120 $RANKS "$n" "$@" </dev/null; }
 same() { cmp -s "$WORK/$1" "$WORK/$2"; }
 lines() { wc -l <"$WORK/$1" | tr -d ' '; }
 

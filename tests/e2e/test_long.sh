@@ -21,7 +21,7 @@ END
 # on S CONTEXT: one step on one sequence; sets $peak, MB of the process that had the most.
 on() {
     dir=s$1-$2
-    mpirun --oversubscribe -n "$1" "$TTT" train "$WORK/run.yaml" --set run.grid=1x1x"$1" \
+    $RANKS "$1" "$TTT" train "$WORK/run.yaml" --set run.grid=1x1x"$1" \
         --set run.dir="$WORK/$dir" --set train.context="$2" --set train.batch_tokens="$2" \
         >"$WORK/$dir.out" 2>"$WORK/$dir.err" </dev/null
     code=$?

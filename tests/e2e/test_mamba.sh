@@ -48,7 +48,7 @@ for set in train.remat=none train.remat=block; do
         awk '{ d = $2 / $1 - 1; if (d < 0) d = -d; if (d > 1e-4 || NF != 2) bad = 1; n++ }
              END { exit bad || n != 8 }' && ok "scan, $set: losses of 8 steps within 1e-4" ||
         failed "scan, $set" "$(paste -d ' ' "$WORK/base.loss" "$WORK/$dir.loss")"
-    name="scan, $set: it sends what is planned" expect_exit 0 timeout 120 mpirun --oversubscribe -n 3 "$TTT" bench grid "$WORK/run.yaml" \
+    name="scan, $set: it sends what is planned" expect_exit 0 timeout 120 $RANKS 3 "$TTT" bench grid "$WORK/run.yaml" \
         --grid 1x1x3 --steps 1 --set train.sequence_mode=scan --set $set
 done
 name="scan mode is Mamba's" expect_exit 78 "$TTT" config show "$WORK/run.yaml" \

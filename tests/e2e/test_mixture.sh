@@ -102,7 +102,7 @@ name="ttt eval --inner without any" expect_exit 64 "$TTT" eval "$WORK/mixed" "$W
 name="ttt generate" expect_exit 0 "$TTT" generate "$WORK/mixed" --prompt "the dog" --tokens 40 --temperature 0
 IN=$ROOT/tests/golden/mamba/inputs.safetensors
 name="ttt probe" expect_exit 0 "$TTT" probe "$WORK/mixed" --tokens "$IN" --out "$WORK/alone" --states --hidden
-name="ttt probe on a grid" expect_exit 0 timeout 100 mpirun --oversubscribe -n 4 "$TTT" probe "$WORK/mixed" \
+name="ttt probe on a grid" expect_exit 0 timeout 100 $RANKS 4 "$TTT" probe "$WORK/mixed" \
     --tokens "$IN" --out "$WORK/grid" --states --hidden --grid 1x2x2
 check "the same numbers" cmp "$WORK/alone" "$WORK/grid"
 name="ttt spectrum" expect_exit 0 "$TTT" ckpt spectrum "$WORK/base"

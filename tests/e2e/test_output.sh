@@ -69,9 +69,7 @@ equal "a full disk under standard output: exit code" "$?" 0
 expect_text "a full disk under standard output: warned of" "standard output takes no more" "$WORK/err"
 
 # The same of a launcher: mpirun must not meet its reader's end.
-if command -v mpirun >/dev/null; then
-    OMPI_ALLOW_RUN_AS_ROOT=1; OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; OMPI_MCA_mpi_yield_when_idle=1
-    export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_mpi_yield_when_idle
+if command -v "$MPIRUN" >/dev/null; then
     launch() {
         timeout 300 "$TTT" launch "$WORK/run.yaml" -n 2 --set run.threads=1 --set train.steps=40 \
             --set run.dir="$WORK/$1"

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/grid.sh"
 
 cd "$WORK" || exit 1
-mpi() { n=$1; shift; timeout 300 mpirun --oversubscribe -n "$n" "$@" </dev/null; }
+mpi() { n=$1; shift; timeout 300 $RANKS "$n" "$@" </dev/null; }
 P="$TTT plan $ROOT/config/ttt-linear-125m.yaml"
 # value NAME [FILE] -- the number after a name in JSON.
 value() { sed -n 's/.*"'"$1"'": *\([-0-9.e+]*\).*/\1/p' "${2:-out}" | head -n 1; }

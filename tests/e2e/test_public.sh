@@ -43,7 +43,7 @@ done
 numbers() { grep -v '"\(seconds\|peak_bytes\)"' "$WORK/out" >"$WORK/$1"; }
 check "eval" "$TTT" eval "$WORK/base" "$WORK/val" --json
 numbers alone
-check "eval on 1x1x2" timeout 120 mpirun --oversubscribe -n 2 "$TTT" eval "$WORK/base" \
+check "eval on 1x1x2" timeout 120 $RANKS 2 "$TTT" eval "$WORK/base" \
     "$WORK/val" --json --grid 1x1x2
 numbers grid
 check "gives the same numbers" cmp "$WORK/alone" "$WORK/grid"
@@ -89,12 +89,12 @@ long "training" "$TTT" config check "$WORK/run.yaml" --set train.context=81 --se
 long "a run from a folder" "$TTT" config check "$WORK/fine.yaml" --set train.context=81 \
     --set train.batch_tokens=81
 long "eval" "$TTT" eval "$WORK/base" "$WORK/val" --context 81
-long "eval on a grid" timeout 120 mpirun --oversubscribe -n 2 "$TTT" eval "$WORK/base" \
+long "eval on a grid" timeout 120 $RANKS 2 "$TTT" eval "$WORK/base" \
     "$WORK/val" --context 81
 long "generate" "$TTT" generate "$WORK/base" --prompt "the dog" --tokens 74
 long "probe" "$TTT" probe "$WORK/base" --out "$WORK/probe.safetensors" \
     --tokens "$ROOT/tests/golden/qwen2/inputs.safetensors"
-long "probe on a grid" timeout 120 mpirun --oversubscribe -n 2 "$TTT" probe "$WORK/base" \
+long "probe on a grid" timeout 120 $RANKS 2 "$TTT" probe "$WORK/base" \
     --out "$WORK/probe.safetensors" --tokens "$ROOT/tests/golden/qwen2/inputs.safetensors"
 long "bench train" "$TTT" bench train "$WORK/run.yaml" --tokens 96
 long "bench latency" "$TTT" bench latency "$WORK/run.yaml" --from 64 --to 128

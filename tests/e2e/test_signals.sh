@@ -3,8 +3,6 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
 . "$(dirname "$0")/launch.sh"
-OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
-export OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM
 make_data
 make_config "$WORK/run.yaml"
 sets="train.steps=60 checkpoint.every_steps=0 checkpoint.background=true train.inner_stats_every=0"
@@ -35,7 +33,7 @@ start() {
      case $HUP in ignored) trap "" HUP ;; esac
      case $how in
      train) exec "$TTT" train "$WORK/run.yaml" $words ;;
-     mpirun) exec mpirun --oversubscribe -n 2 "$TTT" train "$WORK/run.yaml" $words ;;
+     mpirun) exec $RANKS 2 "$TTT" train "$WORK/run.yaml" $words ;;
      launch) exec "$TTT" launch "$WORK/run.yaml" -n 2 --set launch.bind=false $words ;;
      job) PATH="$WORK/bin:$PATH" SLURM_JOB_ID=5 SLURM_JOB_NODELIST=n1 SLURM_TASKS_PER_NODE=1
           export PATH SLURM_JOB_ID SLURM_JOB_NODELIST SLURM_TASKS_PER_NODE
@@ -81,7 +79,7 @@ cell() {
 # --- the table -------------------------------------------------------------------------------
 for s in INT TERM HUP USR1 USR2 XCPU; do cell train $s 85 20; done
 for s in nohup PIPE; do cell train $s 0 60; done
-if command -v mpirun >/dev/null; then
+if command -v "$MPIRUN" >/dev/null; then
     for s in INT TERM HUP; do cell mpirun $s 1 20; done   # with the second that mpirun gives
     for s in USR1 USR2; do cell mpirun $s 85 20; done
     cell mpirun PIPE 0 60
@@ -135,7 +133,7 @@ if command -v mpirun >/dev/null; then
 
     # So they do when its reader ends: Open MPI 4.1's mpirun crashes then.
     # shellcheck disable=SC2086
-    TTT_FAIL="train.step#20=sleep:20000" mpirun --oversubscribe -n 2 "$TTT" train "$WORK/run.yaml" \
+    TTT_FAIL="train.step#20=sleep:20000" $RANKS 2 "$TTT" train "$WORK/run.yaml" \
         $words --set run.dir="$WORK/reader" 2>&1 </dev/null | head -n 2 >"$WORK/out"
     until_gone reader
     equal "mpirun without a reader: its processes saved" "$(ls "$WORK/reader/ckpt")" \

@@ -11,7 +11,7 @@ printf '\357\273\277the cat sees a dog under the tree and runs to the house' >"$
 spectrum() { "$TTT" ckpt spectrum "$WORK/m" "$@"; }
 across() {
     across_n=$1; shift
-    timeout 120 mpirun --oversubscribe -n "$across_n" "$TTT" ckpt spectrum "$WORK/m" "$@" </dev/null
+    timeout 120 $RANKS "$across_n" "$TTT" ckpt spectrum "$WORK/m" "$@" </dev/null
 }
 
 name="table" expect_exit 0 spectrum

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
 . "$(dirname "$0")/launch.sh"
-command -v mpirun >/dev/null || { echo "# no mpirun"; finish; }
+command -v "$MPIRUN" >/dev/null || { echo "# no $MPIRUN"; finish; }
 SHIM=$BUILD/tests/fault/iofault.so
 [ -f "$SHIM" ] || { failed "iofault.so" "not built (make $SHIM)"; finish; }
 STORM=${STORM:-40}

@@ -20,8 +20,8 @@ once() {
 # others NAME DIR ARGUMENT ...: the second of two ranks has these arguments, too.
 others() {
     dir=$2; name=$1; shift 2
-    expect_exit 78 timeout 300 mpirun --oversubscribe \
-        -n 1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/$dir" : \
+    expect_exit 78 timeout 300 $RANKS \
+        1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/$dir" : \
         -n 1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/$dir" "$@"
     cp "$WORK/err" "$WORK/$dir.err"
     [ -e "$WORK/$dir" ] && failed "$dir: no work was done" "there is $WORK/$dir" ||
@@ -40,8 +40,8 @@ once "other data for evaluation" "the data for evaluation is not the same .* 'no
 others "a timeline" o_trace --trace "$WORK/trace.json"
 once "a timeline" "'no --trace' on rank 0, '--trace' on rank 1" o_trace
 cp -r "$WORK/train" "$WORK/elsewhere"
-check "the same data elsewhere, other threads" timeout 300 mpirun --oversubscribe \
-    -n 1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/places" : \
+check "the same data elsewhere, other threads" timeout 300 $RANKS \
+    1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/places" : \
     -n 1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/places" --set run.threads=2 \
         --set data.train="$WORK/elsewhere"
 
@@ -70,8 +70,8 @@ hurt "$WORK/train" "$WORK/train_hurt"
 hurt "$WORK/val" "$WORK/val_hurt"
 # with_data NAME DATA DIR: three ranks, the last one reads the copy.
 with_data() {
-    timeout 300 mpirun --oversubscribe \
-        -n 2 "$TTT" train "$WORK/run.yaml" --set run.grid=1x1x3 --set run.dir="$WORK/$3" : \
+    timeout 300 $RANKS \
+        2 "$TTT" train "$WORK/run.yaml" --set run.grid=1x1x3 --set run.dir="$WORK/$3" : \
         -n 1 "$TTT" train "$WORK/run.yaml" --set run.grid=1x1x3 --set run.dir="$WORK/$3" \
             --set "$1=$2" >"$WORK/$3.out" 2>"$WORK/$3.err" </dev/null
 }

@@ -158,9 +158,9 @@ wait $pid
 equal "and the first ends well" "$(root_of owned)" "$root"
 
 # More ranks than one: test_grid.sh.
-if command -v mpirun >/dev/null; then
+if command -v "$MPIRUN" >/dev/null; then
     # shellcheck disable=SC2086
-    name="one rank under mpirun" expect_exit 0 mpirun --allow-run-as-root -n 1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/one"
+    name="one rank under mpirun" expect_exit 0 $RANKS 1 "$TTT" train "$WORK/run.yaml" --set run.dir="$WORK/one"
 fi
 # --- where the time went ---------------------------------------------------------------
 FLAGS=--profile

@@ -43,7 +43,7 @@ went "every head its own keys" 1x1x2 own model.kv_heads=auto train.sequence_mode
 numbers() { grep -v '"\(seconds\|peak_bytes\)"' "$WORK/out" >"$WORK/$1"; }
 check "eval" "$TTT" eval "$WORK/base" "$WORK/val" --json --context 100
 numbers alone
-check "eval on 1x1x2" timeout 120 mpirun --oversubscribe -n 2 "$TTT" eval "$WORK/base" \
+check "eval on 1x1x2" timeout 120 $RANKS 2 "$TTT" eval "$WORK/base" \
     "$WORK/val" --json --context 100 --grid 1x1x2
 numbers grid
 check "gives the same numbers" cmp "$WORK/alone" "$WORK/grid"

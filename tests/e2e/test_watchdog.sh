@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"
 . "$(dirname "$0")/launch.sh"
-command -v mpirun >/dev/null || { echo "# no mpirun"; finish; }
+command -v "$MPIRUN" >/dev/null || { echo "# no $MPIRUN"; finish; }
 STEAL=${STEAL:-10}
 make_data
 make_config "$WORK/run.yaml"

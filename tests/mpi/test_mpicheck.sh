@@ -3,7 +3,7 @@
 # the place, and has nothing to say about a program without one.
 # Lines: "ok NAME", "FAILED NAME: why".
 build=${BUILD:-build}
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
+. tests/mpi.sh
 export MPICHECK_TIMEOUT=5
 bad=0; caught=0
 out=$(mktemp) || exit 1
@@ -11,7 +11,7 @@ trap 'rm -f "$out"' EXIT
 
 # seeded NUMBER -- run it on three ranks; the checker's lines go to $out.
 seeded() {
-    timeout 120 "${MPIRUN:-mpirun}" --oversubscribe -n 3 \
+    timeout 120 $RANKS 3 \
         env LD_PRELOAD="$PWD/$build/tests/mpicheck.so" "$build/tests/mpi/seeded_bugs" "$1" \
         </dev/null >"$out" 2>&1
     code=$?

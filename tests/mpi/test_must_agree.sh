@@ -3,14 +3,14 @@
 # start of a job in every build, at each call in builds that compare arguments (make CHECK=1).
 # Lines: "ok NAME", "FAILED NAME: why".
 build=${BUILD:-build}
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
+. tests/mpi.sh
 bad=0
 out=$(mktemp) || exit 1
 trap 'rm -f "$out"' EXIT
 
 # expect WHAT CODE PATTERN -- the job ends with this exit code and one line that matches.
 expect() {
-    timeout 120 "${MPIRUN:-mpirun}" --oversubscribe -n 3 "$build/tests/mpi/disagree" "$1" \
+    timeout 120 $RANKS 3 "$build/tests/mpi/disagree" "$1" \
         </dev/null >"$out" 2>&1
     code=$?
     if [ $code = "$2" ] && grep -q -e "$3" "$out"; then echo "ok $1"; else
