@@ -1,12 +1,12 @@
-/* Which hosts still answer?  mpirun, or in a SLURM job srun, starts a program that does nothing on
- * each of them. */
+/* Which hosts still answer?  The launcher, or in a SLURM job srun, starts a program that does nothing
+ * on each of them. */
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "jobs/launch.h"
+#include "jobs/launcher.h"
 #include "src/base/clock.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
@@ -15,29 +15,16 @@
 
 #define ANSWER_S 30
 
-static void words(struct words *w, const struct launch *l)
-{
-    if (l->job[0]) {
-        pair(w, "srun", "--mpi=none");
-        pair(w, "--nodes=1", "--ntasks=1");
-        pair(w, "--ntasks-per-node=1", "--cpus-per-task=1");
-        pair(w, "--nodelist", l->hosts->name);
-    } else {
-        launch_mpirun(w, l);
-        pair(w, "--host", l->hosts->name);
-        pair(w, "-n", "1");
-    }
-    word(w, "true");
-}
-
 static pid_t ask(const struct launch *l, int host)
 {
     struct launch one = *l;
+    struct host it = l->hosts[host];
     sigset_t none;
 
-    one.hosts = &l->hosts[host];
-    one.n_hosts = 1;
-    char **v = words_made(words, &one);
+    it.slots = 1;
+    one.hosts = &it;
+    one.n_hosts = one.ranks = 1;
+    char **v = words_made(launcher_probe, &one);
     const pid_t pid = fork();
     if (pid == 0) {
         const int null = open("/dev/null", O_RDWR);

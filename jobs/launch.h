@@ -2,7 +2,7 @@
  *
  *     launch_open()      check the configuration and the data, and that nobody else runs here
  *     launch_plan()      choose processes, grid, threads, binding; check memory and disk
- *     launch_command()   make mpirun's command line
+ *     launch_command()   make the command line of mpirun, or of another launcher (launcher.h)
  *     launch_run()       start it, forward signals, restart it after a crash
  *
  * Whatever can be found wrong is found before any process starts.  On a cluster the only process of
@@ -34,9 +34,12 @@ struct launch_opts {
     const char     *grid;               /* NULL: run.grid; "auto" or DxPxS                  */
     const char     *hosts, *hostfile;   /* NULL: launch.hosts                               */
     const char     *rates;              /* of the machine, for the prediction; NULL: assumed */
+    const char     *mpirun;             /* of the MPI we were built with; NULL: mpirun      */
     int             takeover;           /* fence off a process that owns the run            */
     int             allow_config_change, allow_data_change;
 };
+
+struct launcher;
 
 struct launch {
     const struct launch_opts *o;        /* borrowed                                         */
@@ -49,6 +52,8 @@ struct launch {
     int               bound;            /* to cores                                         */
     int               oversubscribed;   /* more processes than cores                        */
     int               starts;           /* of mpirun so far                                 */
+    const struct launcher *by;          /* what starts the processes; NULL: not chosen yet  */
+    char             *mpirun;           /* its program; owned                               */
     char              token[LAUNCH_TOKEN]; /* of this launcher; "": no process is started   */
     char              job[32];          /* the SLURM job that this runs in, or ""           */
 };
@@ -60,17 +65,18 @@ struct launch {
 int launch_open(struct launch *l, const struct launch_opts *o);
 void launch_close(struct launch *l);
 
-/* Choose grid and threads for the hosts that are left, and report the choice.  May be called again
- * after hosts were lost.
+/* Choose the launcher, grid and threads for the hosts that are left, and report the choice.  May be
+ * called again after hosts were lost.
  *
- * returns  OK; ERR_CONFIG if no grid fits, ERR_MEMORY, ERR_IO if the disk is too small; reported */
+ * returns  OK; ERR_CONFIG if no grid fits, ERR_MEMORY, ERR_IO if the disk is too small; ERR_MISSING
+ *          if there is no launcher; reported */
 int launch_plan(struct launch *l);
 
-/* The words of the command line of mpirun or srun, ended by NULL; one counted block. */
+/* The words of the launcher's command line, ended by NULL; one counted block. */
 char **launch_command(const struct launch *l);
-void launch_srun(struct words *w, const struct launch *l);     /* append srun, its options  */
-void launch_mpirun(struct words *w, const struct launch *l);   /* mpirun and its settings   */
-void launch_program(struct words *w, const struct launch *l);  /* ttt train, its arguments  */
+
+/* Append what it starts: ttt train and its arguments. */
+void launch_program(struct words *w, const struct launch *l);
 
 /* The path of this program, a counted string. */
 char *launch_self(void);

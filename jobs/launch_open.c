@@ -89,5 +89,6 @@ void launch_close(struct launch *l)
 {
     mem_free(l->conf);
     mem_free(l->hosts);
+    mem_free(l->mpirun);
     *l = (struct launch){ .o = NULL };
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-#include "jobs/launch.h"
+#include "jobs/launcher.h"
 #include "src/base/file.h"
 #include "src/base/human.h"
 #include "src/base/log.h"
@@ -176,12 +176,13 @@ static void choose_threads(struct launch *l)
     l->oversubscribed = here > m->cores;
     l->bound = l->conf->launch.bind && (int64_t)here * l->threads <= m->cores;
     log_phase("grid %dx%dx%d: %d process%s with %d thread%s each on %d machine%s; this one has %d core%s "
-              "in %d NUMA node%s; %s%s", l->grid.D, l->grid.P, l->grid.S, l->ranks,
+              "in %d NUMA node%s; %s%s; started by %s (%s)", l->grid.D, l->grid.P, l->grid.S, l->ranks,
               &"es"[2 * (l->ranks == 1)], l->threads, &"s"[l->threads == 1],
               (l->ranks + here - 1) / here, &"s"[(l->ranks + here - 1) / here == 1], m->cores,
               &"s"[m->cores == 1], m->numa, &"s"[m->numa == 1],
               l->bound ? "each process bound to its cores" : "not bound",
-              l->oversubscribed ? "; more processes than cores" : "");
+              l->oversubscribed ? "; more processes than cores" : "", l->mpirun,
+              l->by->name);
 }
 
 int launch_plan(struct launch *l)
@@ -190,6 +191,7 @@ int launch_plan(struct launch *l)
     struct rates r;
     int rc;
 
+    TRY(launcher_find(l));
     TRY(rates_read(&r, l->o->rates));
     /* Other machines are assumed to be like this one, without the memory limit of our session. */
     r.node.memory_gib = (double)(l->hosts ? l->machine.installed : l->machine.memory) / 0x1p30;

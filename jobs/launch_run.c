@@ -1,8 +1,9 @@
-/* Start mpirun, forward signals, wait for its end, and restart it after a crash.
+/* Start mpirun, forward signals, wait for its end, and restart it after a crash.  mpirun stands here
+ * for every program of launcher.h.
  *
  * mpirun runs in a session of its own, so that Ctrl-C reaches only the launcher, and it gets a
- * signal if the launcher dies.  After SIGTERM mpirun would kill the processes within a second;
- * SIGUSR1 it forwards to them, and they save and end.  Its output goes through a process of ours
+ * signal if the launcher dies.  After SIGTERM Open MPI's would kill the processes within a second;
+ * SIGUSR1 all of them forward, and the processes save and end.  Its output goes through a process of ours
  * (relay.h), so that it does not end when the reader of the output goes away.
  */
 #include <errno.h>
@@ -16,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "jobs/launch.h"
+#include "jobs/launcher.h"
 #include "jobs/relay.h"
 #include "jobs/slurm.h"
 #include "src/base/beacon.h"
@@ -176,14 +177,14 @@ static int is_final(int rc)
            rc == ERR_OWNER || rc == ERR_CONFIG || rc == ERR_DIVERGED;
 }
 
-static void describe(char text[64], int status)
+static void describe(char text[64], const struct launcher *by, int status)
 {
+    const int sig = WIFSIGNALED(status) ? 0 : launcher_signal(by, WEXITSTATUS(status));
+
     if (WIFSIGNALED(status))
         snprintf(text, 64, "mpirun ended by signal %d (%s)", WTERMSIG(status),
                  strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status) > 128 && WEXITSTATUS(status) < 128 + NSIG)
-        snprintf(text, 64, "a process ended by signal %d (%s)", WEXITSTATUS(status) - 128,
-                 strsignal(WEXITSTATUS(status) - 128));
+    else if (sig) snprintf(text, 64, "a process ended by signal %d (%s)", sig, strsignal(sig));
     else snprintf(text, 64, "exit code %d", WEXITSTATUS(status));
 }
 
@@ -239,7 +240,7 @@ static int once(struct job *j, const struct launch *l, int *rc)
     wait_for(j);
     remove_pages(l->token);
     *rc = meaning(j->status);
-    describe(why, j->status);
+    describe(why, l->by, j->status);
     if (*rc != OK && launch_log_hang(l->conf->run.dir, mark)) {
         *rc = ERR_HANG;
         snprintf(why, sizeof why, "a process hung");

@@ -8,10 +8,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "src/base/process.h"
 #include "src/base/status.h"
 #include "src/store/run_note.h"
 
-enum { BYTES = 1 << 16, MOST_FILES = 1024 };
+enum { BYTES = 1 << 16 };
 
 static const char *const names[] = { "standard output", "standard error" };
 
@@ -67,8 +68,7 @@ int relay_start(int to[2], const char *dir)
     if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0) pid = fork();
     if (pid == 0) {
         const int from[2] = { out[0], err[0] };
-        for (int fd = STDERR_FILENO + 1; fd < MOST_FILES; fd++)
-            if (fd != from[0] && fd != from[1]) close(fd);
+        process_close_files((const int[]){ from[0], from[1], -1 });
         relay(from, dir);
         _exit(0);
     }

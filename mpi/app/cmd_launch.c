@@ -50,7 +50,7 @@ static void print(struct launch *l)
 
 int cmd_launch(int argc, char **argv)
 {
-    static struct launch_opts o;
+    static struct launch_opts o = { .mpirun = TTT_MPIRUN };
     struct launch l = { .o = NULL };
     struct arg_rest rest;
     int rc = OK, dry = 0, slurm = 0, inside = 0, anyway = 0;
@@ -71,7 +71,7 @@ int cmd_launch(int argc, char **argv)
         { "submit-anyway", ARG_FLAG, &anyway, NULL,
           "submit although SLURM does not tell whether an earlier job has ended" },
         { "dry-run", ARG_FLAG, &dry, NULL,
-          "print mpirun's command line, or the script of --slurm, and start nothing" },
+          "print the command line of mpirun, or the script of --slurm, and start nothing" },
     };
 
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));

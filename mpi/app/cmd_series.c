@@ -128,7 +128,7 @@ static int no_model(const struct member *m)
 static int run_one(struct series *s, const struct arg_list *sets, int i)
 {
     struct member *m = &s->m[i];
-    struct launch_opts o = { .file = NULL };
+    struct launch_opts o = { .mpirun = TTT_MPIRUN };
     struct launch l = { .o = NULL };
     char *file = NULL;
     int rc = OK;

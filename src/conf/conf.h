@@ -23,6 +23,8 @@
 enum precision { PRECISION_FP32, PRECISION_BF16 };
 enum backbone { BACKBONE_MAMBA, BACKBONE_TRANSFORMER };
 enum slurm_start { START_MPIRUN, START_SRUN };
+enum mpirun_kind { MPIRUN_AUTO, MPIRUN_OPENMPI4, MPIRUN_OPENMPI5, MPIRUN_MPICH, MPIRUN_INTEL,
+                   MPIRUN_PALS };
 
 struct conf {
     struct {
@@ -74,6 +76,7 @@ struct conf {
     struct { int every_steps; } log;
     struct {
         int ranks, bind, kill_wait_s;
+        int mpirun_kind;          /* enum mpirun_kind                                 */
         char hosts[CONF_PATH], mpirun[CONF_PATH], mpirun_args[CONF_PATH];
         struct {                  /* of a SLURM job, jobs/slurm.h                   */
             int  nodes, min_nodes, tasks_per_node, cpus_per_task;

@@ -271,7 +271,11 @@ const struct conf_key conf_keys[] = {
       "seconds from SIGTERM to SIGKILL when mpirun ends a job. Open MPI waits twice that long "
       "after every crash, so it delays restarts", { 0 } },
     { KEY(launch, mpirun), CONF_TEXT, "", NO_RANGE,
-      "the program mpirun; empty: the variable MPIRUN of the environment, else mpirun", { 0 } },
+      "the program mpirun or mpiexec; empty: the variable MPIRUN of the environment, else that of "
+      "the MPI that ttt was built with", { 0 } },
+    { KEY(launch, mpirun_kind), CONF_ENUM, "auto", NO_RANGE,
+      "which MPI's options it takes; auto: it is asked for its version",
+      { "auto", "openmpi4", "openmpi5", "mpich", "intel", "pals" } },
     { KEY(launch, mpirun_args), CONF_TEXT, "", NO_RANGE,
       "more arguments of mpirun, separated by blanks", { 0 } },
 

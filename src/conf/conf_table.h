@@ -25,7 +25,7 @@ struct conf_key {
     double         min, max;   /* numbers; max of a text is its field's size   */
     const char    *unit;       /* "" or what the number counts                 */
     const char    *help;
-    const char    *names[4];   /* CONF_ENUM, ends with NULL                    */
+    const char    *names[8];   /* CONF_ENUM, ends with NULL                    */
 };
 
 /* A key whose preset is "auto" takes "auto", stored as this number. */

@@ -126,6 +126,7 @@ mkdir "$WORK/it's a \$(touch hurt) path" && cp "$TTT" "$WORK/it's a \$(touch hur
 odd="$WORK/it's a \$(touch hurt) path/ttt"
 cat >"$WORK/recorder" <<'END'
 #!/bin/sh
+[ "$1" != --version ] || { echo "mpirun (Open MPI) 4.1.4"; exit; }
 for word in "$@"; do printf '<%s>' "$word"; done
 echo
 END

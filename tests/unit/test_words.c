@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "jobs/launch.h"
+#include "jobs/launcher.h"
 #include "src/base/mem.h"
 #include "src/base/rng.h"
+#include "src/base/status.h"
 
 #include <cmocka.h>
 
@@ -116,11 +117,14 @@ static void no_secrets(void **state)
     const char *secret = l.token + LAUNCH_NAME - 1;
 
     unsetenv("MPIRUN");
+    c->launch.mpirun_kind = MPIRUN_OPENMPI4;
     launch_token_make(l.token);
     for (int way = 0; way < 4; way++) {
         snprintf(l.job, sizeof l.job, "%s", way & 1 ? "7" : "");
         c->launch.slurm.start = START_SRUN;
         c->run.threads = way & 2 ? 1 : 0;
+        l.by = NULL;
+        assert_int_equal(launcher_find(&l), OK);
         char **words = launch_command(&l);
         int passed = way & 1, named = 0;
         for (int i = 0; words[i]; i++) {
@@ -131,6 +135,7 @@ static void no_secrets(void **state)
         assert_true(passed && named);
         assert_string_equal(words[0], way & 1 ? "srun" : "mpirun");
         mem_free(words);
+        mem_free(l.mpirun);
     }
     mem_free(c);
 }
