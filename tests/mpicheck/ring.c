@@ -143,7 +143,8 @@ void ring_poll(void)
     while (*at) {
         struct ring *x = *at;
         int done = 0;
-        PMPI_Testall(2, x->r, &done, MPI_STATUSES_IGNORE);
+        MPI_Status came[2];
+        PMPI_Testall(2, x->r, &done, came);
         if (!done) {
             at = &x->next;
             continue;
