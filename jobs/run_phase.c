@@ -50,10 +50,11 @@ static struct run_verdict end_of(const struct run_facts *f, int status)
     if (status != 0 && status != -ERR_SAVED)
         return is(RUN_FAILED, ABOUT_CODE | ABOUT_LOG, "");
     if (f->steps >= 0 && f->committed >= f->steps) return is(RUN_FINISHED, ABOUT_NOTHING, "");
-    if (status == 0 && f->committed < 0)
-        return is(RUN_FINISHED, ABOUT_NOTHING, f->ckpt_unreadable ? "" : "no checkpoint is left");
+    if (status == 0 && (f->ckpt_unreadable || (f->step < 0 && f->committed < 0)))
+        return is(RUN_FINISHED, ABOUT_NOTHING, "");
     if (f->committed < 0)
-        return is(RUN_STOPPED, ABOUT_NOTHING, f->ckpt_unreadable ? "" : "there is no checkpoint");
+        return is(RUN_STOPPED, ABOUT_NOTHING, f->ckpt_unreadable ? ""
+                      : status == 0 ? "no checkpoint is left" : "there is no checkpoint");
     if (status == 0 && f->steps < 0 && f->step <= f->committed)
         return is(RUN_FINISHED, ABOUT_NOTHING, "");
     if (status == 0 || f->step > f->committed)

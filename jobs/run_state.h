@@ -48,4 +48,10 @@ json_t *run_state_json(const struct run_state *s);
 /* Print a table for people, with column headings.  Local. */
 void run_state_print(const struct run_state *s, int n);
 
+/* Read and judge the runs in `count` folders, each a run or a folder of runs, and print them as a
+ * table or as JSON.  Local.
+ *
+ * returns  OK, or the status of the first run that can't be read in full, reported */
+int run_states_show(char **dirs, int count, int json);
+
 #endif

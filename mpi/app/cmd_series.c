@@ -14,11 +14,13 @@
 #include "src/cli/args.h"
 #include "src/cli/cmd.h"
 
-static const char usage[] = "ttt series SERIES.yaml [--slurm] [--dry-run] [--set key=value ...]";
+static const char usage[] =
+    "ttt series SERIES.yaml [--slurm] [--dry-run] [--status] [--set key=value ...]";
 static const char about[] =
     "Run, or submit as SLURM job arrays, the many runs that one file describes (jobs/README.md).\n"
     "Without --slurm they run here, one after another. The same command starts what is missing:\n"
-    "runs that are finished, running or in the queue are left alone. ttt status FOLDER shows all.\n"
+    "runs that are finished, running or in the queue are left alone; a finished run whose\n"
+    "train.steps was raised continues. --status shows all, as ttt status FOLDER does.\n"
     "\n"
     "example\n"
     "  ttt series jobs/series-compare.yaml --slurm --dry-run";
@@ -34,9 +36,21 @@ static enum standing standing_of(const struct run_state *s)
     return s->job.state == SLURM_UNKNOWN ? UNSURE : MISSING;
 }
 
-static void show(const struct run_state *s, const char *name)
+/* Have its steps been raised since all of them were done? */
+static int is_raised(const struct run_state *s, const struct member *m)
 {
+    return s->phase == RUN_FINISHED && s->committed >= 0 && s->committed < m->conf->train.steps;
+}
+
+static void show(const struct run_state *s, const struct member *m)
+{
+    if (is_raised(s, m)) {
+        printf("%-48s to continue: %lld of %lld steps are done\n", m->name,
+               (long long)s->committed, (long long)m->conf->train.steps);
+        return;
+    }
     char *note = text_visible_copy(s->note);
+    const char *name = m->name;
     printf("%-48s %s%s%s\n", name, run_phase_name(s->phase), note[0] ? ": " : "", note);
     mem_free(note);
 }
@@ -90,7 +104,7 @@ static int look_at_all(int *missing, const struct series *s, int check_only, int
     for (int i = 0; i < s->n; i++) {
         missing[i] = standing[i] == MISSING;
         count[standing[i]]++;
-        if (state[i].dir) show(&state[i], s->m[i].name);
+        if (state[i].dir) show(&state[i], &s->m[i]);
         else printf("%-48s %s\n", s->m[i].name, standing[i] == FINISHED ? "finished" : "new");
     }
     printf("%d runs: %d finished, %d active, %d to start", s->n, count[FINISHED], count[BUSY],
@@ -173,16 +187,26 @@ static int submit(const struct series *s, const int *missing, int dry)
     return series_submit(s, missing, dry);
 }
 
+static int show_status(const struct series *s)
+{
+    char *dir = mem_string(s->conf.series.dir);
+    const int rc = run_states_show(&dir, 1, 0);
+    mem_free(dir);
+    return rc;
+}
+
 int cmd_series(int argc, char **argv)
 {
     static struct arg_list sets;
     static struct series s;  /* large */
     struct arg_rest rest;
-    int rc = OK, slurm = 0, dry = 0, anyway = 0, *missing = NULL;
+    int rc = OK, slurm = 0, dry = 0, anyway = 0, status = 0, *missing = NULL;
     const struct arg args[] = {
         { "slurm", ARG_FLAG, &slurm, NULL, "submit what is missing as job arrays" },
         { "dry-run", ARG_FLAG, &dry, NULL,
           "only list the runs, with --slurm also the batch scripts" },
+        { "status", ARG_FLAG, &status, NULL,
+          "only show the state of all runs, as ttt status does" },
         { "submit-anyway", ARG_FLAG, &anyway, NULL,
           "also start runs of which SLURM does not tell whether their jobs have ended" },
         { "set", ARG_LIST, &sets, "KEY=VALUE", "override a key of every run" },
@@ -191,8 +215,10 @@ int cmd_series(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
     if (rest.n < 0) return OK;
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one SERIES.yaml is needed: %s", usage));
-    if (!slurm && !dry) output_optional();
+    if (!slurm && !dry && !status) output_optional();
     TRY(series_open(&s, rest.v[0], &sets));
+    if (status) TRY(show_status(&s));
+    if (status) goto out;
     missing = mem_new(s.n, sizeof *missing, "series");
     if (slurm && !dry) TRY(slurm_lock(s.conf.series.dir));
     TRY(look_at_all(missing, &s, dry, anyway));

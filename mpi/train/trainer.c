@@ -100,7 +100,7 @@ static int resume(struct ckpt *c, void *trainer)
     int rc = OK;
 
     if (!config) TRY(fail(ERR_CONFIG, "%s was not written by ttt train", ckpt_path(c)));
-    TRY(conf_diff(t->conf, config, ckpt_path(c), t->opts->allow_config_change));
+    TRY(conf_diff(t->conf, ckpt_step(c), config, ckpt_path(c), t->opts->allow_config_change));
     TRY(same_data(t, c));
     load_files_inherit(t->info, ckpt_info(c));
     TRY(train_state_load(&t->setup.state, c));

@@ -27,7 +27,21 @@ static int is_free(const char *path)
     return 0;
 }
 
-int conf_diff(const struct conf *now, const char *text, const char *source, int allow)
+/* Was the run at its end, and is it now to continue beyond it?  What follows from train.steps by
+ * default may change with it. */
+static int is_raised(const char *path, const struct conf *now, const struct conf *old, int64_t step)
+{
+    const int64_t was = old->train.steps, is = now->train.steps;
+
+    if (step < was || is <= was) return 0;
+    if (!strcmp(path, "optim.warmup_steps"))
+        return old->optim.warmup_steps == was / 10 && now->optim.warmup_steps == is / 10;
+    if (!strcmp(path, "optim.decay_steps"))
+        return old->optim.decay_steps == was && now->optim.decay_steps == is;
+    return !strcmp(path, "train.steps");
+}
+
+int conf_diff(const struct conf *now, int64_t step, const char *text, const char *source, int allow)
 {
     static struct conf old;  /* large, and commands read one at a time */
     char was[3 * CONF_PATH], is[3 * CONF_PATH];
@@ -43,7 +57,7 @@ int conf_diff(const struct conf *now, const char *text, const char *source, int 
         const int matters = !is_free(k->path);
         log_phase("config: %s is %s, was %s%s", k->path, is, was,
                   matters ? "  <- changes what is computed" : "");
-        refused += matters && !allow;
+        refused += matters && !allow && !is_raised(k->path, now, &old, step);
     }
     if (!refused) return OK;
     return fail(ERR_CONFIG, "%s was computed with another configuration (%d key%s above); "

@@ -8,11 +8,12 @@
 
 /* Print every key that differs.  Keys of logging, saving, evaluating and of the layout of the
  * work in memory may differ; a key that changes what is computed is refused unless `allow` is
- * set.
+ * set.  A run that was finished may be given more steps.
  *
+ * step    of the checkpoint
  * text    the configuration in the checkpoint, as conf_text() wrote it
  * source  stands for it in messages
  * returns OK or ERR_CONFIG */
-int conf_diff(const struct conf *now, const char *text, const char *source, int allow);
+int conf_diff(const struct conf *now, int64_t step, const char *text, const char *source, int allow);
 
 #endif

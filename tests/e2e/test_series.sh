@@ -40,6 +40,22 @@ equal "again: the missing one" "$(series_root other-micro_batch1)" "$(series_roo
 "$TTT" status "$WORK/all" >"$WORK/out"
 equal "ttt status shows them all" "$(lines ' finished ' out)" 4
 
+cp "$WORK/out" "$WORK/table"
+series 0 "--status" --status
+equal "--status is ttt status" "$(sed 's/[0-9.ms]* ago *//' "$WORK/out")" "$(sed 's/[0-9.ms]* ago *//' "$WORK/table")"
+
+# More steps are for finished runs, too; what has lost its checkpoints starts again.
+sed -i 's/train.steps=4/train.steps=6/' "$WORK/series.yaml"
+rm -r "$WORK/all/other-micro_batch5/ckpt"
+series 0 "more steps: shown" --dry-run
+expect_text "more steps: three continue" '^tiny-micro_batch1  *to continue: 4 of 6 steps are done$' "$WORK/out"
+expect_text "no checkpoint: not finished" '^other-micro_batch5  *stopped: no checkpoint is left$' "$WORK/out"
+expect_text "more steps: the sum" '^4 runs: 0 finished, 0 active, 4 to start$' "$WORK/out"
+series 0 "more steps"
+equal "more steps: begin after the last one" "$(lines 'the run resumes from .*: step 4 root' err)" 3
+equal "more steps: all have them" "$(grep -c '"kind":"end","step":6,"status":"done"' "$WORK"/all/*/metrics.jsonl | grep -c ':1$')" 4
+sed -i 's/train.steps=6/train.steps=4/' "$WORK/series.yaml"
+
 # A signal ends the run and the series, and the same command continues.
 sed -i "s|$WORK/all|$WORK/stopped|; s/train.steps=4/train.steps=30/" "$WORK/series.yaml"
 (TTT_FAIL="train.step#5=sleep:5000"; export TTT_FAIL; exec "$TTT" series "$WORK/series.yaml" >"$WORK/out" 2>"$WORK/err") &

@@ -17,8 +17,8 @@
 
 static const char base[] = "data: {train: x}\n";
 
-/* A configuration that differs from `base` in one key, compared with it. */
-static int changed(const char *set, int allow)
+/* A configuration that differs from `base` in one key, compared with that of a checkpoint. */
+static int changed_at(int64_t step, const char *set, int allow)
 {
     static struct conf old, now;
     char *one[1];
@@ -29,10 +29,12 @@ static int changed(const char *set, int allow)
     assert_int_equal(conf_parse(&old, base, strlen(base), "old", NULL, 0, NULL), OK);
     assert_int_equal(conf_parse(&now, base, strlen(base), "now", one, 1, NULL), OK);
     char *was = conf_text(&old);
-    const int rc = conf_diff(&now, was, "step-1", allow);
+    const int rc = conf_diff(&now, step, was, "step-1", allow);
     mem_free(was);
     return rc;
 }
+
+static int changed(const char *set, int allow) { return changed_at(1, set, allow); }
 
 static void free_keys(void **state)
 {
@@ -67,19 +69,31 @@ static void refused_keys(void **state)
     }
 }
 
+/* A finished run may be given more steps, and nothing else. */
+static void more_steps(void **state)
+{
+    (void)state;
+    assert_int_equal(changed_at(4800, "train.steps=9600", 0), OK);
+    assert_int_equal(changed_at(4799, "train.steps=9600", 0), ERR_CONFIG);
+    assert_int_equal(changed_at(4800, "train.steps=4700", 0), ERR_CONFIG);
+    assert_int_equal(changed_at(4800, "optim.decay_steps=9600", 0), ERR_CONFIG);
+    assert_int_equal(changed_at(4800, "optim.lr=1e-4", 0), ERR_CONFIG);
+}
+
 static void damaged(void **state)
 {
     (void)state;
     static struct conf now;
     assert_int_equal(conf_parse(&now, base, strlen(base), "now", NULL, 0, NULL), OK);
-    assert_int_equal(conf_diff(&now, "run: [", "step-1", 0), ERR_CONFIG);
-    assert_int_equal(conf_diff(&now, "later: {key: 1}\n", "step-1", 0), ERR_CONFIG);
+    assert_int_equal(conf_diff(&now, 1, "run: [", "step-1", 0), ERR_CONFIG);
+    assert_int_equal(conf_diff(&now, 1, "later: {key: 1}\n", "step-1", 0), ERR_CONFIG);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(free_keys), cmocka_unit_test(refused_keys), cmocka_unit_test(damaged),
+        cmocka_unit_test(free_keys), cmocka_unit_test(refused_keys),
+        cmocka_unit_test(more_steps), cmocka_unit_test(damaged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
