@@ -56,6 +56,7 @@ struct launch {
     char             *mpirun;           /* its program; owned                               */
     char              token[LAUNCH_TOKEN]; /* of this launcher; "": no process is started   */
     char              job[32];          /* the SLURM job that this runs in, or ""           */
+    const char       *scheduler;        /* whose job offered the hosts (scheduler.h), or NULL */
 };
 
 /* Read the configuration, check the data set, find the newest checkpoint, and ask who owns the run.
@@ -104,6 +105,13 @@ int launch_run(struct launch *l);
 int hosts_parse(struct host **out, int *n, const char *list);
 int hosts_read(struct host **out, int *n, const char *file);
 
+/* Add slots of a host, which may be in the list already.  returns OK; ERR_CONFIG, reported */
+int hosts_add(struct host **list, int *n, const char *name, int64_t slots, const char *where);
+
+/* Read "node[01-03,7],other" as SLURM and Flux write it, each host with one slot for each time that
+ * it is named.  returns as hosts_parse(); `where` begins the message */
+int hosts_expand(struct host **out, int *n, const char *list, const char *where);
+
 /* Bytes of the run's launch.jsonl; and whether a watchdog has reported a hang after its first
  * `from` bytes. */
 int64_t launch_log_size(const char *dir);
@@ -112,6 +120,12 @@ int launch_log_hang(const char *dir, int64_t from);
 /* The newest committed checkpoint of a run, by its name; step -1: none. */
 struct commit { int64_t step, attempt; };
 struct commit launch_newest(const char *dir);
+
+enum { LAUNCH_FRUITLESS = 3 };   /* restarts, and jobs, without a new checkpoint that end a run */
+
+/* The number of consecutive jobs before this one that began at step `step`, as "job" in launch.jsonl
+ * tells.  A submission by the user, and giving up, begin the count anew. */
+int launch_fruitless_jobs(const char *dir, int64_t step);
 
 /* Was the run asked to stop with `ttt stop`?  Then only its user starts it again. */
 int launch_stop_requested(const char *dir);

@@ -1,5 +1,8 @@
 /* What a launcher reads and removes in a run's folder. */
 #include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +25,29 @@ struct commit launch_newest(const char *dir)
     mem_free(list);
     mem_free(ckpt);
     return newest;
+}
+
+int launch_fruitless_jobs(const char *dir, int64_t step)
+{
+    char *path = mem_format("%s/launch.jsonl", dir), *line = NULL;
+    FILE *f = fopen(path, "re");
+    size_t room = 0;
+    int n = 0;
+
+    while (f && getline(&line, &room, f) > 0) {
+        json_t *o = json_loads(line, 0, NULL);
+        const char *kind = json_string_value(json_object_get(o, "kind"));
+        const json_t *at = json_object_get(o, "committed");
+        const json_t *status = json_object_get(o, "status");
+        if (kind && !strcmp(kind, "submit")) n = 0;  /* the user has submitted it again */
+        if (kind && !strcmp(kind, "end") && json_integer_value(status) == -ERR_NO_PROGRESS) n = 0;
+        if (kind && !strcmp(kind, "job")) n = json_integer_value(at) == step ? n + 1 : 0;
+        json_decref(o);
+    }
+    if (f) fclose(f);
+    free(line);
+    mem_free(path);
+    return n;
 }
 
 int launch_stop_requested(const char *dir)

@@ -31,7 +31,6 @@
 #include "src/base/text.h"
 #include "src/store/run_note.h"
 
-enum { FRUITLESS = 3 };    /* restarts without a new checkpoint that end the run */
 #define ORPHANS_S 60       /* for processes to save after their mpirun is gone   */
 #define AGAIN_S 5          /* between signals to a job that was asked to stop,   */
 #define YOUNG_S 15         /* and half a second where it may not listen yet      */
@@ -281,10 +280,10 @@ int launch_run(struct launch *l)
         rc = end;
         if (is_final(rc)) break;
         fruitless = is_newer(launch_newest(dir), before) ? 0 : fruitless + 1;
-        if (fruitless > FRUITLESS) {
+        if (fruitless > LAUNCH_FRUITLESS) {
             rc = rc == ERR_HANG ? rc
                : fail(ERR_NO_PROGRESS, "%d restarts brought no new checkpoint: giving up",
-                      FRUITLESS);
+                      LAUNCH_FRUITLESS);
             break;
         }
         if (l->n_hosts > 1 && !asked && launch_check_hosts(l)) {

@@ -13,10 +13,7 @@
 #include "src/base/text.h"
 #include "src/store/run_note.h"
 
-enum {
-    FRUITLESS = 3,  /* jobs that brought the run no step further         */
-    ASKED = 3       /* times that SLURM is asked for the state of our job */
-};
+enum { ASKED = 3 };  /* times that SLURM is asked for the state of our job */
 
 static const char *variable(const char *name)
 {
@@ -119,28 +116,6 @@ int slurm_nodes_suffice(const struct launch *l)
 
 /* --- the next job ------------------------------------------------------------------ */
 
-/* The number of consecutive jobs before this one that began at the current step. */
-static int fruitless(const char *dir, int64_t step)
-{
-    char *path = mem_format("%s/launch.jsonl", dir), *line = NULL;
-    FILE *f = fopen(path, "re");
-    size_t room = 0;
-    int n = 0;
-
-    while (f && getline(&line, &room, f) > 0) {
-        json_t *o = json_loads(line, 0, NULL);
-        const char *kind = json_string_value(json_object_get(o, "kind"));
-        const json_t *at = json_object_get(o, "committed");
-        if (kind && !strcmp(kind, "submit")) n = 0;  /* the user has submitted it again */
-        if (kind && !strcmp(kind, "job")) n = json_integer_value(at) == step ? n + 1 : 0;
-        json_decref(o);
-    }
-    if (f) fclose(f);
-    free(line);
-    mem_free(path);
-    return n;
-}
-
 /* In a chain the next job is submitted at the start of this one, so that no end of this one breaks
  * the chain. */
 static int next_of_chain(const struct launch *l)
@@ -161,7 +136,7 @@ int slurm_begin(const struct launch *l)
 {
     const char *dir = l->conf->run.dir;
     const int64_t step = launch_newest(dir).step;
-    const int before = fruitless(dir, step);
+    const int before = launch_fruitless_jobs(dir, step);
 
     if (launch_stop_requested(dir)) {
         log_phase("%s: was asked to stop while this job waited", dir);
@@ -171,7 +146,7 @@ int slurm_begin(const struct launch *l)
     run_note(dir, "job", json_pack("{s:s,s:s,s:s,s:I}", "id", l->job, "nodes",
                                       variable("SLURM_JOB_NODELIST"), "restarts",
                                       variable("SLURM_RESTART_COUNT"), "committed", step));
-    if (before >= FRUITLESS)
+    if (before >= LAUNCH_FRUITLESS)
         return fail(ERR_NO_PROGRESS, "%d jobs began at step %lld and brought no new checkpoint: "
                     "giving up", before, (long long)(step < 0 ? 0 : step));
     if (!l->conf->launch.slurm.chain || step >= l->conf->train.steps) return OK;

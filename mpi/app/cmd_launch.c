@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "jobs/launch.h"
+#include "jobs/scheduler.h"
 #include "jobs/slurm.h"
 #include "src/base/mem.h"
 #include "src/base/output.h"
@@ -16,6 +17,8 @@ static const char about[] =
     "First the configuration, data, memory and disk are checked, and the fastest process grid\n"
     "that fits into memory is chosen. After a crash training resumes from its last checkpoint,\n"
     "as long as there are new checkpoints.\n"
+    "In a job of SLURM, PBS, LSF or Flux it takes the job's hosts, and ends with 85 if the job is\n"
+    "to be submitted again (jobs/README.md).\n"
     "\n"
     "examples\n"
     "  ttt launch my.yaml -n 8\n"
@@ -91,9 +94,10 @@ int cmd_launch(int argc, char **argv)
         rc = slurm ? slurm_launch(&l, dry, anyway) : in_job(&l);
         goto out;
     }
+    TRY(scheduler_hosts(&l));
     TRY(launch_plan(&l));
     if (dry) print(&l);
-    else rc = launch_run(&l);
+    else rc = scheduler_run(&l);
 out:
     launch_close(&l);
     return rc;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "jobs/run_state.h"
+#include "jobs/scheduler.h"
 #include "jobs/series.h"
 #include "jobs/slurm.h"
 #include "src/base/file.h"
@@ -153,6 +154,7 @@ static int run_one(struct series *s, const struct arg_list *sets, int i)
     if (!file) TRY(ERR_IO);
     log_run("run %d of %d: %s", i + 1, s->n, m->name);
     TRY(launch_open(&l, &o));
+    TRY(scheduler_hosts(&l));
     TRY(launch_plan(&l));
     rc = launch_run(&l);
 out:

@@ -1,7 +1,9 @@
 /* stop.h -- signals that ask a long run to save a checkpoint and end.
  *
- *     SIGTERM SIGINT SIGHUP    a scheduler, Ctrl-C, a terminal that was closed
- *     SIGUSR1 SIGUSR2          what schedulers send some time before the limit of a job
+ *     SIGTERM SIGINT SIGHUP    a scheduler that ends a job (PBS: SIGTERM, LSF: SIGINT first),
+ *                              Ctrl-C, a terminal that was closed
+ *     SIGUSR1 SIGUSR2          what schedulers send some time before the limit of a job: SLURM and
+ *                              Flux if they are asked to, LSF (SIGUSR2) also at the limit itself
  *     SIGXCPU                  the soft limit of CPU time, `ulimit -t`
  *
  * SIGHUP is not caught where it is already ignored: nohup does that so that a program survives its

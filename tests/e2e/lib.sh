@@ -15,6 +15,7 @@ TTT_F64=${TTT_F64:-$BUILD/f64$MPI_TREE/ttt}
 MPICHECK=$BUILD$MPI_TREE/tests/mpicheck.so
 TEST=$(basename "$0" .sh)
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/ttt-$TEST.XXXXXX") || exit 1
+unset SLURM_JOB_ID PBS_JOBID LSB_JOBID FLUX_URI  # a job that the tests run in is not theirs
 failures=0
 finished=0
 

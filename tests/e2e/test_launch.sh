@@ -51,6 +51,81 @@ equal "a hostfile without hosts" "$?" 66
 launch dry --hosts a:1,b:2 --dry-run
 expect_text "hosts" "-hosts\{0,1\} a:1,b:2 -n 3 " "$WORK/dry.out"
 
+# --- inside a job of a scheduler: what was recorded there of the environment ---------------------------
+mkdir "$WORK/bin"
+for i in 1 1 2 2; do echo node$i.cluster; done >"$WORK/nodefile"
+printf '#!/bin/sh\n[ "$1 $2" = "resource list" ] && echo "16 node[01-02]"\n' >"$WORK/bin/flux"
+printf '#!/bin/sh\nprintf "n1\\nn2\\n"\n' >"$WORK/bin/scontrol"
+chmod +x "$WORK/bin"/*
+# offered NAME LINE COMMAND VARIABLE=VALUE ... -- [WORD ...]: what is said about the job, and the start.
+offered() {
+    name=$1; said=$2; starts=$3; shift 3
+    (PATH=$WORK/bin:$PATH
+     while [ "$1" != -- ]; do export "$1"; shift; done
+     shift; launch job "$@" --dry-run)
+    expect_text "$name: said" "$said" "$WORK/job.err"
+    expect_text "$name: used" "$starts" "$WORK/job.out"
+}
+offered PBS 'PBS job 12.pbs: 2 hosts, 4 slots' ' --host node1.cluster:2,node2.cluster:2 -n 4 ' \
+    PBS_JOBID=12.pbs PBS_NODEFILE="$WORK/nodefile" --
+offered "PBS, fewer processes" 'PBS job 12.pbs: 2 hosts, 4 slots' ' --host node1.cluster:1,node2.cluster:1 -n 2 ' \
+    PBS_JOBID=12.pbs PBS_NODEFILE="$WORK/nodefile" -- -n 2
+offered "PBS, other hosts named" 'grid 3x1x1: 3 processes' ' --host a:3 -n 3 ' \
+    PBS_JOBID=12.pbs PBS_NODEFILE="$WORK/nodefile" -- --hosts a:3 --grid 3x1x1
+offered LSF 'LSF job 7: 2 hosts, 4 slots' ' --host node1.cluster:2,node2.cluster:2 -n 4 ' \
+    LSB_JOBID=7 LSB_DJOB_HOSTFILE="$WORK/nodefile" LSB_MCPU_HOSTS="other 9" --
+offered "LSF, no file" 'LSF job 7: 2 hosts, 5 slots' ' --host node1:4,node2:1 -n 5 ' \
+    LSB_JOBID=7 LSB_MCPU_HOSTS="node1 4 node2 1 " --
+offered Flux 'Flux job local:///tmp/flux: 2 hosts, 16 slots' ' --host node01:2,node02:2 -n 4 ' \
+    FLUX_URI=local:///tmp/flux -- --grid 2x2x1
+offered SLURM 'SLURM job 5 on n\[1-2\]: 2 nodes, 4 processes' '^srun .* --nodelist=n1,n2 --ntasks=4 ' \
+    SLURM_JOB_ID=5 SLURM_JOB_NODELIST='n[1-2]' SLURM_TASKS_PER_NODE='2(x2)' --
+echo 'not a host' >"$WORK/spoilt"
+for job in "PBS_JOBID=1" "PBS_JOBID=1 PBS_NODEFILE=$WORK/nowhere" "PBS_JOBID=1 PBS_NODEFILE=/dev/null" \
+    "LSB_JOBID=1" "LSB_JOBID=1 LSB_MCPU_HOSTS=a" "FLUX_URI=x PATH=/nowhere"; do
+    # shellcheck disable=SC2086
+    env $job "$TTT" launch "$WORK/run.yaml" --dry-run >"$WORK/out" 2>"$WORK/err"
+    expect_text "a job without hosts ($job)" 'the hosts of this .* job are not known; --hosts A:4,B:4 names them'
+done
+
+# A job on this machine. A signal of the scheduler: 85, to be submitted again. ttt stop: not again.
+hostname=$(hostname)
+printf '%s\n%s\n' "$hostname" "$hostname" >"$WORK/nodefile"
+# in_job SIGNAL [WORD ...]: a job that gets the signal, or is asked to stop, after step 5.
+in_job() {
+    asks=$1; shift
+    (PBS_JOBID=12 PBS_NODEFILE=$WORK/nodefile FAIL=train.step@0#7=sleep:500
+     export PBS_JOBID PBS_NODEFILE; launch batch train.steps=4000 log.every_steps=1 checkpoint.every_steps=0 "$@") &
+    pid=$!
+    await_step batch "$from"
+    if [ "$asks" = STOP ]; then "$TTT" stop "$WORK/batch" 2>/dev/null
+    else kill -"$asks" "$(launcher_of batch)"; fi
+    wait $pid; got=$?
+    from=$(($(newest batch) + 5))
+}
+from=5
+in_job TERM
+equal "PBS: SIGTERM" "$got" 85
+expect_text "PBS: what to do" "exit code 85: submit the job again" "$WORK/batch.err"
+equal "PBS: all steps are saved" "$(newest batch)" "$(last_step batch)"
+in_job USR2
+equal "the next job, SIGUSR2" "$got" 85
+equal "it continued" "$(notes batch start ranks | tr '\n' ' ')" "2 2 "
+in_job STOP
+equal "ttt stop: not submitted again" "$got" 0
+expect_text "ttt stop: reported" "asked to stop: the exit code is not 85" "$WORK/batch.err"
+steps=$(newest batch)
+"$TTT" stop "$WORK/batch" 2>/dev/null
+(PBS_JOBID=13 PBS_NODEFILE=$WORK/nodefile; export PBS_JOBID PBS_NODEFILE; launch batch train.steps=4000)
+equal "asked while the job waited" "$?" 0
+expect_text "asked while the job waited: reported" "asked to stop while this job waited" "$WORK/batch.err"
+equal "asked while the job waited: no step" "$(newest batch)" "$steps"
+for i in 1 2 3; do echo "{\"kind\":\"job\",\"committed\":$steps}"; done >>"$WORK/batch/launch.jsonl"
+(PBS_JOBID=14 PBS_NODEFILE=$WORK/nodefile; export PBS_JOBID PBS_NODEFILE; launch batch train.steps=4000)
+got=$?
+equal "jobs that bring nothing end" "$got" 93
+expect_text "jobs that bring nothing: reported" "3 jobs began at step $steps and brought no new checkpoint" "$WORK/batch.err"
+
 # --- crashes ----------------------------------------------------------------------------------
 sets="train.steps=30 log.every_steps=10"
 # shellcheck disable=SC2086

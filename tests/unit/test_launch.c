@@ -55,6 +55,38 @@ static void files_of_hosts(void **state)
     assert_int_equal(hosts_read(&h, &n, "/nowhere/hosts"), ERR_MISSING);
 }
 
+/* Lists of schedulers: ranges in brackets, and a host for each time that it is named. */
+static void ranges_of_hosts(void **state)
+{
+    (void)state;
+    static const struct { const char *list, *hosts; } good[] = {
+        { "n1", "n1:1" }, { "n1,n2", "n1:1,n2:1" }, { "n[1-3]", "n1:1,n2:1,n3:1" },
+        { "n[08-10,1]", "n08:1,n09:1,n10:1,n1:1" }, { "a[1,3]-ib,b", "a1-ib:1,a3-ib:1,b:1" },
+        { "n1,n1,n2", "n1:2,n2:1" }, { "x[7]", "x7:1" },
+    };
+    static const char *const bad[] = { "", ",", "n1,", "n[", "n[]", "n[1", "n[2-1]", "n[1-]", "n[a]", "n[1-2",
+                                       "n[1]m[2]", "n[0-999999999]", "n[1;2]", "n 1", "-n", "n[1,]x y" };
+    struct host *h;
+    int n;
+
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        char *got = mem_string("");
+        assert_int_equal(hosts_expand(&h, &n, good[i].list, "test"), OK);
+        for (int k = 0; k < n; k++) {
+            char *longer = mem_format("%s%s%s:%d", got, k ? "," : "", h[k].name, h[k].slots);
+            mem_free(got);
+            got = longer;
+        }
+        assert_string_equal(got, good[i].hosts);
+        mem_free(got);
+        mem_free(h);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(hosts_expand(&h, &n, bad[i], "test"), ERR_CONFIG);
+        assert_true(!h && !n);
+    }
+}
+
 /* Nobody shares a core, and nobody who could stay in a NUMA node crosses one. */
 static void threads(void **state)
 {
@@ -181,6 +213,23 @@ static void phases(void **state)
     mem_free(lives);
 }
 
+/* Jobs in a row without a new checkpoint; the user's start, and giving up, begin anew. */
+static void fruitless_jobs(void **state)
+{
+    (void)state;
+#define JOB(step) "{\"kind\":\"job\",\"committed\":" #step "}\n"
+#define END(status) "{\"kind\":\"end\",\"status\":" #status "}\n"
+    static const struct { const char *text; int n; } rows[] = {
+        { "", 0 }, { JOB(4), 1 }, { JOB(4) END(85) JOB(4), 2 }, { JOB(3) JOB(4), 1 }, { JOB(4) JOB(3), 0 },
+        { JOB(4) JOB(4) "{\"kind\":\"submit\"}\n" JOB(4), 1 }, { JOB(4) JOB(4) END(93), 0 },
+        { JOB(4) JOB(4) END(1), 2 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put(work, "launch.jsonl", rows[i].text);
+        assert_int_equal(launch_fruitless_jobs(work, 4), rows[i].n);
+    }
+}
+
 /* What stands in a row: numbers that are absurd, a folder that can't be read in full. */
 static void rows(void **state)
 {
@@ -223,6 +272,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lists_of_hosts), cmocka_unit_test(files_of_hosts),
+        cmocka_unit_test(ranges_of_hosts), cmocka_unit_test(fruitless_jobs),
         cmocka_unit_test(threads), cmocka_unit_test(most_ranks), cmocka_unit_test(phases),
         cmocka_unit_test(rows),
     };
