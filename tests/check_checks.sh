@@ -103,5 +103,14 @@ tree; compile; echo 'int new(void) { return 0; }' >src/top/new.c
 circles() { sh "$here/check_circles.sh" build; }
 finds circles 'build/src/top/new.o: not built'
 
+# Pages: the repository's own, and a message that no source has.
+rm -rf "$tmp/tree"; mkdir "$tmp/tree"; cd "$tmp/tree" || exit 1
+ln -s "$here"/../* "$here"/../.[a-z]* .
+rm -f jobs; cp -r "$here/../jobs" .
+pages() { sh "$here/check_readme.sh"; }
+passes pages
+printf '\n| message | cause |\n|---|---|\n| `grid ... has ... processes` | none |\n' >>jobs/TROUBLE.md
+finds pages "jobs/TROUBLE.md: no message 'grid ... has ... processes' in the sources"
+
 [ $bad = 0 ] && echo "checks: planted faults are found"
 exit $bad

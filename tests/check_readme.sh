@@ -1,6 +1,6 @@
 #!/bin/sh
 # check_readme.sh -- what the Markdown pages name exists: links and their headings, files, make
-# targets, commands and configuration keys.  README.md has at most 200 lines and leads to every
+# targets, commands, configuration keys and messages.  README.md has at most 200 lines and leads to every
 # command; src/README.md names every room.
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
@@ -15,6 +15,10 @@ targets=$(sed -n 's/^\([a-z0-9 -]*\):.*/\1/p' Makefile)
 sed -n 's/^| `\([a-z0-9_.]*\)` |.*/\1/p' config/README.md >"$tmp/keys"
 sed -n 's/.*KEY(series, \([a-z_]*\)).*/series.\1/p' jobs/series.c >>"$tmp/keys"
 sections=$(sed 's/\..*//' "$tmp/keys" | sort -u | tr '\n' '|' | sed 's/|$//')
+
+# The sources without comments, with texts put together where they cross lines.
+find src/ mpi/ jobs/ data_prep/ -name '*.[ch]' -exec cat {} + | tr '\n' ' ' |
+    sed -E 's,/[*]([^*]|[*]+[^*/])*[*]+/,,g; s/" *"//g' >"$tmp/texts"
 
 # code PAGE: what stands in backticks, which may cross lines of a paragraph, and in code blocks.
 code() {
@@ -106,6 +110,14 @@ for page in $pages; do
         echo x >>"$tmp/commands"
     done <"$tmp/used"
 
+    # Messages: the first column of a table of them; "..." stands for what differs.
+    awk '/^\| message \|/ { on = 1 } !/^\|/ { on = 0 } on && /`/ { split($0, c, "`"); print c[2] }' "$page" >"$tmp/used"
+    while read -r message; do
+        pattern=$(printf '%s\n' "$message" | sed 's/[][\.*^$]/\\&/g; s/ *\\\.\\\.\\\. */[^"]*/g')
+        grep -q -e "$pattern" "$tmp/texts" || wrong "$page: no message '$message' in the sources"
+        echo x >>"$tmp/messages"
+    done <"$tmp/used"
+
     # Keys: alone, before "=", or in braces after their section.
     {
         grep -oE "(^|[^A-Za-z0-9_./-])($sections)(\.[a-z0-9_]+)+(\.?\*)?" "$tmp/code" | sed 's/^[^a-z]//'
@@ -133,7 +145,7 @@ done >"$tmp/missing"
 while read -r c; do wrong "README.md: no row for $c"; done <"$tmp/missing"
 
 # Nothing found of a kind means that this script looks in the wrong way.
-for kind in links files targets commands named; do
+for kind in links files targets commands named messages; do
     [ -s "$tmp/$kind" ] || wrong "check_readme.sh: found no $kind in any page"
 done
 [ $bad = 0 ] && echo "pages: what they name exists"
