@@ -100,7 +100,7 @@ static void tell_metric(const json_t *o, void *arg)
 
 /* --- what the launcher recorded ------------------------------------------------------------ */
 
-struct launcher {
+struct last_launch {
     struct run_state *s;
     long pid;
     char host[256];
@@ -121,7 +121,7 @@ static void tell_launch(const json_t *o, void *arg)
                                                                                         EVENT_EXIT },
         { "end", EVENT_END },
     };
-    struct launcher *l = arg;
+    struct last_launch *l = arg;
     struct run_facts *f = &l->s->facts;
     const char *job = json_string_value(json_object_get(o, is(o, "submit") ? "id" : "job"));
 
@@ -177,7 +177,7 @@ static void program_of(char name[64], long pid)
 
 /* 1: it lives; 0: it is gone, even if another program has its number now; -1: on another machine.
  *  */
-static int launcher_lives(const struct launcher *l)
+static int launcher_lives(const struct last_launch *l)
 {
     char host[256] = "", ours[64], theirs[64];
 
@@ -235,7 +235,7 @@ out:
 }
 
 /* Read which process trained last, and the events of the launcher. */
-static int read_events(struct run_state *s, struct launcher *l)
+static int read_events(struct run_state *s, struct last_launch *l)
 {
     struct fence_owner owner;
     int rc = OK;
@@ -265,7 +265,7 @@ static char *name_of(const char *dir)
 
 static int read_all(struct run_state *s)
 {
-    struct launcher l = { .s = s };
+    struct last_launch l = { .s = s };
     char id[SLURM_ID];
     int rc = OK;
 
