@@ -52,7 +52,9 @@ XSMM_LIBS      ?= -lxsmm
 COMPARED_CFLAGS := $(if $(filter yes,$(DNNL)),-DTTT_ONEDNN $(DNNL_CFLAGS)) $(if $(filter yes,$(XSMM)),-DTTT_LIBXSMM $(XSMM_CFLAGS))
 COMPARED_LIBS   := $(if $(filter yes,$(DNNL)),$(DNNL_LIBS)) $(if $(filter yes,$(XSMM)),$(XSMM_LIBS))
 
-VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+# The commit is git's; a release that was unpacked from `make dist` has it in .commit.
+VERSION := $(shell sed -n 's/^.define TTT_VERSION "\(.*\)"/\1/p' src/base/version.h)
+COMMIT  := $(shell cat .commit 2>/dev/null || git describe --always --dirty 2>/dev/null)
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 # Sanitizer checks add branches on NULL that gcc then warns of: it says so itself.
 WARN    += $(if $(SAN),-Wno-format-overflow -Wno-format-truncation -Wno-stringop-overflow)
@@ -117,12 +119,12 @@ $(LOCAL)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(call say,CXX)$(CXX) -I. -MMD -MP $(SPM_CFLAGS) -std=c++17 $(OPT) -Wall -Wextra -Werror -c -o $@ $<
 
-# Only one object knows the version, so a commit recompiles one file.
+# Only one object knows the commit and PREFIX, so a new one recompiles one file.
 $(LOCAL)/version.txt: FORCE
 	@mkdir -p $(@D)
-	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+	@echo '$(COMMIT) $(PREFIX)' | cmp -s - $@ || echo '$(COMMIT) $(PREFIX)' > $@
 $(LOCAL)/src/base/build_info.o: $(LOCAL)/version.txt
-$(LOCAL)/src/base/build_info.o: CPPFLAGS += -DTTT_VERSION='"$(VERSION)"'
+$(LOCAL)/src/base/build_info.o: CPPFLAGS += $(if $(COMMIT),-DTTT_COMMIT='"$(COMMIT)"') -DTTT_PREFIX='"$(abspath $(PREFIX))"'
 FORCE:
 
 $(BUILD)/ttt: $(call obj,$(app) $(dist) $(local))

@@ -4,16 +4,24 @@
 #include <string.h>
 
 #include "src/base/real.h"
+#include "src/base/version.h"
 
-#ifndef TTT_VERSION
-#define TTT_VERSION "unknown"
+#ifdef TTT_COMMIT
+#define BUILT_VERSION TTT_VERSION " (" TTT_COMMIT ")"
+#else
+#define BUILT_VERSION TTT_VERSION
+#endif
+#ifndef TTT_PREFIX
+#define TTT_PREFIX "/usr/local"
 #endif
 
-const char *build_version(void) { return TTT_VERSION; }
+const char *build_release(void) { return TTT_VERSION; }
+const char *build_version(void) { return BUILT_VERSION; }
+const char *build_prefix(void) { return TTT_PREFIX; }
 
 const char *build_text(void)
 {
-    return "ttt " TTT_VERSION ", real " REAL_DTYPE ", "
+    return "ttt " BUILT_VERSION ", real " REAL_DTYPE ", "
 #ifdef __clang__
            "clang " __clang_version__;
 #else
