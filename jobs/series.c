@@ -17,7 +17,7 @@
 static const struct conf_key keys[] = {
     { KEY(series, dir), CONF_TEXT, "", NO_RANGE, "folder of all runs", { 0 } },
     { KEY(series, runs), CONF_LIST, "", NO_RANGE,
-      "YAML files of the runs, relative to this file", { 0 } },
+      "YAML files of the runs, relative to this file, or installed with the program", { 0 } },
     { KEY(series, set), CONF_LIST, "", NO_RANGE, "KEY=VALUE for all runs", { 0 } },
     { KEY(series, grid), CONF_LIST, "", NO_RANGE,
       "KEY=VALUE,VALUE,...: a run for every combination of values", { 0 } },
@@ -75,8 +75,7 @@ static struct member copy_of(const struct member *m)
 /* A member for each file: its name without folder and ".yaml". */
 static void add_files(struct series *s)
 {
-    const char *list = s->conf.series.runs, *slash = strrchr(s->file, '/');
-    const int dir = slash ? (int)(slash - s->file) + 1 : 0;
+    const char *list = s->conf.series.runs;
 
     for (char *path; (path = next_text(&list)) != NULL; mem_free(path)) {
         const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
@@ -84,7 +83,7 @@ static void add_files(struct series *s)
         s->m = mem_resize(s->m, s->n + 1, sizeof *s->m, "series");
         struct member *m = &s->m[s->n++];
         *m = (struct member){ 0 };
-        m->file = path[0] == '/' ? mem_string(path) : mem_format("%.*s%s", dir, s->file, path);
+        m->file = conf_locate(s->file, path);
         m->name = mem_format("%.*s", dot ? (int)(dot - base) : (int)strlen(base), base);
     }
 }

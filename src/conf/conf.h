@@ -122,12 +122,18 @@ int conf_parse(struct conf *c, const char *text, size_t n, const char *name, cha
 int conf_read_stored(struct conf *c, const char *file);
 int conf_parse_stored(struct conf *c, const char *text, const char *name);
 
+/* Where the file is that the file `from` calls `path`: relative to `from`; if nothing is there, one
+ * that came with the program (base/share_dir.h: share/ttt/config, share/ttt).  Local.
+ * returns a counted string, the first of these places if there is no such file anywhere */
+char *conf_locate(const char *from, const char *path);
+
 /* The complete configuration as YAML that conf_parse() reads back to the same
  * values (bitwise for numbers).  A counted string. */
 char *conf_text(const struct conf *c);
 
-/* config/README.md, from the table. */
+/* config/README.md and the manual page ttt-run(5), from the table.  Local. */
 void conf_reference(FILE *out);
+void conf_manual(FILE *out);
 
 /* A time as SLURM reads it ("30", "12:00:00", "2-00", ...) in seconds; -1 if it is not one. */
 int64_t conf_slurm_time(const char *text);

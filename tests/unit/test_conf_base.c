@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "src/base/build_info.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
+#include "src/base/share_dir.h"
 #include "src/base/status.h"
 #include "src/conf/conf.h"
 
@@ -154,12 +156,50 @@ static int end(void **state)
     return rc || mem_live_blocks() ? -1 : 0;
 }
 
+/* What is not near the file may have come with the program. */
+static void installed_files_are_found(void **state)
+{
+    struct conf c;
+    char *share = mem_format("%s/share", dir), *from = mem_format("%s/t.yaml", dir), *found;
+    (void)state;
+
+    unsetenv("TTT_SHARE");
+    char *built = share_dir(), *expected = mem_format("%s/share/ttt", build_prefix());
+    assert_string_equal(built, expected);  /* nothing is beside this test */
+    setenv("TTT_SHARE", share, 1);
+    char *deep = mem_format("%s/config/deep", share);
+    assert_int_equal(dir_make(deep), OK);
+    mem_free(deep);
+    put("share/config/only.yaml", "base: deep/er.yaml\nmodel: {layers: 5}\n");
+    put("share/config/deep/er.yaml", "model: {vocab: 500}\n");
+    put("share/config/both.yaml", "model: {layers: 6}\n");
+    put("both.yaml", "model: {layers: 7}\n");
+    put("t.yaml", "base: only.yaml\ndata: {train: d}\n");
+    assert_int_equal(read_file(&c, "t.yaml", NULL), OK);
+    assert_true(c.model.layers == 5 && c.model.vocab == 500);
+    put("t.yaml", "base: config/only.yaml\ndata: {train: d}\n");
+    assert_int_equal(read_file(&c, "t.yaml", NULL), OK);
+    assert_int_equal(c.model.layers, 5);
+    put("t.yaml", "base: both.yaml\ndata: {train: d}\n");
+    assert_int_equal(read_file(&c, "t.yaml", NULL), OK);
+    assert_int_equal(c.model.layers, 7);
+    refused("base: none.yaml\ndata: {train: d}\n", "/share/config, found '");
+    found = conf_locate(from, "/none.yaml");
+    assert_string_equal(found, "/none.yaml");
+    unsetenv("TTT_SHARE");
+    mem_free(found);
+    mem_free(built);
+    mem_free(expected);
+    mem_free(from);
+    mem_free(share);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_nearer_file_wins),
         cmocka_unit_test(mistakes_have_their_place),
-        cmocka_unit_test(reading_ends),
+        cmocka_unit_test(reading_ends), cmocka_unit_test(installed_files_are_found),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }
