@@ -116,6 +116,11 @@ static int verify(const char *path)
     return rc;
 }
 
+const struct command ckpt_parts[] = {
+    { "spectrum", cmd_ckpt_spectrum, .about = "print singular values and ranks of weights and fast weights" },
+    { .name = NULL },
+};
+
 int cmd_ckpt(int argc, char **argv)
 {
     int json = 0, all = 0, quick = 0;
@@ -127,7 +132,7 @@ int cmd_ckpt(int argc, char **argv)
     };
     struct arg_rest rest;
 
-    if (argc > 1 && !strcmp(argv[1], "spectrum")) return cmd_ckpt_spectrum(argc - 1, argv + 1);
+    if (argc > 1 && !strcmp(argv[1], ckpt_parts->name)) return ckpt_parts->run(argc - 1, argv + 1);
     const int rc = args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
                               "ttt ckpt list|show|verify|diff CKPT [CKPT]", about);
     if (rc != OK || rest.n < 0) return rc;

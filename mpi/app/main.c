@@ -14,44 +14,29 @@
 #include "src/cli/cmd.h"
 #include "src/kernels/isa.h"
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-    const char *about;
-} commands[] = {
-    { "prep", cmd_prep, "turn text into token shards" },
-    { "data", cmd_data, "describe a data set, verify it, print its text" },
-    { "config", cmd_config, "check a configuration, show it with the memory it needs" },
-    { "train", cmd_train, "train a model, or resume its run" },
-    { "launch", cmd_launch, "start training on many processes, restart it after crashes" },
-    { "series", cmd_series, "start many runs from one file, here or as SLURM jobs" },
-    { "status", cmd_status, "show the state of runs" },
-    { "stop", cmd_stop, "ask a run to save a checkpoint and end" },
-    { "plan", cmd_plan, "predict time, idle share, traffic and memory of process grids" },
-    { "bench", cmd_bench, "measure this machine, and training on it" },
-    { "eval", cmd_eval, "evaluate a model on a data set: loss, perplexity, bits per byte" },
-    { "generate", cmd_generate, "continue a text" },
-    { "probe", cmd_probe, "write logits, gradients and states of a model, for comparison" },
-    { "ckpt", cmd_ckpt, "list, show, verify and compare checkpoints; singular values" },
-    { "import", cmd_import, "import a Hugging Face model as a checkpoint" },
-    { "export", cmd_export, "export a checkpoint as a Hugging Face model" },
-    { NULL, NULL, NULL },
+const struct command commands[] = {
+    { "prep", cmd_prep, .about = "turn text into token shards" },
+    { "data", cmd_data, .about = "describe a data set, verify it, print its text",
+      .words = "info verify cat" },
+    { "config", cmd_config, .about = "check a configuration, show it with the memory it needs",
+      .words = "show check reference" },
+    { "train", cmd_train, .about = "train a model, or resume its run" },
+    { "launch", cmd_launch, .about = "start training on many processes, restart it after crashes" },
+    { "series", cmd_series, .about = "start many runs from one file, here or as SLURM jobs" },
+    { "status", cmd_status, .about = "show the state of runs" },
+    { "stop", cmd_stop, .about = "ask a run to save a checkpoint and end" },
+    { "plan", cmd_plan, .about = "predict time, idle share, traffic and memory of process grids" },
+    { "bench", cmd_bench, .about = "measure this machine, and training on it", .parts = bench_parts },
+    { "eval", cmd_eval, .about = "evaluate a model on a data set: loss, perplexity, bits per byte" },
+    { "generate", cmd_generate, .about = "continue a text" },
+    { "probe", cmd_probe, .about = "write logits, gradients and states of a model, for comparison" },
+    { "ckpt", cmd_ckpt, .about = "list, show, verify and compare checkpoints; singular values",
+      .words = "list show verify diff", .parts = ckpt_parts },
+    { "import", cmd_import, .about = "import a Hugging Face model as a checkpoint" },
+    { "export", cmd_export, .about = "export a checkpoint as a Hugging Face model" },
+    { "help", cmd_help, .about = "print the page of a command, manual pages, completion for shells" },
+    { .name = NULL },
 };
-
-static void help(FILE *out)
-{
-    const char *text;
-    int code;
-
-    fprintf(out, "ttt -- train Test-Time-Training language models on clusters of CPUs\n\n"
-                 "usage: ttt COMMAND [ARGUMENT ...]     (ttt COMMAND --help prints its options)\n\n"
-                 "commands\n");
-    for (int i = 0; commands[i].name; i++)
-        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].about);
-    fprintf(out, "\nexit codes\n");
-    for (int i = 0; (text = status_row(i, &code)); i++) fprintf(out, "  %-10d %s\n", code, text);
-    fprintf(out, "\n%s\n", build_text());
-}
 
 /* Threads that wait for others look out for some 20 us before they sleep.  By default they would do
  * so for milliseconds, in which another process on the same cores does nothing, nor do the threads
@@ -81,11 +66,11 @@ int main(int argc, char **argv)
     output_start();
     signal(SIGXFSZ, SIG_IGN);   /* `ulimit -f`: an error of the write that meets the limit */
     if (argc < 2) {
-        help(stderr);
+        help_overview(stderr);
         return -ERR_USAGE;
     }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-        help(stdout);
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        help_overview(stdout);
         return ended(OK);
     }
     if (!strcmp(argv[1], "--version")) {

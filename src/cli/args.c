@@ -16,26 +16,6 @@ struct given {
 
 static const char *dashes(const struct arg *a) { return a->name[1] ? "--" : "-"; }
 
-static void help(const struct arg *args, int count, const char *usage, const char *about)
-{
-    const int said = strstr(usage, "[OPTION") != NULL || count == 0;
-    printf("usage: %s%s\n", usage, said ? "" : " [OPTION ...]");
-    if (about) printf("\n%s%s", about, about[strlen(about) - 1] == '\n' ? "" : "\n");
-    printf("\noptions\n");
-    for (int i = 0; i < count; i++) {
-        const struct arg *a = &args[i];
-        const int n = printf("  %s%s%s%s", dashes(a), a->name, a->meta ? " " : "",
-                             a->meta ? a->meta : "");
-        printf("%*s ", n < 26 ? 26 - n : 0, "");
-        for (const char *p = a->help; *p; p++) {  /* further lines start under the first */
-            putchar(*p);
-            if (*p == '\n') printf("%27s", "");
-        }
-        putchar('\n');
-    }
-    printf("  %-24s %s\n", "--help", "print this page");
-}
-
 static struct given split(const char *word)
 {
     struct given g = { 0 };
@@ -132,7 +112,7 @@ int args_parse(struct arg_rest *rest, int argc, char **argv, const struct arg *a
             continue;
         }
         if (!strcmp(word, "--help") || !strcmp(word, "-h")) {
-            help(args, count, usage, about);
+            args_help(args, count, usage, about);
             rest->n = -1;
             return OK;
         }

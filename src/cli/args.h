@@ -35,10 +35,26 @@ struct arg_rest { char **v; int n; const struct arg *args; uint64_t given; };
 
 /* Options may stand anywhere; after "--" nothing is an option.
  * --help prints usage, about and the options, and sets rest->n to -1: the
- * caller returns OK.  Unknown options, missing and malformed values are
+ * caller returns OK before it does anything else.  Unknown options, missing and malformed values are
  * ERR_USAGE with the nearest known option.  argv is reordered. */
 int args_parse(struct arg_rest *rest, int argc, char **argv, const struct arg *args, int count,
                const char *usage, const char *about);
+
+/* --help in other forms, for files that `ttt help` makes of the same tables: a manual page, or one
+ * command's case in the script with which a shell completes options. */
+enum args_form { ARGS_PAGE, ARGS_MAN, ARGS_BASH, ARGS_ZSH };
+
+/* From now on args_parse() prints --help in this form.  Local.
+ *
+ * name     the command's, as "bench gemm"; it must stay valid, and so must
+ * what     one line that says what the command does */
+void args_form(enum args_form form, const char *name, const char *what);
+
+/* What --help prints (args_help.c). */
+void args_help(const struct arg *args, int count, const char *usage, const char *about);
+
+/* A text inside '...' of a shell.  Local. */
+void args_quoted(const char *text);
 
 /* Was the option called `name` given? */
 int args_given(const struct arg_rest *rest, const char *name);

@@ -7,6 +7,23 @@
 #ifndef CMD_H
 #define CMD_H
 
+#include <stdio.h>
+
+struct command {
+    const char *name;
+    int       (*run)(int argc, char **argv);
+    const char *about;
+    const char *words;              /* that may follow its name, or NULL            */
+    const struct command *parts;    /* words with pages of their own, or NULL       */
+};
+
+/* Tables end with a row without a name. */
+extern const struct command commands[];
+extern const struct command bench_parts[], ckpt_parts[];
+
+/* The page of `ttt --help`.  Local. */
+void help_overview(FILE *out);
+
 int cmd_prep(int argc, char **argv);
 int cmd_data(int argc, char **argv);
 int cmd_config(int argc, char **argv);
@@ -24,5 +41,6 @@ int cmd_ckpt(int argc, char **argv);
 int cmd_ckpt_spectrum(int argc, char **argv);  /* called by cmd_ckpt() */
 int cmd_import(int argc, char **argv);
 int cmd_export(int argc, char **argv);
+int cmd_help(int argc, char **argv);
 
 #endif

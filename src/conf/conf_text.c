@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/base/mem.h"
+#include "src/base/roff.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 #include "src/conf/conf_table.h"
@@ -95,9 +96,10 @@ void conf_reference(FILE *out)
             "one text or a list (`'launch.slurm.source=[a.sh, b.sh]'`). Unknown and repeated keys, anchors,\n"
             "aliases and tags are mistakes. Truth values are `true` and `false` only. Numbers are decimal\n"
             "(`1e-3`; whole numbers without an exponent), without underscores and leading zeros.\n\n"
-            "A file may build on other files, whose paths are relative to it: their keys are read\n"
-            "first, and its own keys replace them. `ttt config show` prints the result without `base`,\n"
-            "and every run stores it in that form.\n\n"
+            "A file may build on other files, whose paths are relative to it, or to `share/ttt/config` of\n"
+            "the installation where nothing is there: their keys are read first, and its own keys replace\n"
+            "them. `ttt config show` prints the result without `base`, and every run stores it in that\n"
+            "form.\n\n"
             "    base: [base/350m.yaml, base/ttt-mlp.yaml]\n"
             "    data: {train: data/mine/train}\n");
     for (int i = 0; i < conf_key_count; i++) {
@@ -110,4 +112,38 @@ void conf_reference(FILE *out)
         preset(out, k);
         fprintf(out, " | %s |\n", k->help);
     }
+}
+
+void conf_manual(FILE *out)
+{
+    char section[32], expected[256];
+
+    roff_head(out, "ttt run", 5, "configuration of a training run of ttt");
+    fputs(".SH DESCRIPTION\n", out);
+    roff_text(out,
+              "One YAML file describes one run: sections with keys. A key that is absent, or auto, "
+              "has its default; data.train must be given. With train.init_from, keys of model have "
+              "that model's values instead. The first key may be base: a file, or a list of files, "
+              "whose keys are read first. They are looked for relative to the file, then among "
+              "those that came with the program (share/ttt/config):\n");
+    fputs(".PP\n.nf\n", out);
+    roff_text(out, "    base: [base/350m.yaml, base/ttt-mlp.yaml]\n"
+                   "    data: {train: data/mine/train}\n");
+    fputs(".fi\n", out);
+    for (int i = 0; i < conf_key_count; i++) {
+        const struct conf_key *k = &conf_keys[i];
+        if (begins(section, conf_keys, i)) fprintf(out, ".SH %s\n", section);
+        fprintf(out, ".TP\n\\fB%s\\fR: ", k->path);
+        roff_text(out, conf_expected(expected, sizeof expected, k));
+        fprintf(out, "%s%s\n", k->unit[0] ? "; " : "", k->unit);
+        roff_text(out, k->help);
+        if (!k->preset) fputs(" (required)\n", out);
+        else if (!*k->preset) fputs("\n", out);
+        else {
+            fputs(" (default ", out);
+            roff_text(out, k->preset);
+            fputs(")\n", out);
+        }
+    }
+    fputs(".SH SEE ALSO\nttt\\-config(1), ttt\\-train(1)\n", out);
 }
