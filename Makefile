@@ -3,7 +3,8 @@
 # make test       set-up and all tests           make f64      the same sources with real = double
 # make bench      timed, after verifying         make soak     hours of kills
 # make fuzz       parsers and damaged input, SECONDS=60 each; needs clang
-# make deps       Debian packages                make install PREFIX=...
+# make deps       Debian packages                make install, uninstall, smoke PREFIX=...
+# make dist       the last commit as a tarball that builds without git
 # make info       what would be built, and with what
 # make V=1 shows commands; make SAN=1 builds with sanitizers, CHECK=1 with a comparison of
 # arguments that must agree between ranks, V3=1 without AVX-512 code, each into its own tree;
@@ -240,12 +241,24 @@ test-layers: all
 	@sh tests/check_readme.sh
 	@sh tests/check_vectors.sh $(LOCAL) tests/vectors.txt
 
+# DESTDIR is put in front of PREFIX, for packages.
+.PHONY: uninstall smoke dist
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install $(BUILD)/ttt $(DESTDIR)$(PREFIX)/bin/ttt
+	@sh jobs/packages/install.sh $(BUILD)/ttt $(abspath $(PREFIX)) $(DESTDIR)
+uninstall:
+	@sh jobs/packages/install.sh --remove $(abspath $(PREFIX)) $(DESTDIR)
+# Does what was installed work?  As any user, on 1 and 2 processes.
+smoke:
+	@sh $(DESTDIR)$(abspath $(PREFIX))/share/ttt/smoke.sh
+
+# The last commit as build/ttt-VERSION.tar.gz, which builds without git.
+dist:
+	@mkdir -p build
+	@git describe --always HEAD > build/.commit
+	git archive --prefix=ttt-$(VERSION)/ --add-file=build/.commit -o build/ttt-$(VERSION).tar.gz HEAD
 
 info:
-	@echo "CC=$(CC) MPICC=$(MPICC) BUILD=$(BUILD) VERSION=$(VERSION)"
+	@echo "CC=$(CC) MPICC=$(MPICC) BUILD=$(BUILD) VERSION=$(VERSION) COMMIT=$(COMMIT) PREFIX=$(PREFIX)"
 	@echo "CPPFLAGS=$(CPPFLAGS)"
 	@echo "CFLAGS=$(CFLAGS)"
 	@echo "LDLIBS=$(LDLIBS)"
