@@ -21,6 +21,10 @@ static const char about[] =
     "  ttt help --bash >~/.local/share/bash-completion/completions/ttt\n"
     "  ttt help train --man | man -l -";
 
+static const struct command *commands;
+
+void help_table(const struct command *table) { commands = table; }
+
 /* The page ttt-run(5) is about a file, not a command. */
 static const char run_page[] = "run";
 

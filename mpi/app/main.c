@@ -14,7 +14,7 @@
 #include "src/cli/cmd.h"
 #include "src/kernels/isa.h"
 
-const struct command commands[] = {
+static const struct command commands[] = {
     { "prep", cmd_prep, .about = "turn text into token shards" },
     { "data", cmd_data, .about = "describe a data set, verify it, print its text",
       .words = "info verify cat" },
@@ -64,6 +64,7 @@ static int ended(int rc)
 int main(int argc, char **argv)
 {
     output_start();
+    help_table(commands);
     signal(SIGXFSZ, SIG_IGN);   /* `ulimit -f`: an error of the write that meets the limit */
     if (argc < 2) {
         help_overview(stderr);

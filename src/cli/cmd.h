@@ -18,10 +18,11 @@ struct command {
 };
 
 /* Tables end with a row without a name. */
-extern const struct command commands[];
 extern const struct command bench_parts[], ckpt_parts[];
 
-/* The page of `ttt --help`.  Local. */
+/* The table of all commands, which must stay valid, for cmd_help() and the page of `ttt --help`.
+ * Local. */
+void help_table(const struct command *table);
 void help_overview(FILE *out);
 
 int cmd_prep(int argc, char **argv);
