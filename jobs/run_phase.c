@@ -99,13 +99,20 @@ static struct run_verdict gone(const struct run_facts *f, enum slurm_state job, 
     return is(RUN_CRASHED, about | ABOUT_LOG, "");
 }
 
+/* The launcher has started processes that do not train yet, or will do so. */
+static const char *restart(const struct run_facts *f)
+{
+    return f->event == EVENT_START ? "its processes are starting"
+                                   : "between a crash and the next restart";
+}
+
 /* No process trains.  Will the launcher restart it? */
 static struct run_verdict between(const struct run_facts *f)
 {
     if (f->event == EVENT_HANG) return hung(ABOUT_NOTHING);
     if (f->launcher == 1 ||
         (f->launcher < 0 && !is_over(f->job) && f->silence_s < SILENT_S))
-        return is(RUN_WAITING, ABOUT_NOTHING, "between a crash and the next restart");
+        return is(RUN_WAITING, ABOUT_NOTHING, restart(f));
     /* The launcher was killed or its last event is lost, and the processes ended well. */
     const int well = f->fence_status == 0 || f->fence_status == -ERR_SAVED;
     if (f->life == FENCE_ENDED &&
@@ -157,7 +164,7 @@ static struct run_verdict in_job(const struct run_facts *f)
     if (f->job == SLURM_SUSPENDED) return is(RUN_SUSPENDED, ABOUT_JOB, "");
     if (f->event == EVENT_HANG) return hung(ABOUT_JOB);
     if (f->event == EVENT_START || f->event == EVENT_EXIT)
-        return is(RUN_WAITING, ABOUT_JOB, "between a crash and the next restart");
+        return is(RUN_WAITING, ABOUT_JOB, restart(f));
     if (has_ended(f) && !is_before_start(f) && !(anew && launcher_ended(f))) return ended(f);
     return is(RUN_WAITING, ABOUT_JOB, f->job == SLURM_ENDING ? "" : "training has not begun yet");
 }
