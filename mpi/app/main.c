@@ -11,6 +11,7 @@
 #include "src/base/openmp.h"
 #include "src/base/output.h"
 #include "src/base/status.h"
+#include "src/base/stop.h"
 #include "src/cli/cmd.h"
 #include "src/kernels/isa.h"
 
@@ -63,6 +64,7 @@ static int ended(int rc)
 
 int main(int argc, char **argv)
 {
+    stop_start();
     output_start();
     help_table(commands);
     signal(SIGXFSZ, SIG_IGN);   /* `ulimit -f`: an error of the write that meets the limit */

@@ -1,5 +1,6 @@
 #include "src/base/stop.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -12,6 +13,24 @@ static volatile sig_atomic_t first;
 static void note(int sig)
 {
     if (!first) first = sig;
+}
+
+/* Was SIGHUP ignored when the program began?  UCX, which MPICH is linked with, takes it for itself when
+ * it is loaded, so this is looked up before any library is initialised. */
+static int hup_ignored;
+
+static void look_at_hup(void)
+{
+    struct sigaction hup;
+    hup_ignored = sigaction(SIGHUP, NULL, &hup) == 0 && hup.sa_handler == SIG_IGN;
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const before_libraries)(void) = look_at_hup;
+
+void stop_start(void)
+{
+    if (hup_ignored) signal(SIGHUP, SIG_IGN);
+    setenv("UCX_DEBUG_SIGNO", "0", 0);   /* where it is loaded later */
 }
 
 void stop_set(sigset_t *set)

@@ -16,6 +16,9 @@
 
 #include <signal.h>
 
+/* First in main(): what libraries did to SIGHUP is undone. */
+void stop_start(void);
+
 /* These signals, as a set: for a program that waits for them instead. */
 void stop_set(sigset_t *set);
 

@@ -38,7 +38,7 @@ static void clean_messages(void)
     mpi_do(MPI_Isend(out, 2, MPI_INT, left, 1, ring, &r[3]));
     mpi_do(MPI_Isend(out, 1, MPI_INT, MPI_PROC_NULL, 0, ring, &r[4]));
     mpi_do(MPI_Wait(&r[3], MPI_STATUS_IGNORE));
-    mpi_do(MPI_Waitall(5, r, MPI_STATUSES_IGNORE));
+    mpi_do(MPI_Waitall(5, r, mpi_ignored));
     mpi_do(MPI_Sendrecv(out, 1, MPI_INT, right, 7, in, 1, MPI_INT, left, 7, ring,
                         MPI_STATUS_IGNORE));
     mpi_do(MPI_Type_free(&type));
@@ -61,7 +61,7 @@ static void clean_collectives(void)
     const int own = counts[world.rank];
     mpi_do(MPI_Ireduce_scatter(all, in, counts, MPI_INT, MPI_SUM, world.comm, &r[0]));
     mpi_do(MPI_Ibarrier(world.comm, &r[1]));
-    mpi_do(MPI_Waitall(2, r, MPI_STATUSES_IGNORE));
+    mpi_do(MPI_Waitall(2, r, mpi_ignored));
     mpi_do(MPI_Iallgatherv(out, own, MPI_INT, all, counts, places, MPI_INT, world.comm, &r[0]));
     mpi_do(MPI_Wait(&r[0], MPI_STATUS_IGNORE));
     mpi_do(MPI_Gatherv(out, own, MPI_INT, all, counts, places, MPI_INT, 2, world.comm));
