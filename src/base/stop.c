@@ -1,6 +1,5 @@
 #include "src/base/stop.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -15,8 +14,8 @@ static void note(int sig)
     if (!first) first = sig;
 }
 
-/* Was SIGHUP ignored when the program began?  UCX, which MPICH is linked with, takes it for itself when
- * it is loaded, so this is looked up before any library is initialised. */
+/* Was SIGHUP ignored when the program began?  A library below Debian's MPICH takes it for itself when it
+ * is loaded, so this is looked up before any library is initialised. */
 static int hup_ignored;
 
 static void look_at_hup(void)
@@ -30,7 +29,6 @@ __attribute__((section(".preinit_array"), used)) static void (*const before_libr
 void stop_start(void)
 {
     if (hup_ignored) signal(SIGHUP, SIG_IGN);
-    setenv("UCX_DEBUG_SIGNO", "0", 0);   /* where it is loaded later */
 }
 
 void stop_set(sigset_t *set)
