@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "jobs/run_state.h"
+#include "src/base/file.h"
 #include "src/base/output.h"
 #include "src/base/status.h"
 #include "src/cli/args.h"
@@ -33,6 +34,9 @@ int cmd_status(int argc, char **argv)
                    "ttt status [RUN ...] [--watch S]", about));
     if (rest.n < 0) return OK;
     if (watch < 0 || watch > 86400) TRY(fail(ERR_USAGE, "--watch: expected 1 to 86400 seconds"));
+    if (!rest.n && path_is_absent(logs))
+        TRY(fail(ERR_MISSING, "there is no folder logs here: change to the folder in which runs were "
+                 "started, or name one: ttt status FOLDER"));
     for (;;) {
         if (watch && isatty(STDOUT_FILENO)) printf("\033[H\033[2J");
         seen = run_states_show(rest.n ? rest.v : all, rest.n ? rest.n : 1, json);

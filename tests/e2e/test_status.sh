@@ -161,6 +161,8 @@ expect_text "hidden: no folder of checkpoints" '^d  *finished .* 77  *hidden/d/c
 trained hidden/e 1000000000000000 40 40
 shows "a code that is none" hidden/e failed 'exit code 255'
 mkdir no-runs
+name="no logs" expect_exit 66 sh -c 'cd no-runs && exec "$0" status' "$TTT"
+expect_text "no logs: what to do" 'there is no folder logs here: change to the folder in which runs were started'
 name="no runs" expect_exit 0 "$TTT" status no-runs
 expect_text "no runs: reported" 'no-runs: there is no run in this folder'
 
