@@ -297,12 +297,16 @@ host=\$1; shift
 exec unshare --uts sh -c "hostname \$host; \$*"
 END
     chmod +x "$WORK/agent"
+    case $MPI in
+        mpich) far="-launcher rsh -launcher-exec $WORK/agent" ;;
+        *)     far="--mca plm_rsh_agent $WORK/agent --mca btl self,tcp" ;;
+    esac
     sets="train.steps=60 log.every_steps=20"
     # shellcheck disable=SC2086
     trained "60 steps" sixty $sets
     # shellcheck disable=SC2086
     FAIL="train.step@3#30=sleep:1500" launch fewer --hosts nodea:3,nodeb:1 $sets \
-        "launch.mpirun_args=--mca plm_rsh_agent $WORK/agent --mca btl self,tcp" &
+        "launch.mpirun_args=$far" &
     pid=$!
     await_step fewer 28
     : >"$WORK/down.nodeb"
