@@ -74,13 +74,15 @@ static int given_grid(struct launch *l)
     return OK;
 }
 
-static int no_memory(const struct forecast *f, const struct rates *r)
+static int no_memory(const struct launch *l, const struct forecast *f, const struct rates *r)
 {
     char want[HUMAN_TEXT], have[HUMAN_TEXT];
-    return fail(ERR_MEMORY, "grid %dx%dx%d needs %s of memory on a machine that has %s; "
+    return fail(ERR_MEMORY, "grid %dx%dx%d needs %s of memory on a machine that has %s%s%s; "
                 "train.reduction, optim.state, train.remat, train.slice_tokens or more machines "
                 "reduce that", f->grid.D, f->grid.P, f->grid.S, human_bytes(want, f->node_bytes),
-                human_bytes(have, (int64_t)(r->node.memory_gib * 0x1p30)));
+                human_bytes(have, (int64_t)(r->node.memory_gib * 0x1p30)),
+                l->job[0] ? " for this job" : "",
+                l->job[0] ? " (launch.slurm.memory asks for more)" : "");
 }
 
 static int fastest(struct launch *l, struct cost *c, struct rates *r)
@@ -94,7 +96,7 @@ static int fastest(struct launch *l, struct cost *c, struct rates *r)
         log_warn("no grid gives work to all of %d processes: %d are started", n, l->ranks);
     r->node.ranks = c->in.ranks_per_node = most_slots(l);
     TRY(forecast_all(&list, &count, c, l->ranks, r));
-    if (!list->fits) TRY(no_memory(list, r));
+    if (!list->fits) TRY(no_memory(l, list, r));
     l->grid = list->grid;
 out:
     forecasts_free(list, count);
@@ -116,7 +118,7 @@ static int fits(struct launch *l, struct cost *c, struct rates *r)
     omp_set_num_threads(threads_of(l));  /* a rank's threads have scratch of their own */
     r->node.ranks = c->in.ranks_per_node = most_slots(l);
     int rc = forecast_init(&f, c, &l->grid, r, 0);
-    if (rc == OK && !f.fits) rc = no_memory(&f, r);
+    if (rc == OK && !f.fits) rc = no_memory(l, &f, r);
     if (rc == OK)
         log_phase("predicted memory: %s per process, %s per machine%s",
                   human_bytes(a, f.most.total), human_bytes(b, f.node_bytes),
@@ -185,6 +187,13 @@ static void choose_threads(struct launch *l)
               l->by->name);
 }
 
+/* Other machines are assumed to be like this one: in a job with the same limit, else without that of
+ * our session. */
+static int64_t memory_of_machine(const struct launch *l)
+{
+    return l->hosts && !l->job[0] ? l->machine.installed : l->machine.memory;
+}
+
 int launch_plan(struct launch *l)
 {
     struct cost cost = { 0 };
@@ -193,8 +202,7 @@ int launch_plan(struct launch *l)
 
     TRY(launcher_find(l));
     TRY(rates_read(&r, l->o->rates));
-    /* Other machines are assumed to be like this one, without the memory limit of our session. */
-    r.node.memory_gib = (double)(l->hosts ? l->machine.installed : l->machine.memory) / 0x1p30;
+    r.node.memory_gib = (double)memory_of_machine(l) / 0x1p30;
     TRY(forecast_cost(&cost, l->conf, &r));
     if (!strcmp(grid_text(l), "auto")) TRY(fastest(l, &cost, &r));
     else TRY(given_grid(l));

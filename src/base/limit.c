@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "src/base/mem.h"
+#include "src/base/text.h"
 
 /* A number in a file; INT64_MAX: no file, or "max". */
 static int64_t number_in(const char *path)
@@ -77,9 +78,28 @@ int64_t limit_installed(void)
     return (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
 }
 
+/* A whole number from 1 to `most` in the environment; 0: there is none. */
+static int64_t number_of(const char *name, int64_t most)
+{
+    const char *text = getenv(name);
+    int64_t n;
+    return text && text_int(&n, text) && n > 0 && n <= most ? n : 0;
+}
+
+int64_t limit_job(void)
+{
+    const int64_t most = INT64_MAX >> 20, node = number_of("SLURM_MEM_PER_NODE", most);
+    const int64_t cpus = number_of("SLURM_CPUS_ON_NODE", 65536);
+
+    if (node) return node << 20;
+    const int64_t one = cpus ? number_of("SLURM_MEM_PER_CPU", most / cpus) : 0;
+    return one ? one * cpus << 20 : INT64_MAX;
+}
+
 int64_t limit_memory(void)
 {
-    const int64_t all = limit_installed();
-    const int64_t ours = limit_groups("/proc/self/cgroup", "/sys/fs/cgroup");
+    const int64_t all = limit_installed(), job = limit_job();
+    const int64_t group = limit_groups("/proc/self/cgroup", "/sys/fs/cgroup");
+    const int64_t ours = group < job ? group : job;
     return ours < all ? ours : all;
 }

@@ -8,8 +8,12 @@
 int64_t limit_installed(void);
 
 /* Bytes: the machine's, or less where a control group has a limit, as a SLURM job or a container
- * does.  Local. */
+ * does, or where SLURM promised less.  Local. */
 int64_t limit_memory(void);
+
+/* Bytes that SLURM gave this job on this node, whether or not it enforces that (SLURM_MEM_PER_NODE,
+ * or SLURM_MEM_PER_CPU and SLURM_CPUS_ON_NODE, in MiB); INT64_MAX: no limit, or no job.  Local. */
+int64_t limit_job(void);
 
 /* The same of the groups that a file like /proc/self/cgroup names, under a folder like
  * /sys/fs/cgroup: the least limit of a group and those above it; INT64_MAX: there is none. */

@@ -386,6 +386,10 @@ run 0 "chain" chain launch.slurm.chain=true
 equal "chain: the next job from the beginning" "$(calls '^sbatch\|^scontrol requeue\|^scancel')" \
     "sbatch --parsable --dependency=afterany:5 chain/slurm/job.sh"
 TOLD=
+SLURM_MEM_PER_NODE=20; export SLURM_MEM_PER_NODE
+run 71 "less memory than the run needs" small
+expect_text "less memory: reported" "on a machine that has 20 MiB for this job (launch.slurm.memory"
+unset SLURM_MEM_PER_NODE
 run 0 "chain, to its end" chain launch.slurm.chain=true
 equal "chain: done, the next is not wanted" "$(calls scancel)" "scancel 6"
 run 0 "chain, once more" chain launch.slurm.chain=true

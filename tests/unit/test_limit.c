@@ -85,6 +85,30 @@ static void nonsense_is_no_limit(void **state)
     assert_true(limit("4:memory:/zero\n5:memory:/word\n") == INT64_MAX);
 }
 
+/* MiB that SLURM promised; what is no such number is no limit. */
+static void of_a_job(void **state)
+{
+    (void)state;
+    unsetenv("SLURM_MEM_PER_NODE");
+    unsetenv("SLURM_MEM_PER_CPU");
+    assert_true(limit_job() == INT64_MAX);
+    setenv("SLURM_MEM_PER_CPU", "10", 1);
+    setenv("SLURM_CPUS_ON_NODE", "4(x2)", 1);
+    assert_true(limit_job() == INT64_MAX);
+    setenv("SLURM_CPUS_ON_NODE", "4", 1);
+    assert_true(limit_job() == 40 << 20);
+    assert_true(limit_memory() <= 40 << 20);
+    setenv("SLURM_MEM_PER_NODE", "30", 1);
+    assert_true(limit_memory() <= 30 << 20);
+    setenv("SLURM_MEM_PER_NODE", "9223372036854775807", 1);
+    assert_true(limit_job() == 40 << 20);
+    setenv("SLURM_MEM_PER_NODE", "0", 1);       /* all of the node */
+    setenv("SLURM_MEM_PER_CPU", "9223372036854", 1);
+    assert_true(limit_job() == INT64_MAX);
+    unsetenv("SLURM_MEM_PER_NODE");
+    unsetenv("SLURM_MEM_PER_CPU");
+}
+
 static void this_machine(void **state)
 {
     (void)state;
@@ -98,6 +122,7 @@ int main(void)
         cmocka_unit_test(second_version),
         cmocka_unit_test(first_version),
         cmocka_unit_test(nonsense_is_no_limit),
+        cmocka_unit_test(of_a_job),
         cmocka_unit_test(this_machine),
     };
     return cmocka_run_group_tests(tests, make, clean);
