@@ -7,25 +7,13 @@
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/conf/conf_diff.h"
 #include "src/conf/conf_model.h"
 #include "src/data/dataset.h"
 #include "src/infer/start_model.h"
 #include "src/infer/train_inputs.h"
 #include "src/store/ckpt_parts.h"
 #include "src/store/fence.h"
-
-/* Check INDEX, the header and index of every shard, tokenizer and vocabulary. */
-static int check_data(const struct conf *c)
-{
-    struct train_inputs in;
-    const int rc = train_inputs_open(&in, c);
-
-    if (rc != OK) return rc;
-    log_phase("data: %s, %lld tokens%s%s", c->data.train, (long long)dataset_tokens(in.train),
-              in.val ? "; evaluation on " : "", in.val ? c->data.val : "");
-    train_inputs_close(&in);
-    return OK;
-}
 
 static int any(struct ckpt *c, void *arg)
 {
@@ -34,24 +22,56 @@ static int any(struct ckpt *c, void *arg)
     return OK;
 }
 
-/* Report which checkpoint the run resumes from.  Only its MANIFEST is read here: the processes
- * verify its tiles, and fall back to the one before if they are damaged. */
-static int report_checkpoint(const struct conf *c)
+/* May the run resume from it?  What the trainer says of keys that differ is said here only if it would
+ * refuse them. */
+static int check_resume(const struct launch *l, const struct train_inputs *in, const struct ckpt *from)
 {
-    char *dir = mem_format("%s/ckpt", c->run.dir);
-    struct ckpt *newest = NULL;
+    const char *text = json_string_value(json_object_get(ckpt_info(from), "config"));
+    const int allow = l->o->allow_config_change;
     char hex[HASH_HEX];
-    const int rc = ckpt_pick(&newest, dir, NULL, any, NULL);
+    int rc = OK;
 
-    if (rc == OK) {
-        hash_hex(hex, ckpt_root(newest));
-        log_phase("the run resumes from %s: step %lld root %s", ckpt_path(newest),
-                  (long long)ckpt_step(newest), hex);
-    } else if (rc == ERR_MISSING)
-        log_phase("%s: no checkpoint, the run begins at step 0", c->run.dir);
+    hash_hex(hex, ckpt_root(from));
+    log_phase("the run resumes from %s: step %lld root %s", ckpt_path(from),
+              (long long)ckpt_step(from), hex);
+    if (text && !conf_accepts(l->conf, ckpt_step(from), text, ckpt_path(from), allow))
+        TRY(conf_diff(l->conf, ckpt_step(from), text, ckpt_path(from), allow));
+    TRY(train_inputs_resume(in, l->conf, from, l->o->allow_data_change));
+out:
+    return rc;
+}
+
+/* Compare the newest checkpoint.  Only its MANIFEST is read here: the processes verify its tiles, and
+ * fall back to the one before if they are damaged. */
+static int check_checkpoint(const struct launch *l, const struct train_inputs *in)
+{
+    char *dir = mem_format("%s/ckpt", l->conf->run.dir);
+    struct ckpt *newest = NULL;
+    int rc = ckpt_pick(&newest, dir, NULL, any, NULL);
+
+    if (rc == ERR_MISSING) {
+        log_phase("%s: no checkpoint, the run begins at step 0", l->conf->run.dir);
+        rc = OK;
+    } else if (rc == OK)
+        rc = check_resume(l, in, newest);
     ckpt_close(newest);
     mem_free(dir);
-    return rc == ERR_MISSING ? OK : rc;
+    return rc;
+}
+
+/* Check INDEX, the header and index of every shard, tokenizer and vocabulary. */
+static int check_data(const struct launch *l)
+{
+    const struct conf *c = l->conf;
+    struct train_inputs in;
+    int rc = train_inputs_open(&in, c);
+
+    if (rc != OK) return rc;
+    log_phase("data: %s, %lld tokens%s%s", c->data.train, (long long)dataset_tokens(in.train),
+              in.val ? "; evaluation on " : "", in.val ? c->data.val : "");
+    rc = check_checkpoint(l, &in);
+    train_inputs_close(&in);
+    return rc;
 }
 
 static int read_hosts(struct launch *l)
@@ -79,8 +99,7 @@ int launch_open(struct launch *l, const struct launch_opts *o)
     TRY(read_hosts(l));
     if (!o->takeover) TRY(fence_allows(l->conf->run.dir));
     machine_read(&l->machine);
-    TRY(check_data(l->conf));
-    TRY(report_checkpoint(l->conf));
+    TRY(check_data(l));
 out:
     return rc;
 }

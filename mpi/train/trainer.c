@@ -65,33 +65,6 @@ static void describe(struct trainer *t)
 
 /* --- the state to start from --------------------------------------------------- */
 
-static const char *info_text(const json_t *info, const char *object, const char *key)
-{
-    const char *s = json_string_value(json_object_get(json_object_get(info, object), key));
-    return s ? s : "";
-}
-
-/* Is a checkpoint's data ours? */
-static int same_data(const struct trainer *t, struct ckpt *c)
-{
-    const json_t *old = ckpt_info(c);
-    const char *was = info_text(old, "data", "train"), *is = info_text(t->info, "data", "train");
-    const char *tok_was = info_text(old, "tokenizer", "hash");
-    const char *tok_is = info_text(t->info, "tokenizer", "hash");
-
-    if (strcmp(tok_was, tok_is) != 0)
-        return fail(ERR_CONFIG, "%s was trained with the tokenizer %s, the data's is %s",
-                    ckpt_path(c), tok_was, tok_is);
-    if (!strcmp(was, is)) return OK;
-    if (t->opts->allow_data_change) {
-        log_warn("other training data from step %lld on: fingerprint %s, was %s",
-                 (long long)ckpt_step(c), is, was);
-        return OK;
-    }
-    return fail(ERR_CONFIG, "the training data changed: %s was trained on %s, %s is %s; "
-                "--allow-data-change continues with it", ckpt_path(c), was, t->conf->data.train, is);
-}
-
 /* What this rank needs of a checkpoint: ckpt_search(). */
 static int resume(struct ckpt *c, void *trainer)
 {
@@ -101,7 +74,7 @@ static int resume(struct ckpt *c, void *trainer)
 
     if (!config) TRY(fail(ERR_CONFIG, "%s was not written by ttt train", ckpt_path(c)));
     TRY(conf_diff(t->conf, ckpt_step(c), config, ckpt_path(c), t->opts->allow_config_change));
-    TRY(same_data(t, c));
+    TRY(train_inputs_resume(&t->inputs, t->conf, c, t->opts->allow_data_change));
     load_files_inherit(t->info, ckpt_info(c));
     TRY(train_state_load(&t->setup.state, c));
     t->setup.state.seed = t->conf->run.seed;

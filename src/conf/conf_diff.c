@@ -41,25 +41,41 @@ static int is_raised(const char *path, const struct conf *now, const struct conf
     return !strcmp(path, "train.steps");
 }
 
-int conf_diff(const struct conf *now, int64_t step, const char *text, const char *source, int allow)
+/* The keys that matter and differ; tell: print all that differ.  -1: the text is no configuration,
+ * reported. */
+static int count_refused(const struct conf *now, int64_t step, const char *text, const char *source,
+                         int allow, int tell)
 {
     static struct conf old;  /* large, and commands read one at a time */
     char was[3 * CONF_PATH], is[3 * CONF_PATH];
     int refused = 0;
 
-    int rc = conf_parse_stored(&old, text, source);
-    if (rc != OK) return rc;
+    if (conf_parse_stored(&old, text, source) != OK) return -1;
     for (int i = 0; i < conf_key_count; i++) {
         const struct conf_key *k = &conf_keys[i];
         conf_show(was, sizeof was, &old, k);
         conf_show(is, sizeof is, now, k);
         if (!strcmp(was, is)) continue;
         const int matters = !is_free(k->path);
-        log_phase("config: %s is %s, was %s%s", k->path, is, was,
-                  matters ? "  <- changes what is computed" : "");
+        if (tell)
+            log_phase("config: %s is %s, was %s%s", k->path, is, was,
+                      matters ? "  <- changes what is computed" : "");
         refused += matters && !allow && !is_raised(k->path, now, &old, step);
     }
-    if (!refused) return OK;
+    return refused;
+}
+
+int conf_accepts(const struct conf *now, int64_t step, const char *text, const char *source,
+                 int allow)
+{
+    return count_refused(now, step, text, source, allow, 0) == 0;
+}
+
+int conf_diff(const struct conf *now, int64_t step, const char *text, const char *source, int allow)
+{
+    const int refused = count_refused(now, step, text, source, allow, 1);
+
+    if (refused <= 0) return refused ? ERR_CONFIG : OK;
     return fail(ERR_CONFIG, "%s was computed with another configuration (%d key%s above); "
                 "--allow-config-change resumes with the new one, another run.dir starts a new run",
                 source, refused, refused == 1 ? "" : "s");

@@ -16,4 +16,8 @@
  * returns OK or ERR_CONFIG */
 int conf_diff(const struct conf *now, int64_t step, const char *text, const char *source, int allow);
 
+/* Would conf_diff() accept it?  Nothing is printed about keys. */
+int conf_accepts(const struct conf *now, int64_t step, const char *text, const char *source,
+                 int allow);
+
 #endif

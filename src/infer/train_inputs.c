@@ -1,5 +1,7 @@
 #include "src/infer/train_inputs.h"
 
+#include <string.h>
+
 #include "src/base/log.h"
 #include "src/base/status.h"
 #include "src/data/data_index.h"
@@ -67,6 +69,32 @@ int train_inputs_open(struct train_inputs *in, const struct conf *c)
 out:
     if (rc != OK) train_inputs_close(in);
     return rc;
+}
+
+static const char *info_text(const struct ckpt *c, const char *object, const char *key)
+{
+    const char *s = json_string_value(json_object_get(json_object_get(ckpt_info(c), object), key));
+    return s ? s : "";
+}
+
+int train_inputs_resume(const struct train_inputs *in, const struct conf *c, const struct ckpt *from,
+                        int allow)
+{
+    const char *was = info_text(from, "data", "train"), *tok_was = info_text(from, "tokenizer", "hash");
+    char is[HASH_HEX], tok_is[HASH_HEX];
+
+    hash_hex(is, dataset_fingerprint(in->train));
+    hash_hex(tok_is, in->tokenizer);
+    if (strcmp(tok_was, tok_is) != 0)
+        return fail(ERR_CONFIG, "%s was trained with the tokenizer %s, the data's is %s",
+                    ckpt_path(from), tok_was, tok_is);
+    if (!strcmp(was, is)) return OK;
+    if (!allow)
+        return fail(ERR_CONFIG, "the training data changed: %s was trained on %s, %s is %s; "
+                    "--allow-data-change continues with it", ckpt_path(from), was, c->data.train, is);
+    log_warn("other training data from step %lld on: fingerprint %s, was %s",
+             (long long)ckpt_step(from), is, was);
+    return OK;
 }
 
 void train_inputs_close(struct train_inputs *in)

@@ -9,6 +9,7 @@
 #include "src/base/hash.h"
 #include "src/conf/conf.h"
 #include "src/data/dataset.h"
+#include "src/store/ckpt.h"
 
 struct train_inputs {
     struct dataset *train, *val;    /* val NULL: there is none                  */
@@ -19,6 +20,13 @@ struct train_inputs {
 
 /* returns OK; ERR_MISSING, ERR_DATA from opening; ERR_CONFIG if things do not fit */
 int train_inputs_open(struct train_inputs *in, const struct conf *c);
+
+/* Was the checkpoint made with this tokenizer and, unless `allow` is set, with this training data?
+ *
+ * returns  OK, or ERR_CONFIG, reported */
+int train_inputs_resume(const struct train_inputs *in, const struct conf *c, const struct ckpt *from,
+                        int allow);
+
 void train_inputs_close(struct train_inputs *in);
 
 #endif

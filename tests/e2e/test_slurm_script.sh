@@ -396,6 +396,11 @@ run 0 "chain, once more" chain launch.slurm.chain=true
 equal "chain: of a finished run nothing follows" "x$(calls sbatch)" x
 submit 0 "a finished run" --set "run.dir=$WORK/chain"
 equal "a finished run is not submitted" "x$(calls '^sbatch')" x
+: >"$WORK/calls"
+submit 78 "another batch than the checkpoint's" --set "run.dir=$WORK/chain" --set train.steps=20 \
+    --set optim.warmup_steps=1 --set optim.decay_steps=12 --set train.batch_tokens=640
+expect_text "another batch: which key" "config: train.batch_tokens is 640, was 320"
+equal "another batch: nothing is submitted" "x$(calls '^sbatch')" x
 fake sbatch 'exit 1'
 run 78 "chain that can't continue" broken launch.slurm.chain=true
 
