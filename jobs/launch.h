@@ -20,6 +20,8 @@
 #include "src/conf/conf.h"
 #include "src/plan/share.h"
 
+#define LAUNCH_LIMIT 128
+
 /* A machine that takes processes. */
 struct host {
     char name[256];
@@ -51,6 +53,8 @@ struct launch {
     int               ranks, threads;   /* processes, threads of each                       */
     int               bound;            /* to cores                                         */
     int               oversubscribed;   /* more processes than cores                        */
+    int               remote;           /* planned for nodes that this process is not on    */
+    char              limit[LAUNCH_LIMIT]; /* what limits memory, for errors; may be empty  */
     int               starts;           /* of mpirun so far                                 */
     const struct launcher *by;          /* what starts the processes; NULL: not chosen yet  */
     char             *mpirun;           /* its program; owned                               */

@@ -68,6 +68,10 @@ static int given_grid(struct launch *l)
     if (asked && asked != l->ranks)
         return fail(ERR_CONFIG, "grid %s needs %d processes, but %lld were asked for", grid_text(l),
                     l->ranks, (long long)asked);
+    if (slots >= 0 && l->ranks > slots && (l->remote || l->job[0]))
+        return fail(ERR_CONFIG, "run.grid %s needs %d processes, but the job has %d on %d node%s "
+                    "(launch.slurm.nodes, tasks_per_node); run.grid: auto chooses a grid that fits",
+                    grid_text(l), l->ranks, slots, l->n_hosts, &"s"[l->n_hosts == 1]);
     if (slots >= 0 && l->ranks > slots)
         return fail(ERR_CONFIG, "grid %s needs %d processes, but the hosts have %d slots; "
                     "--grid auto chooses a grid that fits", grid_text(l), l->ranks, slots);
@@ -77,12 +81,10 @@ static int given_grid(struct launch *l)
 static int no_memory(const struct launch *l, const struct forecast *f, const struct rates *r)
 {
     char want[HUMAN_TEXT], have[HUMAN_TEXT];
-    return fail(ERR_MEMORY, "grid %dx%dx%d needs %s of memory on a machine that has %s%s%s; "
+    return fail(ERR_MEMORY, "grid %dx%dx%d needs %s of memory on a machine that has %s%s; "
                 "train.reduction, optim.state, train.remat, train.slice_tokens or more machines "
                 "reduce that", f->grid.D, f->grid.P, f->grid.S, human_bytes(want, f->node_bytes),
-                human_bytes(have, (int64_t)(r->node.memory_gib * 0x1p30)),
-                l->job[0] ? " for this job" : "",
-                l->job[0] ? " (launch.slurm.memory asks for more)" : "");
+                human_bytes(have, (int64_t)(r->node.memory_gib * 0x1p30)), l->limit);
 }
 
 static int fastest(struct launch *l, struct cost *c, struct rates *r)
@@ -177,14 +179,17 @@ static void choose_threads(struct launch *l)
     l->threads = threads_of(l);
     l->oversubscribed = here > m->cores;
     l->bound = l->conf->launch.bind && (int64_t)here * l->threads <= m->cores;
-    log_phase("grid %dx%dx%d: %d process%s with %d thread%s each on %d machine%s; this one has %d core%s "
-              "in %d NUMA node%s; %s%s; started by %s (%s)", l->grid.D, l->grid.P, l->grid.S, l->ranks,
-              &"es"[2 * (l->ranks == 1)], l->threads, &"s"[l->threads == 1],
-              (l->ranks + here - 1) / here, &"s"[(l->ranks + here - 1) / here == 1], m->cores,
-              &"s"[m->cores == 1], m->numa, &"s"[m->numa == 1],
-              l->bound ? "each process bound to its cores" : "not bound",
-              l->oversubscribed ? "; more processes than cores" : "", l->mpirun,
-              l->by->name);
+    char *this_one = l->remote ? mem_string("")
+                   : mem_format("; this one has %d core%s in %d NUMA node%s; %s%s; started by %s (%s)",
+                                m->cores, &"s"[m->cores == 1], m->numa, &"s"[m->numa == 1],
+                                l->bound ? "each process bound to its cores" : "not bound",
+                                l->oversubscribed ? "; more processes than cores" : "", l->mpirun,
+                                l->by->name);
+    log_phase("grid %dx%dx%d: %d process%s with %d thread%s each on %d machine%s%s", l->grid.D,
+              l->grid.P, l->grid.S, l->ranks, &"es"[2 * (l->ranks == 1)], l->threads,
+              &"s"[l->threads == 1], (l->ranks + here - 1) / here,
+              &"s"[(l->ranks + here - 1) / here == 1], this_one);
+    mem_free(this_one);
 }
 
 /* Other machines are assumed to be like this one: in a job with the same limit, else without that of
@@ -200,7 +205,7 @@ int launch_plan(struct launch *l)
     struct rates r;
     int rc;
 
-    TRY(launcher_find(l));
+    if (!l->remote) TRY(launcher_find(l));
     TRY(rates_read(&r, l->o->rates));
     r.node.memory_gib = (double)memory_of_machine(l) / 0x1p30;
     TRY(forecast_cost(&cost, l->conf, &r));

@@ -93,7 +93,7 @@ out:
 }
 
 static const struct { const char *name, *job; int (*hosts)(struct launch *l); } schedulers[] = {
-    { "SLURM", "SLURM_JOB_ID", slurm_hosts },
+    { "SLURM", "SLURM_JOB_ID", slurm_allocation },
     { "PBS",   "PBS_JOBID",    pbs },
     { "LSF",   "LSB_JOBID",    lsf },
     { "Flux",  "FLUX_URI",     flux },

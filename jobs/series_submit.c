@@ -96,6 +96,7 @@ static int prepare(const struct array *a)
         script = slurm_run_script(&whole);
         rc = script ? slurm_write(&whole, script) : ERR_CONFIG;
         if (rc == OK) rc = launch_open(&l, &o);
+        if (rc == OK) rc = slurm_check(&l);
         launch_close(&l);
         mem_free(script);
         mem_free(file);
@@ -146,12 +147,12 @@ int series_submit(const struct series *s, const int *missing, int dry)
     TRY(make_groups(&a, missing));
     if (!dry) TRY(dir_make(a.dir));
     if (!dry) TRY(prepare(&a));
-    if (a.groups) slurm_report_partition(s->m[0].conf);
     for (int g = 0; g < a.groups && rc == OK; g++) {
         char *script = group_script(&a, g);
         if (!script) rc = ERR_CONFIG;
         else if (dry) fputs(script, stdout);
-        else rc = submit_group(&a, g, script);
+        else rc = slurm_test(script);
+        if (rc == OK && !dry) rc = submit_group(&a, g, script);
         mem_free(script);
     }
 out:

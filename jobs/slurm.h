@@ -43,8 +43,15 @@ int slurm_signal_s(const struct conf *c);
 #define SLURM_UNSURE "unknown"
 int slurm_submit(char id[SLURM_ID], const char *script, const char *after);
 
-/* Report what the partition's pre-emption settings mean for the run. */
-void slurm_report_partition(const struct conf *c);
+/* Before a job is submitted: files and modules are there; a partition has such nodes and allows the
+ * time; the grid suits the processes, and fits into the job's memory and on the disk.  Checks that
+ * can't be made are skipped.  The state of the partition is reported once in a process.
+ *
+ * returns  OK; ERR_MISSING, ERR_CONFIG, ERR_MEMORY or ERR_IO: what has to be changed was reported */
+int slurm_check(const struct launch *l);
+
+/* Ask `sbatch --test-only` about a script: account, QoS, limits.  returns OK, or ERR_CONFIG, reported */
+int slurm_test(const char *script);
 
 /* Read or write RUN_DIR/slurm/job, the number of the newest job of a run.
  *
@@ -78,6 +85,13 @@ int slurm_launch(struct launch *l, int dry, int anyway);
 /* Inside a job: take its number and its nodes into l.
  * returns  OK; ERR_USAGE or ERR_CONFIG, reported */
 int slurm_hosts(struct launch *l);
+
+/* In a job that is salloc's or the user's own: take its nodes and CPUs into l, and report it.
+ * returns  OK; ERR_USAGE or ERR_CONFIG, reported */
+int slurm_allocation(struct launch *l);
+
+/* Report that --slurm may have been forgotten, where sbatch is installed. */
+void slurm_hint(void);
 
 /* Inside a job: are at least launch.slurm.min_nodes nodes left?
  * returns OK, or ERR_SAVED, reported: the run continues in another job */

@@ -86,6 +86,7 @@ int slurm_hosts(struct launch *l)
     if (!list)
         TRY(fail(ERR_CONFIG, "job %s: can't interpret the nodes '%.200s' with the tasks '%.100s'",
                  l->job, nodes, tasks));
+    snprintf(l->limit, sizeof l->limit, " for this job (launch.slurm.memory)");
     /* For srun, also as mpirun calls it: it must not wait for resources that a dead node holds. */
     setenv("SLURM_OVERLAP", "1", 1);
     mem_free(l->hosts);

@@ -52,53 +52,6 @@ int slurm_submit(char id[SLURM_ID], const char *script, const char *after)
     return OK;
 }
 
-/* The value after KEY= in a line of scontrol.  returns 0 if there is none */
-static int value_of(char value[64], const char *line, const char *key)
-{
-    const size_t n = strlen(key);
-
-    for (const char *p = line; (p = strstr(p, key)) != NULL; p += n) {
-        if ((p != line && p[-1] != ' ' && p[-1] != '\n') || p[n] != '=') continue;
-        snprintf(value, 64, "%.*s", (int)strcspn(p + n + 1, " \n"), p + n + 1);
-        return 1;
-    }
-    return 0;
-}
-
-/* The line of our partition among those that scontrol prints, cut out of text. */
-static char *our_partition(char *text, const char *name)
-{
-    char value[64];
-    for (char *line; (line = strsep(&text, "\n")) != NULL;) {
-        if (name[0] ? value_of(value, line, "PartitionName") && !strcmp(value, name)
-                    : value_of(value, line, "Default") && !strcmp(value, "YES"))
-            return line;
-    }
-    return NULL;
-}
-
-void slurm_report_partition(const struct conf *c)
-{
-    char name[128], mode[64], grace[64], text[1 << 16];
-
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(c->launch.slurm.partition, ","),
-             c->launch.slurm.partition);
-    if (tool(text, sizeof text, 1, "scontrol", "show", "partition", "-o") != 0) return;
-    const char *line = our_partition(text, name);
-    if (!line || !value_of(mode, line, "PreemptMode") || !value_of(grace, line, "GraceTime") ||
-        strstr(mode, "OFF"))
-        return;
-    value_of(name, line, "PartitionName");
-    const int grace_s = atoi(grace);
-    if (grace_s == 0)
-        log_warn("partition %s: a job may be pre-empted (PreemptMode %s) without notice (GraceTime "
-                 "0): the steps since the last checkpoint are then repeated; "
-                 "checkpoint.every_minutes is %g", name, mode, c->checkpoint.every_minutes);
-    else
-        log_phase("partition %s: a job may be pre-empted (PreemptMode %s), and then has %d s to save",
-                  name, mode, grace_s);
-}
-
 static char *id_file(const char *dir) { return mem_format("%s/slurm/job", dir); }
 
 int slurm_job_id_read(char id[SLURM_ID], const char *dir)
@@ -245,13 +198,13 @@ int slurm_launch(struct launch *l, int dry, int anyway)
     }
     script = slurm_run_script(l);
     if (!script) TRY(ERR_CONFIG);
-    if (!dry) TRY(slurm_lock(dir));
-    if (!dry) TRY(check_no_job(dir, anyway));
-    slurm_report_partition(l->conf);
-    if (dry) {
-        fputs(script, stdout);
-        goto out;
-    }
+    if (dry) fputs(script, stdout);
+    fflush(stdout);
+    TRY(slurm_check(l));
+    TRY(slurm_test(script));
+    if (dry) goto out;
+    TRY(slurm_lock(dir));
+    TRY(check_no_job(dir, anyway));
     TRY(slurm_write(l, script));
     TRY(launch_clear_stop(dir));
     TRY(slurm_submit_run(id, job, NULL, dir));

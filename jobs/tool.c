@@ -31,11 +31,26 @@ int tool_wait_s(void)
     return text && text_int(&n, text) && n >= 1 && n <= MOST_S ? (int)n : WAIT_S;
 }
 
+int tool_is_there(const char *name, int mode)
+{
+    const char *path = getenv("PATH");
+    char *copy = mem_string(path ? path : ""), *rest = copy;
+    int there = 0;
+
+    for (char *dir; !there && (dir = strsep(&rest, ":")) != NULL;) {
+        char *file = mem_format("%s/%s", dir[0] ? dir : ".", name);
+        there = access(file, mode) == 0;
+        mem_free(file);
+    }
+    mem_free(copy);
+    return there;
+}
+
 /* The environment of a program whose output is parsed, a counted block. */
 static char **plain_environment(void)
 {
-    static const char *const dropped[] = { "SQUEUE_", "SACCT_", "SLURM_TIME_FORMAT=", "LC_", "LANG=",
-                                           "LANGUAGE=" };
+    static const char *const dropped[] = { "SQUEUE_", "SACCT_", "SINFO_", "SLURM_TIME_FORMAT=", "LC_",
+                                           "LANG=", "LANGUAGE=" };
     static char locale[] = "LC_ALL=C";
     int n = 0, kept = 0;
 

@@ -18,6 +18,9 @@ enum { TOOL_CHANGES = 4 };
 /* The time limit of a question in seconds: TTT_SLURM_WAIT_S from 1 to 3600, or 15. */
 int tool_wait_s(void);
 
+/* Is there a file of that name in PATH?  mode: as of access(), X_OK or R_OK. */
+int tool_is_there(const char *name, int mode);
+
 /* Run words[0], found in PATH, with the words that follow it, to its end; no shell is involved.
  *
  * out      [out] its standard output, as much as fits, a string
@@ -26,7 +29,7 @@ int tool_wait_s(void);
 int tool_run(char *out, size_t room, int quiet, char *const words[]);
 
 /* The same for a program whose output is parsed: in the C locale, without the variables that change
- * what squeue and sacct print (SQUEUE_*, SACCT_*, SLURM_TIME_FORMAT).
+ * what squeue and sacct print (SQUEUE_*, SACCT_*, SINFO_*, SLURM_TIME_FORMAT).
  *
  * why      [out] if the result is not 0, the reason: the last line of its messages, "no answer in
  *          15 s", "it is not installed here"; else "" */

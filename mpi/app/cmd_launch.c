@@ -95,6 +95,7 @@ int cmd_launch(int argc, char **argv)
         goto out;
     }
     TRY(scheduler_hosts(&l));
+    if (!l.hosts) slurm_hint();
     TRY(launch_plan(&l));
     if (dry) print(&l);
     else rc = scheduler_run(&l);

@@ -106,8 +106,8 @@ expect_text "the second is the first one's model" "^  rope_theta: 55$" "$WORK/ch
 
 # --- as a job array: every run once, whatever it is called ------------------------------------------------
 mkdir "$WORK/bin" "$WORK/odd" && cp "$TTT" "$WORK/odd/ttt"
-for tool in squeue scontrol; do printf '#!/bin/sh\nexit 1\n' >"$WORK/bin/$tool"; done
-printf '#!/bin/sh\necho "$2" >>"%s/submitted"; echo 77\n' "$WORK" >"$WORK/bin/sbatch"
+for tool in squeue scontrol sinfo; do printf '#!/bin/sh\nexit 1\n' >"$WORK/bin/$tool"; done
+printf '#!/bin/sh\n[ "$1" = --test-only ] || echo "$2" >>"%s/submitted"; echo 77\n' "$WORK" >"$WORK/bin/sbatch"
 printf '#!/bin/sh\nprintf "<%%s>" "$@"; echo\n' >"$WORK/recorder"
 chmod +x "$WORK/bin"/* "$WORK/recorder"
 cat >"$WORK/names" <<'END'

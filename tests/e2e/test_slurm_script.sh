@@ -17,12 +17,15 @@ fake squeue ''
 fake sacct 'exit 1'
 fake scontrol 'exit 1'
 fake scancel ''
+fake sinfo 'exit 1'
+MODULE='BASH_FUNC_module%%=() { :; }'  # a shell function, as on a cluster
 
 # submit CODE NAME [OPTION ...]
 submit() {
     want=$1; name=$2; shift 2
     : >"$WORK/calls"
-    expect_exit "$want" env PATH="$WORK/bin$OTHERS" "$TTT" launch "$WORK/run.yaml" --slurm "$@"
+    expect_exit "$want" env "$MODULE" PATH="$WORK/bin$OTHERS" "$TTT" launch "$WORK/run.yaml" \
+        --slurm "$@"
 }
 OTHERS=:$PATH
 
@@ -54,9 +57,10 @@ trap "" USR1
 exec $PROGRAM launch $WORK/run/slurm/run.yaml --inside-slurm
 END
 same "defaults: the script"
-equal "dry run: nothing is submitted" "x$(grep -c sbatch "$WORK/calls")" x0
+equal "dry run: nothing is submitted" "x$(grep -c '^sbatch --parsable' "$WORK/calls")" x0
 check "dry run: no folder is made" test ! -e "$WORK/run"
 
+mkdir "$WORK/it's here" && touch "$WORK/it's here/env.sh" ./-x.sh
 cat >>"$WORK/run.yaml" <<'END'
 launch:
   slurm:
@@ -73,7 +77,7 @@ launch:
     signal_s: 600
     chain: true
     modules: [gcc/12.2, openmpi/4.1]
-    source: [/opt/it's here/env.sh, -x.sh]
+    source: [../it's here/env.sh, -x.sh]
     environment: ["A=$(reboot) `id` \"x\"", "OMPI_MCA_btl=self,tcp"]
     options: [--mail-type=END, --exclusive, --comment=two words]
 END
@@ -107,7 +111,7 @@ trap "" USR1
 command -v module >/dev/null || . /etc/profile
 module load gcc/12.2 || exit 78
 module load openmpi/4.1 || exit 78
-. '/opt/it'\\''s here/env.sh' || exit 66
+. '../it'\\''s here/env.sh' || exit 66
 . ./-x.sh || exit 66
 export 'A=\$(reboot) \`id\` "x"'
 export 'OMPI_MCA_btl=self,tcp'
@@ -140,7 +144,7 @@ for dir in "blanks  in it" '$(touch hurt)' '`touch hurt`' "it's" 'glob*?[a]' 'se
         --slurm --set "run.dir=$dir"
     case $dir in
     -*) expect_text "odd name $n: no option" "^sbatch --parsable ./-r/slurm/job.sh$" "$WORK/calls" ;;
-    *) equal "odd name $n: one file" "$(grep '^sbatch' "$WORK/calls")" "sbatch --parsable $dir/slurm/job.sh" ;;
+    *) equal "odd name $n: one file" "$(grep '^sbatch --parsable' "$WORK/calls")" "sbatch --parsable $dir/slurm/job.sh" ;;
     esac
     cp "$odd" "$WORK/ours" && cp "$WORK/recorder" "$odd.new" && mv "$odd.new" "$odd"
     equal "odd name $n: what bash makes of it" "$(bash "./$dir/slurm/job.sh" 2>&1)" \
@@ -204,7 +208,7 @@ TTT_SLURM_WAIT_S=1; export TTT_SLURM_WAIT_S
 for answer in 'exit 1' 'sleep 1000' 'echo PENDING' 'echo "77|77|WARTEND|N/A|None"'; do
     fake squeue "$answer"
     submit 75 "no answer ($answer)"
-    equal "no answer ($answer): nothing is submitted" "x$(grep '^sbatch' "$WORK/calls")" x
+    equal "no answer ($answer): nothing is submitted" "x$(grep '^sbatch --parsable' "$WORK/calls")" x
     expect_text "no answer ($answer): reported" "it is not known whether job 77 is still in the queue (\(squeue: \|a state that is not\)"
 done
 unset TTT_SLURM_WAIT_S
@@ -230,15 +234,15 @@ expect_text "series: both are under way" '^2 runs: 0 finished, 2 active, 0 to st
 expect_text "series: why" '^run-seed1  *waiting: job 77_0: PENDING (Priority)$' "$WORK/out"
 fake squeue 'exit 1'
 series 75 "series: no answer"
-equal "series: no answer: nothing is submitted" "x$(grep '^sbatch' "$WORK/calls")" x
+equal "series: no answer: nothing is submitted" "x$(grep '^sbatch --parsable' "$WORK/calls")" x
 expect_text "series: no answer: reported" "job 77_0: its state is not known (squeue: exit code 1): nothing is"
 series 0 "series: no answer, only shown" --dry-run
 expect_text "series: no answer, only shown: the sum" '^2 runs: 0 finished, 0 active, 0 to start, 2 unknown$' "$WORK/out"
 series 0 "series: no answer, and it is certain" --submit-anyway
-equal "series: it is certain: submitted" "$(grep -c '^sbatch' "$WORK/calls")" 1
+equal "series: it is certain: submitted" "$(grep -c '^sbatch --parsable' "$WORK/calls")" 1
 fake squeue ''
 series 0 "series: when they are gone"
-equal "series: when they are gone: submitted" "$(grep -c '^sbatch' "$WORK/calls")" 1
+equal "series: when they are gone: submitted" "$(grep -c '^sbatch --parsable' "$WORK/calls")" 1
 
 fake sbatch 'echo "sbatch: error: invalid account" >&2; exit 1'
 submit 78 "sbatch refuses"
@@ -282,6 +286,62 @@ name="ranks for a job" expect_exit 64 env "$TTT" launch "$WORK/run.yaml" --slurm
 name="a grid for a job" expect_exit 64 env "$TTT" launch "$WORK/run.yaml" --slurm --grid 2x1x1
 name="not in a job" expect_exit 64 env -u SLURM_JOB_ID "$TTT" launch "$WORK/run.yaml" --inside-slurm
 
+# --- what is known before a job waits -------------------------------------------------
+fake sbatch 'echo 79'
+fake sinfo 'printf "cpu*|2|8|4000|1-00:00:00|idle\ncpu*|1|8|4000|1-00:00:00|down*\nfat|4|32|64000|infinite|mixed\n"'
+# unfit CODE NAME PATTERN [key=value ...]: refused, and nothing is submitted or made.
+unfit() {
+    want=$1; what=$2; pattern=$3; shift 3
+    fresh=1
+    for s in "run.dir=$WORK/unfit" "$@"; do
+        [ -z "$fresh" ] || set --
+        fresh=; set -- "$@" --set "$s"
+    done
+    submit "$want" "$what" "$@"
+    expect_text "$what: reported" "$pattern"
+    equal "$what: nothing is submitted" "x$(grep '^sbatch --parsable' "$WORK/calls")" x
+    check "$what: nothing is made" test ! -e "$WORK/unfit"
+}
+S=launch.slurm
+submit 0 "what fits" --set $S.nodes=2 --set $S.tasks_per_node=2 --set $S.cpus_per_task=4 --set run.grid=2x1x1
+expect_text "what fits: two of four have work" "run.grid 2x1x1 has work for 2 of the job's 4 processes"
+rm "$number"
+unfit 78 "a grid of more processes" "run.grid 4x1x1 needs 4 processes, but the job has 2 on 2 nodes" \
+    run.grid=4x1x1 $S.nodes=2
+unfit 78 "a grid of more than nodes that suffice" "run.grid 2x1x1 needs 2 processes, but the job has 1 on 1 node " \
+    run.grid=2x1x1 $S.nodes=2 $S.min_nodes=1
+unfit 78 "a partition that is not there" "no partition 'gpu'; it has cpu, fat" $S.partition=gpu
+unfit 78 "too long" "$S.time is 2-00:00:00, but a job in partition cpu may take 1-00:00:00" $S.time=2-00:00:00
+unfit 78 "CPUs" "cpus_per_task is 12 CPUs on a node, but the nodes of partition cpu have at most 8" \
+    $S.tasks_per_node=2 $S.cpus_per_task=6
+unfit 78 "nodes" "$S.nodes is 9, but partition fat has 4 nodes of 1 CPUs" $S.nodes=9 $S.partition=fat
+unfit 71 "memory that was asked for" "on a machine that has 20 MiB ($S.memory is 20M)" $S.memory=20M
+unfit 71 "memory of each CPU" "has 24 MiB (--mem-per-cpu=4M in" $S.options=--mem-per-cpu=4M \
+    $S.tasks_per_node=2 $S.cpus_per_task=3
+unfit 78 "more memory than there is" "asks for 8 GiB, but the partition's nodes have at most 3.9" $S.memory=8G
+unfit 66 "a file for the job's shell" "no file $WORK/no.sh that can be read" "$S.source=$WORK/no.sh"
+fake scontrol 'echo "PartitionName=cpu Default=YES DefMemPerCPU=15 PreemptMode=OFF"'
+unfit 71 "the partition's default" "has 30 MiB (the partition's default: set $S.memory)" $S.cpus_per_task=2
+fake scontrol 'exit 1'
+MODULE='BASH_FUNC_module%%=() { [ "$1 $2" = "load gcc" ] || { echo "no $2 here" >&2; return 1; }; }'
+unfit 78 "a module" "load mpi/4. fails here (no mpi/4 here)" "$S.modules=[gcc, mpi/4, blas]"
+submit 0 "modules that are there" --set $S.modules=gcc
+rm "$number"
+fake sbatch '[ "$1" != --test-only ] || { echo "allocation failure: Invalid qos specification" >&2; exit 1; }; echo 79'
+unfit 78 "as sbatch says" "SLURM would refuse this job: allocation failure: Invalid qos" $S.qos=gold
+name="series: as sbatch says" expect_exit 78 env PATH="$WORK/bin:$PATH" "$TTT" series "$WORK/series.yaml" --slurm
+fake sbatch '[ "$1" != --test-only ] || { echo "allocation failure: Requested nodes are busy" >&2; exit 1; }; echo 79'
+submit 0 "busy nodes"
+expect_text "busy nodes: a warning" "sbatch --test-only: allocation failure: Requested nodes are busy"
+submit 0 "two of three are up" --submit-anyway --set $S.nodes=3
+expect_text "two of three: a warning" "partition cpu: only 2 of 3 nodes that fit are up"
+submit 0 "another partition will do" --dry-run --set $S.partition=cpu,fat --set $S.time=2-00:00:00
+for answer in 'exit 1' 'echo nonsense' 'echo "cpu*|two|8|4000|1:00|idle"' 'head -c 100000 /bin/sh' ':'; do
+    fake sinfo "$answer"
+    submit 0 "sinfo does not tell ($answer)" --dry-run --set $S.nodes=9
+done
+fake sinfo 'exit 1'
+
 # --- partitions -----------------------------------------------------------------------------
 fake sbatch 'echo 79'
 fake scontrol 'cat "$WORK/partitions"'
@@ -313,6 +373,37 @@ job 78 "not as many as promised" 'n[1-2]' '2(x2)' 8
 expect_text "not as many: reported" "SLURM promises 8 tasks (SLURM_NTASKS), but its nodes have 4"
 fake scontrol 'exit 1'
 job 78 "no names of nodes" 'n[1-2]' '2(x2)' 4
+
+# A shell of salloc, of the user's own batch script, or on a login node.
+# shell CODE NAME [VARIABLE=VALUE ...] [OPTION ...]: what would be started there.
+shell() {
+    want=$1; name=$2; shift 2
+    expect_exit "$want" env -u SLURM_JOB_ID PATH="$WORK/bin:$PATH" SLURM_TASKS_PER_NODE='2(x2)' "$@" \
+        "$TTT" launch "$WORK/run.yaml" --dry-run $OPTIONS
+}
+in_job="SLURM_JOB_ID=5 SLURM_JOB_NODELIST=n[1-2] SLURM_NTASKS=4 SLURM_JOB_CPUS_PER_NODE=6(x2)"
+fake scontrol 'printf "n1\nn2\n"'
+fake squeue 'echo "5|5|RUNNING|N/A|None"'
+# shellcheck disable=SC2086
+shell 0 "an allocation" $in_job
+expect_text "an allocation: srun on its nodes" \
+    "^srun --mpi=pmix --nodes=2 --nodelist=n1,n2 --ntasks=4 --cpus-per-task=3 " "$WORK/out"
+expect_text "an allocation: reported" "SLURM job 5 on n.1-2.: 2 nodes, 4 processes"
+expect_text "an allocation: how to leave it" "nodes of this allocation; --hosts names other machines"
+# shellcheck disable=SC2086
+shell 0 "an allocation, CPUs for each task" $in_job SLURM_CPUS_PER_TASK=2
+expect_text "CPUs for each task" " --ntasks=4 --cpus-per-task=2 " "$WORK/out"
+# shellcheck disable=SC2086
+OPTIONS="--hosts x:2" shell 0 "an allocation, other hosts" $in_job
+expect_text "other hosts: mpirun" "^mpirun .*--host x:2 -n 2 " "$WORK/out"
+fake squeue 'echo "slurm_load_jobs error: Invalid job id specified" >&2; exit 1'
+# shellcheck disable=SC2086
+shell 64 "an allocation that has ended" $in_job
+expect_text "that has ended: reported" "this shell belongs to job 5 of SLURM (SLURM_JOB_ID), which has"
+fake squeue ''
+shell 0 "a login node"
+equal "a login node: a forgotten --slurm" "$(grep -c 'sbatch is installed here: --slurm' "$WORK/err")" 1
+fake scontrol 'exit 1'
 
 # A job whose srun runs its one process here.
 fake srun 'while [ "${1##*/}" != "${PROGRAM##*/}" ]; do shift; done; exec "$@"'
@@ -395,12 +486,12 @@ equal "chain: done, the next is not wanted" "$(calls scancel)" "scancel 6"
 run 0 "chain, once more" chain launch.slurm.chain=true
 equal "chain: of a finished run nothing follows" "x$(calls sbatch)" x
 submit 0 "a finished run" --set "run.dir=$WORK/chain"
-equal "a finished run is not submitted" "x$(calls '^sbatch')" x
+equal "a finished run is not submitted" "x$(calls '^sbatch --parsable')" x
 : >"$WORK/calls"
 submit 78 "another batch than the checkpoint's" --set "run.dir=$WORK/chain" --set train.steps=20 \
     --set optim.warmup_steps=1 --set optim.decay_steps=12 --set train.batch_tokens=640
 expect_text "another batch: which key" "config: train.batch_tokens is 640, was 320"
-equal "another batch: nothing is submitted" "x$(calls '^sbatch')" x
+equal "another batch: nothing is submitted" "x$(calls '^sbatch --parsable')" x
 fake sbatch 'exit 1'
 run 78 "chain that can't continue" broken launch.slurm.chain=true
 
