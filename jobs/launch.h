@@ -37,6 +37,7 @@ struct launch_opts {
     const char     *hosts, *hostfile;   /* NULL: launch.hosts                               */
     const char     *rates;              /* of the machine, for the prediction; NULL: assumed */
     const char     *mpirun;             /* of the MPI we were built with; NULL: mpirun      */
+    int             measure;            /* rates of the machines, instead of training       */
     int             takeover;           /* fence off a process that owns the run            */
     int             allow_config_change, allow_data_change;
 };
@@ -92,6 +93,12 @@ void launch_catch_signals(void);
 
 /* The first of them that has come since, or 0.  After one, nothing further is to be started. */
 int launch_signalled(void);
+
+/* Measure rates on the machines of the plan, with all its processes, into the run's folder, where
+ * forecasts of this run find them (forecast/rates_of_run.h).
+ *
+ * returns  OK, or the status of what went wrong, reported */
+int launch_measure(struct launch *l);
 
 /* Mark hosts that do not answer as lost, unless none answers.  returns how many were marked */
 int launch_check_hosts(struct launch *l);

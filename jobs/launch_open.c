@@ -97,8 +97,9 @@ int launch_open(struct launch *l, const struct launch_opts *o)
         TRY(fail(ERR_MISSING, "train.init_from: there is no model at %s", l->conf->start.from));
     conf_report_model(l->conf);
     TRY(read_hosts(l));
-    if (!o->takeover) TRY(fence_allows(l->conf->run.dir));
     machine_read(&l->machine);
+    if (o->measure) return OK;  /* that needs neither the data nor the run's folder for itself */
+    if (!o->takeover) TRY(fence_allows(l->conf->run.dir));
     TRY(check_data(l));
 out:
     return rc;

@@ -12,7 +12,7 @@
 #include "src/base/mem.h"
 #include "src/base/status.h"
 #include "src/forecast/forecast.h"
-#include "src/forecast/rates.h"
+#include "src/forecast/rates_of_run.h"
 #include "src/store/ckpt.h"
 
 /* The largest number of processes on one host. */
@@ -202,11 +202,13 @@ static int64_t memory_of_machine(const struct launch *l)
 int launch_plan(struct launch *l)
 {
     struct cost cost = { 0 };
+    char source[CONF_PATH];
     struct rates r;
     int rc;
 
     if (!l->remote) TRY(launcher_find(l));
-    TRY(rates_read(&r, l->o->rates));
+    TRY(rates_of_run(&r, source, l->o->rates, l->conf));
+    if (source[0]) log_phase("rates of the machines: %s", source);
     r.node.memory_gib = (double)memory_of_machine(l) / 0x1p30;
     TRY(forecast_cost(&cost, l->conf, &r));
     if (!strcmp(grid_text(l), "auto")) TRY(fastest(l, &cost, &r));

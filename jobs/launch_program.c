@@ -1,9 +1,10 @@
-/* What mpirun or srun starts: this program, as `ttt train` with its arguments. */
+/* What mpirun or srun starts: this program, as `ttt train` or `ttt bench rates`. */
 #include <unistd.h>
 
 #include "jobs/launch.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/forecast/rates_of_run.h"
 
 char *launch_self(void)
 {
@@ -18,11 +19,22 @@ void launch_program(struct words *w, const struct launch *l)
     const struct launch_opts *o = l->o;
     char *program = launch_self(), *file = word_path(o->file);
 
-    pair(w, program, "train");
+    word(w, program);
+    if (o->measure) pair(w, "bench", "rates");
+    else word(w, "train");
     word(w, file);
     mem_free(program);
     mem_free(file);
     for (int i = 0; i < o->sets.n; i++) pair(w, "--set", o->sets.v[i]);
+    if (o->measure) {
+        char *out = mem_format("%s/" RATES_FILE, l->conf->run.dir), *path = word_path(out);
+        word(w, "--threads");
+        formatted(w, "%d", l->threads);
+        pair(w, "--out", path);
+        mem_free(path);
+        mem_free(out);
+        return;
+    }
     word(w, "--grid");
     formatted(w, "%dx%dx%d", l->grid.D, l->grid.P, l->grid.S);
     if (o->allow_config_change) word(w, "--allow-config-change");

@@ -82,6 +82,10 @@ char *slurm_absolute(const char *path);
  * returns  OK, or the status of what is wrong, reported */
 int slurm_launch(struct launch *l, int dry, int anyway);
 
+/* Submit a job of five minutes on the same nodes, which runs launch_measure(): ttt launch --slurm
+ * --measure.  returns as slurm_launch() */
+int slurm_measure(struct launch *l, int dry);
+
 /* Inside a job: take its number and its nodes into l.
  * returns  OK; ERR_USAGE or ERR_CONFIG, reported */
 int slurm_hosts(struct launch *l);

@@ -135,7 +135,8 @@ out:
 char *slurm_command(const struct launch *l, const char *file)
 {
     char *program = launch_self(), *word = shell_word(program);
-    char *line = mem_format("%s launch %s --inside-slurm%s%s%s", word, file,
+    char *line = mem_format("%s launch %s --inside-slurm%s%s%s%s", word, file,
+                            l->o->measure ? " --measure" : "",
                             l->o->takeover ? " --takeover" : "",
                             l->o->allow_config_change ? " --allow-config-change" : "",
                             l->o->allow_data_change ? " --allow-data-change" : "");

@@ -33,6 +33,10 @@ static int in_job(struct launch *l)
     int rc = OK;
 
     TRY(slurm_hosts(l));
+    if (l->o->measure) {
+        TRY(launch_plan(l));
+        return launch_measure(l);
+    }
     TRY(slurm_begin(l));
     rc = launch_plan(l);
     if (rc == OK) rc = launch_run(l);
@@ -64,6 +68,8 @@ int cmd_launch(int argc, char **argv)
         { "hostfile", ARG_TEXT, &o.hostfile, "FILE",
           "hosts from a file, one 'NAME slots=N' a line" },
         { "rates", ARG_TEXT, &o.rates, "FILE", "rates of the machine, from ttt bench rates" },
+        { "measure", ARG_FLAG, &o.measure, NULL,
+          "measure those rates into the run's folder, on this machine or as a job of five minutes" },
         { "set", ARG_LIST, &o.sets, "KEY=VALUE", "override a key of the configuration" },
         { "allow-config-change", ARG_FLAG, &o.allow_config_change, NULL, "as in ttt train" },
         { "allow-data-change", ARG_FLAG, &o.allow_data_change, NULL, "as in ttt train" },
@@ -82,23 +88,24 @@ int cmd_launch(int argc, char **argv)
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
     o.file = rest.v[0];
     if (slurm && inside) TRY(fail(ERR_USAGE, "--slurm or --inside-slurm, not both"));
-    if (slurm && (o.ranks || o.grid || o.hosts || o.hostfile || o.rates))
+    if (slurm && (o.ranks || o.grid || o.hosts || o.hostfile))
         TRY(fail(ERR_USAGE,
-                 "-n, --grid, --hosts and --rates are for runs on this machine; launch.slurm "
-                 "and run.grid describe a job"));
+                 "-n, --grid and --hosts are for runs on this machine; launch.slurm and run.grid "
+                 "describe a job"));
     if (anyway && !slurm) TRY(fail(ERR_USAGE, "--submit-anyway is about --slurm"));
     if (!dry && !slurm) output_optional();
-    if (inside) launch_catch_signals();
+    if (inside && !o.measure) launch_catch_signals();
     TRY(launch_open(&l, &o));
     if (slurm || inside) {
-        rc = slurm ? slurm_launch(&l, dry, anyway) : in_job(&l);
+        if (slurm && o.rates) snprintf(l.conf->launch.rates, sizeof l.conf->launch.rates, "%s", o.rates);
+        rc = !slurm ? in_job(&l) : o.measure ? slurm_measure(&l, dry) : slurm_launch(&l, dry, anyway);
         goto out;
     }
     TRY(scheduler_hosts(&l));
     if (!l.hosts) slurm_hint();
     TRY(launch_plan(&l));
     if (dry) print(&l);
-    else rc = scheduler_run(&l);
+    else rc = o.measure ? launch_measure(&l) : scheduler_run(&l);
 out:
     launch_close(&l);
     return rc;

@@ -77,7 +77,7 @@ struct conf {
     struct {
         int ranks, bind, kill_wait_s;
         int mpirun_kind;          /* enum mpirun_kind                                 */
-        char hosts[CONF_PATH], mpirun[CONF_PATH], mpirun_args[CONF_PATH];
+        char hosts[CONF_PATH], mpirun[CONF_PATH], mpirun_args[CONF_PATH], rates[CONF_PATH];
         struct {                  /* of a SLURM job, jobs/slurm.h                   */
             int  nodes, min_nodes, tasks_per_node, cpus_per_task;
             char time[32], partition[128], account[128], qos[128], constraint[256], memory[32];

@@ -278,6 +278,10 @@ const struct conf_key conf_keys[] = {
       { "auto", "openmpi4", "openmpi5", "mpich", "intel", "pals" } },
     { KEY(launch, mpirun_args), CONF_TEXT, "", NO_RANGE,
       "more arguments of mpirun, separated by blanks", { 0 } },
+    { KEY(launch, rates), CONF_TEXT, "", NO_RANGE,
+      "rates of the machines, from ttt bench rates, by which the grid is chosen; empty: rates.yaml "
+      "in the run's folder (ttt launch --measure), else those of config/rates/epyc-2core.yaml",
+      { 0 } },
 
     { KEY(launch.slurm, nodes), CONF_INT, "1", 1, 65536, "nodes",
       "number of nodes of the job", { 0 } },

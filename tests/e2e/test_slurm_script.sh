@@ -342,6 +342,21 @@ for answer in 'exit 1' 'echo nonsense' 'echo "cpu*|two|8|4000|1:00|idle"' 'head 
 done
 fake sinfo 'exit 1'
 
+# --- rates of the cluster --------------------------------------------------------------
+printf 'rank: {threads: 3}\n' >"$WORK/rates.yaml"
+submit 0 "rates" --rates "$WORK/rates.yaml" --set "run.dir=$WORK/rated"
+expect_text "rates: used" "^rates of the machines: $WORK/rates.yaml"
+expect_text "rates: in the job, too" "rates: \"$WORK/rates.yaml\"" "$WORK/rated/slurm/run.yaml"
+unfit 66 "rates that are not there" "$WORK/no.yaml" "launch.rates=$WORK/no.yaml"
+submit 0 "measure" --measure --set "run.dir=$WORK/rated" --set $S.chain=true
+expect_text "measure: reported" "^submitted job 79, which writes $WORK/rated/rates.yaml; its log:" "$WORK/out"
+expect_text "measure: a job of its own" "^sbatch --parsable $WORK/rated/slurm/measure.sh$" "$WORK/calls"
+equal "measure: five minutes, once" \
+    "$(grep -c -e '--time=5$' -e '--no-requeue' -e "/measure.yaml --inside-slurm --measure$" "$WORK/rated/slurm/measure.sh")" 3
+cp "$WORK/rates.yaml" "$WORK/rated/rates.yaml"
+submit 0 "measured rates" --dry-run --set "run.dir=$WORK/rated"
+expect_text "measured rates: used" "^rates of the machines: $WORK/rated/rates.yaml"
+
 # --- partitions -----------------------------------------------------------------------------
 fake sbatch 'echo 79'
 fake scontrol 'cat "$WORK/partitions"'
