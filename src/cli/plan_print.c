@@ -1,6 +1,5 @@
 #include "src/cli/plan_print.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,6 +7,7 @@
 #include "src/base/human.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/store/json_name.h"
 
 static const char *const cargo_names[SIM_CARGOES] = { "carries", "heads", "activations",
                                                       "gradients", "weights" };
@@ -24,7 +24,18 @@ static void print_memory(const struct forecast *f, const struct rates *r)
            !f->fits ? "DOES NOT FIT" : f->in_place ? "fits, saving without a copy" : "fits");
 }
 
-void plan_text(const struct forecast *f, const struct cost *c, const struct rates *r)
+char *plan_machine(const struct rates *r, const char *source)
+{
+    char memory[HUMAN_TEXT];
+    return mem_format("%s: %d thread%s and %.4g GFLOP/s a rank, %d rank%s and %s of memory a node",
+                      source[0] ? source : "config/rates/epyc-2core.yaml (assumed)", r->rank.threads,
+                      &"s"[r->rank.threads == 1], r->rank.fp32_gflops, r->node.ranks,
+                      &"s"[r->node.ranks == 1],
+                      human_bytes(memory, (int64_t)(r->node.memory_gib * 0x1p30)));
+}
+
+void plan_text(const struct forecast *f, const struct cost *c, const struct rates *r,
+               const char *machine)
 {
     const struct grid_shape *g = &f->grid;
     double pass = 0, sums = 0;
@@ -36,6 +47,7 @@ void plan_text(const struct forecast *f, const struct cost *c, const struct rate
     printf("grid %dx%dx%d: %d rank%s with %d thread%s each on %d node%s\n", g->D, g->P, g->S,
            f->sim.ranks, f->sim.ranks > 1 ? "s" : "", r->rank.threads,
            r->rank.threads > 1 ? "s" : "", f->nodes, f->nodes > 1 ? "s" : "");
+    printf("  machine     %s\n", machine);
     printf("  work        %.1f M parameters, %d sequence%s of %d tokens in units of %d\n",
            1e-6 * (double)c->memory.shape->params.n, c->in.work.sequences,
            c->in.work.sequences > 1 ? "s" : "", c->in.context, c->in.unit_tokens);
@@ -105,7 +117,8 @@ static json_t *memory_json(const struct memory *m)
     return o;
 }
 
-static json_t *forecast_json(const struct forecast *f)
+json_t *plan_json(const struct forecast *f, int slice_tokens, const struct rates *r,
+                  const char *source)
 {
     json_t *sent = json_object();
     char grid[40];
@@ -116,20 +129,19 @@ static json_t *forecast_json(const struct forecast *f)
                             json_pack("{s:I, s:I}", "within_bytes",
                                       (json_int_t)sim_bytes(&f->sim, i, 0), "between_bytes",
                                       (json_int_t)sim_bytes(&f->sim, i, 1)));
-    return json_pack("{s:s, s:i, s:i, s:f, s:f, s:f, s:o, s:o, s:i, s:I, s:b, s:b}", "grid", grid,
-                     "ranks", f->sim.ranks, "nodes", f->nodes, "step_s", f->sim.step_s,
+    return json_pack("{s:s, s:i, s:i, s:f, s:f, s:f, s:o, s:o, s:i, s:I, s:b, s:b, s:i, s:o, s:f}",
+                     "grid", grid, "ranks", f->sim.ranks, "nodes", f->nodes, "step_s", f->sim.step_s,
                      "tok_per_s", f->tok_per_s, "bubble", f->sim.bubble, "sent", sent, "memory",
                      memory_json(&f->most), "memory_rank", f->most_rank, "node_bytes",
-                     (json_int_t)f->node_bytes, "fits", f->fits, "save_in_place", f->in_place);
+                     (json_int_t)f->node_bytes, "fits", f->fits, "save_in_place", f->in_place,
+                     "slice_tokens", slice_tokens, "rates",
+                     json_name(source[0] ? source : "assumed"),
+                     "node_memory_gib", r->node.memory_gib);
 }
 
-void plan_json(const struct forecast *list, int count, int array)
+void plan_json_print(json_t *all)
 {
-    json_t *all = json_array();
-
-    for (int i = 0; i < count; i++) json_array_append_new(all, forecast_json(&list[i]));
-    json_dumpf(array ? all : json_array_get(all, 0), stdout,
-               JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    json_dumpf(all, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     putchar('\n');
     json_decref(all);
 }

@@ -2,10 +2,17 @@
 #ifndef PLAN_PRINT_H
 #define PLAN_PRINT_H
 
+#include <jansson.h>
+
 #include "src/forecast/forecast.h"
 
-/* Print the forecast of one grid. */
-void plan_text(const struct forecast *f, const struct cost *c, const struct rates *r);
+/* "config/rates/epyc-2core.yaml (assumed): ...", the machine of a forecast and its memory; a counted
+ * string.  source: the file of its rates; "": assumed */
+char *plan_machine(const struct rates *r, const char *source);
+
+/* Print the forecast of one grid.  machine: plan_machine() */
+void plan_text(const struct forecast *f, const struct cost *c, const struct rates *r,
+               const char *machine);
 
 /* The operations of a rank in order, with their predicted times; events must be there. */
 void plan_show(const struct forecast *f, const struct cost *c, int rank);
@@ -13,8 +20,10 @@ void plan_show(const struct forecast *f, const struct cost *c, int rank);
 /* The best of a list, at most `most`, as a table. */
 void plan_best(const struct forecast *list, int count, int most);
 
-/* The same as JSON: one object, or one for each grid in an array. */
-void plan_json(const struct forecast *list, int count, int array);
+/* The same as JSON objects, in an array if it is one. */
+json_t *plan_json(const struct forecast *f, int slice_tokens, const struct rates *r,
+                  const char *source);
+void plan_json_print(json_t *all);
 
 /* The events in Chrome's trace event format, under the names of a measured trace, which is
  * process 0: computing and messages as process 1, sums on the network as process 2.

@@ -69,6 +69,18 @@ name="trace to nowhere: exit 66" expect_exit 66 $P --grid 1x1x1 --trace no/where
 # --- the best grids
 name="best of 8" expect_exit 0 $P --ranks 8 --best 3
 equal "three of them" "$(grep -c '^[0-9]*x[0-9]*x[0-9]* ' out)" 3
+expect_text "the machine" '^machine: config/rates/epyc-2core.yaml (assumed): 2 threads .* 1 rank and 23.5 GiB of memory a node' out
+expect_text "how to start it" '^start it: ttt launch .*125m.yaml --slurm --set run.grid=8x1x1 --set launch.slurm.nodes=8 --set launch.slurm.tasks_per_node=1 --set launch.slurm.cpus_per_task=2$' out
+equal "no slices are better" "$(grep -c slice_tokens out)" 0
+# Units of a quarter of the length give sequence parallelism more to share.
+name="other slices" expect_exit 0 $P --ranks 16 --set train.batch_tokens=8192
+# shellcheck disable=SC2046
+set -- $(sed -n 's/^train.slice_tokens=\([0-9]*\): \([0-9x]*\) trains \([0-9.]*\) tokens.*the run.s 1024 it is \([0-9.]*\) .*/\1 \2 \3 \4/p' out)
+expect_text "slices: in the command" "--set run.grid=$2 .*--set train.slice_tokens=${1:-none}\( \|$\)" out
+check "other slices are faster" is "$3 + 0 > 1.02 * ${4:-0} && ${4:-0} > 0"
+check "slices: given" "$TTT" plan "$ROOT/config/ttt-linear-125m.yaml" --grid "$2" --json \
+    --set train.batch_tokens=8192 --set train.slice_tokens="$1"
+check "slices: the same speed" is "($(value tok_per_s) - ${3:-0})^2 < 0.1"
 name="best of 8 as JSON" expect_exit 0 $P --ranks 8 --json
 cp out best.json
 check "it is well-formed" json best.json
@@ -122,11 +134,11 @@ data: {train: nowhere}
 model: {vocab: 512, layers: 4, width: 64, heads: 2, ffn_width: 96}
 train: {context: 128, batch_tokens: 512, slice_tokens: 64, micro_batch: 1}
 EOF
-check "rates of one rank" "$TTT" bench rates tiny.yaml --repeat 1
-expect_text "what is assumed" '^# Assumed: all messages' out
-check "rates of two ranks" mpi 2 "$TTT" bench rates tiny.yaml --repeat 1 --out rates.yaml
-expect_text "two on a node" '^  ranks: 2' rates.yaml
-check "ttt plan reads them" "$TTT" plan tiny.yaml --grid 1x1x2 --rates rates.yaml
+check "rates of two ranks" "$TTT" launch tiny.yaml -n 2 --measure
+expect_text "two on a node" '^  ranks: 2' logs/tiny/rates.yaml
+expect_text "what is assumed" '^# Assumed: between nodes' logs/tiny/rates.yaml
+check "ttt plan reads them" "$TTT" plan tiny.yaml --grid 1x1x2
+expect_text "and says so" '^  machine     logs/tiny/rates.yaml: [0-9]* thread.* 2 ranks and ' out
 for g in 1x1x1 2x1x1 1x1x2 1x2x1 2x2x1 1x2x2; do
     n=$(echo $g | awk -Fx '{ print $1 * $2 * $3 }')
     check "steps on $g send what is planned" \
