@@ -109,8 +109,8 @@ ln -s "$here"/../* "$here"/../.[a-z]* .
 rm -f jobs; cp -r "$here/../jobs" .
 pages() { sh "$here/check_readme.sh"; }
 passes pages
-printf '\n| message | cause |\n|---|---|\n| `grid ... has ... processes` | none |\n' >>jobs/TROUBLE.md
-finds pages "jobs/TROUBLE.md: no message 'grid ... has ... processes' in the sources"
+printf '\n| message | cause |\n|---|---|\n| `grid ... owns ... processes` | none |\n' >>jobs/TROUBLE.md
+finds pages "jobs/TROUBLE.md: no message 'grid ... owns ... processes' in the sources"
 
 [ $bad = 0 ] && echo "checks: planted faults are found"
 exit $bad
