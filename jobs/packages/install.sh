@@ -51,7 +51,7 @@ put 755 jobs/packages/smoke.sh share/ttt/smoke.sh
 version=$(sed -n 's/^#define TTT_VERSION "\(.*\)"/\1/p' src/base/version.h)
 sed "s|@PREFIX@|$prefix|; s|@VERSION@|$version|g" jobs/packages/modulefile |
     put 644 - share/ttt/modulefile
-for f in README.md LICENSE config/*.md data_prep/README.md jobs/*.md logs/README.md \
+for f in README.md LICENSE config/*.md data_prep/README.md jobs/*.md jobs/packages/*.md logs/README.md \
          src/infer/README.md src/store/FORMAT.md; do
     put 644 "$f" "share/doc/ttt/$f"
 done

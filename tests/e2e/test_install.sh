@@ -20,7 +20,8 @@ equal "the version" "$("$here/bin/ttt" --version | cut -d' ' -f2 | tr -d ,)" "$v
 expect_text "the module knows the version and the place" "^set prefix ${here#"$WORK/dest"}\$" \
     "$here/share/ttt/modulefile"
 
-for f in .github/CITATION.cff .github/CHANGELOG.md; do
+for f in .github/CITATION.cff .github/CHANGELOG.md jobs/packages/package.py jobs/packages/ttt-*.eb \
+         jobs/packages/ttt.def jobs/packages/Containerfile; do
     grep -q "$(echo "$version" | sed 's/\./\\./g')" "$f" || failed "$f" "does not name version $version"
 done
 
