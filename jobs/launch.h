@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "jobs/machine.h"
+#include "jobs/program.h"
 #include "jobs/words.h"
 #include "src/base/launch_token.h"
 #include "src/cli/args.h"
@@ -53,12 +54,14 @@ struct launch {
     struct grid_shape grid;
     int               ranks, threads;   /* processes, threads of each                       */
     int               bound;            /* to cores                                         */
+    int64_t           predicted_bytes;  /* of memory on one machine                         */
     int               oversubscribed;   /* more processes than cores                        */
     int               remote;           /* planned for nodes that this process is not on    */
     char              limit[LAUNCH_LIMIT]; /* what limits memory, for errors; may be empty  */
     int               starts;           /* of mpirun so far                                 */
     const struct launcher *by;          /* what starts the processes; NULL: not chosen yet  */
     char             *mpirun;           /* its program; owned                               */
+    struct program    program;          /* what launch_run() starts                         */
     char              token[LAUNCH_TOKEN]; /* of this launcher; "": no process is started   */
     char              job[32];          /* the SLURM job that this runs in, or ""           */
     const char       *scheduler;        /* whose job offered the hosts (scheduler.h), or NULL */
@@ -84,7 +87,7 @@ char **launch_command(const struct launch *l);
 /* Append what it starts: ttt train and its arguments. */
 void launch_program(struct words *w, const struct launch *l);
 
-/* The path of this program, a counted string. */
+/* The path by which this program was started, a counted string. */
 char *launch_self(void);
 
 /* From now on the signals of stop.h wait for launch_run(), until the process ends: one that comes when
@@ -123,10 +126,27 @@ int hosts_add(struct host **list, int *n, const char *name, int64_t slots, const
  * it is named.  returns as hosts_parse(); `where` begins the message */
 int hosts_expand(struct host **out, int *n, const char *list, const char *where);
 
-/* Bytes of the run's launch.jsonl; and whether a watchdog has reported a hang after its first
- * `from` bytes. */
+/* Bytes of the run's launch.jsonl; and whether an event of that kind follows its first `from` bytes. */
 int64_t launch_log_size(const char *dir);
-int launch_log_hang(const char *dir, int64_t from);
+int launch_log_has(const char *dir, int64_t from, const char *kind);
+
+/* What was known when processes were started: the size of launch.jsonl, and how often the kernel had
+ * killed for lack of memory. */
+struct start_mark { int64_t bytes, kills; };
+void launch_mark(struct start_mark *m, const struct launch *l);
+
+/* Since then: has the kernel killed a process for lack of memory, as far as this machine, srun or the
+ * watchdogs can tell?  Did the processes find each other, so that MPI works? */
+int launch_out_of_memory(const struct launch *l, const struct start_mark *m);
+int launch_has_begun(const struct launch *l, const struct start_mark *m);
+
+/* Report the memory that was predicted, and that may be used. */
+void launch_tell_memory(const struct launch *l);
+
+/* Of a start in which no process began: one line with what mpirun or srun gave as the reason, a counted
+ * string.  Of any other: print what was held back (relay.h). */
+char *launch_not_begun(const struct launch *l, const char *why);
+void launch_show_start(const struct launch *l);
 
 /* The newest committed checkpoint of a run, by its name; step -1: none. */
 struct commit { int64_t step, attempt; };

@@ -78,18 +78,20 @@ int64_t launch_log_size(const char *dir)
     return size;
 }
 
-int launch_log_hang(const char *dir, int64_t mark)
+int launch_log_has(const char *dir, int64_t mark, const char *kind)
 {
     char *path = mem_format("%s/launch.jsonl", dir), *text = NULL, *rest;
+    char *begins = mem_format("{\"kind\":\"%s\"", kind);
     size_t n = 0;
-    int hung = 0;
+    int has = 0;
 
     if (path_exists(path) && file_slurp(&text, &n, path, SIZE_MAX / 2) == OK && (int64_t)n > mark) {
         rest = text + mark;
         for (char *line; (line = strsep(&rest, "\n")) != NULL;)
-            hung |= strncmp(line, "{\"kind\":\"hang\"", 14) == 0;
+            has |= strncmp(line, begins, strlen(begins)) == 0;
     }
+    mem_free(begins);
     mem_free(text);
     mem_free(path);
-    return hung;
+    return has;
 }

@@ -105,11 +105,15 @@ out:
     return rc;
 }
 
-/* Threads of a process. */
+/* Threads of a process, at most: one that gets fewer cores takes fewer (base/openmp.h).  SLURM gives
+ * it as many as its job asked for, whatever the machine has. */
 static int threads_of(const struct launch *l)
 {
-    return l->conf->run.threads ? l->conf->run.threads
-                                : machine_threads(&l->machine, most_slots(l));
+    const int given = l->conf->launch.slurm.cpus_per_task;
+
+    if (l->conf->run.threads) return l->conf->run.threads;
+    const int threads = machine_threads(&l->machine, most_slots(l));
+    return l->job[0] && threads > given ? given : threads;
 }
 
 static int fits(struct launch *l, struct cost *c, struct rates *r)
@@ -121,6 +125,7 @@ static int fits(struct launch *l, struct cost *c, struct rates *r)
     r->node.ranks = c->in.ranks_per_node = most_slots(l);
     int rc = forecast_init(&f, c, &l->grid, r, 0);
     if (rc == OK && !f.fits) rc = no_memory(l, &f, r);
+    l->predicted_bytes = f.node_bytes;
     if (rc == OK)
         log_phase("predicted memory: %s per process, %s per machine%s",
                   human_bytes(a, f.most.total), human_bytes(b, f.node_bytes),
@@ -178,11 +183,14 @@ static void choose_threads(struct launch *l)
 
     l->threads = threads_of(l);
     l->oversubscribed = here > m->cores;
-    l->bound = l->conf->launch.bind && (int64_t)here * l->threads <= m->cores;
+    /* mpirun would bind to cores that taskset has taken away. */
+    const int by_srun = l->job[0] && l->conf->launch.slurm.start == START_SRUN;
+    l->bound = l->conf->launch.bind && (int64_t)here * l->threads <= m->cores &&
+               (by_srun || !m->narrowed);
     char *this_one = l->remote ? mem_string("")
                    : mem_format("; this one has %d core%s in %d NUMA node%s; %s%s; started by %s (%s)",
                                 m->cores, &"s"[m->cores == 1], m->numa, &"s"[m->numa == 1],
-                                l->bound ? "each process bound to its cores" : "not bound",
+                                l->bound ? "processes are to be bound to cores" : "not bound",
                                 l->oversubscribed ? "; more processes than cores" : "", l->mpirun,
                                 l->by->name);
     log_phase("grid %dx%dx%d: %d process%s with %d thread%s each on %d machine%s%s", l->grid.D,

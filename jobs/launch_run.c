@@ -46,6 +46,8 @@ static int asked;
 struct job {
     pid_t    mpirun;
     int      status;       /* of mpirun, as waitpid() has it    */
+    int      stillborn;    /* in the last start, no process of the run began */
+    int      began;        /* in an earlier one they did                     */
 };
 
 void launch_catch_signals(void)
@@ -55,6 +57,9 @@ void launch_catch_signals(void)
     stop_set(&caught);
     sigaddset(&caught, SIGCHLD);
     sigprocmask(SIG_BLOCK, &caught, &usual);
+    /* The launcher that this process was before may have blocked them, too (program_resume()). */
+    for (int i = 1; i < NSIG; i++)
+        if (sigismember(&caught, i) == 1) sigdelset(&usual, i);
     /* Processes whose mpirun was killed become our children. */
     prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
@@ -78,7 +83,7 @@ static int start(struct job *j, const struct launch *l)
     int output[2];
 
     fflush(NULL);
-    const int rc = relay_start(output, l->conf->run.dir);
+    const int rc = relay_start(output, l->conf->run.dir, l->job[0] || l->scheduler);
     if (rc != OK) return rc;
     char **words = launch_command(l);
     j->mpirun = fork();
@@ -225,39 +230,70 @@ static void remove_pages(const char *token)
     mem_free(pattern);
 }
 
+/* Why it ended: in words, and as a status, which describes the end better than mpirun's exit code. */
+static void find_cause(struct job *j, char why[80], int *rc, const struct launch *l,
+                       const struct start_mark *mark)
+{
+    *rc = meaning(j->status);
+    describe(why, l->by, j->status);
+    if (*rc != OK && launch_log_has(l->conf->run.dir, mark->bytes, "hang")) {
+        *rc = ERR_HANG;
+        strcpy(why, "a process hung");
+    } else if (*rc == 1 && launch_out_of_memory(l, mark)) {
+        *rc = ERR_MEMORY;
+        strcpy(why, "the kernel killed a process for lack of memory");
+    }
+    j->stillborn = *rc == 1 && !asked && !launch_has_begun(l, mark);
+    j->began |= !j->stillborn;
+}
+
+/* A start in which MPI failed would fail again.  Only SLURM gets a second try, for its network. */
+static int is_hopeless(const struct job *j, const struct launch *l)
+{
+    return j->stillborn && !j->began && (!l->job[0] || l->starts > 0);
+}
+
+static void tell_end(const struct job *j, const struct launch *l, const char *why, int unsaved,
+                     int64_t step, double seconds)
+{
+    char time[HUMAN_TEXT];
+    char *text = j->stillborn ? launch_not_begun(l, why)
+               : step < 0 ? mem_string("there is no checkpoint")
+               : mem_format("the newest checkpoint is of step %lld", (long long)step);
+
+    if (is_hopeless(j, l)) fail(ERR_CONFIG, "%s", text);
+    else if (j->stillborn) log_warn("%s", text);
+    else log_warn("%s%s after %s; %s", why, unsaved ? " before it could save," : "",
+                  human_duration(time, seconds), text);
+    mem_free(text);
+}
+
 /* Start the command once and wait for its end.  rc [out] as meaning(); returns OK, or why it
  * could not be started */
 static int once(struct job *j, const struct launch *l, int *rc)
 {
-    char why[64], time[HUMAN_TEXT];
+    char why[80];
     const double begin = clock_s();
-    const int64_t mark = launch_log_size(l->conf->run.dir);
+    struct start_mark mark;
 
+    launch_mark(&mark, l);
     note_start(l);
     const int started = start(j, l);
     if (started != OK) return started;
     wait_for(j);
     remove_pages(l->token);
-    *rc = meaning(j->status);
-    describe(why, l->by, j->status);
-    if (*rc != OK && launch_log_hang(l->conf->run.dir, mark)) {
-        *rc = ERR_HANG;
-        snprintf(why, sizeof why, "a process hung");
-    }
+    find_cause(j, why, rc, l, &mark);
+    if (!j->stillborn) launch_show_start(l);
+    if (*rc == ERR_MEMORY) launch_tell_memory(l);
     /* It ended before it could save; it has to be started again. */
-    const int unsaved = (*rc == 1 || *rc == ERR_HANG) && asked;
+    const int unsaved = (*rc == 1 || *rc == ERR_HANG || *rc == ERR_MEMORY) && asked;
     if (unsaved) *rc = ERR_SAVED;
     const struct commit newest = launch_newest(l->conf->run.dir);
     run_note(l->conf->run.dir, "exit",
                 json_pack("{s:i,s:s,s:I,s:f}", "status", *rc == 1 ? 1 : -*rc, "why", why,
                           "committed", newest.step, "seconds", clock_s() - begin));
-    if (unsaved || (*rc != OK && *rc != ERR_SAVED)) {
-        char *from = newest.step < 0 ? mem_string("there is no checkpoint")
-                   : mem_format("the newest checkpoint is of step %lld", (long long)newest.step);
-        log_warn("%s%s after %s; %s", why, unsaved ? " before it could save," : "",
-                 human_duration(time, clock_s() - begin), from);
-        mem_free(from);
-    }
+    if (unsaved || (*rc != OK && *rc != ERR_SAVED))
+        tell_end(j, l, why, unsaved, newest.step, clock_s() - begin);
     return OK;
 }
 
@@ -274,14 +310,15 @@ int launch_run(struct launch *l)
 
     launch_catch_signals();
     TRY(launch_clear_stop(dir));
+    program_keep(&l->program, dir, l->job);
     for (;; l->starts++) {
         const struct commit before = launch_newest(dir);
         TRY(once(&j, l, &end));
-        rc = end;
+        rc = is_hopeless(&j, l) ? ERR_CONFIG : end;
         if (is_final(rc)) break;
         fruitless = is_newer(launch_newest(dir), before) ? 0 : fruitless + 1;
         if (fruitless > LAUNCH_FRUITLESS) {
-            rc = rc == ERR_HANG ? rc
+            rc = rc == ERR_HANG || rc == ERR_MEMORY ? rc
                : fail(ERR_NO_PROGRESS, "%d restarts brought no new checkpoint: giving up",
                       LAUNCH_FRUITLESS);
             break;
@@ -296,8 +333,10 @@ int launch_run(struct launch *l)
             rc = ERR_SAVED;
             break;
         }
+        program_again(&l->program, !l->hosts);
     }
 out:
+    program_done(&l->program, !l->job[0] || rc != ERR_SAVED);  /* a requeued job takes it again */
     run_note(dir, "end", json_pack("{s:i}", "status", -rc));
     (void)FAILPOINT("launch.end");
     return rc;

@@ -1,33 +1,15 @@
 #include "jobs/machine.h"
 
-#include <hwloc.h>
-#include <unistd.h>
-
+#include "src/base/cpus.h"
 #include "src/base/limit.h"
-
-static void count(struct machine *m, hwloc_topology_t t)
-{
-    const int cores = hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_CORE);
-    const int units = hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_PU);
-    const int numa = hwloc_get_nbobjs_by_type(t, HWLOC_OBJ_NUMANODE);
-
-    m->cores = cores > 0 ? cores : units;
-    m->numa = numa > 0 ? numa : 1;
-}
 
 void machine_read(struct machine *m)
 {
-    hwloc_topology_t t;
-    const long online = sysconf(_SC_NPROCESSORS_ONLN);
+    struct cpus c;
 
-    *m = (struct machine){ .numa = 1 };
-    m->memory = limit_memory();
-    m->installed = limit_installed();
-    if (hwloc_topology_init(&t) == 0) {
-        if (hwloc_topology_load(t) == 0) count(m, t);
-        hwloc_topology_destroy(t);
-    }
-    if (m->cores < 1) m->cores = online > 0 ? (int)online : 1;
+    cpus_read(&c);
+    *m = (struct machine){ .cores = c.cores, .numa = c.nodes, .narrowed = cpus_are_narrowed(),
+                           .memory = limit_memory(), .installed = limit_installed() };
 }
 
 int machine_threads(const struct machine *m, int n)

@@ -5,10 +5,11 @@
 #include <stdint.h>
 
 struct machine {
-    int     cores;     /* without hyper-threads, those that this process may use */
-    int     numa;      /* NUMA nodes they are in, >= 1                            */
-    int64_t memory;    /* bytes that this process may use (base/limit.h)          */
-    int64_t installed; /* bytes there are                                         */
+    int     cores;     /* without hyper-threads, those that this process may use (base/cpus.h) */
+    int     numa;      /* NUMA nodes they are in, >= 1                                         */
+    int     narrowed;  /* taskset or the like has taken some away                              */
+    int64_t memory;    /* bytes that this process may use (base/limit.h)                       */
+    int64_t installed; /* bytes there are                                                      */
 };
 
 /* Local. */

@@ -139,7 +139,7 @@ static void tell_launch(const json_t *o, void *arg)
     }
     if (is(o, "submit")) keep(l->s->job.id, o, "id");
     if (is(o, "job")) {
-        keep(l->number, o, "job");
+        keep(l->number, o, json_object_get(o, "number") ? "number" : "job");
         keep(l->id, o, "id");
     }
     if (!is(o, "start")) return;

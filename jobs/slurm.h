@@ -97,6 +97,9 @@ int slurm_allocation(struct launch *l);
 /* Report that --slurm may have been forgotten, where sbatch is installed. */
 void slurm_hint(void);
 
+/* Was this job in the queue again after it had begun before? */
+int slurm_is_requeued(void);
+
 /* Inside a job: are at least launch.slurm.min_nodes nodes left?
  * returns OK, or ERR_SAVED, reported: the run continues in another job */
 int slurm_nodes_suffice(const struct launch *l);

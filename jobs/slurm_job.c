@@ -21,14 +21,6 @@ static const char *variable(const char *name)
     return text ? text : "";
 }
 
-/* The number of this job; a member of an array is named by the array's number and its own. */
-static void own_id(char id[SLURM_ID])
-{
-    const char *array = variable("SLURM_ARRAY_JOB_ID"), *task = variable("SLURM_ARRAY_TASK_ID");
-    if (array[0] && task[0]) snprintf(id, SLURM_ID, "%.10s_%.10s", array, task);
-    else snprintf(id, SLURM_ID, "%.20s", variable("SLURM_JOB_ID"));
-}
-
 /* --- nodes ----------------------------------------------------------------------- */
 
 /* The next number of "2(x3),1", and how often it is repeated. */
@@ -77,7 +69,7 @@ int slurm_hosts(struct launch *l)
     int64_t n = 0, sum = 0;
     int rc = OK;
 
-    own_id(l->job);
+    run_job(l->job);
     if (!l->job[0])
         TRY(fail(ERR_USAGE,
                  "--inside-slurm works only inside a SLURM job: SLURM_JOB_ID is not set"));
@@ -103,6 +95,8 @@ out:
     mem_free(list);
     return rc;
 }
+
+int slurm_is_requeued(void) { return atoi(variable("SLURM_RESTART_COUNT")) > 0; }
 
 int slurm_nodes_suffice(const struct launch *l)
 {
@@ -144,9 +138,10 @@ int slurm_begin(const struct launch *l)
         run_note(dir, "cancel", json_pack("{s:s}", "id", l->job));
         return ERR_SAVED;
     }
-    run_note(dir, "job", json_pack("{s:s,s:s,s:s,s:I}", "id", l->job, "nodes",
-                                      variable("SLURM_JOB_NODELIST"), "restarts",
-                                      variable("SLURM_RESTART_COUNT"), "committed", step));
+    run_note(dir, "job", json_pack("{s:s,s:s,s:s,s:i,s:I}", "id", l->job, "number",
+                                   variable("SLURM_JOB_ID"), "nodes", variable("SLURM_JOB_NODELIST"),
+                                   "restarts", atoi(variable("SLURM_RESTART_COUNT")), "committed",
+                                   step));
     if (before >= LAUNCH_FRUITLESS)
         return fail(ERR_NO_PROGRESS, "%d jobs began at step %lld and brought no new checkpoint: "
                     "giving up", before, (long long)(step < 0 ? 0 : step));

@@ -1,9 +1,11 @@
 /* ttt launch: check everything, then train, through crashes. */
 #include <stdio.h>
+#include <string.h>
 
 #include "jobs/launch.h"
 #include "jobs/scheduler.h"
 #include "jobs/slurm.h"
+#include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/output.h"
 #include "src/base/status.h"
@@ -28,7 +30,7 @@ static const char about[] =
     "exit codes: 85 saved: repeat the command, 86 a process hung, 93 restarts bring no progress";
 
 /* The only process of a batch script. */
-static int in_job(struct launch *l)
+static int in_job(struct launch *l, char **words)
 {
     int rc = OK;
 
@@ -37,6 +39,7 @@ static int in_job(struct launch *l)
         TRY(launch_plan(l));
         return launch_measure(l);
     }
+    if (slurm_is_requeued()) program_resume(l->conf->run.dir, l->job, words);
     TRY(slurm_begin(l));
     rc = launch_plan(l);
     if (rc == OK) rc = launch_run(l);
@@ -60,6 +63,7 @@ int cmd_launch(int argc, char **argv)
     static struct launch_opts o = { .mpirun = TTT_MPIRUN };
     struct launch l = { .o = NULL };
     struct arg_rest rest;
+    char **words = mem_new(argc + 1, sizeof *words, "command line");
     int rc = OK, dry = 0, slurm = 0, inside = 0, anyway = 0;
     const struct arg args[] = {
         { "n", ARG_INT, &o.ranks, "N", "number of processes (launch.ranks)" },
@@ -83,8 +87,9 @@ int cmd_launch(int argc, char **argv)
           "print the command line of mpirun, or the script of --slurm, and start nothing" },
     };
 
+    memcpy(words, argv, (size_t)argc * sizeof *words);  /* args_parse() changes the order */
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args, usage, about));
-    if (rest.n < 0) return OK;
+    if (rest.n < 0) goto out;
     if (rest.n != 1) TRY(fail(ERR_USAGE, "one RUN.yaml is needed: %s", usage));
     o.file = rest.v[0];
     if (slurm && inside) TRY(fail(ERR_USAGE, "--slurm or --inside-slurm, not both"));
@@ -94,19 +99,22 @@ int cmd_launch(int argc, char **argv)
                  "describe a job"));
     if (anyway && !slurm) TRY(fail(ERR_USAGE, "--submit-anyway is about --slurm"));
     if (!dry && !slurm) output_optional();
+    if (inside) log_times(1);
     if (inside && !o.measure) launch_catch_signals();
     TRY(launch_open(&l, &o));
     if (slurm || inside) {
         if (slurm && o.rates) snprintf(l.conf->launch.rates, sizeof l.conf->launch.rates, "%s", o.rates);
-        rc = !slurm ? in_job(&l) : o.measure ? slurm_measure(&l, dry) : slurm_launch(&l, dry, anyway);
+        rc = !slurm ? in_job(&l, words) : o.measure ? slurm_measure(&l, dry) : slurm_launch(&l, dry, anyway);
         goto out;
     }
     TRY(scheduler_hosts(&l));
     if (!l.hosts) slurm_hint();
+    if (l.scheduler && !dry) log_times(1);
     TRY(launch_plan(&l));
     if (dry) print(&l);
     else rc = o.measure ? launch_measure(&l) : scheduler_run(&l);
 out:
     launch_close(&l);
+    mem_free(words);
     return rc;
 }

@@ -2,6 +2,7 @@
 #include <omp.h>
 
 #include "mpi/grid/comm.h"
+#include "mpi/train/ranks.h"
 #include "mpi/train/trainer.h"
 #include "mpi/train/watchdog.h"
 #include "src/base/mem.h"
@@ -94,6 +95,10 @@ int cmd_train(int argc, char **argv)
     if (rc == OK) watchdog_start(&conf);
     comm_start(&world);
     watchdog_agree(&world);
+    if (comm_started()) {
+        if (rc == OK && conf.run.threads > 0) omp_set_num_threads(conf.run.threads);
+        ranks_report(rc == OK ? conf.run.dir : NULL, &world);
+    }
     if (rc == OK && opts.profile) rc = measure(&opts, &conf);
     rc = axis_agree(&world, rc);  /* it may be wrong for one rank only */
     if (rc == OK) conf_report_model(&conf);

@@ -82,6 +82,7 @@ int main(int argc, char **argv)
     }
     if (openmp_check() != OK) return -ERR_USAGE;
     wait_briefly(argv);
+    openmp_threads();
     if (isa_check() != OK) return -ERR_USAGE;
     for (int i = 0; commands[i].name; i++)
         if (!strcmp(argv[1], commands[i].name)) return ended(commands[i].run(argc - 1, argv + 1));

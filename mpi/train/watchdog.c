@@ -16,6 +16,7 @@
 #include "src/base/clock.h"
 #include "src/base/file.h"
 #include "src/base/launch_token.h"
+#include "src/base/limit.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
 #include "src/base/process.h"
@@ -33,7 +34,7 @@
  *     several          suspect -> write it to RUN/watch/HOST -> wait COMPARE_S -> look once more
  *                      -> act, unless the file of another machine names a worse one
  *
- * To act is to report, then SIGABRT (a core file, for whoever wants one), then SIGKILL; mpirun then
+ * To act is to report, then SIGABRT if watchdog.core asks for a core file, then SIGKILL; mpirun then
  * ends the others.  The second look is needed since a process may continue at any moment. */
 #define POLL_S 0.5
 #define COMPARE_S 3.0    /* watchdogs wait so long for the suspects of the others */
@@ -48,6 +49,8 @@ struct monitor {
     int                 ranks;       /* of the job, on all machines               */
     char                host[64];
     pid_t               parent;
+    int                 core;        /* a core file is wanted                     */
+    int64_t             kills;       /* for lack of memory, when the job began    */
     int                 alone;       /* all processes are on this machine         */
     struct watched     *w;
     int                 n;
@@ -223,14 +226,26 @@ static void send(const struct monitor *m, int i, int sig)
 static void act(struct monitor *m, const struct verdict *v)
 {
     report(m, v);
-    send(m, v->culprit, SIGABRT);
-    if (!nap(m, ABORT_S)) return;
+    if (m->core) {
+        send(m, v->culprit, SIGABRT);
+        if (!nap(m, ABORT_S)) return;
+    }
     send(m, v->culprit, SIGKILL);
     const double until = clock_s() + LET_S;
     while (clock_s() < until)
         if (!nap(m, POLL_S)) return;
     look(m);
     for (int i = 0; i < m->n; i++) send(m, i, SIGKILL);
+}
+
+/* Only this machine knows that its kernel has killed a process for lack of memory. */
+static void note_kills(struct monitor *m)
+{
+    const int64_t kills = limit_kills();
+
+    if (kills > m->kills)
+        run_note(m->run, "oom", json_pack("{s:s,s:I}", "host", m->host, "kills", kills - m->kills));
+    m->kills = kills;
 }
 
 static void watch(struct monitor *m)
@@ -240,6 +255,7 @@ static void watch(struct monitor *m)
     m->last_s = clock_s();
     while (nap(m, POLL_S)) {
         look(m);
+        note_kills(m);
         verdict_of(&v, m->w, m->n, &m->limits);
         if (!v.rank) continue;
         if (!m->alone) write_suspect(m, &v);
@@ -289,7 +305,8 @@ static char why[BEACON_WHY];
 static void run(const struct conf *c, const char *token, const struct rank_env *e, pid_t parent)
 {
     sigset_t all;
-    struct monitor m = { .run = c->run.dir, .parent = parent, .limits = {
+    struct monitor m = { .run = c->run.dir, .parent = parent, .core = c->watchdog.core,
+                         .kills = limit_kills(), .limits = {
         c->watchdog.setup_s, c->watchdog.data_s, c->watchdog.step_s, c->watchdog.save_s } };
 
     launch_token_name(m.job, token);
@@ -312,6 +329,7 @@ static void run(const struct conf *c, const char *token, const struct rank_env *
     log_speaker(1);
     watch(&m);
     if (null >= 0) dup2(null, STDERR_FILENO);   /* mpirun waits for its end */
+    note_kills(&m);
     clean(&m);
     char *mine = suspect_path(&m, m.host);
     unlink(mine);

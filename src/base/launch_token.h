@@ -9,6 +9,9 @@
 #ifndef LAUNCH_TOKEN_H
 #define LAUNCH_TOKEN_H
 
+/* How the first message of a job begins whose processes found each other (mpi/train/ranks.h). */
+#define LAUNCH_ALIVE "processes on "
+
 #define LAUNCH_VARIABLE "TTT_LAUNCH"
 enum { LAUNCH_TOKEN = 33, LAUNCH_NAME = 17, LAUNCH_ASSIGNMENT = 64 };
 

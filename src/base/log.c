@@ -2,26 +2,37 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "src/base/utf8.h"
 
 static enum log_level limit = LOG_STEP;
-static int speaker = 1;
+static int speaker = 1, times;
 static char last_error[1024];
 static int held;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;  /* threads of ours fail, too */
 
 void log_level(enum log_level level) { limit = level; }
 void log_speaker(int speaks) { speaker = speaks; }
+void log_times(int on) { times = on; }
 const char *log_last_error(void) { return last_error; }
+
+const char *log_time(char text[LOG_TIME])
+{
+    const time_t now = time(NULL);
+    struct tm tm;
+
+    if (!localtime_r(&now, &tm) || !strftime(text, LOG_TIME, "%m-%d %H:%M:%S ", &tm)) text[0] = '\0';
+    return text;
+}
 
 /* Names and words from outside come to people only through here.  One write per line, so that
  * processes do not mix theirs. */
 static void print(const char *line)
 {
-    char shown[4 * 4096];
+    char shown[4 * 4096], time[LOG_TIME] = "";
     utf8_visible(shown, sizeof shown, line);
-    fprintf(stderr, "%s\n", shown);
+    fprintf(stderr, "%s%s\n", times ? log_time(time) : "", shown);
 }
 
 static void print_message(const char *prefix, const char *format, va_list ap)

@@ -19,6 +19,11 @@ enum log_level {
 /* Print messages up to this level (default LOG_STEP).  Local. */
 void log_level(enum log_level level);
 
+/* Begin each message with the time of day: "11-30 20:54:01 ".  For logs of jobs.  Local. */
+void log_times(int on);
+#define LOG_TIME 24
+const char *log_time(char text[LOG_TIME]);
+
 /* Only one process of a job prints messages.  With speaks = 0 this process prints none, and keeps
  * its last error for log_tell_error(), so that an error of all processes is printed once.
  * Local. */

@@ -1,11 +1,14 @@
 #include "src/base/openmp.h"
 
 #include <ctype.h>
+#include <omp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "src/base/cpus.h"
+#include "src/base/launch_token.h"
 #include "src/base/status.h"
 #include "src/base/text.h"
 
@@ -86,4 +89,15 @@ int openmp_check(void)
         return fail(ERR_USAGE, "OMP_NUM_THREADS is '%.40s'; expected a whole number from 1 to %d",
                     threads, OPENMP_THREADS);
     return check_stack();
+}
+
+void openmp_threads(void)
+{
+    const char *threads = getenv("OMP_NUM_THREADS");
+    struct cpus c;
+
+    if (threads && *blanks(threads) && !launch_token()) return;
+    if (omp_get_proc_bind() != omp_proc_bind_false) return;
+    cpus_read(&c);
+    if (omp_get_max_threads() > c.cores) omp_set_num_threads(c.cores);
 }

@@ -14,4 +14,10 @@
 /* Local.  returns OK; ERR_USAGE, reported, with the variable or limit and what it may be */
 int openmp_check(void);
 
+/* Use one thread for each core that this process may use (cpus.h), not one for each hardware thread,
+ * unless the user asked for a number (OMP_NUM_THREADS) or for threads bound by OpenMP.  Where ttt
+ * launch has set that variable it is an upper limit: a process that got fewer cores takes fewer.
+ * Local, before threads are started. */
+void openmp_threads(void);
+
 #endif

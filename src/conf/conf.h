@@ -89,7 +89,7 @@ struct conf {
                  options[CONF_LIST_SIZE];
         } slurm;
     } launch;
-    struct { int enabled; double setup_s, data_s, step_s, save_s; } watchdog;
+    struct { int enabled, core; double setup_s, data_s, step_s, save_s; } watchdog;
 
     /* No keys: how the run relates to the model that it starts from (conf_model.h). */
     struct {

@@ -23,7 +23,7 @@ const struct conf_key conf_keys[] = {
     { KEY(run, seed), CONF_INT, "1", 0, BIG_INT, "",
       "seed of the initial weights and of the order of the samples", { 0 } },
     { KEY(run, threads), CONF_INT, "0", 0, OPENMP_THREADS, "",
-      "OpenMP threads of a process; 0: OMP_NUM_THREADS, or all cores", { 0 } },
+      "OpenMP threads of a process; 0: OMP_NUM_THREADS, or one for each core that it may use", { 0 } },
     { KEY(run, grid), CONF_TEXT, "auto", NO_RANGE,
       "process grid as DxPxS: data parallelism (D replicas, each with its own sequences), "
       "pipeline parallelism (P stages of layers), sequence or context parallelism (S parts of "
@@ -291,7 +291,7 @@ const struct conf_key conf_keys[] = {
     { KEY(launch.slurm, tasks_per_node), CONF_INT, "1", 1, 4096, "processes",
       "processes on a node", { 0 } },
     { KEY(launch.slurm, cpus_per_task), CONF_INT, "1", 1, 4096, "CPUs",
-      "CPUs of a process, one for each of its threads", { 0 } },
+      "CPUs of a process, as SLURM counts them; a process has a thread for each core among them", { 0 } },
     { KEY(launch.slurm, time), CONF_WORD, "1-00:00:00", NO_RANGE,
       "time limit of one job, in SLURM's form: MINUTES, HOURS:MINUTES:SECONDS or "
       "DAYS-HOURS:MINUTES:SECONDS; the run continues in the next job", { 0 } },
@@ -326,6 +326,9 @@ const struct conf_key conf_keys[] = {
     { KEY(watchdog, enabled), CONF_BOOL, "true", NO_RANGE,
       "under ttt launch, one process of every machine checks whether the others make progress; "
       "one that does not is reported and killed", { 0 } },
+    { KEY(watchdog, core), CONF_BOOL, "false", NO_RANGE,
+      "before a process that makes no progress is killed, it gets SIGABRT, and leaves a core file "
+      "as large as its memory if `ulimit -c` permits one", { 0 } },
     { KEY(watchdog, setup_s), CONF_DOUBLE, "300", 1, 1e9, "seconds",
       "seconds without progress that are allowed while a run starts, in its first step, and "
       "while it ends", { 0 } },

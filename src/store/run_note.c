@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,13 +14,23 @@
 #include "src/base/status.h"
 #include "src/store/json_name.h"
 
+const char *run_job(char id[RUN_JOB])
+{
+    const char *job = getenv("SLURM_JOB_ID"), *array = getenv("SLURM_ARRAY_JOB_ID");
+    const char *task = getenv("SLURM_ARRAY_TASK_ID");
+
+    if (array && task) snprintf(id, RUN_JOB, "%.10s_%.10s", array, task);
+    else snprintf(id, RUN_JOB, "%.20s", job ? job : "");
+    return id;
+}
+
 void run_note(const char *dir, const char *kind, json_t *event)
 {
     char *path = mem_format("%s/launch.jsonl", dir), *line = NULL, *text;
-    const char *job = getenv("SLURM_JOB_ID");
+    char job[RUN_JOB];
     json_t *o = json_pack("{s:s,s:f}", "kind", kind, "time", (double)time(NULL));
 
-    if (o && job) json_object_set_new(o, "job", json_name(job));
+    if (o && run_job(job)[0]) json_object_set_new(o, "job", json_name(job));
     if (o && event) json_object_update(o, event);
     json_decref(event);
     text = o ? json_dumps(o, JSON_COMPACT) : NULL;

@@ -8,4 +8,9 @@
  * A failure is a warning. */
 void run_note(const char *dir, const char *kind, json_t *event);
 
+/* The SLURM job that this process belongs to: "123", of a member of an array "123_4"; "" outside of
+ * one.  Local.  returns id */
+#define RUN_JOB 32
+const char *run_job(char id[RUN_JOB]);
+
 #endif

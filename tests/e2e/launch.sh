@@ -1,7 +1,7 @@
 # launch.sh -- runs started by ttt launch.  After lib.sh and tiny.sh.
 
 # launch DIR [WORD ...]: ttt launch with the run in $WORK/DIR, output in $WORK/DIR.out and .err; words
-# with '=' are keys.  $FAIL: failpoints.
+# with '=' are keys.  $FAIL: failpoints; $BEFORE: words in front of the program.
 launch() {
     launch_dir=$1; shift
     for s in "$@" "run.dir=$WORK/$launch_dir"; do
@@ -9,7 +9,8 @@ launch() {
         set -- "$@" "$s"
         [ "$s" = "run.dir=$WORK/$launch_dir" ] || shift
     done
-    TTT_FAIL=$FAIL timeout "${LIMIT:-120}" "$TTT" launch "$WORK/run.yaml" \
+    # shellcheck disable=SC2086
+    TTT_FAIL=$FAIL timeout "${LIMIT:-120}" $BEFORE "$TTT" launch "$WORK/run.yaml" \
         --set launch.bind=false --set launch.kill_wait_s=1 "$@" \
         >"$WORK/$launch_dir.out" 2>"$WORK/$launch_dir.err" </dev/null
 }
@@ -17,8 +18,11 @@ launch() {
 # ranks_of DIR: the processes that train there.
 ranks_of() {
     for p in $(pgrep -f "ttt train .*run.dir=$WORK/$1( |\$)"); do
-        [ "$(readlink "/proc/$p/exe")" = "$(readlink -f "$TTT")" ] &&
-            [ "$(cat "/proc/$p/comm" 2>/dev/null)" = ttt ] && echo "$p"
+        case $(readlink "/proc/$p/exe") in
+        "$(readlink -f "$TTT")" | "$WORK/$1"/program/*) ;;   # what launchers keep
+        *) continue ;;
+        esac
+        [ "$(cat "/proc/$p/comm" 2>/dev/null)" = ttt ] && echo "$p"
     done
 }
 

@@ -174,6 +174,88 @@ FAIL="nan-weight:model.norm.weight#*=err" launch nan -n 2 train.max_bad_steps=3
 equal "a run that diverges: exit code" "$?" 87
 equal "a run that diverges is not started again" "$(notes nan start restarts)" 0
 
+# --- another program is installed ---------------------------------------------------------------
+mkdir "$WORK/installed" && cp "$TTT" "$WORK/installed/ttt"
+# shellcheck disable=SC2086
+(TTT=$WORK/installed/ttt
+ FAIL="train.step@0#22=sleep:1500,train.step@1#23=kill" launch replaced -n 2 $sets) &
+pid=$!
+await_step replaced 21
+check "another program: a job has its own" test -x "$(echo "$WORK"/replaced/program/*/ttt)"
+printf '#!/bin/sh\nexit 9\n' >"$WORK/new" && chmod +x "$WORK/new" && mv "$WORK/new" "$WORK/installed/ttt"
+wait $pid
+equal "another program: exit code" "$?" 0
+equal "another program: started again" "$(notes replaced start restarts | tr '\n' ' ')" "0 1 "
+expect_text "another program: reported" \
+    "another program is installed at $WORK/installed/ttt since .* continues with the one that it started with" "$WORK/replaced.err"
+equal "another program: same root" "$(root_of replaced)" "$root"
+check "another program: the copy is removed at the end" test ! -e "$WORK/replaced/program"
+if [ "$(id -u)" = 0 ] && unshare -m true 2>/dev/null; then
+    mkdir "$WORK/noexec"
+    BEFORE="unshare -m sh $WORK/noexec.sh"
+    echo "mount -t tmpfs -o noexec none $WORK/noexec || exit 9; exec \"\$@\"" >"$WORK/noexec.sh"
+    launch noexec -n 2 train.steps=1
+    equal "a folder without programs: exit code" "$?" 0
+    expect_text "a folder without programs: reported" "can't be kept in the run's folder (.*Permission denied)" "$WORK/noexec.err"
+    BEFORE=
+fi
+
+# --- memory that is used up ---------------------------------------------------------------------
+mkdir -p "$WORK/groups/mine" && echo "0::/mine" >"$WORK/groups/cgroup"
+echo 8000000000 >"$WORK/groups/mine/memory.max"
+printf 'oom 0\noom_kill 0\n' >"$WORK/groups/mine/memory.events"
+# shellcheck disable=SC2086
+(TTT_CGROUPS=$WORK/groups; export TTT_CGROUPS
+ FAIL="train.step@0#22=sleep:1500,train.step@1#23=kill" launch oom -n 2 $sets) &
+pid=$!
+await_step oom 21
+printf 'oom 1\noom_kill 1\n' >"$WORK/groups/mine/memory.events"
+wait $pid
+equal "out of memory: exit code" "$?" 0
+expect_text "out of memory: so called" "the kernel killed a process for lack of memory after" "$WORK/oom.err"
+expect_text "out of memory: predicted and allowed" \
+    "out of memory: the prediction is .*iB per machine, and the processes on this one may use 7.45 GiB" "$WORK/oom.err"
+equal "out of memory: noted" "$(notes oom exit status | tr '\n' ' ')" "71 0 "
+equal "out of memory: same root" "$(root_of oom)" "$root"
+
+# --- an MPI that fails at once -------------------------------------------------------------------
+printf '#!/bin/sh\necho "ssh: Could not resolve hostname $1: Name or service not known" >&2\nexit 255\n' >"$WORK/ssh"
+chmod +x "$WORK/ssh"
+launch nohost --hosts nosuch:2 "launch.mpirun_args=--mca plm_rsh_agent $WORK/ssh"
+equal "an unknown host: exit code" "$?" 78
+equal "an unknown host: not tried again" "$(notes nohost start restarts)" 0
+expect_text "an unknown host: one line" \
+    "started no process of the run .*ssh: Could not resolve hostname .*: Name or service not known .all that it printed is in .*/nohost/start.log" "$WORK/nohost.err"
+equal "an unknown host: nothing else of mpirun" "$(grep -c 'ORTE\|^----' "$WORK/nohost.err")" 0
+expect_text "an unknown host: the rest is in a file" "Could not resolve hostname" "$WORK/nohost/start.log"
+
+# --- processors ----------------------------------------------------------------------------------
+last=$(sed -n 's/^Cpus_allowed_list:.*[^0-9]\([0-9]*\)$/\1/p' /proc/self/status)
+if command -v taskset >/dev/null; then
+    BEFORE="taskset -c $last"
+    launch narrow -n 1 run.threads=0 launch.bind=true train.steps=2
+    equal "one processor: exit code" "$?" 0
+    expect_text "one processor: planned" ": 1 process with 1 thread each .*1 core " "$WORK/narrow.err"
+    expect_text "one processor: reported" "^processes on .*: 1 with 1 thread on 1 core (CPUs $last)$" "$WORK/narrow.err"
+    equal "one processor: noted" "$(notes narrow ranks cores)" 1
+    launch crowd -n 1 run.threads=2 train.steps=2
+    expect_text "asked for more: reported" ": 1 with 2 threads on 1 core (CPUs $last); more threads than cores" "$WORK/crowd.err"
+    BEFORE=
+fi
+# Processes that got different processors, as on nodes that differ.
+if command -v taskset >/dev/null && [ "$(taskset -c "$last" nproc)" = 1 ] && [ "$(nproc)" -ge 2 ]; then
+    cat >"$WORK/uneven.sh" <<END
+[ "\$OMPI_COMM_WORLD_RANK" = 1 ] && exec taskset -c $last "\$@"
+exec "\$@"
+END
+    # shellcheck disable=SC2046
+    OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 timeout 60 \
+        mpirun --oversubscribe --bind-to none -n 2 sh "$WORK/uneven.sh" "$TTT" train "$WORK/run.yaml" \
+        --set run.threads=0 --set train.steps=2 --set "run.dir=$WORK/uneven" >"$WORK/out" 2>"$WORK/err"
+    equal "uneven processors: exit code" "$?" 0
+    expect_text "uneven processors: each its own number" "^processes on .*: 2 with 1 to [0-9]* threads on 1 to [0-9]* cores each (CPUs .* $last)$"
+fi
+
 # --- signals ------------------------------------------------------------------------------------
 long="train.steps=400 log.every_steps=100 checkpoint.every_steps=0 checkpoint.background=true"
 now() { date +%s%3N; }  # milliseconds

@@ -456,10 +456,39 @@ mkdir -p "$WORK/requeued/slurm"
 run 0 "requeued" requeued
 equal "requeued: by scontrol" "$(calls '^scontrol requeue')" "scontrol requeue 5"
 equal "requeued: no other job" "x$(calls sbatch)" x
+expect_text "requeued: the time of day" '^[01][0-9]-[0-3][0-9] [0-9:]* SLURM job 5 on' "$WORK/err"
+expect_text "requeued: and in what processes say" '^[01][0-9]-[0-3][0-9] [0-9:]* step 3/' "$WORK/err"
 echo 5 >"$WORK/requeued/slurm/job"
 fake squeue 'echo "5|5|PENDING|N/A|BeginTime"'
 equal "requeued: the run waits" "$(PATH=$WORK/bin:$PATH "$TTT" status "$WORK/requeued" --json | grep -c '"waiting"')" 1
 fake squeue ''
+# The job begins again, and another program is installed by then: one that differs in a byte.
+mkdir "$WORK/new" && cat "$PROGRAM" >"$WORK/new/ttt" && echo >>"$WORK/new/ttt" && chmod +x "$WORK/new/ttt"
+old=$TTT; TTT=$WORK/new/ttt; SLURM_RESTART_COUNT=1; TOLD=; export SLURM_RESTART_COUNT
+run 0 "requeued, another program" requeued
+TTT=$old; unset SLURM_RESTART_COUNT
+expect_text "another program: not for this job" "another program is installed since job 5 began: it continues with .*/requeued/program/" "$WORK/err"
+equal "restarts are numbers" "$(sed -n 's/.*"kind":"job".*"restarts":\([^,]*\),.*/\1/p' "$WORK/requeued/launch.jsonl" | tr '\n' ' ')" "0 1 "
+check "another program: the copy goes with the job" test ! -e "$WORK/requeued/program"
+SLURM_ARRAY_JOB_ID=4 SLURM_ARRAY_TASK_ID=2; export SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID
+run 0 "a member of an array" member train.steps=1
+unset SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID
+equal "a member of an array: its name" "$(grep -c '"job":"4_2"' "$WORK/member/launch.jsonl")" \
+    "$(wc -l <"$WORK/member/launch.jsonl")"
+cp "$WORK/bin/srun" "$WORK/srun"
+fake srun 'echo "srun: error: cannot find mpi plugin for mpi/pmi9" >&2
+echo "srun: error: n1: more of it" >&2; exit 1'
+run 78 "an MPI that SLURM does not have" plugin launch.slurm.mpi=pmi9
+expect_text "no such MPI: reported" "srun started no process of the run (exit code 1): srun: error: cannot find mpi plugin for mpi/pmi9 " "$WORK/err"
+equal "no such MPI: nothing else of srun" "x$(grep 'more of it' "$WORK/err")" x
+equal "no such MPI: two tries" "$(grep -c '"kind":"start"' "$WORK/plugin/launch.jsonl")" 2
+fake srun '[ -e "$WORK/killed" ] && exec "$WORK/srun" "$@"
+: >"$WORK/killed"; echo "srun: error: n1: task 0: Out Of Memory" >&2; exit 137'
+run 0 "srun: out of memory" memory train.steps=1 launch.slurm.memory=4G
+expect_text "srun: out of memory: so called" "the kernel killed a process for lack of memory after" "$WORK/err"
+expect_text "srun: out of memory: what was allowed" "may use .*, launch.slurm.memory is 4G;" "$WORK/err"
+cp "$WORK/srun" "$WORK/bin/srun"
+TOLD=1
 STATE="COMPLETING Reason=TimeLimit"
 run 0 "out of time" late
 equal "out of time: requeued" "$(calls '^scontrol requeue')" "scontrol requeue 5"

@@ -9,6 +9,7 @@ command -v "$MPIRUN" >/dev/null || { echo "# no $MPIRUN"; finish; }
 STEAL=${STEAL:-10}
 make_data
 make_config "$WORK/run.yaml"
+ulimit -c 0
 sets="train.steps=24 log.every_steps=8"
 
 # shellcheck disable=SC2086
@@ -17,15 +18,16 @@ equal "uninterrupted" "$?" 0
 root=$(root_of whole)
 equal "no hang was seen in it" "$(notes whole hang rank | wc -l)" 0
 
-# hang NAME WHO PATTERN SECONDS FAILPOINTS: what is reported, and that the run ends as if nothing had happened.
+# hang NAME WHO PATTERN SECONDS FAILPOINTS [key=value SIGNAL]: what is reported, and that the run ends as if nothing had happened.
 hang() {
     hang_name=$1; hang_who=$2; hang_pattern=$3
     # shellcheck disable=SC2086
-    FAIL=$5 launch "$hang_name" -n 3 $sets watchdog.step_s="$4" watchdog.data_s="$4"
+    FAIL=$5 launch "$hang_name" -n 3 $sets watchdog.step_s="$4" watchdog.data_s="$4" ${6:-watchdog.core=false}
     equal "$hang_name: exit code" "$?" 0
     expect_text "$hang_name: named" "rank $hang_who (process [0-9]* on .*) hangs: $hang_pattern" \
         "$WORK/$hang_name.err"
     equal "$hang_name: once" "$(notes "$hang_name" hang rank)" "$hang_who"
+    expect_text "$hang_name: killed" "exited on signal ${7:-9} " "$WORK/$hang_name.err"
     expect_text "$hang_name: started again" "restarting in" "$WORK/$hang_name.err"
     equal "$hang_name: same root" "$(root_of "$hang_name")" "$root"
 }
@@ -33,7 +35,7 @@ mkfifo "$WORK/fifo"
 # A restart begins at step 16, and the 18th step of it is beyond the end.
 hang stop 1 "step 17, phase data.*state T.*it is stopped" 10 "train.step@1#18=stop"
 hang blocked 2 "step 17, phase data, in read of $WORK/fifo.*the other processes wait for it" \
-    4 "train.step@2#18=read:$WORK/fifo"
+    4 "train.step@2#18=read:$WORK/fifo" watchdog.core=true 6
 hang spin 0 "step 17, .*in no call that waits, state R.*the other processes wait for it" \
     4 "train.step@0#18=spin"
 

@@ -73,6 +73,52 @@ static void first_version(void **state)
     assert_true(limit("4:memory_recursive:/docker/a\n") == INT64_MAX);
 }
 
+static int64_t kills(const char *groups)
+{
+    char path[256];
+    put("groups", groups);
+    snprintf(path, sizeof path, "%s/groups", root);
+    return limit_kills_in(path, root);
+}
+
+/* The kernel's own counters, as Linux 6.1 writes them. */
+static void kills_for_lack_of_memory(void **state)
+{
+    (void)state;
+    static const char events[] = "low 0\nhigh 0\nmax 181\noom 3\noom_kill %d\noom_group_kill 0\n";
+    char text[128];
+
+    assert_true(kills("0::/session\n") == 0);
+    snprintf(text, sizeof text, events, 2);
+    put("session/memory.events", text);
+    assert_true(kills("0::/session\n") == 2);
+    assert_true(kills("0::/other\n") == 0);
+    /* The ranks are in a step next to that of the launcher: the job counts for both. */
+    snprintf(text, sizeof text, events, 0);
+    put("slurm/job_7/step_batch/user/task_0/memory.events", text);
+    assert_true(kills("0::/slurm/job_7/step_batch/user/task_0\n") == 0);
+    snprintf(text, sizeof text, events, 1);
+    put("slurm/job_7/memory.events", text);
+    assert_true(kills("0::/slurm/job_7/step_batch/user/task_0\n") == 1);
+    snprintf(text, sizeof text, events, 5);     /* of other jobs, too */
+    put("slurm/memory.events", text);
+    assert_true(kills("0::/slurm/job_7/step_batch/user/task_0\n") == 1);
+    assert_true(kills("0::/slurm/job_seven/x\n") == 0);
+    put("memory/docker/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 4\n");
+    assert_true(kills("5:cpu:/docker/b\n4:memory:/docker/a\n") == 4);
+    put("memory/old/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\n");  /* before 4.13 */
+    assert_true(kills("4:memory:/old\n") == 0);
+
+    /* What tests of the program use. */
+    put("cgroup", "0::/session\n");
+    setenv("TTT_CGROUPS", root, 1);
+    assert_true(limit_kills() == 2);
+    put("session/memory.max", "77\n");
+    assert_true(limit_memory() == 77);
+    unsetenv("TTT_CGROUPS");
+    assert_true(limit_memory() > 77);
+}
+
 static void nonsense_is_no_limit(void **state)
 {
     (void)state;
@@ -121,6 +167,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(second_version),
         cmocka_unit_test(first_version),
+        cmocka_unit_test(kills_for_lack_of_memory),
         cmocka_unit_test(nonsense_is_no_limit),
         cmocka_unit_test(of_a_job),
         cmocka_unit_test(this_machine),
