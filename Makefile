@@ -37,6 +37,8 @@ SPM_LIBS       ?= $(or $(call pkg,--libs,sentencepiece),-lsentencepiece -lsenten
 BLAS_CFLAGS    ?= $(call pkg,--cflags,openblas)
 BLAS_LIBS      ?= $(or $(call pkg,--libs,openblas),-lopenblas)
 SCALAPACK_LIBS ?= $(or $(filter -lscalapack%,$(call pkg,--libs-only-l,scalapack-$(or $(mpich),openmpi))),-lscalapack$(if $(mpich),-mpich))
+ZLIB_CFLAGS    ?= $(call pkg,--cflags,zlib)
+ZLIB_LIBS      ?= $(or $(call pkg,--libs,zlib),-lz)
 HWLOC_CFLAGS   ?= $(call pkg,--cflags,hwloc)
 HWLOC_LIBS     ?= $(or $(call pkg,--libs,hwloc),-lhwloc)
 CMOCKA_CFLAGS  ?= $(call pkg,--cflags,cmocka)
@@ -52,6 +54,11 @@ XSMM           ?= $(call has,libxsmm.h,$(XSMM_CFLAGS),0)
 XSMM_LIBS      ?= -lxsmm
 COMPARED_CFLAGS := $(if $(filter yes,$(DNNL)),-DTTT_ONEDNN $(DNNL_CFLAGS)) $(if $(filter yes,$(XSMM)),-DTTT_LIBXSMM $(XSMM_CFLAGS))
 COMPARED_LIBS   := $(if $(filter yes,$(DNNL)),$(DNNL_LIBS)) $(if $(filter yes,$(XSMM)),$(XSMM_LIBS))
+
+# .xz, .bz2, .lz4 and archives as input of ttt prep; ARCHIVE=no leaves it out.
+ARCHIVE_CFLAGS ?= $(call pkg,--cflags,libarchive)
+ARCHIVE        ?= $(call has,archive.h,$(ARCHIVE_CFLAGS),0)
+ARCHIVE_LIBS   ?= $(or $(call pkg,--libs,libarchive),-larchive)
 
 # The commit is git's; a release that was unpacked from `make dist` has it in .commit.
 VERSION := $(shell sed -n 's/^.define TTT_VERSION "\(.*\)"/\1/p' src/base/version.h)
@@ -69,13 +76,13 @@ OPT     := -O1 -g -fopenmp $(FUZZER) -fsanitize=fuzzer-no-link -DTTT_NO_CLONES
 WARN    := -Wall
 endif
 CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(if $(CHECK),-DCHECK_AGREE) $(if $(V3),-DTTT_V3) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
-            $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(COMPARED_CFLAGS) $(HWLOC_CFLAGS)
+            $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(COMPARED_CFLAGS) $(HWLOC_CFLAGS) $(ZLIB_CFLAGS) $(if $(filter yes,$(ARCHIVE)),$(ARCHIVE_CFLAGS))
 CFLAGS  += -std=c11 $(OPT) $(WARN)
 LDLIBS  := $(COMPARED_LIBS) $(BLAS_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(XXHASH_LIBS) \
-           $(JANSSON_LIBS) $(HWLOC_LIBS) $(SPM_LIBS) -lstdc++ -ldl -lpthread -lm $(LDLIBS_EXTRA)
+           $(JANSSON_LIBS) $(HWLOC_LIBS) $(ZLIB_LIBS) $(if $(filter yes,$(ARCHIVE)),$(ARCHIVE_LIBS)) $(SPM_LIBS) -lstdc++ -ldl -lpthread -lm $(LDLIBS_EXTRA)
 
 local := $(sort $(wildcard src/*/*.c)) $(sort $(wildcard src/*/*.cc)) \
-         $(sort $(wildcard data_prep/*.c)) $(sort $(wildcard jobs/*.c))
+         $(filter-out data_prep/unpack_$(if $(filter yes,$(ARCHIVE)),none,libarchive).c,$(sort $(wildcard data_prep/*.c))) $(sort $(wildcard jobs/*.c))
 app   := $(sort $(wildcard mpi/app/*.c mpi/bench/*.c))
 dist  := $(filter-out $(app),$(sort $(wildcard mpi/*/*.c)))
 unit  := $(sort $(wildcard tests/unit/test_*.c))

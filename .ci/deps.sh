@@ -4,7 +4,7 @@
 # sudo; where neither works they are listed, and the exit code is 1.
 packages="gcc g++ make pkg-config git
     libopenmpi-dev openmpi-bin libopenblas-dev libscalapack-openmpi-dev libdnnl-dev libxsmm-dev
-    libzstd-dev libyaml-dev libxxhash-dev libjansson-dev libsentencepiece-dev
+    libzstd-dev zlib1g-dev libarchive-dev libyaml-dev libxxhash-dev libjansson-dev libsentencepiece-dev
     libhwloc-dev libcmocka-dev bible-kjv procps slurm-wlm munge $*"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then

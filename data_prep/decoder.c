@@ -2,10 +2,14 @@
 
 #include <string.h>
 
+#include "data_prep/decode_archive.h"
+#include "data_prep/decode_gzip.h"
 #include "data_prep/decode_plain.h"
 #include "data_prep/decode_zstd.h"
 
-static const struct decoder *const table[] = { &decode_plain, &decode_zstd };
+static const struct decoder *const table[] = {
+    &decode_plain, &decode_zstd, &decode_gzip, &decode_xz, &decode_bzip2, &decode_lz4,
+};
 
 #define ROWS ((int)(sizeof table / sizeof *table))
 

@@ -81,4 +81,12 @@ int raw_read(struct raw *r, char *out, int64_t room, int64_t *got)
     return OK;
 }
 
+int64_t raw_left(const struct raw *r, int64_t given)
+{
+    const int64_t read = raw_place(r) > 0 ? raw_place(r) : 1;
+    const double ratio = given > read ? (double)given / (double)read : 1.0;
+
+    return r->size > read ? (int64_t)(ratio * (double)(r->size - raw_place(r))) : 0;
+}
+
 int64_t raw_place(const struct raw *r) { return r->taken - (r->end - r->at); }

@@ -42,6 +42,10 @@ int raw_fill(struct raw *r, int64_t want);
  * returns  OK or ERR_IO, reported */
 int raw_read(struct raw *r, char *out, int64_t room, int64_t *got);
 
+/* An estimate of the content that follows, where `given` bytes of it came from what is read: 0 for
+ * standard input.  Local. */
+int64_t raw_left(const struct raw *r, int64_t given);
+
 /* Where the next unread byte is in the file.  Local. */
 int64_t raw_place(const struct raw *r);
 

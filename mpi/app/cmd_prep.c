@@ -17,14 +17,14 @@ static const char about[] =
     "and DIR/val.\n"
     "\n"
     "INPUT is a .txt file (one document), a .jsonl file (one document a line), either of them\n"
-    "with .zst, a folder of those (searched in the order of names), or - for standard input.\n"
+    "with .zst, .gz, .xz, .bz2 or .lz4, a folder of those (searched in the order of names), or - for standard input.\n"
     "Other files in a folder, and hidden ones, are left out and listed at the end.\n"
     "An interrupted command resumes when it is repeated; on a complete data set it reports so\n"
     "and ends with 0. A command with other inputs or options does not change the data set (78).\n"
     "\n"
     "examples\n"
     "  ttt prep books/ --train-tokenizer 4096 --val-fraction 0.05 --out data/books\n"
-    "  zcat old.gz | ttt prep - --tokenizer tokenizer.model --out data/old\n"
+    "  ssh host cat old.txt.gz | ttt prep - --tokenizer tokenizer.model --out data/old\n"
     "\n"
     "exit codes: 65 bad input (see --skip-bad), 66 an input is missing, 78 another data set";
 

@@ -112,18 +112,18 @@ printf '\050\265\057\375\000\260\201\000\000{"text":"long"}\n' > longer.jsonl.zs
 refused "a window of 4 GiB" 'longer.jsonl.zst:1: the zstd frame at byte 0 needs a window of .* compress it again with zstd --long=31 or less' longer.jsonl.zst
 head -c $(($(wc -c < "$frames") - 20)) "$frames" > cut.jsonl.zst
 refused "a cut file" 'cut.jsonl.zst:[0-9]*: truncated: the file ends at byte [0-9]* inside the zstd frame that begins at byte 0: .* bytes of text are lost' cut.jsonl.zst
-for packed in '\037\213\010\000:gzip -dc' '\3757zXZ\000:xz -dc' 'BZh91AY&SY:bzip2 -dc'; do
-    tool=${packed#*:}
-    # shellcheck disable=SC2059
-    printf "${packed%%:*} and so on" > x.txt
-    rm -rf set2
-    "$TTT" prep - --out set2 < x.txt 2>"$WORK/err"
-    equal "$tool through standard input: exit code" $? 65
-    expect_text "$tool through standard input: reported" "found a file compressed with .*; pipe it through a converter: $tool | ttt"
-done
-for ending in gz xz bz2; do
-    cp x.txt "x.txt.$ending"
-    name="x.txt.$ending by name" expect_exit 78 "$TTT" prep "x.txt.$ending" --out set2
-    expect_text "x.txt.$ending by name: reported" 'read it with: .* -dc FILE | ttt prep -'
+for packed in gz:gzip xz:xz bz2:bzip2 lz4:lz4; do
+    file=$ROOT/tests/golden/inputs/lines.jsonl.${packed%:*}
+    rm -rf set set2
+    "$TTT" prep "$file" --out set 2>"$WORK/err"
+    "$TTT" prep - --stdin jsonl --out set2 < "$file" 2>"$WORK/err"
+    equal "${packed#*:}: the same by name and through standard input" "$("$TTT" data cat set | cksum)" \
+        "$("$TTT" data cat set2 | cksum)"
+    equal "${packed#*:}: all of it" "$("$TTT" data info set | sed -n 's/^documents *//p')" 40
+    cp "$file" x.jsonl; rm -rf set2
+    refused "${packed#*:} with another name" "found a file compressed with ${packed#*:}; convert it with: ${packed#*:} -dc" x.jsonl
+    head -c 400 "$file" > "cut.jsonl.${packed%:*}"
+    refused "a cut ${packed#*:} file" "cut.jsonl.${packed%:*}:[0-9]*: .*truncated.*; about [0-9]* bytes of text are lost" \
+        "cut.jsonl.${packed%:*}"
 done
 finish

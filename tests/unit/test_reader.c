@@ -474,14 +474,14 @@ static void text_files(void **state)
         packed.n = 0;
         add_frame(b.p, b.n, 1);
         for (int how = 0; how < 3; how++) {
-            struct all a = how == 2 && i != 8 ? read_piped(&b, 0, 1) : how == 1
+            struct all a = how == 2 && i < 7 ? read_piped(&b, 0, 1) : how == 1
                          ? read_all(put("t.zst", &packed), 0, 1) : read_all(put("t.txt", &b), 0, 0);
             assert_int_equal(a.records, 1);
             assert_int_equal(a.n, strlen(rows[i].raw));
             assert_memory_equal(a.raw, rows[i].raw, (size_t)a.n);
             assert_int_equal(a.bad, rows[i].why != NULL);
             assert_int_equal(a.rests, a.bad);
-            if (how == 2 && rows[i].why && strstr(rows[i].why, "convert"))
+            if (how == 2 && i < 7 && rows[i].why && strstr(rows[i].why, "convert"))
                 assert_non_null(strstr(a.why, "pipe it through a converter: "));
             else if (rows[i].why && !strstr(a.why, rows[i].why)) fail_msg("%s: %s", rows[i].why, a.why);
             assert_int_equal(a.bytes, how == 2 && i == 4 ? 0 : rows[i].n == 3 ? a.bytes : rows[i].n);
