@@ -27,7 +27,8 @@ void content_next_file(struct content *c)
     source_close(c->source);
     c->source = NULL;
     c->at = c->end = c->records = 0;
-    c->eof = 0;
+    c->eof = c->form = 0;
+    c->columns = 0;
     c->place = (struct data_place){ .file = c->place.file + 1 };
 }
 

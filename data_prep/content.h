@@ -17,6 +17,9 @@ struct content {
     int64_t           at, end, room;
     int               eof;      /* nothing follows the buffer                */
     int64_t           records;  /* of this file so far                       */
+    int               form;     /* of a .json file, see format_json.c        */
+    const char       *field;    /* column of a table (format_csv.h) ...      */
+    int64_t           columns, column;  /* ... and what its header says; 0: not read yet */
     int               told;     /* that a text looks like JSON lines         */
 };
 

@@ -2,11 +2,15 @@
 
 #include <string.h>
 
+#include "data_prep/format_csv.h"
+#include "data_prep/format_json.h"
 #include "data_prep/format_jsonl.h"
 #include "data_prep/format_text.h"
 #include "src/base/mem.h"
 
-static const struct format *const table[] = { &format_text, &format_jsonl };
+static const struct format *const table[] = {
+    &format_text, &format_jsonl, &format_json, &format_csv, &format_tsv,
+};
 
 #define ROWS ((int)(sizeof table / sizeof *table))
 

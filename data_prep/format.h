@@ -15,10 +15,12 @@ struct record;
 
 struct format {
     const char *name;    /* of --stdin, in the table of inputs and in INPUTS: "jsonl" */
-    const char *ending;  /* of file names, without that of a compression: ".jsonl"    */
+    const char *endings[3];  /* of file names, without that of a compression: ".jsonl"; NULL ends */
+    int restart;         /* a place in the middle does not suffice: resuming reads it from its start */
 
     /* The next document: fills in raw, n, mark, line and bytes of `out`, and sets `bad` for one
-     * that can't be read while those after it can.  Without raw and bad the file has ended.
+     * that can't be read while those after it can; with `rest`, too, those after it are lost, and
+     * the caller counts their bytes.  Without raw and bad the file has ended.
      * returns  OK; ERR_IO and ERR_MEMORY, reported; ERR_DATA as source_read() */
     int (*next)(struct content *c, struct record *out);
 

@@ -72,5 +72,5 @@ static void take_field(struct record *r, const struct json_path *field)
 }
 
 const struct format format_jsonl = {
-    .name = "jsonl", .ending = ".jsonl", .next = next_line, .text = take_field,
+    .name = "jsonl", .endings = { ".jsonl", ".ndjson" }, .next = next_line, .text = take_field,
 };

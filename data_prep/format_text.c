@@ -77,5 +77,5 @@ static void check_text(struct record *r, const struct json_path *field)
 }
 
 const struct format format_text = {
-    .name = "txt", .ending = ".txt", .next = next_text, .text = check_text,
+    .name = "txt", .endings = { ".txt" }, .next = next_text, .text = check_text,
 };

@@ -25,7 +25,9 @@ int input_classify(struct input *x, const char *path)
         const int64_t n = without(path, (int64_t)strlen(path), d->ending);
         if (n < 0) continue;
         for (int k = 0; (f = format_row(k)) != NULL; k++) {
-            if (without(path, n, f->ending) < 0) continue;
+            int e = 0;
+            while (f->endings[e] && without(path, n, f->endings[e]) < 0) e++;
+            if (!f->endings[e]) continue;
             x->format = f;
             x->decoder = d;
             return 1;
@@ -34,20 +36,27 @@ int input_classify(struct input *x, const char *path)
     return 0;
 }
 
+/* Append one of a list to what `all` holds. */
+static void list(char **all, const char *more, int first, int last)
+{
+    char *old = *all;
+    *all = mem_format("%s%s%s", old, first ? "" : last ? " or " : ", ", more);
+    mem_free(old);
+}
+
 char *input_endings(void)
 {
     char *all = mem_string("");
     const struct decoder *d;
     const struct format *f;
 
-    for (int i = 0; (d = decoder_row(i)) != NULL; i++)
-        for (int k = 0; (f = format_row(k)) != NULL; k++) {
-            const int last = !decoder_row(i + 1) && !format_row(k + 1);
-            char *more = mem_format("%s%s%s%s", all, !*all ? "" : last ? " or " : ", ", f->ending,
-                                    d->ending);
-            mem_free(all);
-            all = more;
-        }
+    for (int k = 0; (f = format_row(k)) != NULL; k++)
+        for (int e = 0; f->endings[e]; e++)
+            list(&all, f->endings[e], k + e == 0, !format_row(k + 1) && !f->endings[e + 1]);
+    list(&all, " (also with ", 1, 0);
+    for (int i = 1; (d = decoder_row(i)) != NULL; i++)
+        list(&all, d->ending, i == 1, !decoder_row(i + 1));
+    list(&all, ")", 1, 0);
     return all;
 }
 

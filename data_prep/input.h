@@ -33,6 +33,7 @@ struct inputs {
     struct left  *left;   /* a counted block                         */
     int64_t       left_n;
     int           skip_bad;  /* [in] what can't be read is left out  */
+    const char   *field;     /* [in] column of tables; NULL: "text"; borrowed */
 };
 
 /* Take the format and the compression of a file from its name, in small or capital letters.
@@ -42,7 +43,7 @@ struct inputs {
  * returns  1, or 0 if the name ends like none of our formats */
 int input_classify(struct input *x, const char *path);
 
-/* The endings that input_classify() knows: ".txt, .jsonl, .txt.zst or .jsonl.zst".  A counted
+/* The endings that input_classify() knows: ".txt or .jsonl (also with .zst or .gz)".  A counted
  * string.  Local. */
 char *input_endings(void);
 

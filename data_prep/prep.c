@@ -311,6 +311,7 @@ static int prepare(struct prep *p, struct earlier *earlier)
     int rc = OK;
 
     p->origin.in.skip_bad = o->skip_bad;
+    p->origin.in.field = o->field;
     for (int i = 0; i < o->inputs_n; i++)
         TRY(inputs_add(&p->origin.in, o->inputs[i], o->from_stdin));
     list_options(p);

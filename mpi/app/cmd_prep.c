@@ -16,8 +16,10 @@ static const char about[] =
     "Turn text into a data set: token shards *.tts and an INDEX; with --val-fraction DIR/train\n"
     "and DIR/val.\n"
     "\n"
-    "INPUT is a .txt file (one document), a .jsonl file (one document a line), either of them\n"
-    "with .zst, .gz, .xz, .bz2 or .lz4, a folder of those (searched in the order of names), or - for standard input.\n"
+    "INPUT is a .txt file (one document), a .jsonl, .ndjson or .json file (an object each), a\n"
+    ".csv or .tsv file (a row each), any of them\n"
+    "with .zst, .gz, .xz, .bz2 or .lz4, a folder of those (searched in the order of names), or -\n"
+    "for standard input.\n"
     "Other files in a folder, and hidden ones, are left out and listed at the end.\n"
     "An interrupted command resumes when it is repeated; on a complete data set it reports so\n"
     "and ends with 0. A command with other inputs or options does not change the data set (78).\n"
@@ -100,9 +102,9 @@ int cmd_prep(int argc, char **argv)
         { "val-fraction", ARG_DOUBLE, &o.val_fraction, "F",
           "hold out this share of the documents, chosen by hash" },
         { "field", ARG_TEXT, &o.field, "NAME",
-          "field of a JSON line with the text (default text); A.B is B in the object A" },
+          "JSON field or table column (default text); A.B is B in the object A" },
         { "stdin", ARG_TEXT, &from_stdin, "FORM",
-          "format of standard input: txt (default) or jsonl" },
+          "format of standard input: txt (default), jsonl, json, csv or tsv" },
         { "j", ARG_INT, &threads, "N",
           "number of threads (default all); the result does not depend on it" },
         { "block-tokens", ARG_INT, &block, "N", "tokens of a block (default 65536)" },

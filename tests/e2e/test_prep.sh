@@ -235,7 +235,7 @@ name="complete, --restart" expect_exit 0 $same --restart
 mkdir -p tree/.git tree/.ipynb_checkpoints tree/sub tree/sub/.hidden
 printf 'one ' > tree/a.txt; printf 'two ' > tree/B.TXT; printf '{"text": "three "}\n' > tree/c.Jsonl
 cp in/frames.txt.zst tree/d.TXT.ZST
-printf 'no' | tee tree/._book.txt tree/.git/x.txt tree/.ipynb_checkpoints/a.txt tree/sub/.hidden/y.txt > tree/data.JSON
+printf 'no' | tee tree/._book.txt tree/.git/x.txt tree/.ipynb_checkpoints/a.txt tree/sub/.hidden/y.txt > tree/data.YAML
 printf 'no' | tee tree/x.gz tree/y.gz > tree/README
 ln -s nowhere tree/broken; ln -s broken tree/sub/broken; ln -s self tree/self
 ln -s .. tree/sub/up; ln -s ../a.txt tree/sub/again.txt; ln tree/a.txt tree/sub/hard.txt
@@ -246,7 +246,7 @@ cp err table
 expect_text "table: read" '^read: txt  *3  *13 B  tree/B.TXT' table
 expect_text "table: read, compressed, capitals" '^read: txt.zst  *1 .*tree/d.TXT.ZST' table
 expect_text "table: hidden" '^left out: hidden  *4  *8 B' table
-expect_text "table: another format" '^left out: format not supported, .json  *1  *2 B  tree/data.JSON' table
+expect_text "table: another format" '^left out: format not supported, .yaml  *1  *2 B  tree/data.YAML' table
 expect_text "table: another format, counted" '^left out: format not supported, .gz  *2  *4 B' table
 expect_text "table: no ending" '^left out: format not supported, without ending  *1  *2 B  tree/README' table
 expect_text "table: links" '^left out: link to nothing  *3' table
@@ -268,10 +268,10 @@ expect_text "data info: left out" '^left out  *.*4 hidden.*4 other_format' out
 equal "data info --json: left out" "$("$TTT" data info folder --json | grep -c '"hidden": {$\|"other_format": {$')" 2
 name="hidden, but named" expect_exit 0 "$TTT" prep tree/._book.txt tree/.ipynb_checkpoints --out named
 equal "hidden, but named: read" "$(text named)" nono
-mkdir none; cp tree/x.gz tree/data.JSON none; printf x > none/.a.txt
+mkdir none; cp tree/x.gz tree/data.YAML none; printf x > none/.a.txt
 name="a folder of other formats: 66" expect_exit 66 "$TTT" prep none --out n
 expect_text "a folder of other formats: says what is there" \
-    'none: holds no .txt, .* file: 1 hidden, 2 other_format, such as none/data.JSON'
+    'none: holds no .txt, .* file: 1 hidden, 2 other_format, such as none/data.YAML'
 ln -s nowhere tree/gone.txt
 name="a link to nothing that is an input: 66" expect_exit 66 "$TTT" prep tree --out n
 expect_text "a link to nothing: named" 'tree/gone.txt: a link to nothing'
