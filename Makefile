@@ -63,12 +63,23 @@ ARCHIVE_LIBS   ?= $(or $(call pkg,--libs,libarchive),-larchive)
 # The commit is git's; a release that was unpacked from `make dist` has it in .commit.
 VERSION := $(shell sed -n 's/^.define TTT_VERSION "\(.*\)"/\1/p' src/base/version.h)
 COMMIT  := $(shell cat .commit 2>/dev/null || git describe --always --dirty 2>/dev/null)
+# What CC is and compiles for: where it is not 1, it is not.
+TARGET  := $(shell echo 'clang=__clang__ x86_64=__x86_64__' | $(CC) -E -P -x c - 2>/dev/null)
+CLANG   := $(filter clang=1,$(TARGET))
+# The wrapper of an MPI takes the compiler it was built with, unless it is told another: two of them
+# bring two OpenMP libraries.
+ifdef CLANG
+export OMPI_CC ?= $(CC)
+export MPICH_CC ?= $(CC)
+endif
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+# clang says of inlined loops of one turn that it did not unroll them.
+WARN    += $(if $(CLANG),-Wno-pass-failed)
 # Sanitizer checks add branches on NULL that gcc then warns of: it says so itself.
-WARN    += $(if $(SAN),-Wno-format-overflow -Wno-format-truncation -Wno-stringop-overflow)
+WARN    += $(if $(SAN),$(if $(CLANG),,-Wno-format-overflow -Wno-format-truncation -Wno-stringop-overflow))
 # Nobody reads errno after a square root, nor catches traps of comparisons: loops with them
-# vectorise only without (AVX2 has no masks).
-OPT     := -O3 -g -fopenmp -fno-math-errno -fno-trapping-math $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -DTTT_NO_CLONES)
+# vectorise only without (AVX2 has no masks).  Products and sums are fused where the source says so.
+OPT     := -O3 -g -fopenmp -fno-math-errno -fno-trapping-math -ffp-contract=off $(if $(SAN),-fsanitize=address$(,)undefined -fno-omit-frame-pointer -DTTT_NO_CLONES)
 # libFuzzer sees which branches an input takes; sanitizers end the program at their first finding.
 FUZZER  := -fsanitize=address$(,)undefined -fno-sanitize=vptr$(,)function -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 ifdef FUZZ
@@ -78,6 +89,8 @@ endif
 CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(if $(CHECK),-DCHECK_AGREE) $(if $(V3),-DTTT_V3) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
             $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(COMPARED_CFLAGS) $(HWLOC_CFLAGS) $(ZLIB_CFLAGS) $(if $(filter yes,$(ARCHIVE)),$(ARCHIVE_CFLAGS))
 CFLAGS  += -std=c11 $(OPT) $(WARN)
+# With clang this makes what CLONES stands for (src/base/real.h).
+CLONER  := $(if $(CLANG),$(if $(SAN)$(FUZZ),,$(if $(filter x86_64=1,$(TARGET)),src/base/clones.awk)))
 LDLIBS  := $(COMPARED_LIBS) $(BLAS_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(XXHASH_LIBS) \
            $(JANSSON_LIBS) $(HWLOC_LIBS) $(ZLIB_LIBS) $(if $(filter yes,$(ARCHIVE)),$(ARCHIVE_LIBS)) $(SPM_LIBS) -lstdc++ -ldl -lpthread -lm $(LDLIBS_EXTRA)
 
@@ -121,11 +134,17 @@ $(BUILD)/mpi/%.o: mpi/%.c
 
 $(LOCAL)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call say,CC)$(if $(CLONER),awk -f $(CLONER) $< | $(CC) $(CPPFLAGS) -MF $(@:.o=.d) $(CFLAGS) -c -o $@ -x c -,$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<)
 
 $(LOCAL)/%.o: %.cc
 	@mkdir -p $(@D)
 	$(call say,CXX)$(CXX) -I. -MMD -MP $(SPM_CFLAGS) -std=c++17 $(OPT) -Wall -Wextra -Werror -c -o $@ $<
+
+# With another compiler everything is compiled again.
+$(LOCAL)/compiler.txt: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(CXX) $(TARGET)' | cmp -s - $@ || echo '$(CC) $(CXX) $(TARGET)' > $@
+$(call obj,$(local) $(app) $(dist) $(tlib) $(unit) $(mpi) $(mpix) $(wildcard tests/fuzz/*.c)): $(LOCAL)/compiler.txt $(CLONER)
 
 # Only one object knows the commit and PREFIX, so a new one recompiles one file.
 $(LOCAL)/version.txt: FORCE
@@ -265,7 +284,7 @@ dist:
 	git archive --prefix=ttt-$(VERSION)/ --add-file=build/.commit -o build/ttt-$(VERSION).tar.gz HEAD
 
 info:
-	@echo "CC=$(CC) MPICC=$(MPICC) BUILD=$(BUILD) VERSION=$(VERSION) COMMIT=$(COMMIT) PREFIX=$(PREFIX)"
+	@echo "CC=$(CC) $(TARGET) MPICC=$(MPICC) BUILD=$(BUILD) VERSION=$(VERSION) COMMIT=$(COMMIT) PREFIX=$(PREFIX)"
 	@echo "CPPFLAGS=$(CPPFLAGS)"
 	@echo "CFLAGS=$(CFLAGS)"
 	@echo "LDLIBS=$(LDLIBS)"

@@ -76,7 +76,7 @@ loop() {
     printf 'void times(float *x, int n);\nCLONES void times(float *x, int n)\n{\n' >src/low/loop.c
     printf '    for (int i = 0; i < n; i++) %s\n}\n%s\n' "$1" "$2" >>src/low/loop.c
 }
-if [ "$(uname -m)" = x86_64 ]; then
+if [ "$(uname -m)" = x86_64 ] && ${CC:-cc} -v 2>&1 | grep -q '^gcc version'; then
     : >"$tmp/rows"
     tree; loop 'x[i] *= 2;'; cp "$tmp/rows" rows; passes vectors
     loop 'x[0] = x[0] * x[i] + 1;'

@@ -17,6 +17,11 @@
 build=$1
 table=$2
 [ "$(uname -m)" = x86_64 ] || { echo 'vectors: only one instruction set here'; exit 0; }
+first=$(find "$build/src" -name '*.o' | head -n 1)
+readelf -p .comment "$first" | grep -q GCC: || {
+    echo 'vectors: not looked at, this is not code of gcc'
+    exit 0
+}
 
 loops() {
     for object in $(find "$build/src" -name '*.o' | sort); do

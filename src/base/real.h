@@ -33,8 +33,11 @@ static inline int64_t align_reals(int64_t n)
 /* The compiler makes one version of a function per instruction set, and the
  * loader chooses one.  Sums are never reassociated (no -ffast-math), so the
  * versions differ only in speed, provided that a fused multiply-add is always
- * written as fma(). */
-#if defined(__x86_64__) && defined(TTT_V3)   /* what a processor with AVX2 runs */
+ * written as fma().  With clang it is clones.awk that makes them: CLONES stands alone on
+ * its line. */
+#if defined(__clang__)
+#define CLONES
+#elif defined(__x86_64__) && defined(TTT_V3)   /* what a processor with AVX2 runs */
 #define CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #elif defined(__x86_64__) && !defined(TTT_NO_CLONES)
 #define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))

@@ -224,7 +224,7 @@ static struct arrays arrays_for(const struct layers *l)
 int bench_gemm(const struct bench_opts *o, const char *file, const struct arg_list *sets)
 {
     struct conf *c = mem_new(1, sizeof *c, "configuration");
-    struct arrays a = { NULL };
+    struct arrays a = { 0 };
     struct layers l;
     int rc;
 

@@ -7,6 +7,7 @@
 #include "src/base/status.h"
 #include "src/kernels/amx.h"
 #include "src/kernels/gemm_bf16.h"
+#include "src/kernels/unroll.h"
 #include "src/kernels/vecmath.h"
 
 #define TRIAL_S 4e-3
@@ -31,7 +32,7 @@ static double plain(int64_t rounds)
 
     for (int64_t k = 0; k < rounds; k++) {
         __asm__ volatile("");   /* the loops must not change places */
-        #pragma GCC unroll 6
+        UNROLL(6)
         for (int i = 0; i < PLAIN_SUMS; i++)
             for (int j = 0; j < PLAIN_LANES; j++) c[i][j] = vfma(c[i][j], one, one);
     }
@@ -64,7 +65,7 @@ static const struct peak_loop plain_loop =
         VEC c[SUMS];                                                                         \
         for (int i = 0; i < SUMS; i++) c[i] = ZERO();                                        \
         for (int64_t k = 0; k < rounds; k++) {                                               \
-            _Pragma("GCC unroll 32")                                                         \
+            UNROLL(32)                                                                       \
             for (int i = 0; i < SUMS; i++) c[i] = STEP;                                      \
         }                                                                                    \
         for (int i = 1; i < SUMS; i++) c[0] = ADD(c[0], c[i]);                               \
@@ -159,7 +160,7 @@ static uint64_t add_in_a_chain(uint64_t n)
     uint64_t x = 0, one = 1;
     __asm__ volatile("" : "+r"(one));
     for (uint64_t i = 0; i < n; i += 8) {
-        #pragma GCC unroll 8
+        UNROLL(8)
         for (int j = 0; j < 8; j++) {
             x += one;
             __asm__ volatile("" : "+r"(x));

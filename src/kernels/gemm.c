@@ -8,6 +8,7 @@
 
 #include "src/kernels/gemm_micro.h"
 #include "src/kernels/transpose.h"
+#include "src/kernels/unroll.h"
 #include "src/kernels/vecmath.h"
 
 /* How a piece of C is made, by one thread:
@@ -85,10 +86,10 @@ INLINE void transpose_square(real *restrict to, const real *restrict B, int64_t 
         for (int k = 0; k < SIDE; k++) to[k * w + j] = B[j * ld + k];
 #else
     transpose_row r[SIDE];
-    #pragma GCC unroll 8
+    UNROLL(8)
     for (int j = 0; j < SIDE; j++) memcpy(&r[j], B + j * ld, sizeof r[j]);
     transpose_registers(r);
-    #pragma GCC unroll 8
+    UNROLL(8)
     for (int k = 0; k < SIDE; k++) memcpy(to + k * w, &r[k], sizeof r[k]);
 #endif
 }

@@ -1,6 +1,7 @@
 #include "src/kernels/gemm_bf16_panel.h"
 
 #include "src/base/status.h"
+#include "src/kernels/unroll.h"
 
 #if defined(__x86_64__) && !defined(TTT_F64)
 #include <immintrin.h>
@@ -18,26 +19,26 @@ tile(real *C, int64_t ldc, const uint32_t *a, int64_t lda, const uint32_t *b, in
      int rows)
 {
     __m512 c[ROWS][VECTORS];
-    #pragma GCC unroll 6
+    UNROLL(6)
     for (int i = 0; i < rows; i++)
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < VECTORS; j++)
             c[i][j] = add ? _mm512_loadu_ps(C + i * ldc + j * LANES) : _mm512_setzero_ps();
     for (int k = 0; k < words; k++) {
         __m512bh panel[VECTORS];
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < VECTORS; j++)
             panel[j] = (__m512bh)_mm512_loadu_si512(b + (int64_t)k * BF16_PANEL + j * LANES);
-        #pragma GCC unroll 6
+        UNROLL(6)
         for (int i = 0; i < rows; i++) {
             const __m512bh x = (__m512bh)_mm512_set1_epi32((int)a[i * lda + k]);
-            #pragma GCC unroll 4
+            UNROLL(4)
             for (int j = 0; j < VECTORS; j++) c[i][j] = _mm512_dpbf16_ps(c[i][j], x, panel[j]);
         }
     }
-    #pragma GCC unroll 6
+    UNROLL(6)
     for (int i = 0; i < rows; i++)
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < VECTORS; j++) _mm512_storeu_ps(C + i * ldc + j * LANES, c[i][j]);
 }
 

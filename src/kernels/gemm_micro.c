@@ -20,19 +20,37 @@ INLINE void tile(real *restrict C, int64_t ldc, struct gemm_micro_rows a, const 
             C[i * ldc + j] = add ? C[i * ldc + j] + c[i][j] : c[i][j];
 }
 
-#define TILES(n)                                                                            \
-    CLONES static void along_##n(real *C, int64_t ldc, const real *a, const real *b, int K, \
-                                 int add, const real *next)                                 \
-    {                                                                                       \
-        (void)next;                                                                         \
-        tile(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n);       \
-    }                                                                                       \
-    CLONES static void across_##n(real *C, int64_t ldc, const real *a, const real *b, int K, \
-                                  int add, const real *next)                                \
-    {                                                                                       \
-        (void)next;                                                                         \
-        tile(C, ldc, (struct gemm_micro_rows){ a, 1, ROWS }, b, K, add, n);                 \
+/* With a constant number of rows. */
+INLINE void rows(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K, int add,
+                 int n)
+{
+    switch (n) {
+    case 1: tile(C, ldc, a, b, K, add, 1); break;
+    case 2: tile(C, ldc, a, b, K, add, 2); break;
+    case 3: tile(C, ldc, a, b, K, add, 3); break;
+    default: tile(C, ldc, a, b, K, add, ROWS);
     }
+}
+
+CLONES
+static void along(real *C, int64_t ldc, const real *a, const real *b, int K, int add, int n)
+{
+    rows(C, ldc, (struct gemm_micro_rows){ a, GEMM_MICRO_ROW, 1 }, b, K, add, n);
+}
+
+CLONES
+static void across(real *C, int64_t ldc, const real *a, const real *b, int K, int add, int n)
+{
+    rows(C, ldc, (struct gemm_micro_rows){ a, 1, ROWS }, b, K, add, n);
+}
+
+#define TILES(n)                                                                              \
+    static void along_##n(real *C, int64_t ldc, const real *a, const real *b, int K, int add, \
+                          const real *next)                                                   \
+    { (void)next, along(C, ldc, a, b, K, add, n); }                                           \
+    static void across_##n(real *C, int64_t ldc, const real *a, const real *b, int K, int add, \
+                           const real *next)                                                  \
+    { (void)next, across(C, ldc, a, b, K, add, n); }
 
 TILES(1) TILES(2) TILES(3) TILES(4)
 

@@ -19,12 +19,12 @@ NAME(step)(VEC c[ROWS][VECTORS], struct gemm_micro_rows a, const real *b, int k,
     const real *now = b + k * WIDTH;
     VEC panel[VECTORS];
     for (int j = 0; j < WIDTH; j += (int)ALIGN_REALS) __builtin_prefetch(now + AHEAD * WIDTH + j);
-    #pragma GCC unroll 4
+    UNROLL(4)
     for (int v = 0; v < VECTORS; v++) panel[v] = LOAD(now + v * LANES);
-    #pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++) {
         const VEC x = SPREAD(a.at[i * a.down + k * a.along]);
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int v = 0; v < VECTORS; v++) FMA(c[i][v], x, panel[v]);
     }
 }
@@ -35,21 +35,21 @@ NAME(tile)(real *C, int64_t ldc, struct gemm_micro_rows a, const real *b, int K,
 {
     VEC c[ROWS][VECTORS];
     int k = 0;
-    #pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++)
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int v = 0; v < VECTORS; v++) c[i][v] = ZERO();
     for (; k + STEPS <= K; k += STEPS) {
         /* First C, which is often far away: a row at a time. */
         const real *far = k < rows * STEPS ? C + k / STEPS * ldc : next + k - rows * STEPS;
         for (int j = 0; j < WIDTH; j += (int)ALIGN_REALS) __builtin_prefetch(far + j);
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int q = 0; q < STEPS; q++) NAME(step)(c, a, b, k + q, rows);
     }
     for (; k < K; k++) NAME(step)(c, a, b, k, rows);
-    #pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++) {
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int v = 0; v < VECTORS; v++) {
             real *y = C + i * ldc + v * LANES;
             STORE(y, add ? PLUS(LOAD(y), c[i][v]) : c[i][v]);

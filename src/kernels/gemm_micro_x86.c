@@ -1,6 +1,7 @@
 #include "src/kernels/gemm_micro_x86.h"
 
 #ifdef __x86_64__
+#include "src/kernels/unroll.h"
 #include "src/kernels/x86_vectors.h"
 
 /* sum += x y, in the sum's register.  With the intrinsic function GCC 12 changes the register of a

@@ -8,6 +8,7 @@
 
 #include "src/base/real.h"
 #include "src/kernels/transpose.h"
+#include "src/kernels/unroll.h"
 
 #define ROW_LANES 16
 
@@ -64,10 +65,10 @@ __attribute__((always_inline)) static inline void row_sums(real *sum, const stru
         transpose_row r[ROW_EIGHT];
         row8 t[4], rest;
         memcpy(&rest, f->rest + n, sizeof rest);
-        #pragma GCC unroll 8
+        UNROLL(8)
         for (int k = 0; k < ROW_EIGHT; k++) memcpy(&r[k], f->lane[n + k], sizeof r[k]);
         transpose_registers(r);
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int k = 0; k < 4; k++) t[k] = (row8)r[k] + (row8)r[k + 4];
         rest += (t[0] + t[2]) + (t[1] + t[3]);
         memcpy(sum + n, &rest, sizeof rest);

@@ -4,6 +4,7 @@
 
 #include "src/kernels/smm_x86.h"
 #include "src/kernels/transpose.h"
+#include "src/kernels/unroll.h"
 #include "src/kernels/vecmath.h"
 
 /* --- products ---------------------------------------------------------------- */
@@ -103,10 +104,10 @@ typedef float row8 __attribute__((vector_size(SIDE * sizeof(float))));
 INLINE void transpose_block(real *B, int ldb, const real *A, int lda, int add)
 {
     transpose_row r[SIDE];
-    #pragma GCC unroll 8
+    UNROLL(8)
     for (int m = 0; m < SIDE; m++) memcpy(&r[m], A + m * lda, sizeof r[m]);
     transpose_registers(r);
-    #pragma GCC unroll 8
+    UNROLL(8)
     for (int n = 0; n < SIDE; n++) {
         if (add) {
             row8 s;

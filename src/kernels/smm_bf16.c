@@ -6,6 +6,7 @@
 #include "src/kernels/isa.h"
 #include "src/kernels/smm.h"
 #include "src/kernels/smm_bf16_tiles.h"
+#include "src/kernels/unroll.h"
 #include "src/kernels/vecmath.h"
 
 /* --- plain C --------------------------------------------------------------- */
@@ -174,29 +175,29 @@ struct strip { const bf16_word *B; int N, words; __mmask16 there; };
 TILE tile(float *C, const float *from, struct bf16_left A, struct strip s, int tall, int wide)
 {
     __m512 c[LANES][4];
-    #pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < tall; i++)
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < wide; j++)
             c[i][j] = from ? _mm512_maskz_loadu_ps(j + 1 < wide ? 0xffff : s.there,
                                                    from + (int64_t)i * s.N + j * LANES)
                            : _mm512_setzero_ps();
     for (int k = 0; k < s.words; k++) {
         __m512bh b[4];
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < wide; j++)
             b[j] = (__m512bh)_mm512_maskz_loadu_epi32(j + 1 < wide ? 0xffff : s.there,
                                                       s.B + (int64_t)k * s.N + j * LANES);
-        #pragma GCC unroll 16
+        UNROLL(16)
         for (int i = 0; i < tall; i++) {
             const __m512bh a = (__m512bh)_mm512_set1_epi32((int)A.w[i * A.down + k * A.along]);
-            #pragma GCC unroll 4
+            UNROLL(4)
             for (int j = 0; j < wide; j++) c[i][j] = _mm512_dpbf16_ps(c[i][j], a, b[j]);
         }
     }
-    #pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < tall; i++)
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < wide; j++)
             _mm512_mask_storeu_ps(C + (int64_t)i * s.N + j * LANES,
                                   j + 1 < wide ? 0xffff : s.there, c[i][j]);

@@ -10,13 +10,13 @@
 /* One number k of a term: row i of A has a_i there, B has b on. */
 #define STEP(a_i) do {                                                                        \
         VEC y[ACROSS];                                                                        \
-        _Pragma("GCC unroll 4")                                                               \
+        UNROLL(4)                                                                             \
         for (int j = 0; j < wide; j++)                                                        \
             y[j] = wide == 1 ? LOAD_PART(b, part) : LOAD(b + j * LANES);                      \
-        _Pragma("GCC unroll 16")                                                              \
+        UNROLL(16)                                                                            \
         for (int i = 0; i < rows; i++) {                                                      \
             const VEC x = SPREAD(a_i);                                                        \
-            _Pragma("GCC unroll 4")                                                           \
+            UNROLL(4)                                                                         \
             for (int j = 0; j < wide; j++) c[i][j] = FMA(x, y[j], c[i][j]);                   \
         }                                                                                     \
     } while (0)
@@ -30,9 +30,9 @@ NAME(tile)(struct smm_sum s, int64_t m, int64_t n, MASK part, int rows, int wide
     const real *from = s.from ? s.from + m * ldfrom + n : NULL;
     real *C = s.C + m * ldc + n;
     VEC c[NARROW_ROWS][ACROSS];
-    #pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++)
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < wide; j++)
             c[i][j] = !from ? ZERO() : wide == 1 ? LOAD_PART(from + i * ldfrom, part)
                                                  : LOAD(from + i * ldfrom + j * LANES);
@@ -43,21 +43,21 @@ NAME(tile)(struct smm_sum s, int64_t m, int64_t n, MASK part, int rows, int wide
         if (t->transposed) {
             at += m;
             if (t->lower) at += m * lda, b += m * ldb, K -= m;
-            #pragma GCC unroll 4
+            UNROLL(4)
             for (int64_t k = 0; k < K; k++, at += lda, b += ldb) STEP(at[i]);
         } else {
             const real *a[NARROW_ROWS];
             at += m * lda;
             if (t->lower && m + rows < K) K = m + rows;
-            #pragma GCC unroll 16
+            UNROLL(16)
             for (int i = 0; i < rows; i++) a[i] = at + i * lda;
-            #pragma GCC unroll 4
+            UNROLL(4)
             for (int64_t k = 0; k < K; k++, b += ldb) STEP(a[i][k]);
         }
     }
-    #pragma GCC unroll 16
+    UNROLL(16)
     for (int i = 0; i < rows; i++)
-        #pragma GCC unroll 4
+        UNROLL(4)
         for (int j = 0; j < wide; j++) {
             if (wide == 1) STORE_PART(C + i * ldc, part, c[i][j]);
             else STORE(C + i * ldc + j * LANES, c[i][j]);

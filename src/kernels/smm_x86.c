@@ -1,6 +1,7 @@
 #include "src/kernels/smm_x86.h"
 
 #ifdef __x86_64__
+#include "src/kernels/unroll.h"
 #include "src/kernels/x86_vectors.h"
 
 /* The first n of a vector. */
