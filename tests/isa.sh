@@ -8,7 +8,7 @@
 #
 # OpenBLAS has two code paths for AVX2, so the two lower sets take one each.
 isa_lower() {
-    [ "${ISA:-}${TTT_ISA:-}" = "" ] || return 0
+    [ "${ISA:-}${TTT_ISA:-}" = "" ] && [ "$(uname -m)" = x86_64 ] || return 0
     flags=$(grep -m1 '^flags' /proc/cpuinfo)
     has() { case " $flags " in *" $1 "*) return 0 ;; esac; return 1; }
     has avx512_bf16 && echo avx512
@@ -17,7 +17,7 @@ isa_lower() {
 }
 
 isa_emulated() {
-    [ "${ISA:-}${TTT_ISA:-}" = "" ] || return 0
+    [ "${ISA:-}${TTT_ISA:-}" = "" ] && [ "$(uname -m)" = x86_64 ] || return 0
     flags=$(grep -m1 '^flags' /proc/cpuinfo)
     case " $flags " in *" amx_bf16 "*) ;; *" avx512bw "*) echo amx ;; esac
 }

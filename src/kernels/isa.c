@@ -30,6 +30,7 @@ int isa_check(void)
 
 static int there(enum isa isa)
 {
+#ifdef __x86_64__
     __builtin_cpu_init();
     switch (isa) {
     case ISA_PLAIN: return 1;
@@ -39,6 +40,9 @@ static int there(enum isa isa)
     case ISA_AVX512_BF16: return there(ISA_AVX512) && __builtin_cpu_supports("avx512bf16");
     default: return there(ISA_AVX512) && amx_usable();   /* with emulated tiles too */
     }
+#else
+    return isa == ISA_PLAIN;
+#endif
 }
 
 /* Bit i: set i may be used, and is there.  Chosen once. */
