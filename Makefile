@@ -6,7 +6,8 @@
 # make deps       Debian packages                make install, uninstall, smoke PREFIX=...
 # make dist       the last commit as a tarball that builds without git
 # make info       what would be built, and with what
-# make V=1 shows commands; make SAN=1 builds with sanitizers, CHECK=1 with a comparison of
+# make V=1 shows commands; WERROR=no: warnings are no errors (so it is outside of a git checkout);
+# make SAN=1 builds with sanitizers, CHECK=1 with a comparison of
 # arguments that must agree between ranks, V3=1 without AVX-512 code, each into its own tree;
 # MPI=mpich with Debian's MPICH, into a tree that holds only what knows MPI.
 #
@@ -72,7 +73,10 @@ ifdef CLANG
 export OMPI_CC ?= $(CC)
 export MPICH_CC ?= $(CC)
 endif
-WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+# Another compiler than that of the people who work on it may warn of something new.
+WERROR  ?= $(if $(wildcard .git),yes,no)
+ERRORS  := $(if $(filter yes,$(WERROR)),-Werror)
+WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla $(ERRORS)
 # clang says of inlined loops of one turn that it did not unroll them.
 WARN    += $(if $(CLANG),-Wno-pass-failed)
 # Sanitizer checks add branches on NULL that gcc then warns of: it says so itself.
@@ -138,7 +142,7 @@ $(LOCAL)/%.o: %.c
 
 $(LOCAL)/%.o: %.cc
 	@mkdir -p $(@D)
-	$(call say,CXX)$(CXX) -I. -MMD -MP $(SPM_CFLAGS) -std=c++17 $(OPT) -Wall -Wextra -Werror -c -o $@ $<
+	$(call say,CXX)$(CXX) -I. -MMD -MP $(SPM_CFLAGS) -std=c++17 $(OPT) -Wall -Wextra $(ERRORS) -c -o $@ $<
 
 # With another compiler everything is compiled again.
 $(LOCAL)/compiler.txt: FORCE

@@ -1,6 +1,16 @@
-# clones.awk, which stands in for target_clones with clang.
+# The Makefile: when warnings are errors, and what stands in for target_clones with clang.
 . "$(dirname "$0")/lib.sh"
+unset MAKEFLAGS MAKELEVEL MFLAGS CFLAGS CPPFLAGS WERROR
 cc=${CC:-gcc}
+
+# Warnings are errors in a git checkout, elsewhere not, unless someone says so.
+mkdir "$WORK/tree" && cp "$ROOT/Makefile" "$WORK/tree"
+werror() { make -s -C "$WORK/tree" info "$@" | grep -c '^CFLAGS=.* -Werror'; }
+equal "a release: warnings are no errors" "$(werror)" 0
+equal "a release with WERROR=yes" "$(werror WERROR=yes)" 1
+mkdir "$WORK/tree/.git"
+equal "a checkout: warnings are errors" "$(werror)" 1
+equal "a checkout with WERROR=no" "$(werror WERROR=no)" 0
 
 # clones.awk: parameters of all kinds, values that come back, and lines that keep their numbers.
 if [ "$(uname -m)" != x86_64 ]; then echo "# not x86-64"; finish; fi
