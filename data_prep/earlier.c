@@ -1,7 +1,9 @@
 #include "data_prep/earlier.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "data_prep/set.h"
@@ -108,4 +110,15 @@ int earlier_look(struct earlier *t)
         rc = fail(ERR_CONFIG, "%s: one of two data sets is complete and the other is missing; choose "
                   "another folder, or use --restart to replace it", t->out);
     return rc;
+}
+
+int earlier_lock(int *fd, const char *out)
+{
+    const int rc = dir_make(out);
+
+    if (rc != OK) return rc;
+    *fd = open(out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return fail(ERR_OWNER, "%s: another ttt prep or ttt data import is writing to it", out);
+    return OK;
 }

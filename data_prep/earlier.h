@@ -23,4 +23,11 @@ struct earlier {
  *          ERR_MISSING if a complete data set is damaged.  All are reported. */
 int earlier_look(struct earlier *t);
 
+/* Make the folder and lock it: only one command may write a data set there.  On a file system
+ * without locks the user has to take care.  Local.
+ *
+ * fd       [out] the caller closes it when it is done; -1: none
+ * returns  OK; ERR_OWNER if another command has the lock; ERR_IO.  All are reported. */
+int earlier_lock(int *fd, const char *out);
+
 #endif

@@ -14,7 +14,7 @@ struct stat;
 
 struct input {
     char   *path;            /* "-" is standard input                         */
-    const struct format  *format;   /* how documents stand in it              */
+    const struct format  *format;   /* how documents stand in it; NULL: ids   */
     const struct decoder *decoder;  /* NULL: look at the first bytes          */
     int64_t size;            /* -1 for standard input                         */
     int64_t changed_ns;      /* time of its last change (ctime)               */

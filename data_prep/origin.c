@@ -149,6 +149,7 @@ struct hash origin_options_hash(const struct origin *o)
 static uint64_t form_number(const struct input *x)
 {
     const uint64_t d = x->decoder ? (uint64_t)decoder_number(x->decoder) : 1;
+    if (!x->format) return (uint64_t)1 << 48;  /* token ids */
     return d / 2 << 32 | (2 * (uint64_t)format_number(x->format) + d % 2);
 }
 

@@ -56,7 +56,7 @@ int origin_write(const struct origin *o, const char *dir)
     for (int64_t i = 0; i < o->in.n; i++) {
         const struct input *x = o->in.v + i;
         put(f, json_pack("{s:o, s:s, s:s?, s:o, s:o, s:I, s:I}", "read", shown(x->path), "format",
-                         x->format->name, "compression", x->decoder ? x->decoder->name : NULL, "bytes",
+                         x->format ? x->format->name : "ids", "compression", x->decoder ? x->decoder->name : NULL, "bytes",
                          x->known ? json_integer(x->size) : json_null(), "content",
                          x->known ? hex(x->content) : json_null(), "inode", (json_int_t)x->inode,
                          "changed_ns", (json_int_t)x->changed_ns));

@@ -1,9 +1,6 @@
 #include "data_prep/prep.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "data_prep/document.h"
@@ -229,19 +226,6 @@ static struct data_index begin_index(const struct prep *p)
     return x;
 }
 
-/* Only one prep may work in a folder.  On a file system without locks the user has to take care. */
-static int lock(struct prep *p)
-{
-    int rc = OK;
-
-    TRY(dir_make(p->o->out));
-    p->lock = open(p->o->out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (p->lock >= 0 && flock(p->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        TRY(fail(ERR_OWNER, "%s: another ttt prep is writing to it", p->o->out));
-out:
-    return rc;
-}
-
 /* ---- the whole */
 
 static int finish(struct prep *p)
@@ -316,7 +300,7 @@ static int prepare(struct prep *p, struct earlier *earlier)
         TRY(inputs_add(&p->origin.in, o->inputs[i], o->from_stdin));
     list_options(p);
     if (!o->train_tokenizer) TRY(get_tokenizer(p, 0));  /* it may be what --restart removes */
-    TRY(lock(p));
+    TRY(earlier_lock(&p->lock, o->out));
     TRY(origin_digest(&p->origin, o->out, o->threads));
     *earlier = (struct earlier){ .origin = &p->origin, .tokenizer = p->tokenizer, .out = o->out,
                              .dirs = { p->dirs[0], p->dirs[1] }, .sets_n = p->sets_n,

@@ -214,24 +214,36 @@ int set_add(struct set *s, const int32_t *ids, int64_t n)
     return shard_add(s->shard, ids, n);
 }
 
-int set_begin_document(struct set *s)
+int set_begin_ids(struct set *s)
 {
-    const int32_t bos = s->index.bos;
     int rc = OK;
 
     if (!s->shard) TRY(open_shard(s));
     s->document = hasher_new();
-    TRY(set_add(s, &bos, 1));
 out:
     return rc;
+}
+
+int set_begin_document(struct set *s)
+{
+    const int32_t bos = s->index.bos;
+    const int rc = set_begin_ids(s);
+
+    return rc == OK ? set_add(s, &bos, 1) : rc;
 }
 
 int set_end_document(struct set *s, int64_t text_bytes, struct data_place next)
 {
     const int32_t eos = s->index.eos;
+    const int rc = set_add(s, &eos, 1);
+
+    return rc == OK ? set_end_ids(s, text_bytes, next) : rc;
+}
+
+int set_end_ids(struct set *s, int64_t text_bytes, struct data_place next)
+{
     int rc = OK;
 
-    TRY(set_add(s, &eos, 1));
     s->content = content_add(s->content, hasher_get(s->document));
     hasher_free(s->document);
     s->document = NULL;

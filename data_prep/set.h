@@ -52,6 +52,10 @@ int set_begin_document(struct set *s);
 int set_add(struct set *s, const int32_t *ids, int64_t n);
 int set_end_document(struct set *s, int64_t text_bytes, struct data_place next);
 
+/* The same for a document whose ids are taken as they are, at least one. */
+int set_begin_ids(struct set *s);
+int set_end_ids(struct set *s, int64_t text_bytes, struct data_place next);
+
 /* So many ids of the open document are <unk>, and hide so many bytes of text; and the sums. */
 void set_hidden(struct set *s, int64_t tokens, int64_t bytes);
 int64_t set_hidden_tokens(const struct set *s);

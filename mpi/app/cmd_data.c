@@ -1,4 +1,5 @@
-/* cmd_data.c -- ttt data info | verify | cat: what is in a data set. */
+/* cmd_data.c -- ttt data info | verify | cat: what is in a data set; import and export are in
+ * cmd_data_ids.c. */
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,9 @@ static const char about[] =
     "info    print what the data set in DIR holds\n"
     "verify  read every block of every shard and check all hashes\n"
     "cat     print tokens as text, or as ids: those of a window, of a document, or all\n"
+    "import  make a data set of token ids: .npy, .bin of nanoGPT and llm.c, Megatron's pair\n"
+    "export  write token ids for other programs: .npy or Megatron's pair\n"
+    "import and export have pages of their own: ttt data import --help\n"
     "\n"
     "examples\n"
     "  ttt data info data/mine/train\n"
@@ -106,8 +110,9 @@ static int info(struct dataset *d, const char *dir, const struct data_options *o
         return OK;
     }
     printf("tokens       %lld\ndocuments    %lld\n", (long long)x->tokens, (long long)x->documents);
-    printf("text         %s, %.3f bytes a token\n", human_bytes(text, x->text_bytes),
-           (double)x->text_bytes / (double)x->tokens);
+    if (!strncmp(x->kind, "ids-", 4)) printf("text         not known: imported with --vocab\n");
+    else printf("text         %s, %.3f bytes a token\n", human_bytes(text, x->text_bytes),
+                (double)x->text_bytes / (double)x->tokens);
     printf("tokenizer    %s, %d pieces, <s> %d, </s> %d, hash %s\n", x->kind, x->vocab, x->bos,
            x->eos, tokenizer);
     if (x->unk_tokens > 0)
@@ -194,6 +199,8 @@ int cmd_data(int argc, char **argv)
     struct arg_rest rest;
     int rc = OK;
 
+    if (argc > 1 && !strcmp(argv[1], "import")) return cmd_data_import(argc - 1, argv + 1);
+    if (argc > 1 && !strcmp(argv[1], "export")) return cmd_data_export(argc - 1, argv + 1);
     const struct arg args[] = {
         { "from", ARG_INT, &o.from, "TOKEN", "cat: the first token (default 0)" },
         { "count", ARG_INT, &o.count, "N", "cat: number of tokens (default all)" },
@@ -205,11 +212,11 @@ int cmd_data(int argc, char **argv)
     TRY(args_parse(&rest, argc, argv, args, sizeof args / sizeof *args,
                    "ttt data info|verify|cat DIR [OPTION ...]", about));
     if (rest.n < 0) goto out;
-    if (rest.n != 2) TRY(fail(ERR_USAGE, "expected info, verify or cat, and a data set; "
+    if (rest.n != 2) TRY(fail(ERR_USAGE, "expected info, verify, cat, import or export; "
                               "ttt data --help tells more"));
     const char *what = rest.v[0], *dir = rest.v[1];
     if (strcmp(what, "info") != 0 && strcmp(what, "verify") != 0 && strcmp(what, "cat") != 0)
-        TRY(fail(ERR_USAGE, "'%s' is not one of info, verify, cat", what));
+        TRY(fail(ERR_USAGE, "'%s' is not one of info, verify, cat, import, export", what));
     TRY(args_only(&rest, what, !strcmp(what, "cat") ? "from count doc text ids"
                                : !strcmp(what, "info") ? "json" : ""));
     if ((args_given(&rest, "doc") && o.doc < 0) || (args_given(&rest, "count") && o.count < 0) ||

@@ -174,7 +174,8 @@ static int write_all(const struct export *e, const char *folder)
         compare_id(e, "eos_token_id", ids.eos);
     }
     TRY(copy_kept(e, folder));
-    if (e->t && !came_with_tokenizer(e)) TRY(write_tokenizer(e, folder));
+    if (e->t && !came_with_tokenizer(e) && tokenizer_has_text(e->t))
+        TRY(write_tokenizer(e, folder));
     if (ours && !json_object_get(e->kept.files, "generation_config.json"))
         TRY(hf_write_generation(folder, ours));
 out:

@@ -38,6 +38,8 @@ int cmd_bench(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_generate(int argc, char **argv);
 int cmd_probe(int argc, char **argv);
+int cmd_data_import(int argc, char **argv);    /* these two by cmd_data() */
+int cmd_data_export(int argc, char **argv);
 int cmd_ckpt(int argc, char **argv);
 int cmd_ckpt_spectrum(int argc, char **argv);  /* called by cmd_ckpt() */
 int cmd_import(int argc, char **argv);

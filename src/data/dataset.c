@@ -96,7 +96,8 @@ static int find_index(struct dataset *d, char **index_path, const char *path)
     if (!path_exists(d->dir) || !path_exists(path))
         rc = fail(ERR_MISSING, "%s: no such data set", path);
     else if (path_exists(part))
-        rc = fail(ERR_MISSING, "%s: unfinished: start the same ttt prep again", d->dir);
+        rc = fail(ERR_MISSING, "%s: unfinished: start the same ttt prep again (or ttt data import)",
+                  d->dir);
     else if (path_exists(train))
         rc = fail(ERR_MISSING, "%s: holds no INDEX, but %s/train does", path, path);
     else
@@ -271,6 +272,15 @@ int dataset_document(struct dataset *d, int64_t number, int64_t *first, int64_t 
 out:
     mem_free(lengths);
     return rc;
+}
+
+int dataset_lengths(struct dataset *d, int64_t **lengths, int i)
+{
+    struct shard *s = NULL;
+    const int rc = use_shard(d, &s, i);
+
+    *lengths = NULL;
+    return rc == OK ? shard_documents(s, lengths) : rc;
 }
 
 /* One shard, document by document.  After damage the remaining blocks are still

@@ -39,6 +39,9 @@ int dataset_read(struct dataset *d, int32_t *out, int64_t first, int64_t n);
 /* Where document `number` (from 0) begins, and its length in tokens. */
 int dataset_document(struct dataset *d, int64_t number, int64_t *first, int64_t *n);
 
+/* Lengths in tokens of the documents of shard number i, a counted block; how many: index. */
+int dataset_lengths(struct dataset *d, int64_t **lengths, int i);
+
 /* The content of INDEX (data_index.h); borrowed. */
 struct data_index;
 const struct data_index *dataset_index(const struct dataset *d);

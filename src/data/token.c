@@ -1,11 +1,13 @@
 #include "src/data/token.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "src/base/encoding.h"
 #include "src/base/file.h"
 #include "src/base/mem.h"
 #include "src/base/status.h"
+#include "src/base/text.h"
 #include "src/base/utf8.h"
 #include "src/data/memo.h"
 #include "src/data/sentencepiece_c.h"
@@ -24,6 +26,7 @@ struct tokenizer {
     int              vocab, bos, eos, pad, unk;
     struct hash      hash;
     struct memos    *memos;
+    char             ids[TOKENIZER_IDS_KIND];  /* the kind, if only numbers are known; else ""  */
     int64_t          newline_ids;  /* ids of a lone newline, if text may be cut */
 };
 
@@ -80,6 +83,46 @@ out:
     return rc;
 }
 
+/* Kind "ids-V-BOS-EOS": three numbers, spelt as tokenizer_ids_kind() does. */
+static int open_ids(struct tokenizer *t, const char *kind)
+{
+    int64_t v[3] = { 0, 0, 0 };
+    const char *p = kind + 4;
+
+    for (int i = 0; i < 3 && p; i++) {
+        p = text_whole(v + i, p);
+        if (p && i < 2) p = *p == '-' ? p + 1 : NULL;
+    }
+    if (p && v[0] > 0 && v[0] <= TOKENIZER_MAX_IDS && v[1] >= 0 && v[1] < v[0] && v[2] >= 0 &&
+        v[2] < v[0])
+        tokenizer_ids_kind(t->ids, (int)v[0], (int)v[1], (int)v[2]);
+    if (!t->ids[0] || strcmp(t->ids, kind) != 0)
+        return fail(ERR_CONFIG, "tokenizer '%s': expected ids-V-BOS-EOS, a size of at most %d and "
+                    "two ids below it", kind, TOKENIZER_MAX_IDS);
+    t->vocab = (int)v[0];
+    t->bos = (int)v[1];
+    t->eos = (int)v[2];
+    t->pad = t->unk = -1;
+    t->hash = hash_bytes(kind, strlen(kind));
+    return OK;
+}
+
+const char *tokenizer_ids_kind(char out[TOKENIZER_IDS_KIND], int vocab, int bos, int eos)
+{
+    check(vocab > 0 && vocab <= TOKENIZER_MAX_IDS && bos >= 0 && bos < vocab && eos >= 0 &&
+          eos < vocab);
+    snprintf(out, TOKENIZER_IDS_KIND, "ids-%d-%d-%d", vocab, bos, eos);
+    return out;
+}
+
+int tokenizer_has_text(const struct tokenizer *t) { return !t->ids[0]; }
+
+static int no_text(void)
+{
+    return fail(ERR_CONFIG, "the data set was imported with --vocab: its tokenizer is not known, "
+                "so there are only ids and no text; import it with --tokenizer FILE");
+}
+
 int tokenizer_open(struct tokenizer **out, const char *kind, const char *path)
 {
     struct tokenizer *t = mem_new(1, sizeof *t, "tokenizer");
@@ -91,6 +134,8 @@ int tokenizer_open(struct tokenizer **out, const char *kind, const char *path)
         t->eos = BYTES_EOS;
         t->pad = t->unk = -1;
         t->hash = hash_bytes("bytes", 5);
+    } else if (!strncmp(kind, "ids-", 4)) {
+        TRY(open_ids(t, kind));
     } else if (!strcmp(kind, "sentencepiece") && path) {
         TRY(open_spm(t, path));
     } else {
@@ -115,7 +160,11 @@ void tokenizer_close(struct tokenizer *t)
     mem_free(t);
 }
 
-const char *tokenizer_kind(const struct tokenizer *t) { return t->spm ? "sentencepiece" : "bytes"; }
+const char *tokenizer_kind(const struct tokenizer *t)
+{
+    return t->spm ? "sentencepiece" : t->ids[0] ? t->ids : "bytes";
+}
+
 int tokenizer_vocab(const struct tokenizer *t) { return t->vocab; }
 int tokenizer_bos(const struct tokenizer *t) { return t->bos; }
 int tokenizer_eos(const struct tokenizer *t) { return t->eos; }
@@ -252,6 +301,7 @@ static int encode_words(const struct tokenizer *t, const char *text, int64_t fro
 static int encode_chunk(const struct tokenizer *t, const char *text, int64_t from, int64_t to,
                         struct ids *out)
 {
+    if (t->ids[0]) return no_text();
     if (t->spm && !t->model.cuttable && to - from > TOKENIZER_MAX_WHOLE)
         return fail(ERR_DATA, "a text of %lld bytes is too long for this tokenizer, which can't "
                     "take texts in pieces; at most %lld", (long long)(to - from),
@@ -374,6 +424,7 @@ static int decode(const struct tokenizer *t, const int32_t *ids, int64_t count, 
     int rc = OK;
 
     put(&out, "", 0);
+    if (t->ids[0]) TRY(no_text());
     for (int64_t i = 0; i < count; i++) {
         if (ids[i] < 0 || ids[i] >= t->vocab)
             TRY(fail(ERR_DATA, "token id %d is not in a vocabulary of %d", ids[i], t->vocab));

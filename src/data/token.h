@@ -2,6 +2,7 @@
  *
  *   bytes           256 values of a byte, then <s> = 256, </s> = 257; V = 258
  *   sentencepiece   a trained model file (Llama's tokenizer.model is one)
+ *   ids-V-BOS-EOS   of data that came as ids: no text, only the size of the vocabulary and two ids
  *
  * A document becomes <s> text </s>.
  *
@@ -38,6 +39,15 @@ int tokenizer_open(struct tokenizer **out, const char *kind, const char *path);
 void tokenizer_close(struct tokenizer *t);
 
 const char *tokenizer_kind(const struct tokenizer *t);
+
+/* The kind of ids without text, in `out`: vocab at most TOKENIZER_MAX_IDS, bos and eos below it. */
+#define TOKENIZER_MAX_IDS 100000000
+#define TOKENIZER_IDS_KIND 40  /* the longest that is allowed takes 32, as in INDEX */
+const char *tokenizer_ids_kind(char out[TOKENIZER_IDS_KIND], int vocab, int bos, int eos);
+
+/* Can it encode and decode?  Else both are ERR_CONFIG, reported. */
+int tokenizer_has_text(const struct tokenizer *t);
+
 int tokenizer_vocab(const struct tokenizer *t);
 int tokenizer_bos(const struct tokenizer *t);
 int tokenizer_eos(const struct tokenizer *t);

@@ -129,6 +129,7 @@ static int decoded_bytes(int64_t *bytes, struct dataset *d, int64_t n)
     *bytes = 0;
     if (path && !path_exists(path)) return OK;
     TRY(tokenizer_open(&t, kind, path));
+    if (!tokenizer_has_text(t)) goto out;
     ids = mem_new(DECODE_TOKENS, sizeof *ids, "tokens to decode");
     for (int64_t i = 0; i < n; i += DECODE_TOKENS - 1) {
         const int64_t count = n - i < DECODE_TOKENS - 1 ? n - i : DECODE_TOKENS - 1;
