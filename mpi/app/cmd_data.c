@@ -192,6 +192,12 @@ out:
     return rc;
 }
 
+const struct command data_parts[] = {
+    { "import", cmd_data_import, .about = "make a data set of token ids of other programs" },
+    { "export", cmd_data_export, .about = "write token ids for other programs" },
+    { .name = NULL },
+};
+
 int cmd_data(int argc, char **argv)
 {
     struct data_options o = { .count = -1, .doc = -1 };
@@ -199,8 +205,8 @@ int cmd_data(int argc, char **argv)
     struct arg_rest rest;
     int rc = OK;
 
-    if (argc > 1 && !strcmp(argv[1], "import")) return cmd_data_import(argc - 1, argv + 1);
-    if (argc > 1 && !strcmp(argv[1], "export")) return cmd_data_export(argc - 1, argv + 1);
+    for (const struct command *p = data_parts; argc > 1 && p->name; p++)
+        if (!strcmp(argv[1], p->name)) return p->run(argc - 1, argv + 1);
     const struct arg args[] = {
         { "from", ARG_INT, &o.from, "TOKEN", "cat: the first token (default 0)" },
         { "count", ARG_INT, &o.count, "N", "cat: number of tokens (default all)" },

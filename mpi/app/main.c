@@ -17,8 +17,8 @@
 
 static const struct command commands[] = {
     { "prep", cmd_prep, .about = "turn text into token shards" },
-    { "data", cmd_data, .about = "describe a data set, verify it, print its text",
-      .words = "info verify cat" },
+    { "data", cmd_data, .about = "describe a data set, verify it, print its text; token ids",
+      .words = "info verify cat", .parts = data_parts },
     { "config", cmd_config, .about = "check a configuration, show it with the memory it needs",
       .words = "show check reference" },
     { "train", cmd_train, .about = "train a model, or resume its run" },

@@ -18,7 +18,7 @@ struct command {
 };
 
 /* Tables end with a row without a name. */
-extern const struct command bench_parts[], ckpt_parts[];
+extern const struct command bench_parts[], ckpt_parts[], data_parts[];
 
 /* The table of all commands, which must stay valid, for cmd_help() and the page of `ttt --help`.
  * Local. */
