@@ -250,7 +250,7 @@ static void fill(struct words *w, const char *text, const struct launch *l)
 static void variables(struct words *w, const struct launch *l)
 {
     static const char *const passed[] = { "LD_LIBRARY_PATH", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT",
-                                          "TTT_FAIL" };
+                                          "TTT_SHARE", "TTT_FAIL" };
 
     fill(w, l->conf->run.threads ? l->by->own_threads : l->by->threads, l);
     if (!l->by->pass) return;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "src/base/hash.h"
 #include "src/base/log.h"
 #include "src/base/mem.h"
+#include "src/base/share_dir.h"
 #include "src/base/status.h"
 
 #define SELF "/proc/self/exe"
@@ -121,9 +123,18 @@ static void remove_copy(struct program *p)
     p->dir = NULL;
 }
 
+/* A copy in the run's folder has no share/ttt beside it: it is told where ours is. */
+static void keep_share(void)
+{
+    char *dir = share_dir();
+    if (path_is_dir(dir)) setenv("TTT_SHARE", dir, 1);
+    mem_free(dir);
+}
+
 void program_keep(struct program *p, const char *run, const char *job)
 {
     *p = (struct program){ .installed = launch_self(), .path = launch_self() };
+    keep_share();
     log_speaker(0);
     const int rc = copy(p, run, job);
     if (rc != OK) remove_copy(p);
@@ -212,6 +223,7 @@ void program_resume(const char *run, const char *job, char **argv)
     if (path) {
         log_phase("another program is installed since job %s began: it continues with the one that it "
                   "began with, %s", job, path);
+        keep_share();
         become(path, argv);
     }
     mem_free(path);
