@@ -62,7 +62,7 @@ reached again 9
 scontrol requeue "$(job again)"
 equal "waits for its next start" "$("$TTT" status "$WORK/limit" --json | grep -c '"waiting"')" 1
 name="again: a second submission" expect_exit 75 "$TTT" launch "$WORK/run.yaml" --slurm \
-    --set "run.dir=$WORK/again"
+    --set "run.dir=$WORK/again" --set $steps
 
 # --- a series as a job array ---------------------------------------------------------------
 cat >"$WORK/series.yaml" <<END

@@ -235,7 +235,10 @@ static void any_value(char *out, size_t room, const struct conf_key *k, uint64_t
         break;
     case CONF_TEXT: snprintf(out, room, "a\"b\\ #\xc3\xa4 %u: {", (unsigned)(bits % 1000)); break;
     case CONF_WORD: snprintf(out, room, "%u[a|b&c]*2", (unsigned)(bits % 1000)); break;
-    case CONF_LIST: snprintf(out, room, bits & 64 ? "" : "A_%u=\"\\ #: {", (unsigned)(bits % 1000)); break;
+    case CONF_LIST:
+        if (bits & 64) *out = '\0';
+        else snprintf(out, room, "A_%u=\"\\ #: {", (unsigned)(bits % 1000));
+        break;
     case CONF_BOOL: snprintf(out, room, "%s", bits & 64 ? "true" : "false"); break;
     case CONF_ENUM: snprintf(out, room, "%s", k->names[k->names[1] && bits & 64]); break;
     default: snprintf(out, room, "%s", k->preset);
