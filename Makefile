@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # make            the program, build/ttt         make demo     set-up, data, training, resume, text
 # make compare    four systems compared           make race     seconds and joules to a given loss
 # make test       set-up and all tests           make f64      the same sources with real = double
@@ -265,6 +266,7 @@ test-layers: all
 	@sh tests/check_checks.sh
 	@sh tests/check_layers.sh tests/layers.txt
 	@sh tests/check_circles.sh $(LOCAL)
+	@sh tests/check_spdx.sh
 	@sh tests/check_tags.sh
 	@sh tests/check_headers.sh
 	@sh tests/check_equations.sh

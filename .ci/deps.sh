@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # deps.sh [PACKAGE ...] -- the Debian packages that the build, the tests and the demo need, and more.
 # Nothing happens when all are there.  Missing ones are installed as root or with
 # sudo; where neither works they are listed, and the exit code is 1.

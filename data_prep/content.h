@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* content.h -- the decompressed bytes of one input after another, in a buffer, and the place in
  * them.  Formats (format.h) read documents from it. */
 #ifndef CONTENT_H

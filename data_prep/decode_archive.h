@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* decode_archive.h -- xz, bzip2 and lz4, through libarchive (unpack.h). */
 #ifndef DECODE_ARCHIVE_H
 #define DECODE_ARCHIVE_H

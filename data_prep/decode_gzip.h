@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* decode_gzip.h -- gzip files of any number of members.
  *
  * With zlib itself: libarchive does not compare a member's checksum. */

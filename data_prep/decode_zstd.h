@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* decode_zstd.h -- zstd: any number of frames and skippable frames, with windows of up to 2 GiB
  * (zstd --long=31), which count as memory of ours. */
 #ifndef DECODE_ZSTD_H

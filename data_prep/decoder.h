@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* decoder.h -- from the bytes of a file to its content.
  *
  *     raw.h  ->  a decoder of the table  ->  source.h

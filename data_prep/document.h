@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* document.h -- from a raw record to text that may be encoded. */
 #ifndef DOCUMENT_H
 #define DOCUMENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* earlier.h -- what an earlier prep left in the folder: nothing, a part, or a complete data set. */
 #ifndef EARLIER_H
 #define EARLIER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* find.h -- the inputs that the user named: files, folders, standard input.
  *
  * Folders are searched in the order of names, through symbolic links.  Every regular file of one of

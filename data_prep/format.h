@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* format.h -- how documents stand in the content of a file.
  *
  *     source.h  ->  content.h  ->  a format of the table  ->  reader.h

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* frame.h -- read the header of a zstd frame (RFC 8878, 3.1).
  *
  *     .zst file  =  frames and skippable frames, one after another

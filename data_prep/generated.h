@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* generated.h -- text for measurements without a corpus. */
 #ifndef GENERATED_H
 #define GENERATED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* input.h -- the list of files that are read, in order, and of what was left out (find.h makes
  * it). */
 #ifndef INPUT_H

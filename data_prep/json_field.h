@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* json_field.h -- read one string of a JSON object on a line, and skip everything else.
  *
  *     {"id": 18446744073709551615, "meta": {"text": "no"}, "text": "a docu\u006dent", "p": NaN}

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* json_scan.h -- one pass over a JSON object on a line that finds the field that is asked for.
  *
  * Values are skipped as text, see json_field.h.  A bit a level says whether it is a list; the stack

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* json_text.h -- decode the inside of a JSON string. */
 #ifndef JSON_TEXT_H
 #define JSON_TEXT_H

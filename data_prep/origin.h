@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* origin.h -- what a data set is made from, so that the same command recognises its work.
  *
  * INDEX holds a hash of the options and one of the inputs.  That of the inputs covers, in order,

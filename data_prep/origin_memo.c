@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "data_prep/origin_memo.h"
 
 #include <jansson.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* origin_memo.h -- read the file INPUTS (origin.h), which origin_write() writes. */
 #ifndef ORIGIN_MEMO_H
 #define ORIGIN_MEMO_H

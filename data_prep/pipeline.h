@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pipeline.h -- documents from all inputs, in order, read, checked and encoded
  * by several threads.
  *

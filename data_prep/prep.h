@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* prep.h -- from text to data sets. */
 #ifndef PREP_H
 #define PREP_H

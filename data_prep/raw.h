@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* raw.h -- the bytes of a file or of standard input, as they are stored.
  *
  *     bytes:  ... | at  unread  end | ...        taken: bytes that were read from the file

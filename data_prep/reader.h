@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* reader.h -- raw documents, one after another, from all inputs.
  *
  * A byte order mark at the beginning of a text or of a JSON line is dropped.

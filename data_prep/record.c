@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "data_prep/record.h"
 
 #include "data_prep/input.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* record.h -- one document as it is in an input, before its text is taken from it. */
 #ifndef RECORD_H
 #define RECORD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* report.h -- what a prep reports about its inputs, skipped documents and text hidden by <unk>. */
 #ifndef REPORT_H
 #define REPORT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sample.h -- texts to train a tokenizer from: all of them, or if that is too much, a random part
  * that depends only on the texts.  All functions are local. */
 #ifndef SAMPLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* set.h -- one data set while it is written: shards, INDEX.part, and at the end INDEX.
  *
  * Whenever a shard is complete, INDEX.part is replaced: it lists the finished

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* source.h -- the content of a file or of standard input, decompressed if need be.
  *
  * Where the input does not say how it is compressed, its first bytes do (decoder.h).

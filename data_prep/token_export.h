@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* token_export.h -- the ids of a data set as a file that other programs read: tokens.npy of NumPy,
  * or tokens.bin and tokens.idx of Megatron-LM. */
 #ifndef TOKEN_EXPORT_H

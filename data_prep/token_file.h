@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* token_file.h -- files of token ids that other programs made, as one array of ids.
  *
  *     raw       X.bin          ids and nothing else; nanoGPT's train.bin has uint16

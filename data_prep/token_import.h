@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* token_import.h -- from files of token ids (token_file.h) to a data set.
  *
  * Ids are taken as they are: no <s> and no </s> is added.  Shards, INDEX, INPUTS and interruptions

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* token_megatron.h -- X.idx of Megatron-LM: which ids of X.bin are sequences and documents.
  *
  *     MMIDIDX\0\0   9 B   magic

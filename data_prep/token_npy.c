@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "data_prep/token_npy.h"
 
 #include <stdio.h>

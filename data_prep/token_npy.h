@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* token_npy.h -- the header of NumPy's .npy files, format versions 1.0 to 3.0.
  *
  *     \x93NUMPY  major 1  minor 1  length 2 (1.0) or 4  {'descr': '<u2',

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* token_type.h -- how an id is stored in the files of other programs. */
 #ifndef TOKEN_TYPE_H
 #define TOKEN_TYPE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* unpack.h -- compressed streams and archives, through libarchive.
  *
  *     pull()  ->  libarchive  ->  unpack_next() names a member, unpack_read() gives its bytes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* In place of unpack_libarchive.c in a build without that library. */
 #include "data_prep/unpack.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which hosts still answer?  The launcher, or in a SLURM job srun, starts a program that does nothing
  * on each of them. */
 #include <fcntl.h>

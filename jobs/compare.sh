@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # compare.sh -- the paper's comparison in small: its four systems with 5.9 million parameters each,
 # trained on the same million tokens of the King James Bible in contexts of 2,048, and measured on
 # four books that they have not seen.  A table, and build/compare/result.json.

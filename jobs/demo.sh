@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # demo.sh -- the whole way once: text, tokens, training, a kill, resuming,
 # evaluation, generated text.  Everything is made new in build/demo.
 set -eu

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lists of hosts: "a:2,b" of a command line, lines of a hostfile, "node[01-04]" of a scheduler. */
 #include <stdio.h>
 #include <stdlib.h>

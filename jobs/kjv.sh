@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # kjv.sh OUT -- the King James Bible as data sets: OUT/train with its tokenizer, OUT/val.
 set -eu
 cd "$(dirname "$0")/.."

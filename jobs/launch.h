@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* launch.h -- from a configuration to running processes, and again after faults.
  *
  *     launch_open()      check the configuration and the data, and that nobody else runs here

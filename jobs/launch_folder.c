@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a launcher reads and removes in a run's folder. */
 #include <errno.h>
 #include <jansson.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `ttt launch --measure`: rates of the machines that a run would have, on them or as a short job. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Read the configuration, and check that everything it names exists. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Choose processes, grid and threads, and check that they fit into memory and on the disk. */
 #include <errno.h>
 #include <omp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What mpirun or srun starts: this program, as `ttt train` or `ttt bench rates`. */
 #include <string.h>
 #include <unistd.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Start mpirun, forward signals, wait for its end, and restart it after a crash.  mpirun stands here
  * for every program of launcher.h.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A start after which the run did not go on: was memory used up, and did any of its processes begin? */
 #include <ctype.h>
 #include <stdio.h>

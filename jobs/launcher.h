@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* launcher.h -- the programs that start the processes of a run, and how each of them is called.
  *
  * There are as many command lines as there are makers of MPI.  launcher.c holds them in one table; a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* machine.h -- cores and memory of this machine, as far as this process may use them. */
 #ifndef MACHINE_H
 #define MACHINE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* program.h -- the program that a job keeps, whatever is installed meanwhile.
  *
  *     RUN/program/0123456789abcdef/ttt    a copy, in a folder named by the hash of its content

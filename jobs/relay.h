@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* relay.h -- forwards the output of a program, so that the program never notices when our reader
  * goes away: mpirun ends a job, or dies, when that happens to it.
  *

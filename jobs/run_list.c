@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The runs of many folders, shown: ttt status, ttt series --status. */
 #include <stdio.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run_phase.h -- the state of a run, as a function of the facts that are known about it.
  *
  * The facts come from the run's folder (run_state.c) and from SLURM (slurm_ask.h); nothing is read

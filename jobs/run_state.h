@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run_state.h -- the state of runs: their folders are read, SLURM is asked once about all their
  * jobs, and run_phase.h decides.
  *

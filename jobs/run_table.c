@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The note, the table and the JSON of a run's state. */
 #include <math.h>
 #include <stdio.h>

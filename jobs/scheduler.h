@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scheduler.h -- `ttt launch` inside a job of a scheduler, in a batch script that the user wrote.
  *
  *     scheduler   in its job if         hosts and slots

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Submit a series as job arrays, one for all members with equal resources. */
 #include <stdio.h>
 #include <string.h>

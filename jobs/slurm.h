@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* slurm.h -- runs as SLURM jobs.
  *
  *     ttt launch RUN.yaml --slurm           RUN_DIR/slurm/ run.yaml  job.sh  job  123.log

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 #SBATCH --job-name={{NAME}}
 #SBATCH --nodes={{NODES}}
 #SBATCH --ntasks-per-node={{TASKS}}

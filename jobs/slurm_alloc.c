@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `ttt launch` in a shell that SLURM gave nodes to: salloc, srun --pty, or the user's own batch
  * script; and on a login node outside of any. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* slurm_ask.h -- the state of SLURM jobs.
  *
  *     squeue     all jobs that wait or run, and those that ended in the last minutes

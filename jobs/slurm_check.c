@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What can be known before a job waits in the queue.  A program that is missing or does not answer is
  * a check less, never an error. */
 #include <ctype.h>

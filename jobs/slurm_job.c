@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Inside a job: its nodes, whether another start can make progress, and what follows the end. */
 #include <stdio.h>
 #include <stdlib.h>

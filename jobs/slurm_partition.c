@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the cluster says of its partitions: sinfo's nodes, CPUs, memory and time limits, scontrol's
  * pre-emption and default memory. */
 #include "jobs/slurm_partition.h"

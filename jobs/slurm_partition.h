@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* slurm_partition.h -- what a cluster says of its partitions.
  *
  * As in slurm_ask.h nothing is trusted: where a program fails or prints something else, there is no

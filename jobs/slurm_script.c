@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The batch script: jobs/slurm.sh, filled in.  Text of the user is quoted as a shell word
  * (words.h), or is in a line that only sbatch reads. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* How many seconds before its time limit a job must be told to save. */
 #include <jansson.h>
 #include <math.h>

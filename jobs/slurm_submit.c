@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Submit a run as a job. */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tool.h -- run a program of the system and read what it prints.
  *
  * Each program has a time limit (tool_wait_s), after which it and what it started are killed.  One

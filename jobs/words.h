@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* words.h -- a command line in one block of pointers and text: the words are counted in a first
  * pass and stored in a second one.  All functions are local.
  *

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # check_checks.sh -- the checks of sources find what they are for: faults that are planted in a small
 # tree are reported, and the tree without them passes.
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,6 +19,9 @@ tree() {
     printf '#include "src/low/low.h"\nstruct mid; int mid(void);\n' >src/mid/mid.h
     printf '#include "src/mid/mid.h"\nint mid(void) { return low(); }\n' >src/mid/mid.c
     printf '#include "src/mid/mid.h"\nint top(void);\nint top(void) { return mid(); }\n' >src/top/top.c
+    mkdir -p tests .ci
+    find . -name '*.[ch]' | xargs sed -i '1i /* SPDX-License-Identifier: Apache-2.0 */'
+    echo '# SPDX-License-Identifier: Apache-2.0' >Makefile
     printf 'src/low src/low\nsrc/mid src/low src/mid\nsrc/top src/mid src/top : src/low\n' >table
     printf 'mpi/grid mpi/grid\njobs src/low jobs\ndata_prep data_prep\n' >>table
 }
@@ -30,6 +34,7 @@ compile() {
 layers() { sh "$here/check_layers.sh" table; }
 tags() { sh "$here/check_tags.sh"; }
 headers() { sh "$here/check_headers.sh"; }
+licence() { sh "$here/check_spdx.sh"; }
 circles() { compile; sh "$here/check_circles.sh" build; }
 passes() { "$1" >out 2>&1 || { echo "check_checks: $1: a clean tree fails: $(head -n 1 out)"; bad=1; }; }
 
@@ -39,7 +44,9 @@ finds() {
     grep -q -- "$2" out || { echo "check_checks: $1: no '$2', but: $(head -n 1 out)"; bad=1; }
 }
 
-tree; passes layers; passes tags; passes circles; passes headers
+tree; passes layers; passes tags; passes circles; passes headers; passes licence
+tree; sed -i 1d src/mid/mid.c
+finds licence 'src/mid/mid.c: no line with SPDX'
 tree; echo '#include "src/top/top.h"' >>src/low/low.c
 finds layers 'src/low/low.c: src/low must not include src/top'
 tree; sed -i 's/ : src.low//' table
@@ -59,7 +66,7 @@ passes tags
 echo 'struct mid { int y; };' >>src/mid/mid.c
 finds tags 'mid: in src/mid/mid.c src/top/other.c'
 tree; printf '/* Three,\n * too. */\nint three(struct low *x,\n          int n);\n' >>mpi/grid/g.h
-finds headers 'mpi/grid/g.h:7: three() does not say Local or Collective'
+finds headers 'mpi/grid/g.h:8: three() does not say Local or Collective'
 tree; printf '/* Sends.  Collective on x. */\nvoid four(void);\nstruct f { int (*g)(int); };\n' >>mpi/grid/g.h
 passes headers
 tree; printf 'int mid(void);\nint low(void) { return mid(); }\n' >src/low/low.c

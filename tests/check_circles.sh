@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # check_circles.sh BUILD -- no two files of the program need each other.
 #
 # A source and its header are one file here.  A file needs another one if its object in BUILD has an

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # check_equations.sh -- the numbers [E13] in the code and the rows of
 # src/EQUATIONS.md are the same set.
 tmp=$(mktemp -d) || exit 1

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # check_headers.sh [FILE.h ...] -- every function that a header of mpi/ declares is Local, Collective
 # or Logically collective, and says so in its comment or in the comment of its group.
 #

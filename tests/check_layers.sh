@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # check_layers.sh TABLE -- includes point one way, and MPI stays in mpi/.
 #
 # TABLE has one row per folder: the folder, then the folders whose headers its files may include;

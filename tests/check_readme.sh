@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # check_readme.sh -- what the Markdown pages name exists: links and their headings, files, make
 # targets, commands, configuration keys and messages.  README.md has at most 200 lines and leads to every
 # command; src/README.md names every room.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # check_tags.sh -- a struct, union or enum that a header names has its name alone in the program:
 # whoever searches for it finds one thing.  Tags that no header names belong to their source.
 tags() {   # TAG FILE DEFINED

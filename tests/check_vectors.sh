@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # check_vectors.sh BUILD TABLE -- the compiler vectorised the hot loops, for each instruction set.
 #
 # A loop that does not vectorise gives the same numbers, slowly, perhaps on one kind of processor

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # isa.sh -- instruction sets that tests are run with; sourced by run_unit.sh, run_mpi.sh, run_e2e.sh.
 #
 #   isa_lower            the sets below the machine's best, one a line; none if ISA=best is set, or

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # mpi.sh -- how tests start several processes:  $RANKS 2 PROGRAM ...   Sourced.
 #
 # MPI=mpich: with MPICH, whose builds are in trees of their own; else with Open MPI.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # run_all.sh -- every test: sources, unit tests in float and in double, tests on
 # several processes, end-to-end tests.  MAKE is the make program.  The last line, also left in
 # build/test-total.txt, is "N passed, N failed".
@@ -28,6 +29,7 @@ sources() {
     sh tests/check_layers.sh tests/layers.txt && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_circles.sh build && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_headers.sh && good=$((good + 1)) || bad=$((bad + 1))
+    sh tests/check_spdx.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_tags.sh && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_vectors.sh build tests/vectors.txt && good=$((good + 1)) || bad=$((bad + 1))
     sh tests/check_equations.sh && good=$((good + 1)) || bad=$((bad + 1))

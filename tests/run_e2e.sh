@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # run_e2e.sh [TEST.sh ...] -- run end-to-end tests one after another (default: all
 # of tests/e2e, and grids once more with AVX2 where the processor has a better set, isa.sh) and
 # add up their "ok" and "FAILED" lines.  The last line is

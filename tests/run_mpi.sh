@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # run_mpi.sh PROGRAM|SCRIPT.sh ... -- run cmocka programs under mpirun on NP ranks each, and
 # scripts that print "ok NAME" and "FAILED NAME: why" once, and add up.  Programs run with the
 # checker of MPI use preloaded (tests/mpicheck/mpicheck.h; MPICHECK=no: without).

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # run_unit.sh PROGRAM... -- run cmocka programs and add up, as many at once as there are
 # processors; those that compute once more with every lower instruction set, and those of bf16 with
 # tiles of AMX (isa.sh).  The last line is "N passed, N failed", counted over single tests.

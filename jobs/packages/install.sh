@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # install.sh PROGRAM PREFIX [DESTDIR] -- what `make install` does: the program, and what people use
 # from anywhere.  Everything lies below PREFIX and is listed in share/ttt/MANIFEST (folders that
 # were made here end in /); an earlier installation is replaced.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Spack 1.0 and later: `spack repo create`, put this file into its packages/ttt/, `make dist`, and
 #     spack install --no-checksum ttt        (in the folder of ttt-0.2.0.tar.gz)
 # or, of a working copy, `spack dev-build ttt@0.2.0`.

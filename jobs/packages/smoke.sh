@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # smoke.sh -- does this installation of ttt work?  `make smoke PREFIX=...`, or PREFIX/share/ttt/smoke.sh.
 #
 # Prepares a small text, trains a model of a few thousand numbers on one process, is killed, resumes,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_ckpt.c -- `ttt ckpt`: what checkpoints there are, what is in them, whether they are
  * whole, and how two of them differ. */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt ckpt spectrum: singular values of weights and fast weights, on any number of processes. */
 #include <jansson.h>
 #include <limits.h>

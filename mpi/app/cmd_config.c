@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt config: what a configuration means, before anything runs. */
 #include <omp.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_data.c -- ttt data info | verify | cat: what is in a data set; import and export are in
  * cmd_data_ids.c. */
 #include <jansson.h>

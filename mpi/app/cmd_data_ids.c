@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_data_ids.c -- ttt data import | export: token ids from other programs, and for them. */
 #include <omp.h>
 #include <stdio.h>

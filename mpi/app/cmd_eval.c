@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt eval: on one process without MPI, on several as a grid. */
 #include "mpi/app/on_grid.h"
 #include "mpi/grid/agree.h"

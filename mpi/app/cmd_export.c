@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_export.c -- `ttt export`: a Hugging Face folder of a model, with everything that other
  * programs need to use it as it was trained. */
 #include <stdio.h>

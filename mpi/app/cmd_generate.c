@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_generate.c -- `ttt generate`: continue a text. */
 #include <errno.h>
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt help: the pages of all commands, for people, for man, and for the completion of shells, made
  * of the tables with which the program reads its command lines and configurations. */
 #include <stdio.h>

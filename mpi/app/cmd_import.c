@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_import.c -- `ttt import`: a Hugging Face folder becomes a checkpoint, without changing a bit
  * of a float32 model. */
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt launch: check everything, then train, through crashes. */
 #include <stdio.h>
 #include <string.h>

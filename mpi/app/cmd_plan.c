@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt plan: what grids would do, before anything is queued. */
 #include <omp.h>
 #include <stdio.h>

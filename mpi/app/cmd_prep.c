@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_prep.c -- ttt prep: text becomes token shards. */
 #include <omp.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt series: what is missing of many runs is run here, or submitted. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt status: look at runs. */
 #include <stdio.h>
 #include <unistd.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt stop: ask runs for a checkpoint and the end, and end what only waits. */
 #include <stdio.h>
 #include <unistd.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt train -- train a model as a configuration says, or resume its run. */
 #include <omp.h>
 

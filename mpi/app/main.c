@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* main.c -- the table of commands.  Commands that work without ranks never
  * start MPI. */
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/app/on_grid.h"
 
 #include "mpi/grid/agree.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* on_grid.h -- what ttt eval and ttt probe do alike when several processes work as a grid. */
 #ifndef ON_GRID_H
 #define ON_GRID_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/bench/bench_step.h"
 
 #include <math.h>

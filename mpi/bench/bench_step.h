@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_step.h -- the trainer's own steps on random tokens, for ttt bench train and grid. */
 #ifndef BENCH_STEP_H
 #define BENCH_STEP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Saving and loading the state of a run, compared with plain files of the same bytes. */
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_store.h -- the parts of `ttt bench store`. */
 #ifndef BENCH_STORE_H
 #define BENCH_STORE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_bench.c -- ttt bench: the table of what can be measured. */
 #include "mpi/bench/cmd_bench.h"
 

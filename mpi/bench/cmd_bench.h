@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_bench.h -- the parts of `ttt bench`: one row in cmd_bench.c, one function.
  *
  * argv[0] is the name of the part.  Each has its own --help, and returns a status as a command

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt bench comm: what messages between the processes of a job take. */
 #include <omp.h>
 #include <stdio.h>

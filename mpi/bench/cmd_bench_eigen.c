@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt bench eigen: decompositions and redistribution of ScaLAPACK, compared with LAPACK on one
  * process. */
 #include <math.h>

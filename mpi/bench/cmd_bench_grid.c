@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt bench grid: training steps on a process grid, compared with the prediction of ttt plan. */
 #include <omp.h>
 #include <stdio.h>

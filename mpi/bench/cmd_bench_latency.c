@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `ttt bench latency`: what a token costs by the length of the context, system by system.
  *
  *   tokens  |--- prefill ---|d|--- prefill ---|d|------ prefill ------|d|   d: decoded one by one

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_bench_machine.c -- the parts of ttt bench that measure one process without messages. */
 #include <omp.h>
 #include <string.h>

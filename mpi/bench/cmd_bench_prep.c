@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt bench prep: tokens per second of ttt prep, compared with the SentencePiece library alone. */
 #include <math.h>
 #include <omp.h>

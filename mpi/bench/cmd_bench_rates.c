@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt bench rates: what ttt plan has to know of a machine. */
 #include <omp.h>
 #include <stdio.h>

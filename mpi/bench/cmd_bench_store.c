@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt bench store: reading tokens, saving and loading the state, and training during a save. */
 #include <omp.h>
 #include <stdio.h>

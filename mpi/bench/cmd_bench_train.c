@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt bench train: training steps of one process on random tokens, with the trainer's update. */
 #include <math.h>
 #include <omp.h>

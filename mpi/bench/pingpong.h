@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pingpong.h -- what a message between two ranks takes. */
 #ifndef PINGPONG_H
 #define PINGPONG_H

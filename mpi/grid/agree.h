@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* agree.h -- checks at the start of a job: is it the same job on every rank, and do processors and
  * libraries compute as equal bits need?
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* blacs.h -- process grids and matrices of ScaLAPACK.
  *
  *   axis (ranks 0..n-1)  ->  blacs: rows x cols of them, row by row  ->  blocks: a matrix on it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* comm.h -- start and stop MPI, call it, and fail on all ranks together.
  *
  * Only this module uses MPI_COMM_WORLD.  A program that was started without mpirun is a job of one

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/grid/grid.h"
 
 #include "src/base/status.h"

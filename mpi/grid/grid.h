@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* grid.h -- the process grid D x P x S and its axes.
  *
  *     world   all ranks; rank = (d P + p) S + s

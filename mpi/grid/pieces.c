@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/grid/pieces.h"
 
 static void begin(struct pieces *p, const struct axis *axis, int peer, int tag, void *data,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pieces.h -- send a long array from one rank to another in the background.
  *
  *     |  moved  | under way: at most PIECES_AHEAD pieces |  not yet  |

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scalapack.h -- the only prototypes of BLACS, PBLAS, ScaLAPACK and its redistribution: the
  * library comes without a header.  In the precision of `real`.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* grid_eval.h -- the evaluation of infer/eval.h on a grid; every number has the same bits.
  *
  *     windows of the data set   over D, as the sequences of a step

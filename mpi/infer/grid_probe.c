@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/infer/grid_probe.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* grid_probe.h -- the probe of infer/probe.h on a grid, computed by the training step itself.
  *
  *     sequences over D, layers over P, units of them over S

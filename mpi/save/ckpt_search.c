@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/save/ckpt_search.h"
 
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ckpt_search.h -- the newest checkpoint that every rank can read. */
 #ifndef CKPT_SEARCH_H
 #define CKPT_SEARCH_H

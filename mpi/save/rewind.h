@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rewind.h -- return to the newest checkpoint after a spike of the loss, and skip the samples that
  * came after it.
  *

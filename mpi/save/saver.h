@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* saver.h -- checkpoints of a grid, written while training continues.
  *
  *     step boundary   main thread of every rank                    a thread of its own

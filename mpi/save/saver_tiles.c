@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/save/saver_tiles.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* saver_tiles.h -- the tiles of a save: which are this rank's, where they are copied, and how they
  * get to the rank that writes them.
  *

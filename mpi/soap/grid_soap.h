@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* grid_soap.h -- SOAP on a grid: whose matrices, how gradients come to them, and their state.
  *
  *   owners of tiles (reduce.h)          owners of matrices (model/soap_plan.h)

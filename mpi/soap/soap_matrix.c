@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/soap/soap_matrix.h"
 
 #include "src/base/mem.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* soap_matrix.h -- one matrix of SOAP, and which elements of its state this process holds.
  *
  * A matrix belongs to one process (owner), or is spread (SOAP_SPREAD): then its tiles are dealt out

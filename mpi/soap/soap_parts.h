@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* soap_parts.h -- what grid_soap.c, soap_step.c and soap_spread.c share. */
 #ifndef SOAP_PARTS_H
 #define SOAP_PARTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* soap_spread.h -- SOAP of matrices that are too large for one process.
  *
  *   at rest      tiles in turn: to ScaLAPACK a grid 1 x n of panels of columns (mpi/grid/blacs.h)

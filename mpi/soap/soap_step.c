@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One update of SOAP: gradients to the owners of matrices, directions back. */
 #include <string.h>
 

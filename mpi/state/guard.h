@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* guard.h -- memory that changes by itself is found before it is trained on.
  *
  *     update, gather  | seal                           compute the next step | verify  | update

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_state.h -- everything that determines the rest of a run.
  *
  *   tensors   weights, moments, factors           src/store/state_tensors.h

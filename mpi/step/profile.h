@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* profile.h -- where the time of a training run went, from the trace of its operations. */
 #ifndef PROFILE_H
 #define PROFILE_H

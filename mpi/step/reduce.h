@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* reduce.h -- gradients are summed over replicas while the backward pass runs; and which rank
  * updates what.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* seq_halo.h -- halos between neighbours along S, of all own units of a layer, for heads and scan
  * mode (model/stage_seq.h).
  *

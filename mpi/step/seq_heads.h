@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* seq_heads.h -- heads mode along S: the messages of a layer, as hooks between the parts of a block
  * (layers/block.h).  Who has which units and heads, model/seq_share.h says.
  *

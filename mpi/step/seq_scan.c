@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mpi/step/seq_scan.h"
 
 #include "mpi/step/seq_halo.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* seq_scan.h -- scan mode along S: all ranks of a sequence on the same layer, each on its own
  * tokens.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* step_exec.h -- executes a step plan: the operations of one training step of one rank.
  *
  * The plan (plan/step_plan.h) has decided who computes and sends what, and in which order.  Here

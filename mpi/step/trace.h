@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trace.h -- what a rank did when, for Chrome's trace viewer. */
 #ifndef TRACE_H
 #define TRACE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* canary.h -- check at a resume that this machine and build compute what the previous ones did.
  *
  *     save     loss of the model on a reference sequence  ->  stored next to the state

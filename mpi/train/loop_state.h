@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* loop_state.h -- inside the training loop (train_loop.c, train_save.c, train_eval.c,
  * train_report.c). */
 #ifndef LOOP_STATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* patience.h -- does mpirun leave enough time to save a checkpoint when it is asked to end?
  *
  * Open MPI 4's mpirun answers SIGTERM, SIGINT and SIGHUP like this, with T seconds of the parameter

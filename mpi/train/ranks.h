@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ranks.h -- what the processes of a job really have: reported once, a line for each machine.
  *
  *     processes on n1 and 3 more machines: 2 with 4 threads on 4 cores each (CPUs 0-3 4-7)

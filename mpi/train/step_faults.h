@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* step_faults.h -- faults that tests plant in a training step.
  *
  *   TTT_FAIL="nan-weight:NAME#3=err"    in step 3 of this process, the first element of parameter

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The batch forward only, and where the NaN of a step came from. */
 #include <limits.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* step_state.h -- inside the stepper (train_step.c, step_source.c). */
 #ifndef STEP_STATE_H
 #define STEP_STATE_H

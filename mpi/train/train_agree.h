@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_agree.h -- is it the same training on every rank?  Compared by job_agree(). */
 #ifndef TRAIN_AGREE_H
 #define TRAIN_AGREE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_budget.h -- the memory that a rank of a training run will ask for, and how it saves. */
 #ifndef TRAIN_BUDGET_H
 #define TRAIN_BUDGET_H

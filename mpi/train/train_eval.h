@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_eval.h -- when a run evaluates, and what it reports of it. */
 #ifndef TRAIN_EVAL_H
 #define TRAIN_EVAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_loop.h -- steps, and what happens between them.
  *
  *     evaluate if due -> done? -> step -> report -> save if due -> asked to stop?

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_report.h -- what is written and printed of a step: metrics.jsonl, and a line of progress. */
 #ifndef TRAIN_REPORT_H
 #define TRAIN_REPORT_H

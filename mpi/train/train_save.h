@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_save.h -- when a run saves, and what it reports of it.
  *
  * A save proceeds in the background of the next steps (saver.h).  One that is due by time while

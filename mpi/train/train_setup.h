@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_setup.h -- what steps work on, as a configuration describes it: the options of a step, the
  * grid, and the state.  The trainer and the benchmarks of steps begin here. */
 #ifndef TRAIN_SETUP_H

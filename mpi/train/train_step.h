@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_step.h -- one update: samples -> loss and gradients -> weights.
  *
  *   windows of context + 1 tokens, sample by sample in the run's order

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* trainer.h -- one training run, from its configuration to its last checkpoint.
  *
  *   data, tokenizer, model fit?  ->  the run's folder is ours  ->  newest

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* watchdog.h -- a process that observes whether the processes of a job make progress.
  *
  *     every process          page in /dev/shm (src/base/beacon.h)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* arena.h -- temporary memory of a step: allocated once, then handed out by
  * moving an offset.
  *

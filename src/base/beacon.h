@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* beacon.h -- what this process is doing now, on a page of shared memory that a watchdog reads.
  *
  *     process  stores   phase, step, operation, "in this call"      a few stores, never a lock

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* build_info.h -- what this program was built from. */
 #ifndef BUILD_INFO_H
 #define BUILD_INFO_H

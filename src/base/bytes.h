@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bytes.h -- little-endian numbers in byte arrays, whatever the machine. */
 #ifndef BYTES_H
 #define BYTES_H

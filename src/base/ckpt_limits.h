@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ckpt_limits.h -- what a checkpoint can hold (store/FORMAT.md).  The files are written and read in
  * src/store; a configuration is checked against these limits before a run begins, so that no run
  * begins that cannot be saved. */

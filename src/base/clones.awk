@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # clones.awk -- what target_clones does, for compilers without a working one: C in, C out.
 #
 # With clang 14, versions of one function do not link, or those of two static functions of one name

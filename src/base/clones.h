@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* clones.h -- which version runs of a function that clones.awk made several of.
  *
  * Only where the compiler cannot choose itself (CLONES in base/real.h): with gcc nothing uses this.

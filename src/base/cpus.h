@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cpus.h -- the processors that this process may use: those of its affinity mask, which taskset, a
  * batch system, mpirun or a cpuset has narrowed.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* encoding.h -- recognise text that is not UTF-8.
  *
  * "Invalid UTF-8 at byte 1" does not tell a user that a file is UTF-16, Latin-1 or compressed.

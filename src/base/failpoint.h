@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* failpoint.h -- places where a test can make the program fail.
  *
  *     TRY(FAILPOINT("ckpt.after_data_fsync"));

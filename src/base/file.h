@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* file.h -- files that are complete or absent.
  *
  * Data files are created (O_EXCL), written by a loop that continues after short

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fixed.h -- sums of doubles that do not depend on their order.
  *
  * A double is cut into two integers, hi * 2^-20 + lo * 2^-64, and both are added as

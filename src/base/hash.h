@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* hash.h -- the one checksum family: XXH3-128 (libxxhash).
  *
  * Random damage stays undetected with probability 2^-128.  The hash does not protect against

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* human.h -- durations and sizes as people read them. */
 #ifndef HUMAN_H
 #define HUMAN_H

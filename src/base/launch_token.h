@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* launch_token.h -- a secret that only the processes of one launcher know.
  *
  *     TTT_LAUNCH=0123456789abcdef0123456789abcdef    in their environment

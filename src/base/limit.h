@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* limit.h -- the memory that this process may use together with those it shares a limit with, and
  * how often the kernel has killed one of them for lack of it.
  *

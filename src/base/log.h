@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* log.h -- messages for people.
  *
  * Levels are frequencies: how often an event of this kind happens in a run.

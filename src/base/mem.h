@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mem.h -- memory allocation that is counted and does not fail silently.
  *
  * Blocks are aligned to ALIGN_BYTES and zeroed.  When the system has no memory,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* new_folder.h -- a folder that appears complete, or not at all.
  *
  *     PATH.part/              made first; the process that writes it holds a lock (flock) on it

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* openmp.h -- check the environment variables of OpenMP before a thread is started.
  *
  * The library does not check them: with OMP_NUM_THREADS=99999999999 it asks for more memory than

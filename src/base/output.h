@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* output.h -- standard output: a result that could not be written completely is an error.
  *
  * Commands print with stdio.  A loss (the disk was full, the reader of a pipe ended, the descriptor

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* part.h -- the one formula that cuts n things over p places. */
 #ifndef PART_H
 #define PART_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* poke.h -- moments in long computing at which messages may move.
  *
  * MPI libraries move data only inside their calls, and the hand-shake before a large message

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* process.h -- identify another process of this machine with certainty.
  *
  * The system gives the number of a process that has ended to a new one.  So a process is identified

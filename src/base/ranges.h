@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ranges.h -- a set of whole numbers from 0, as few ranges.
  *
  *     "5120-6143,9000"       what a person writes: first and last of each

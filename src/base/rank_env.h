@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rank_env.h -- which process of how many this one is, as the environment tells before MPI has started.
  *
  * MPI knows better, so whoever has started it asks MPI.  But some decisions come before: whether a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* real.h -- the one floating-point type of weights, activations and states.
  *
  * float in the program that users run; double in the build of `make f64` from

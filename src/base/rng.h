@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rng.h -- random numbers as a function: (seed, name, index) -> number.
  *
  * Philox4x32-10 (Salmon et al., SC'11): no state, so any process can compute

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* roff.h -- manual pages (man 7 man).  Local. */
 #ifndef ROFF_H
 #define ROFF_H

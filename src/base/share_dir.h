@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* share_dir.h -- the files that `make install` puts beside the program: configurations to start from
  * and templates of series. */
 #ifndef SHARE_DIR_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* status.h -- results of functions, exit codes, and the three ways to end after an error.
  *
  * An error of a user or a machine is a negative enum status, and fail() reports

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* stop.h -- signals that ask a long run to save a checkpoint and end.
  *
  *     SIGTERM SIGINT SIGHUP    a scheduler that ends a job (PBS: SIGTERM, LSF: SIGINT first),

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* text.h -- strict numbers from text, and the word that a user probably meant.
  *
  * The same rules for command lines and configuration files: the whole text must

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* text_file.h -- read a text file that a user may have written.
  *
  * Editors of other systems begin a file with a byte order mark or write UTF-16.  The mark is

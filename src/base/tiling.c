@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/tiling.h"
 
 struct tiling tiling_of(const int64_t *shape, int ndim)

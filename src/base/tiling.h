@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiling.h -- how an array is cut into tiles: the one formula.
  *
  * A tile is the unit that a checkpoint hashes and stores as one record, and in which the sharded

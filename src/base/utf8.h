@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* utf8.h -- UTF-8 as RFC 3629 defines it: no overlong forms, no surrogates,
  * nothing above U+10FFFF. */
 #ifndef UTF8_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* verdict.h -- decide which process of a job hangs.
  *
  * When one process hangs, all others soon wait for it in a call of MPI ("in a message").  The

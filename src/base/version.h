@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* version.h -- the version, by semantic versioning (https://semver.org).  This is the one place of
  * it: the Makefile reads this line, and tests/e2e/test_install.sh compares the pages and recipes
  * that also have to name it. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench.h -- measurements of one process, one part of `ttt bench` per file.  All functions are
  * local.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Part of `ttt bench store`: tokens a second out of shards, in the order of training. */
 #include <fcntl.h>
 #include <math.h>

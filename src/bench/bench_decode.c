@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `ttt bench decode` and `prefill`: one sequence, token by token and a prompt at once. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `ttt bench gemm`: the products of a model, forward and backward, by our code and by every library
  * that can make them, compared with the arithmetic peak.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bench_inner.c -- the inner loop on one core, compared with large dense products of the same
  * precision and with the peak: the small products it is made of, and mini-batches of a head. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `ttt bench layer`: where the time of a layer goes, forward and backward, and what each part
  * reaches of the rate of dense products and of the peak.
  *

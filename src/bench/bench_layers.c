@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a model's layers reach of the matrix rate: the operations of a step, timed one by one. */
 #include <math.h>
 

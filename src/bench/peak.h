@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* peak.h -- the arithmetic peak of the cores: what registers alone reach, the limit of any product.
  *
  * No table of processors: a short loop of independent fused multiply-adds in registers, one for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* product.h -- a matrix product by everything in this program that can make it: our own code and
  * the libraries, on the same operands.
  *

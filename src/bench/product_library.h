@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* product_library.h -- a product by a library with which ours is compared (product.h), and which the
  * program needs for nothing else: without it the program is built all the same, and can() is 0.
  * Everything is local. */

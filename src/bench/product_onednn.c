@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/bench/product_library.h"
 
 #ifdef TTT_ONEDNN

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* args.h -- options of a command line: --name VALUE, --name=VALUE, --flag.
  *
  *     struct arg a[] = {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What --help prints: the page for people, or files that are made of the same tables. */
 #include <stdio.h>
 #include <string.h>

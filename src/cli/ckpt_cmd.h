@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ckpt_cmd.h -- the parts of `ttt ckpt` that have a file of their own. */
 #ifndef CKPT_CMD_H
 #define CKPT_CMD_H

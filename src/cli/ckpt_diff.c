@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ckpt_diff.c -- how two training states differ: which counters, which tensors, by how
  * much, and where first. */
 #include <inttypes.h>

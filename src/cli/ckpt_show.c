@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ckpt_show.c -- what a checkpoint holds, and whether its weights look trained: an
  * export gone wrong is seen here before anybody evaluates it. */
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cmd.h -- every command of the program: one row in mpi/app/main.c, one function, one file,
  * mpi/app/cmd_NAME.c (mpi/bench/cmd_bench.c).
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `ttt eval`: how well a model predicts a data set. */
 #include <inttypes.h>
 #include <math.h>

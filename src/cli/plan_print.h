@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* plan_print.h -- forecasts for people, for programs, and for a trace viewer. */
 #ifndef PLAN_PRINT_H
 #define PLAN_PRINT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* `ttt probe`: a model's numbers on given tokens, as a file. */
 #include <limits.h>
 #include <omp.h>

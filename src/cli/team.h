@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* team.h -- commands that several processes can execute together.
  *
  * src/ does not know MPI, so such a command has two parts: one reads its command line, the other

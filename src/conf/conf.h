@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conf.h -- one YAML file is one run.
  *
  * conf_table.c has one row per key: path, type, default, range, unit, help.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files that a configuration begins with: where they are, and their text. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks between keys, then values for "auto" and empty names. */
 #include <stdarg.h>
 #include <stdio.h>

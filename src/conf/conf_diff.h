@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conf_diff.h -- what changed between the configuration of a checkpoint and
  * the one of the run that resumes from it.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checks of launch.slurm.  What passes here can stand in a batch script: words have harmless
  * characters, lists become quoted shell words or lines that only sbatch reads. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What files, counters and sums of the program can hold: a run beyond that would begin, and could
  * not be saved or resumed.  Every limit is a constant of the format or counter that has it. */
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conf_model.h -- what a run takes from the model that it starts from, row by row of
  * layers/dims_table.h.
  *

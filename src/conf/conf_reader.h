@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conf_reader.h -- the steps from text to a checked struct.
  *
  *     defaults -> YAML -> overrides -> the model it starts from -> checks between keys

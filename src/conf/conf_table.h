@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conf_table.h -- one row per key: everything else follows from the rows. */
 #ifndef CONF_TABLE_H
 #define CONF_TABLE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The table, printed: a resolved configuration, and the reference of all keys. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Between text and fields, by the rows of the table. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The YAML of a configuration: sections with keys, nothing else.  Events only;
  * a document tree is never built, so that no file can make one grow. */
 #include <stdio.h>

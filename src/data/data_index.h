@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* data_index.h -- the INDEX of a data set: what it contains, with the hashes that prove it.
  *
  *     # ttt data set

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* data_index_read.c -- data_index_read(): the fixed spelling, checked letter by letter. */
 #include "src/data/data_index.h"
 

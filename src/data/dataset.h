@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dataset.h -- the tokens of all shards of a data set as one array.
  *
  * An INDEX file (YAML) names shards in order; token i of the data set is token

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* memo.h -- a cache of the ids of short texts that were encoded before.
  *
  * Most of a tokenizer's time would go into encoding the same words repeatedly.  A memo is a table

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* order.h -- the order of samples in an epoch: a keyed permutation.
  *
  * The permutation is computed, not stored (format-preserving encryption): a Feistel network is

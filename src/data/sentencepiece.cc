@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 // sentencepiece.cc -- a C face for the SentencePiece library; nothing else here.
 #include "src/data/sentencepiece_c.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sentencepiece_c.h -- the few calls of the SentencePiece library that we need,
  * for C.  The library speaks C++ only; sentencepiece.cc is all there is of it. */
 #ifndef SENTENCEPIECE_C_H

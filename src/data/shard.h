@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shard.h -- one file of tokens, *.tts: independent zstd blocks that can be
  * read in any order, and of which every bit is covered by a hash.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shard_format.h -- the byte layout of *.tts, shared by shard.c (reader) and
  * shard_write.c (writer) and by nobody else. */
 #ifndef SHARD_FORMAT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* spm_json.h -- a SentencePiece model as tokenizer.json of the `tokenizers` library.
  *
  * That library has the same two algorithms (byte-pair encoding with a list of merges, unigram with

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* spm_model.h -- the content of a SentencePiece model file, read without the library.
  *
  * The library encodes.  But the pieces and a few switches are needed to decode

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* token.h -- one interface for all tokenizers.
  *
  *   bytes           256 values of a byte, then <s> = 256, </s> = 257; V = 258

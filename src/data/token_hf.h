@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* token_hf.h -- a tokenizer as the files of a Hugging Face folder.
  *
  *     tokenizer.json           for the `tokenizers` library (spm_json.h)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cost.h -- seconds and messages of a training step on a grid, from shapes and the rates of a
  * machine, before anything runs.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* forecast.h -- what a grid is expected to do, and which grids are best. */
 #ifndef FORECAST_H
 #define FORECAST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* memory.h -- the bytes of every rank of a run, from shapes alone, before anything is allocated.
  *
  *   weights      of the layers that the rank holds, with their bf16 operands

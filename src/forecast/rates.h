@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rates.h -- a machine as a YAML file: what `ttt bench rates` measures and `ttt plan` reads.
  *
  * Same rules, errors and overrides as for a run (conf.h).

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rates_of_run.h -- whose rates a forecast of a run uses, the first that is there of:
  *
  *     --rates FILE         of the command line

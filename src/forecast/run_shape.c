@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/forecast/run_shape.h"
 
 #include "src/conf/conf.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run_shape.h -- what of a configuration decides about the time and the memory of a run. */
 #ifndef RUN_SHAPE_H
 #define RUN_SHAPE_H

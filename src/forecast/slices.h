@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* slices.h -- would a run be faster with other slices (train.slice_tokens)?
  *
  * Shorter ones give sequence and pipeline parallelism more pieces to share, longer ones add gradients

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* detoken.h -- text from tokens one by one, in whole characters.
  *
  * A token may be a part of a character (a byte), and its text may depend on

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* eval.h -- the loss (perplexity) of a model on a data set.
  *
  *   tokens   |<----- context ----->|<----- context ----->|<- rest ->|

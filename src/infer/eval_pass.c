@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/infer/eval_pass.h"
 
 #include <limits.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* eval_pass.h -- the forward-only passes of a run: an evaluation on a grid, and the canary's pass.
  *
  * Pure functions of shapes: what executes such a pass (mpi/infer/grid_eval.c, mpi/train/canary.c)

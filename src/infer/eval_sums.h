@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* eval_sums.h -- what an evaluation adds up, and what it makes of it.
  *
  * The sums are integers (base/fixed.h), so it does not matter which process reads which token:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* generate.h -- continue a text token by token.
  *
  *     prompt: slices, dual form  ->  token: a slice of length 1, primal form  -> ...

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* load.h -- load the model that a user names: a Hugging Face folder, a
  * checkpoint, or a run folder (its newest valid checkpoint).
  *

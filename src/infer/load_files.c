@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/infer/load_files.h"
 
 #include "src/base/mem.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* load_files.h -- the files that came with a model (store/hf_files.h), found for everything that
  * load_model() reads. */
 #ifndef LOAD_FILES_H

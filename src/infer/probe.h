@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* probe.h -- every number that a model computes on given tokens, as named tensors.
  *
  * With it users verify that their model was loaded correctly, and tests compare

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* probe_put.h -- the tensors of a probe, made one by one: for one process (probe.c) and for a
  * grid (mpi/infer/grid_probe.c).
  */

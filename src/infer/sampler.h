@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sampler.h -- the next token from logits.
  *
  *     logits -> order (largest first, equal ones by id) -> top-k -> / temperature

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* spectrum.h -- singular values of a model's matrices, and of the fast weights after it has read a
  * text.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/infer/start_model.h"
 
 #include "src/base/status.h"

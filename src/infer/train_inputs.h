@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* train_inputs.h -- the data of a run, opened and compared with its model.
  *
  * All that can be wrong with data, tokenizer and configuration together is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* act.h -- gates: elementwise products with a smooth step.
  *
  *     sigma(z) = 1 / (1 + e^-z),  silu(a) = a sigma(a)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* amx.h -- products of tiles: AMX of Intel's processors from Sapphire Rapids on.
  *
  * A thread has eight tiles, each of 16 rows of 64 bytes: 16 x 16 sums in fp32, or 16 rows of 16

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention.h -- causal attention over all tokens so far, in blocks.
  *
  *              keys   block 0   1   2   3

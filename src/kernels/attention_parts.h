@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_parts.h -- what attention.c and attention_backward.c share: a thread's arrays, and
  * loading and masking blocks.
  */

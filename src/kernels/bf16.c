@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/kernels/bf16.h"
 
 #include "src/kernels/transpose.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bf16.h -- numbers of 8 exponent and 7 mantissa bits, and the layouts in which products take
  * them.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bias.h -- a bias, added to the rows of a product. */
 #ifndef BIAS_H
 #define BIAS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/kernels/conv1d.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conv1d.h -- causal depthwise convolution over time, cut anywhere.
  *
  *          halo                x                    rows before the slice, then the slice

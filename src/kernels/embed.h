@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* embed.h -- the embedding: rows of a table, chosen by token. */
 #ifndef EMBED_H
 #define EMBED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm.h -- dense matrix products, row-major: every element of C is one sum that this text fixes.
  *
  *     s_j  = fma(a_k, b_k, ... fma(a_k0, b_k0, 0)),  k from k0 = 256 j to the end of block j

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_bf16.h -- mixed-precision products: operands in bf16, sums in fp32.
  *
  * As in gemm.h, an element depends only on its row and its column: not on threads, nor on how many

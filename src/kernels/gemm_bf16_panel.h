@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_bf16_panel.h -- products of bf16 rows with one panel, by the instruction of AVX512_BF16.
  *
  * Every element is one sum in the order of k, two products at a time as the instruction takes them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_bf16_tiles.h -- products of bf16 rows with panels, by tiles of AMX (amx.h).
  *
  * Every element begins with zero or with what is in C, and gets the sums of 32 k at a time [E49],

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_micro.h -- the innermost part of a product (gemm.h): a tile of C in registers, summed over a
  * block of k.  One for each instruction set, with equal results.
  *

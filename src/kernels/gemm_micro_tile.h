@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_micro_tile.h -- the micro-kernels of one instruction set.  gemm_micro_x86.c includes this
  * once for each set, with VEC (a vector), LANES, VECTORS, ROWS, MOVE, TARGET, NAME(x) and the
  * operations LOAD, STORE, SPREAD, FMA, PLUS, ZERO defined; so there is no include guard.

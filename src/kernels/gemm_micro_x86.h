@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* gemm_micro_x86.h -- the micro-kernels that x86-64 has (gemm_micro.h). */
 #ifndef GEMM_MICRO_X86_H
 #define GEMM_MICRO_X86_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner.h -- the inner loop of a TTT layer: what is trained while the model reads.
  *
  * Two things make it, and each is a pair of files of its own:

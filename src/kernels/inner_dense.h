@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_dense.h -- one dense layer of an inner model under a mini-batch of gradient steps.
  *
  * The layer maps I reals to O: x W + b, W (I,O), b (O).  In a mini-batch of r rows the keys' side

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/kernels/inner_gelu.h"
 
 #include "src/kernels/vecmath.h"

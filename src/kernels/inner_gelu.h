@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_gelu.h -- GELU of the inner loop, tanh form.
  *
  *     gelu(x) = x (1 + tanh(a x (1 + c x^2))) / 2,  a = sqrt(2 / pi), c = 0.044715     [E18]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_kept.h -- what the dual form's forward keeps of a mini-batch, so that replay need not
  * compute it again: small, and a product or two each.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_linear.h -- the inner model f(x) = x W + b: what TTT-Linear trains.
  *
  *     Z = X W + b,  O = Q + LN(Q W + b)                                [E10], [E14]

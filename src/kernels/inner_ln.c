@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/kernels/inner_ln.h"
 
 #include "src/kernels/row_sum.h"

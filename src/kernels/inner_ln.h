@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_ln.h -- LayerNorm of the inner loop, row by row: forward, the gradient of the inner loss
  * through it, and the derivative of that gradient.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_mlp.h -- the inner model f(x) = gelu(x W1 + b1) W2 + b2, hidden width 4F: what TTT-MLP
  * trains.
  *

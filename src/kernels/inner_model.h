@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_model.h -- the inner model of a TTT layer: what is trained while the model reads.
  *
  * It is a function f of a token with a state, and a loss that its state is to lower.  inner_step.h

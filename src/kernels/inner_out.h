@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_out.h -- what an inner model f does with the output Z of its last dense layer, and its
  * loss.
  *

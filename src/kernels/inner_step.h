@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_step.h -- the inner step, or inner optimizer: how the state of an inner model moves along
  * the gradient of a mini-batch, and what it keeps from step to step.
  *

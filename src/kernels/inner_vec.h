@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_vec.h -- short loops over n reals that inner models and steps share.  Local. */
 #ifndef INNER_VEC_H
 #define INNER_VEC_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* isa.h -- which instruction sets our products may use.
  *
  * TTT_ISA=plain|avx2|avx512|avx512_bf16|amx names the best set that may be used, for tests and for

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lanes.h -- what kernels on rows share: sums in fixed lanes, and how rows and columns are cut for
  * threads.
  *

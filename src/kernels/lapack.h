@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lapack.h -- factorizations of one matrix, row-major, on the calling thread.
  *
  * The only prototypes of LAPACK.  It works by columns, so it sees the transpose: where it makes

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* layernorm.h -- layer normalisation of rows.
  *
  *     mu_n = mean_c x_nc,  rstd_n = 1 / sqrt( mean_c (x_nc - mu_n)^2 + eps )   [E40]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* proof.h -- a run promises equal bits; before it starts, it checks what that rests on, with this
  * processor and these libraries.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rmsnorm.h -- root-mean-square normalisation of rows.
  *
  *     r_n  = 1 / sqrt( mean_c x_nc^2 + eps )                          [E1]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* rope.h -- rotary position embedding: pairs (i, i + F/2), as in Hugging Face's Llama.
  *
  * Queries and keys of a head are rotated by angles  t theta^(-2i/F)  for position t in the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* row_sum.h -- the sum of a short row in 16 fixed lanes of reals.  It vectorises for any
  * instruction set and gives the same bits on all of them.  (lanes.h sums long rows in double.)
  */

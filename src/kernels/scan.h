@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* scan.h -- the selective scan of Mamba: one linear recurrence for every channel and state.
  *
  *     delta = softplus(raw + bias),   A = -exp(A_log)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* smm.h -- products of small matrices that stay in the cache: the inner loop of TTT, and attention.
  *
  * All operands are row-major.  An element of a sum of products is one chain of fused multiply-adds

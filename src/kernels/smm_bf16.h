@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* smm_bf16.h -- small mixed-precision products: bf16 operands, fp32 sums; for the inner loop and
  * for attention.
  *

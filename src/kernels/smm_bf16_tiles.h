@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* smm_bf16_tiles.h -- small products of words, by tiles of AMX (amx.h).
  *
  * A mini-batch of 16 rows is one tile.  Operands are used where they lie if they fill whole tiles;

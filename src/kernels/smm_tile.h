@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* smm_tile.h -- a strip of columns of a sum of small products (smm.h) for one instruction set.
  * smm_x86.c includes this once for each set, with VEC (a vector), MASK, LANES, ACROSS, ROWS,
  * NARROW_ROWS, TARGET, NAME(x) and the operations LOAD, STORE, PART, LOAD_PART, STORE_PART, SPREAD,

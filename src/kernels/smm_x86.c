@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/kernels/smm_x86.h"
 
 #ifdef __x86_64__

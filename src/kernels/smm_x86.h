@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* smm_x86.h -- sums of small products for AVX2 and AVX-512.  Local. */
 #ifndef SMM_X86_H
 #define SMM_X86_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* transpose.h -- a block of 8 x 8 words is transposed in registers. */
 #ifndef TRANSPOSE_H
 #define TRANSPOSE_H

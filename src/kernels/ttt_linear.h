@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt_linear.h -- TTT-Linear: the inner model f(x) = x W + b (inner_linear.h) with plain steps,
  * whole mini-batches in the dual form.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt_mlp.h -- TTT-MLP: the inner model f(x) = gelu(x W1 + b1) W2 + b2 (inner_mlp.h) with plain
  * steps, whole mini-batches in the dual form.
  *

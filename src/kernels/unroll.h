@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* unroll.h -- UNROLL(n) before a loop of at most n turns: it is written out, so that sums which are
  * elements of an array stay in registers.  Compilers say it differently. */
 #ifndef UNROLL_H

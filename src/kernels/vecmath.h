@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* vecmath.h -- exp and functions made of it, inline so that loops over them vectorise.
  *
  * In float there is one polynomial for the vector body of a loop and for its remainder.  A vector

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* without.h -- parts of a TTT layer that a configuration leaves out: the rows of the paper's
  * Table 1.  A set of these; 0 is the layer as published.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* x86_vectors.h -- names that a kernel written for AVX2 and AVX-512 has in common for float and double,
  * so that one text serves both builds (smm_x86.c, gemm_micro_x86.c).  Only on x86-64. */
 #ifndef X86_VECTORS_H

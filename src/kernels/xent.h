@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* xent.h -- cross-entropy of rows of logits.
  *
  *     nll_n = log sum_v e^(l_nv - m_n) + (m_n - l_n,target),  m_n = max_v l_nv   [E47]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* attention_layer.h -- causal self-attention with rotary positions: the sequence layer of the
  * Transformer, as Hugging Face's Llama has it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block.h -- one block of the model: optional convolution, sequence layer, feed-forward, each with
  * an RMSNorm in front and added to the residual stream.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* block_own.h -- the inside of a block, for block.c and block_run.c. */
 #ifndef BLOCK_OWN_H
 #define BLOCK_OWN_H

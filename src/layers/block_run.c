@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Forward and backward of a block, in parts: the one place where a layer's parts are composed. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* conv.h -- a causal convolution (kernels/conv1d.h) of all sequences of a slice: its halo comes
  * from a carry, the next one is left there, and its gradients are one contribution of each
  * sequence.

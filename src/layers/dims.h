@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dims.h -- the shape of a model, and the letters for it.
  *
  *   B  sequences per micro-batch        K  inner mini-batch (the paper's b)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dims_table.h -- one row for each field of struct dims: its name in a checkpoint, its key in a
  * configuration, its limits, the models that have it, and whether weights depend on it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* family.h -- what a public implementation calls the parameters around the sequence layer.
  *
  * A layer names its family (struct layer); so every model here has exactly the names of the

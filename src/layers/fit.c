@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/layers/fit.h"
 
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fit.h -- check whether a model of these dims is possible.  Every rule is written once, here and
  * in the layers' fits(), for files and for configurations: errors are passed to a function of the
  * caller, which knows the place of the value.

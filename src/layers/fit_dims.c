@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The rules of whole models (fit.h).  Those of a layer are in its fits(). */
 #include "src/base/status.h"
 #include "src/layers/dims_table.h"

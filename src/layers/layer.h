@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* layer.h -- what a sequence layer is: a function of a slice and a carry, written in parts.
  *
  *     forward :  (h[slice], carry_in)          -> (y[slice], carry_out), tape

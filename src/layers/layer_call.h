@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* layer_call.h -- what a layer's parts are given: a slice's arrays, the surroundings of a call, a
  * share of the heads.
  *

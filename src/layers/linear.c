@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/layers/linear.h"
 
 #include "src/base/poke.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* linear.h -- y = x W' with W (M,C), and its backward, unit by unit.
  *
  * The place where a product's precision is decided: fp32 operands, or bf16 ones if the call has

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mamba.h -- the Mamba sequence layer: a convolution, then a selective state space model.
  *
  *   (x, z) = Wi h                        D = expand C channels each

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pattern.h -- which sequence layer each block of a model has.
  *
  * struct dims names one layer, "ttt_linear", which all blocks have; or several, "ttt_linear, mamba,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt.h -- the TTT sequence layer, for any inner model and inner step (kernels/inner.h).
  *
  *   share_qk:  u = Wq h,  Q = conv_q(u), K = conv_k(u)     else Q = Wq h, K = Wk h

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt_heads.h -- the inner loop of a TTT layer over all heads of a slice.
  *
  * One task is one head of one sequence: it goes through the slice in mini-batches of K tokens, one

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt_inner.h -- the table of TTT layers: which inner model and inner step (kernels/inner.h) each
  * trains.  A new pair is a row of TTT_LAYERS, and its header in ttt_inner.c. */
 #ifndef TTT_INNER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ttt_params.h -- parameters and carry of a TTT layer: what there is and where it lies. */
 #ifndef TTT_PARAMS_H
 #define TTT_PARAMS_H

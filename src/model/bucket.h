@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bucket.h -- the parts of the gradient that are added up one by one, and who owns what of them.
  *
  * A bucket is a layer, the final norm (with an untied head), or the embedding; its number is that

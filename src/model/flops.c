@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/model/flops.h"
 
 double flops_block(const struct model *m, int l, int context)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* flops.h -- floating-point operations of a model in products, forward, of one token: a
  * multiplication and an addition are two. */
 #ifndef FLOPS_H

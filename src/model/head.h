@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* head.h -- the end of the model: logits, loss, and the way back, for one unit.
  *
  * Logits of all rows are never held: HEAD_ROWS rows at a time become

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* model.h -- a whole language model: embedding, blocks, norm, head.
  *
  *   tokens -> embed -> block 0 -> ... -> block L-1 -> RMSNorm -> head -> logits

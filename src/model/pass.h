@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pass.h -- forward and backward of a micro-batch: loss and gradients.
  *
  *   for s in slices:   for l in layers:  forward   (tape kept, or block inputs only)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* pass_opts.h -- how micro-batches are computed, what is added up, and who looks on: for a pass in
  * one process (pass.h) and for a stage of a grid (stage.h).
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/model/seq_share.h"
 
 #include "src/base/part.h"

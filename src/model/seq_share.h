@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* seq_share.h -- heads mode: who has which tokens and which heads of a layer.
  *
  *                 rank 0    rank 1                    rank 0    rank 1

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* soap_plan.h -- which process rotates, averages and decomposes which matrix.
  *
  * A matrix is whole on one of the processes that hold its bucket (model/bucket.h): the largest

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* stage.h -- what one rank does of a training step: layers [l0, l1) on units
  * [u0, u1) of each sequence, as operations that a schedule puts in order.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A stage's memory: sizes of its layers, then everything in one arena. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* stage_seq.h -- heads and scan mode: one layer of all our units, together with the other ranks of
  * the sequence.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* stage_state.h -- the inside of a stage, for stage.c, stage_memory.c and stage_seq.c. */
 #ifndef STAGE_STATE_H
 #define STAGE_STATE_H

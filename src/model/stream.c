@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading: slices of any length through all blocks, carries kept. */
 #include <string.h>
 

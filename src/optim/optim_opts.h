@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* optim_opts.h -- what a run says of its optimizer. */
 #ifndef OPTIM_OPTS_H
 #define OPTIM_OPTS_H

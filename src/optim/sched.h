@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sched.h -- learning rates as functions of the step.
  *
  *   lr  |      ____

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* soap.h -- SOAP: Adam in the eigenbasis of Shampoo's factors.
  *
  *     L = EMA(G G'),  R = EMA(G' G),  bases: their eigenvectors, B = Q' by rows

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* spike.h -- is the loss of this step far above the losses before it?
  *
  *     spike  =  loss - mean > limit  and  loss - mean > 8 dev

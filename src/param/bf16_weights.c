@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/param/bf16_weights.h"
 
 #include "src/base/mem.h"

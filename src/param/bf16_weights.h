@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* bf16_weights.h -- mixed precision: weights as bf16 operands of products, made once a step from
  * the fp32 master weights.
  *

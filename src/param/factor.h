@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* factor.h -- which parameters SOAP treats as matrices, and what that costs.
  *
  * A parameter (rows, cols) is one matrix, (H, rows, cols) a stack of H.  Its factors are L = EMA(G

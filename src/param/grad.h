@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* grad.h -- where parameter gradients are added up.
  *
  * exact:  every contribution of a unit of work (one slice of one sequence) is rounded once to a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* param.h -- the one list of a model's parameters.
  *
  * Offsets, initial values, gradients, optimizer state, checkpoint entries, export names and log

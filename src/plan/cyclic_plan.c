@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/plan/cyclic_plan.h"
 
 int64_t cyclic_count(const struct cyclic *c, int rank)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* cyclic_plan.h -- n things in blocks of nb, dealt out in turn to p processes: one dimension of
  * ScaLAPACK's layout.
  *

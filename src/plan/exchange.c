@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/plan/exchange.h"
 
 #include "src/base/part.h"

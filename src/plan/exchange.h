@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* exchange.h -- what crosses between the ranks of a sequence in heads mode, and in scan mode, which
  * has no heads but adds a map of the state to each halo.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* share.h -- who does what on a grid of D x P x S processes.
  *
  *     rank = (d P + p) S + s

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Heads mode in the simulator: operations of all ranks of a sequence. */
 #include <math.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/plan/sim_state.h"
 
 #include "src/base/mem.h"

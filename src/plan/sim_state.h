@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* sim_state.h -- what the parts of the simulator share (step_sim.c, sim_heads.c). */
 #ifndef SIM_STATE_H
 #define SIM_STATE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/plan/step_plan.h"
 
 #include "src/base/mem.h"

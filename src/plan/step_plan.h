@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* step_plan.h -- the operations of one training step of one rank, in order.
  *
  * A pure function of (grid, work, rank).  Three readers: the trainer executes the list, a

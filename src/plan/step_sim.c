@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/plan/step_sim.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* step_sim.h -- what a step would take: the lists of step_plan under a clock.
  *
  *   rank 0  | CLEAR | F F F | send ............| B B B |      wait     | NORM | UPDATE | GATHER |

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and reading: MANIFEST, then writer files and their indexes, then tiles. */
 #include "src/store/ckpt.h"
 

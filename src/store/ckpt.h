@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ckpt.h -- checkpoints: named tensors as tiles, a MANIFEST as commit point,
  * one state root.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ckpt_dir.h -- the folder of a run's checkpoints: names, order, removal. */
 #ifndef CKPT_DIR_H
 #define CKPT_DIR_H

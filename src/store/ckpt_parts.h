@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ckpt_parts.h -- saving and loading in steps, for several processes that share them.
  *
  *     one        every process        one          every process      one

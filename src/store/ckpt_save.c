@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Saving.  The order of durable events is the protocol of FORMAT.md:
  *
  *   new folder -> data, fsync -> fsync(folder) -> MANIFEST.tmp, fsync, rename ->

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* dims_json.h -- the dims of a model as the JSON object "model" of a checkpoint's info.
  *
  *     "model": { "layer": "ttt_linear", "V": 32000, "L": 12, ... }

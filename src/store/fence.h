@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fence.h -- one process writes into a run's folder, on any file system.
  *
  *     RUN/fence/000007      {"pid": 4711, "host": "n12", ..., "status": 85}

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* hf.h -- Hugging Face folders: config.json and model.safetensors, or several files of weights.
  *
  * Parameter names of param.h are those of the public implementations, so no

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/store/hf_config.h"
 
 #include <limits.h>

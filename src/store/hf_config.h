@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* hf_config.h -- config.json of a Hugging Face folder and the dims of a model, by rows: one table
  * of keys for each model_type.  A new one is a table and a row of `kinds` in hf_config.c, and the
  * names of its tensors, if they are new, in layers/family.c. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* hf_files.h -- the files that come with a model in a Hugging Face folder and are not its numbers:
  * tokenizer, generation_config.json, model card, licence.  They are kept next to checkpoints, which
  * share them:

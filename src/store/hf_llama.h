@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* hf_llama.h -- config.json of a Llama, and of the models that differ from it in what dims have:
  * what rows of keys (hf_config.c) can't say.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* json_name.h -- names of files, hosts and jobs in JSON, whatever bytes they have. */
 #ifndef JSON_NAME_H
 #define JSON_NAME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* manifest.h -- the commit point of a checkpoint: one line of JSON and its own
  * hash.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.h -- metrics.jsonl: the numbers of a run, one JSON object a line.
  *
  * Every line has "kind" and "step" (updates done when it was written, so the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* model_at.h -- find the model that a user names, and what kind it is; its weights are not read.
  *
  * A Hugging Face folder is one that holds config.json; a checkpoint one that holds MANIFEST; a run

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* param_tensors.h -- the parameter table as files see it. */
 #ifndef PARAM_TENSORS_H
 #define PARAM_TENSORS_H

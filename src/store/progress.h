@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* progress.h -- the line that a training run prints.
  *
  *   step 1200/4800  loss 3.7281  ppl 41.6  1283 tok/s  mfu 61.3 %  grad 0.841

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* python_json.h -- JSON as Python's json module writes it: next to what the standard has also the
  * numbers NaN, Infinity and -Infinity.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run_folder.h -- the folder of a run, and who owns it.
  *
  *     logs/<run>/ config.yaml  build.txt  tokenizer.model  metrics.jsonl

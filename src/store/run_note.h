@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* run_note.h -- launch.jsonl: events of a run that are not numbers of steps (metrics.jsonl). */
 #ifndef RUN_NOTE_H
 #define RUN_NOTE_H

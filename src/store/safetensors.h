@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* safetensors.h -- the exchange format of Hugging Face: 8 bytes of length,
  * JSON header, raw little-endian tensors.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* shuffle.h -- byte planes: the first bytes of all elements, then the second
  * ones, and so on.
  *

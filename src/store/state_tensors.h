@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* state_tensors.h -- what the checkpoint of a training run holds: the one list of its tensors.
  *
  *     NAME, adam.m/NAME, adam.v/NAME           for every parameter

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tensor.h -- named arrays as files know them: element type, shape, name.
  *
  * Shared by checkpoints and safetensors, so that both have the same limits:

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tensor_stats.h -- numbers about a tensor's values, and about two tensors. */
 #ifndef TENSOR_STATS_H
 #define TENSOR_STATS_H

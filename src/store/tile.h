@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tile.h -- what a tensor is cut into, and how one tile is stored.
  *
  *     tensor (rows, columns ...)        record in a writer file

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_files.h -- the tensors of a Hugging Face folder, in one file or in several.
  *
  *     model.safetensors

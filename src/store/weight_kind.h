@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* weight_kind.h -- files of weights that are not safetensors, named as what they are.
  *
  * They are not read: a pickle is a program that Python runs.

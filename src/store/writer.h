@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* writer.h -- writer files w000.ttc, ...: records of tiles, then their index.
  *
  *     | head | payload | head | payload | ... | entry | entry | ... |

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Does bf16 train as well as fp32?  The demo's run (or RUN.yaml) in fp32, with bf16 products, and
 # with bf16 moments, from three seeds; held-out losses must agree within 1 %.  Hours.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Time of a token in training against the length of the context: two layers of RUN.yaml with a small
 # vocabulary, so that 32k fit; forward and backward, without the update, which is one for any
 # length.  Three minutes on two cores.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # grid.sh PROGRAM -- steps on two ranks with one thread: data, sequence and pipeline parallelism,
 # each compared with the prediction of ttt plan from rates measured just before, and sequence with
 # data parallelism.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # lib.sh -- what scripts that print tables start with:  . "$(dirname "$0")/lib.sh"
 #
 #   sh tests/bench/X.sh TTT [RUN.yaml]         PREFIX="taskset -c 0" before every measurement

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Training on cores that other programs use too: two busy loops, or a second training run.  Its share
 # of the quiet speed, next to the fair share: cores / (threads + busy threads of others).  And one
 # thread against all, quiet.  Each number is the median of ROUNDS measurements, made in turn.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Time to quality: seconds and joules from an empty folder, tokenizer and shards included, until the
 # demo's model has a held-out loss of at most TARGET nats a token.  Each recipe starts anew; all of
 # them together take half an hour on two cores.

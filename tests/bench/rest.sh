@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The rest of a run compared with its limits: text to shards, shards to training, checkpoints, messages.
 # Four minutes on two cores.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One against two: threads of a process, and replicas of one thread each (D), tokens/s of training
 # steps, and their share of the arithmetic peak.  125m, or RUN.yaml.  Five minutes on two cores.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The paper's systems compared with the limits of this machine, measured in the same run: for training and
 # prefill the arithmetic peak and dense products, reading memory for decoding.  Five minutes on two cores.
 #

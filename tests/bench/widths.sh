@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What a layer of TTT-Linear (RUN.yaml, or LAYER=ttt_mlp) reaches of the arithmetic peak and of dense
 # products, forward and backward, by width and mini-batch.  A layer's share does not depend on how many there are, so
 # models have two to four.  Eight minutes on two cores.

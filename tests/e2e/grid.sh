@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # grid.sh -- training on several processes.  After lib.sh and tiny.sh.
 command -v "$MPIRUN" >/dev/null || { echo "# no $MPIRUN"; finish; }
 OMP_NUM_THREADS=1

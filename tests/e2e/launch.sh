@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # launch.sh -- runs started by ttt launch.  After lib.sh and tiny.sh.
 
 # launch DIR [WORD ...]: ttt launch with the run in $WORK/DIR, output in $WORK/DIR.out and .err; words

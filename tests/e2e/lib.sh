@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # lib.sh -- what every end-to-end test starts with:  . "$(dirname "$0")/lib.sh"
 #
 #   $TTT, $TTT_F64   the programs (default build/ttt, build/f64/ttt)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Models without parts of the TTT layer: trained on two grids and resumed, the same bits; read from
 # a checkpoint as what they are.
 . "$(dirname "$0")/lib.sh"

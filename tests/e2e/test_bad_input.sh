@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What is wrong with data, model and configuration together is reported before
 # anything is made, with the exit code that its kind has.
 . "$(dirname "$0")/lib.sh"

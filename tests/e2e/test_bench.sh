@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt bench: what it says of a small model, and what it refuses.
 . "$(dirname "$0")/lib.sh"
 

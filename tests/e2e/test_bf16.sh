@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # train.precision bf16: the same bits on every grid, near fp32, part of what a run is.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"

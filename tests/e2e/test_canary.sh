@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Before a resumed run does its first step it computes a loss that the checkpoint says: the same
 # bits on the same machine and any grid, said where a library computes otherwise, refused beyond.
 . "$(dirname "$0")/lib.sh"

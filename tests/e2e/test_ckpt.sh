@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Hugging Face folders in and out, and what `ttt ckpt` says about whole and damaged checkpoints.
 . "$(dirname "$0")/lib.sh"
 golden=$ROOT/tests/golden/ttt_linear_m

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # jobs/compare.sh on few tokens: a number in every place of its table and its JSON.
 . "$(dirname "$0")/lib.sh"
 command -v bible >/dev/null || { echo "# no bible"; finish; }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt config: what it prints is what runs, mistakes have places, nothing is made.
 . "$(dirname "$0")/lib.sh"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # make deps, with stand-ins for Debian's programs: nothing to do, root, sudo, neither.
 . "$(dirname "$0")/lib.sh"
 

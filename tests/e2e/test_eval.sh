@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt eval and ttt generate on text.  The models have weights of zero, so every token has
 # the same probability and every number is known: ln V nats, a perplexity of V.
 . "$(dirname "$0")/lib.sh"

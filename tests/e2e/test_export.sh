@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # What other programs need to use a model goes with it: the tokenizer, special tokens, the files of an
 # import.  A folder appears whole or not at all.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # File operations that fail or are the last thing a process does, full disks,
 # damaged checkpoints: older checkpoints stay whole, training continues, and the
 # end is the same.

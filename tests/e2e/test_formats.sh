@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Files of version 0.1 stay readable: token shards, a checkpoint and a run's folder, an exported model
 # (tests/golden/formats-0.1, which tells how they were made).  Losses may differ in the last digits
 # where a later version computes in another order; what is stored may not.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Training on grids of processes: the same bits on every grid, resumed on any, killed at any moment.
 #
 #   KILLS=10   how often a random rank is killed (60 for the full proof)

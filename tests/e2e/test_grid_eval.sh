@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt eval and ttt probe under mpirun: one answer, that of one process.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"

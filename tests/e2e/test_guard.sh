@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A bit that flips in weights or moments of one rank is found before it is trained on, and named;
 # the run ends without saving it, and started again ends as if nothing had been.
 . "$(dirname "$0")/lib.sh"

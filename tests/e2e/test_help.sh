@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Every command has its page and its row in README.md, and the exit codes in jobs/RUNS.md
 # are those of the program.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A run that starts from a model is that model: its theta and epsilons come with its weights,
 # whichever command asks; what is changed is asked for; what is not known is reported.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What make install brings works from anywhere, for any user, and goes away again; a release that was
 # made by make dist knows its version without git.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # fp32 training with every instruction set that the processor has, plain C among them: the same bits.
 # Sizes are odd, so that all kernels meet their edges.  (bf16 products, and SOAP's decompositions by
 # OpenBLAS, depend on the set: gemm_bf16.h, lapack.h.)

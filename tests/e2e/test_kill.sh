@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Killed with SIGKILL at random moments, in saves too, and started again each
 # time, a run ends as if nothing had happened.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt launch: what it refuses, what it survives, how it ends; ttt status and ttt stop; one writer.
 #
 #   SIGNALS=10   at random moments (100 for the full proof)

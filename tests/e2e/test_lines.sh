@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # How ttt prep reads one stream: JSON lines with anything in the other fields, byte order marks,
 # other encodings, zstd frames of all kinds by name and through pipes.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One long sequence on several processes: memory per process grows with the tokens that it has, not
 # with the sequence.
 #

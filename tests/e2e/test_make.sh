@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The Makefile: when warnings are errors, and what stands in for target_clones with clang.
 . "$(dirname "$0")/lib.sh"
 unset MAKEFLAGS MAKELEVEL MFLAGS CFLAGS CPPFLAGS WERROR

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A Mamba model through the whole program: the same bits on every grid, resumed, evaluated,
 # continued, out to a Hugging Face folder and back.
 . "$(dirname "$0")/lib.sh"

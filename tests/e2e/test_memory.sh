@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The memory that a run asks for is what was predicted, saving and resuming included; what does not
 # fit is reported before anything begins.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Models whose blocks differ, through the whole program: three blocks of TTT-Linear and one of
 # attention, and Mamba with attention. The same bits on every grid, also after a kill; evaluated,
 # continued, probed; a list of one layer is the word; no public format has a mixture.

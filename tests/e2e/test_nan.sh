@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A step that meets NaN changes nothing, is counted and named; too many end the run.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A result that did not reach its reader in full is an error, whatever the command; a run continues
 # without its terminal.
 . "$(dirname "$0")/lib.sh"

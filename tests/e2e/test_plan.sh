@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt plan: predictions of grids, from outside; ttt bench rates and grid on two ranks.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/grid.sh"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # ttt prep and ttt data: the same bytes whatever the threads, the cuts and the
 # interruptions; every bad input named; what went in comes out.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt probe and ttt generate on the public model of tests/golden.
 . "$(dirname "$0")/lib.sh"
 

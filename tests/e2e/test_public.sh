@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Models as public ones are: heads of a width of their own, biases on q, k and v, a scaled rotation,
 # a sliding window.  The same bits on every grid, resumed on another, read, and out as folders.
 . "$(dirname "$0")/lib.sh"

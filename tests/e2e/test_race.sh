@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # tests/bench/race.sh on few tokens: a recipe ends where it reaches its target, and what it took.
 . "$(dirname "$0")/lib.sh"
 command -v bible >/dev/null || { echo "# no bible"; finish; }

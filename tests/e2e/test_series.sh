@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt series: members of a grid, run one after another; what is missing and nothing else is run again;
 # mistakes are reported before anything runs.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The table of jobs/RUNS.md, Signals: however a run was started, a signal that asks for its end costs no
 # step, with the exit code that the table says; a restart ends like a run without interruption.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt launch --slurm without SLURM: the script that is written, and stand-ins for SLURM's programs
 # that refuse, lie, or are not there.
 . "$(dirname "$0")/lib.sh"

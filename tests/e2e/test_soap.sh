@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Training with SOAP: the same bits on every grid with whole matrices, resumed on any; spread ones
 # are the same on the same grid; what can't be is reported.
 . "$(dirname "$0")/lib.sh"

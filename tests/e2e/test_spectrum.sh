@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt ckpt spectrum: the same on any number of processes; known values; bad input.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A loss out of line: the run goes back to the newest checkpoint and leaves out the samples since.
 # It ends like a run that was told at its start to leave them out.
 . "$(dirname "$0")/lib.sh"

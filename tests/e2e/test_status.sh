@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt status and ttt stop, of folders that are written here and with stand-ins for SLURM's programs:
 # one run that can't be read hides no other, JSON is valid whatever names there are, a job's state
 # and reason are shown, no answer of SLURM is not "no job", and stop does what it says.

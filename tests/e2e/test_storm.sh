@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One fault after another, for so many seconds: processes killed or stopped, the newest checkpoint
 # damaged, a full disk, signals, a killed launcher.  Nobody does anything but start again what was
 # asked to stop, and runs end as if nothing had happened.

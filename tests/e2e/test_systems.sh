@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The four systems side by side: what each does with contexts far beyond its training, and
 # fine-tuning on longer ones.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # One rank of several meets what the others do not: another job, a damaged block, a full disk, NaN.
 # All ranks end, or handle it, in the same step, and it is reported once.
 . "$(dirname "$0")/lib.sh"

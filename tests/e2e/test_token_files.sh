@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # ttt data import and export: token ids of NumPy, nanoGPT, llm.c and Megatron come in with the same
 # tokens and documents, and go out as the bytes that those write.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Training: which bits depend on what, and what the run's files say.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/tiny.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The Transformer as a user meets it: the same bits on every grid, a checkpoint resumed on another,
 # evaluation and generation with its cache of keys and values, Hugging Face folders.
 . "$(dirname "$0")/lib.sh"

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A process that hangs is named, the job ended and started again; one that is slow is left alone.
 #
 #   STEAL=10   seconds of the run whose processors are stolen (600 for the full proof), by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # tiny.sh -- a model whose steps take milliseconds, and text for it.  After lib.sh.
 OMP_WAIT_POLICY=passive  # tests share their cores
 export OMP_WAIT_POLICY

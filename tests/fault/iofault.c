@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* iofault.c -- a preloaded library that makes the n-th file operation fail.
  *
  *     LD_PRELOAD=iofault.so IOFAULT_ROOT=/run/ckpt IOFAULT="op=any n=17 do=ENOSPC" ttt train ...

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* fuzz.h -- what the targets share.
  *
  * A target is a file fuzz_NAME.c with one function, LLVMFuzzerTestOneInput(): it gives the input

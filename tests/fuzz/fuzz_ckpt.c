@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A checkpoint with one writer file, as sections MANIFEST and w000.ttc.  Leaves, hashes and the
  * root are made right wherever a record can be read at all: only its meaning can be refused. */
 #include <jansson.h>

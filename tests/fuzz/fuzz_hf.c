@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A folder of Hugging Face, as sections: config.json, weights in one file or several, tokenizer. */
 #include "src/base/status.h"
 #include "src/infer/load.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lists of hosts, from an option and from a file; times of SLURM. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* INDEX and INDEX.part of a data set.  What is accepted is written again byte for byte. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A folder of texts, JSON lines and compressed ones, as sections: two readings are equal. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A JSON line, next to jansson: where that finds a string of this name in an object, so do we, the
  * same one.  What it refuses may be right for us, in fields that nobody asked for. */
 #include <jansson.h>

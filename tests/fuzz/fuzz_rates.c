@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* YAML of a machine.  What is accepted is written and read back to the same text. */
 #include <string.h>
 

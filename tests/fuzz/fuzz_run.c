@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The folder of a run, as sections: what ttt status reads of it.  Its JSON is always valid. */
 #include <stdlib.h>
 #include <string.h>

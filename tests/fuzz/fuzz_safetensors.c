@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A file of safetensors: every tensor is read in every way. */
 #include "src/base/mem.h"
 #include "src/base/status.h"

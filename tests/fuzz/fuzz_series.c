@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A series and the files of its runs, as sections: every member lies in the series' folder. */
 #include <string.h>
 

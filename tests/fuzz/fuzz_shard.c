@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A token shard, as sections of what its records hold before they are compressed:
  *
  *     super      64 bytes                    head       32 bytes: replaces the next record's header

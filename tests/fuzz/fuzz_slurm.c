@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What squeue and sacct print about two jobs, as sections `squeue` and `sacct`. */
 #include <math.h>
 #include <string.h>

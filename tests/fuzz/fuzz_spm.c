@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A SentencePiece model, as our own reader takes it before the library sees it. */
 #include "src/base/status.h"
 #include "src/data/spm_model.h"

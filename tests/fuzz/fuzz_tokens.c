@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files of token ids, as sections: t.npy; t.bin alone; t.idx with t.bin.  What is accepted lies in
  * its file, can be read to its end, and has documents in order. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* replay.c -- a main() for a target without libFuzzer: all files of the given folders.
  *
  *     fuzz_conf tests/fuzz/corpus/conf ...

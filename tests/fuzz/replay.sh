@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # replay.sh PROGRAM ... -- every committed input of each target, and every one that ever was a finding
 # (found/), through the parser once more.  The last line is "N passed, N failed", counted over inputs.
 cd "$(dirname "$0")" || exit 1

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # run.sh SECONDS [TARGET ...] -- let libFuzzer look for inputs that break a promise, SECONDS for
 # every target, as many targets at once as there are cores (JOBS).  Seeds are made by the program;
 # new inputs are kept in build/fuzz/corpus, findings in build/fuzz/found.  Prints how many inputs

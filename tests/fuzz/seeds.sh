@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # seeds.sh DIR -- inputs to begin with, made by the program itself: DIR/TARGET/NAME.
 OUT=$1
 . "$(dirname "$0")/../e2e/lib.sh"

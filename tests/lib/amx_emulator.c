@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/amx_emulator.h"
 
 #if defined(__x86_64__) && !defined(TTT_F64)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* amx_emulator.h -- the tile instructions of AMX on processors without them.
  *
  * Such a processor raises SIGILL at the instruction.  A handler decodes it, executes it on tiles of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/byte_set.h"
 
 #include "src/base/file.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* byte_set.h -- a small data set of bytes, always the same. */
 #ifndef BYTE_SET_H
 #define BYTE_SET_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* golden.h -- comparing our tensors with those of tests/golden.
  *
  * A comparison returns how many entries are outside the tolerance, and says

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* golden_probe.h -- a probe's tensors against those of tests/golden: of one process, of a grid.
  *
  * Every comparison counts entries that are outside the tolerance (tests/golden/README.md).

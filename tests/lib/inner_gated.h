@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_gated.h -- an inner model for tests: a gated two-layer network, six parts, and a rate for
  * each of its three weights.  It has no fused body, so what trains it is the composition.
  *

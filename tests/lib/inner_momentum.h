@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_momentum.h -- an inner step for tests: gradient descent with momentum, whose coefficient is
  * the mean of a gate over the mini-batch's tokens.
  *

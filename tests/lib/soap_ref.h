@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* soap_ref.h -- SOAP of one matrix, written down plainly in double: the oracle of src/optim/soap
  * and mpi/soap_step.  Eigenvectors by Jacobi's rotations, orthonormal columns by Gram and Schmidt:
  * nothing of LAPACK, and columns where the program has rows. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/lib/tiny_model.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* tiny_model.h -- models of a few hundred parameters, and how tests run them. */
 #ifndef TINY_MODEL_H
 #define TINY_MODEL_H

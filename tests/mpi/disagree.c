@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* disagree.c -- rank 1 passes something else where arguments must agree; for test_must_agree.sh,
  * which runs it in builds that compare them (make CHECK=1). */
 #include <string.h>

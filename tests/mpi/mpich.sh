@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # mpich.sh -- the short form of `make test MPI=mpich`: the program of MPICH's tree ends with the state
 # of Open MPI's, on a grid, launched, through a kill; each refuses the other one's mpirun.
 . "$(dirname "$0")/../e2e/lib.sh"

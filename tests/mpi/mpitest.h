@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mpitest.h -- cmocka for programs with more than one process.
  *
  * cmocka leaves a failing test by longjmp, on an assertion and on a crash alike (it catches

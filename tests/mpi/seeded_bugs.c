@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* seeded_bugs.c -- small programs, each with one mistake in its use of MPI, for the test of the
  * checker (test_mpicheck.sh).  Number 0 has none and uses everything that the checker counts.
  *

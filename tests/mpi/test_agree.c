@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A job whose ranks were started with different things says so, once, on all ranks. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ScaLAPACK through mpi/blacs: layouts against numroc, redistribution between every pair of grids
  * up to 3x3, products, eigenvectors, orthonormal columns and singular values by residuals. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The authors' numbers (tests/golden/README.md) on every grid of this many ranks; forward numbers
  * and states are, bit for bit, those of one process. */
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* An evaluation on every grid of this many ranks is, bit for bit, that of one process. */
 #include <math.h>
 #include <stdlib.h>

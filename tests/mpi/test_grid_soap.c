@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOAP on every grid: with whole matrices the same bits as one process, weights and all state;
  * spread ones (mpi/soap/soap_spread.h) as tests/lib/soap_ref.c has them, to rounding. */
 #include <math.h>

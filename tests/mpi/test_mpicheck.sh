@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # test_mpicheck.sh -- the checker of MPI use reports every seeded mistake, names both sides or
 # the place, and has nothing to say about a program without one.
 # Lines: "ok NAME", "FAILED NAME: why".

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # test_must_agree.sh -- what must agree between ranks and does not is found and named: at the
 # start of a job in every build, at each call in builds that compare arguments (make CHECK=1).
 # Lines: "ok NAME", "FAILED NAME: why".

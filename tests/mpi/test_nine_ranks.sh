@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # test_nine_ranks.sh -- redistribution between all pairs of process grids up to 3x3 wants nine.
 # Lines: "ok NAME", "FAILED NAME: why".
 build=${BUILD:-build}

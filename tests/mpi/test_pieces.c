@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Arrays of any length arrive whole, in pieces of which few are under way, from all ranks at
  * once. */
 #include <string.h>

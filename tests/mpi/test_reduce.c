@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Sums around rings against one MPI_Allreduce of everything: owners have the sum over all holders,
  * as integers and as floats, step after step; and what is handed on is counted. */
 #include <string.h>

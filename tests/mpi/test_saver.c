@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Checkpoints of a grid: the root is that of one process, any grid reads them, and one rank's
  * failure is everybody's and harms nothing older. */
 #include <fcntl.h>

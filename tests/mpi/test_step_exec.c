@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One training step on every grid of this many ranks is, bit for bit, the step of a rank alone:
  * gradients, loss, inner losses; and the owners' runs together are all of the gradient. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Collectives: what must be the same on all ranks is put into a line of text, and the line goes
  * round the ring. */
 #include <stdio.h>

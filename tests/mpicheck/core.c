@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Findings, call sites, what lives, start and end. */
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Messages between two ranks, and the calls that complete requests.
  *
  * Each rank counts what it sends to whom and how many receives it begins.  Where all ranks meet

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* mpicheck.h -- a preloaded library that checks how a program uses MPI.
  *
  *     mpirun -n 4 env LD_PRELOAD=build/tests/mpicheck.so PROGRAM ...

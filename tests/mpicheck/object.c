@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Communicators, windows, datatypes, groups, operations: made here, released there. */
 #include <stdio.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who calls what: each rank tells its right neighbour, so if all neighbours agree, all do.
  *
  *     rank 0 --"MPI_Bcast of 4 bytes, root 0"--> rank 1 --"MPI_Bcast of ..."--> rank 2 --> rank 0

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # cluster.sh -- a SLURM cluster of two nodes, n1 and n2, on this machine.  After e2e/lib.sh:
 #
 #     . "$(dirname "$0")/cluster.sh"

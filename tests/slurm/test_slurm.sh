@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Runs as jobs of a real SLURM, on two nodes: through signals, requeues, the loss of a node,
 # cancellation; series as job arrays.  Whatever happens, the last state is that of a run of one
 # process which nothing happened to.  LONG=1 waits for a time limit, too.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # ttt status and ttt stop with a real SLURM of two nodes: jobs that wait, that die before they
 # train, that are cancelled, held, requeued, suspended; and a controller that is gone.
 . "$(dirname "$0")/../e2e/lib.sh"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Configurations that are wrong, and what must be said.  Line 1 is
  * "data: {train: d}", so each text begins in line 2. */
 static const struct { const char *text, *says; } bad[] = {

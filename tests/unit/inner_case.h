@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* inner_case.h -- a mini-batch of random numbers for tests of the inner loop, and all that it
  * gives. */
 #ifndef INNER_CASE_H

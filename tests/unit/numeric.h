@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* numeric.h -- what tests of numbers share.
  *
  * Kernels work on reals; what they should give is computed in double by plain

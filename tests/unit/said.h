@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* said.h -- messages of code under test, caught to be looked at. */
 #ifndef SAID_H
 #define SAID_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* store_test.h -- what the tests of stored files share: a folder of their own,
  * whole files in memory, silence where thousands of errors are expected. */
 #ifndef STORE_TEST_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_act.c -- gates against libm, backward against slopes, and in place. */
 #include "tests/unit/numeric.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_adamw.c -- the recipe of the TTT paper against a plain rewriting of it. */
 #include "tests/unit/numeric.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_amx.c -- products of tiles: the plain C of the instruction against sums in double, and all
  * kernels with tiles against that plain C, bit for bit; on the processor's tiles where it has them,
  * elsewhere with emulated instructions (tests/lib/amx_emulator.h). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Options of a command line: every form gives the same values, what is wrong is refused and
  * named. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Attention in blocks against the plain sum over all pairs, forward and backward; cut anywhere it is
  * the same attention, cut at blocks the same bits. */
 #include <math.h>

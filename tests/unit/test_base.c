@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_base.c -- order-free sums, checksums, counted memory, the arena. */
 #include "tests/unit/numeric.h"
 

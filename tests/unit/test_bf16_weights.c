@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_bf16_weights.c -- a model with bf16 products: gradients near those of fp32 and not equal to them,
  * and the same bits however work is cut. */
 #include "tests/unit/numeric.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Biases: rows plus a row, sums of columns; threads change no bit. */
 #include "tests/unit/numeric.h"
 

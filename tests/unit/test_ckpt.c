@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a checkpoint file means, and that no damage to it goes unseen. */
 #include "tests/unit/store_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files whose hashes are right and whose content is wrong: what a hostile or broken writer
  * could make.  Bounds must hold where no checksum helps. */
 #include "tests/unit/store_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Saving under every fault that can be injected: killed anywhere, failing anywhere; what
  * retention keeps; what is taken when the newest is damaged. */
 #include "tests/unit/store_test.h"

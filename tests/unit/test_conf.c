@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Configurations: what is wrong is refused with its place, all of it at once; what is right
  * survives being written and read back; hostile files end quickly. */
 #include <math.h>

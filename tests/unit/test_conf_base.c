@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files that begin with others: who wins, what is said of mistakes in them, and that no file makes
  * reading endless. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Changes between a checkpoint's configuration and this one: every key of the
  * table is noticed, and those that change what is computed are refused. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A run that starts from a model is that model: what is not given comes from it, what is given and
  * differs is named, and is changed only where that is asked for. */
 #include "tests/unit/store_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* launch.slurm of a configuration: sections in sections, words, lists, times. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The files in config/ are valid, have the sizes of the paper's models, and the reference next to
  * them is what the program prints.  Runs in the repository's root. */
 #include <setjmp.h>

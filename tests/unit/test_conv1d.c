@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_conv1d.c -- plain sums, adjoints, and sequences cut anywhere. */
 #include "tests/unit/numeric.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Costs and memory of a grid against the model's own counts, the budget of one process, the
  * published size of a carry; and rates files. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_cpus.c -- cores and NUMA nodes of an affinity mask, on machines of recorded files. */
 #include <sched.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_cyclic.c -- block-cyclic maps against dealing things out one by one. */
 #include "tests/unit/numeric.h"
 

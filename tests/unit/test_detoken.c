@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text from tokens one by one is the text, and every piece of it is valid UTF-8. */
 #include "tests/unit/store_test.h"
 

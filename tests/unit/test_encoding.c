@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Text that is not UTF-8 gets its name; text that is keeps it. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Evaluation against the plainest way to compute the same: every window read whole. */
 #include "tests/unit/store_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Failpoints act at the hit they were told, and nowhere else; a rule that can't be read
  * ends the program. */
 #include "tests/unit/store_test.h"

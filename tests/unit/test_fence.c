@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One owner of a run: starts that race, owners that died, owners on other machines. */
 #include <signal.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files that are whole or not there, folders, messages and exit codes. */
 #include "tests/unit/store_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_gemm.c -- products against sums in double; and, to the last bit, against the three loops that
  * define them, whatever the shape, the layout, the threads and the instruction set. */
 #include "tests/unit/numeric.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_gemm_bf16.c -- rounding, layouts, and products of bf16 operands against sums in double of
  * the same rounded operands; equal bits however they are cut. */
 #include "tests/unit/numeric.h"

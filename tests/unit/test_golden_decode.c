@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Reading a prompt and then token by token, against the authors' code. */
 #include "src/base/mem.h"
 #include "src/base/status.h"

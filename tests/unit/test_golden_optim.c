@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Five updates against the authors' model under torch's AdamW. */
 #include "src/base/mem.h"
 #include "src/base/status.h"

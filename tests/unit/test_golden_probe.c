@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Forward, backward and states against the authors' code (tests/golden/README.md),
  * through the command that users have for it: `ttt probe`. */
 #include "src/base/file.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Public kinds of models, as transformers computes them (tests/golden/README.md): their logits and
  * losses, and their folders out again as they came in. */
 #include "tests/unit/store_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_grad.c -- sums of gradients: the same bits in any order, and bad ones named. */
 #include "tests/unit/numeric.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Folders of the public implementation, in and out without changing a bit.  The golden
  * folder was written by Hugging Face's own code. */
 #include "tests/unit/store_test.h"

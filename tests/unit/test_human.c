@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Durations and sizes: every branch once, on both sides of its edge. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The fused bodies of the inner loop against the composition of inner model and inner step, which
  * is their definition; and the activation of TTT-MLP. */
 #include "src/kernels/inner_gelu.h"

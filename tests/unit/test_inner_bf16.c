@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The inner loop with bf16 operands: words against plain C, then mini-batches against the same with
  * fp32 operands. */
 #include "src/kernels/bf16.h"

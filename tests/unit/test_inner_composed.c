@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The composition of inner model and inner step, for pairs that no layer of the program has: models
  * with six parts and three rates, a step with momenta and a rate of its own, outputs before the
  * step, two losses. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Every form of input as public programs wrote it (tests/golden/inputs): the same text, and an
  * error for every truncation and every flipped bit that would change it. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One string out of a line of JSON: what is read, what is skipped, and where both end. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_lapack.c -- factorizations against matrices whose answers are known, and by residuals. */
 #include "tests/unit/numeric.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The launcher's decisions: hosts, threads, numbers of processes, and what a run's folder tells. */
 
 #include "jobs/launch.h"

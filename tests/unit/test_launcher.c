@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which launcher it is, by what each prints about its version, and the words that it gets. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_layer.c -- what a block asks of a layer: one with nothing except inner and its backward is
  * complete.  And what a layer, or a run, asks too much of is a message before the first step. */
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_layernorm.c -- forward against plain sums, backward against slopes. */
 #include "tests/unit/numeric.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_limit.c -- limits of control groups, of both versions, from files like the system's. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a configuration may ask for can be saved: the largest state that it takes fits a MANIFEST
  * with all that may stand beside it, and one block more is refused. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_linear.c -- products of a layer with bf16 operands: right, and the same bits whether an
  * operand is reals or rows, shared or not. */
 #include "tests/unit/numeric.h"

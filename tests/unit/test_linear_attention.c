@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Theorem 1 of the paper (arXiv 2407.04620): TTT with a linear inner model, batch gradient
  * descent, eta = 1/2 and W0 = 0 is linear attention.  Its loss has no factor 1/2, ours has, so that
  * eta is 1 here: inner_lr = F, since a step is divided by the head width. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A model from a Hugging Face folder, a checkpoint or a run. */
 #include "tests/unit/store_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "src/base/log.h"
 #include "src/base/status.h"
 #include "src/infer/load.h"

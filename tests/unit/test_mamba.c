@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The Mamba model: gradients are derivatives, slices of any length are the whole, the way a batch
  * is cut changes no bit; sizes and folders of the public models. */
 #include "tests/unit/store_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A memo gives back what was put under the same text, and nothing else. */
 #include "tests/unit/store_test.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* metrics.jsonl: what is written is read back to the same bits; a torn line and
  * the lines of steps that will be done again vanish, nothing else does. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Models whose blocks differ: which layer a block has, what it sees of the model's dims, what its
  * parameters are called; and that reading slices is reading the whole. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The model as a function: slices are the whole, and the way a batch is cut changes no bit. */
 #include <math.h>
 #include <omp.h>

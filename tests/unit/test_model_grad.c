@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Gradients of whole models are derivatives, in double. */
 #ifdef TTT_F64
 #include <math.h>

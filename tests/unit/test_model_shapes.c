@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a model is before it computes: counts of parameters, the first loss, attention's window, and
  * shapes that are refused. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_moments.c -- moments in bf16: rounding by chance has the right mean, depends on nothing but
  * seed, step and element, and an optimizer with it follows one with whole moments. */
 #include "tests/unit/numeric.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A folder appears whole or not at all, whatever ends the process that writes it, and nothing of
  * anybody else is touched. */
 #include "tests/unit/store_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The order of samples is a bijection for every size, differs by seed and
  * epoch, keeps neighbours together, and never changes between releases. */
 #include <setjmp.h>

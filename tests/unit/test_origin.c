@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a data set was made from: another option or input is found and named, the same one is known
  * again, and a file's content is believed unread only if nothing can have changed it. */
 #include "tests/unit/store_test.h"

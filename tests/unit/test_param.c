@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_param.c -- the one list of parameters. */
 #include "tests/unit/numeric.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The arithmetic peak: what its loops do, never how fast. */
 #include <math.h>
 #include <omp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A layer gives messages a chance to move while it computes: many times, and only when asked. */
 #include <setjmp.h>
 #include <stdarg.h>

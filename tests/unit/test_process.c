@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A process is its number, its beginning, its user and what it was given: a signal reaches only one
  * that has all four. */
 #include <setjmp.h>

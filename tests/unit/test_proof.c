@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_proof.c -- the check at a run's start: passes here, and finds products that do not keep what
  * equal bits rest on. */
 #include "tests/unit/numeric.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Which process this is, in environments as launchers set them. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Records of files and of standard input: zstd frames of all kinds, pipes that bring a byte at a
  * time, byte order marks, and what is lost where a file is cut or damaged. */
 #include <fcntl.h>

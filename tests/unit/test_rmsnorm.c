@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_rmsnorm.c -- forward against plain sums, backward against slopes. */
 #include "tests/unit/numeric.h"
 

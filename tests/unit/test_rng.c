@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_rng.c -- Philox4x32-10 against the published vectors, and its draws. */
 #include <setjmp.h>
 #include <stdarg.h>

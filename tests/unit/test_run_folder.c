@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The folder of a run: one owner at a time, and files that are whole. */
 #include <signal.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The state of a run as a function of facts: a table, and what holds for all combinations. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Strict reading: every file that breaks a rule is refused, whatever was done to it
  * nothing crashes, and what is accepted is what the bytes say. */
 #include "tests/unit/store_test.h"

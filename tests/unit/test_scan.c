@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The selective scan against the formulas written down in double, its gradient against the slopes
  * of those; cut anywhere, on any number of threads, the same bits. */
 #include "tests/unit/numeric.h"

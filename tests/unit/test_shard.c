@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Token shards and the INDEX: what was written comes back whatever the cuts,
  * and every flipped bit, every cut and every byte too many is found. */
 #include "tests/unit/store_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Shards whose hashes are all right and whose content is not: what a person could
  * make on purpose.  Hashes can't refuse them, so the bounds must. */
 #include "tests/unit/store_test.h"

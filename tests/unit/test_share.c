@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Shares of a grid, and its text. */
 #include <setjmp.h>
 #include <stdarg.h>

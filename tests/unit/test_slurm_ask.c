@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What SLURM's tools answer, and what they do not: stand-ins in PATH that fail, hang and talk. */
 
 #include <math.h>

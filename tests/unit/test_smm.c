@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Products of small matrices against their definition, to the bit, in every form in use. */
 #include "src/kernels/smm.h"
 #include "src/kernels/vecmath.h"

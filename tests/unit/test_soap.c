@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_soap.c -- SOAP against AdamW, which it is in the identity's basis, and against the plain
  * writing of tests/lib/soap_ref.c. */
 #include "tests/unit/numeric.h"

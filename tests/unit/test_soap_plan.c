@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_soap_plan.c -- whose matrix it is: everybody's share is counted once, nobody has much more
  * than the others, and predictions count it. */
 #include "tests/unit/numeric.h"

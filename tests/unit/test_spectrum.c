@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_spectrum.c -- ranks of matrices whose ranks are known, and which matrices are looked at. */
 #include "tests/unit/numeric.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Samples that are left out, and losses that are out of line. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A stage that is forward only computes what training computes, in two residual streams. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The schedule, executed symbolically on thousands of grids: everything is produced once and
  * before it is used, every receive meets its send, nothing waits in a circle although a send is
  * complete only when it is received, and buckets are summed after their last contribution and in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The simulator against closed forms: one rank, the wavefront, one-forward-one-backward, a message,
  * sums after the backward pass, volumes; and against what must hold on every grid. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Statistics against numbers known in closed form, and verdicts about real models. */
 #include "tests/unit/store_test.h"
 

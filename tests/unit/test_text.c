@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Strict numbers, shortest decimal text, nearest word. */
 #include <limits.h>
 #include <math.h>

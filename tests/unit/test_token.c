@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Tokenizers give back every byte of valid UTF-8, and cutting a text into
  * chunks changes no token. */
 #include "tests/unit/store_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Files of token ids of other programs: their headers field by field, every cut and every damaged
  * byte; the headers that we write are the bytes that NumPy and Megatron write. */
 #include "tests/unit/store_test.h"

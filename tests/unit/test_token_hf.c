@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The files for Hugging Face's libraries give the ids that this program gives.  Golden data: the
  * files, and the ids that transformers computed from them (golden/README.md). */
 #include "tests/unit/store_test.h"

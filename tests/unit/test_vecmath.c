@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_vecmath.c -- exp, tanh and the logistic function against libm. */
 #include "tests/unit/numeric.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Who hangs, of processes that a watchdog has seen; and pages that another process reads. */
 #include <setjmp.h>
 #include <stdarg.h>

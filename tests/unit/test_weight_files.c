@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Weights in several files: written and read back, in every type, and what is wrong with an index
  * or its files is found before anything is used. */
 #include "tests/unit/store_test.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Words of command lines: a shell reads each as what it was, no program takes a path for an option,
  * and nothing secret is among them. */
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* test_xent.c -- cross-entropy against libm, its gradient against slopes. */
 #include "tests/unit/numeric.h"
 
