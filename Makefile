@@ -41,8 +41,6 @@ BLAS_LIBS      ?= $(or $(call pkg,--libs,openblas),-lopenblas)
 SCALAPACK_LIBS ?= $(or $(filter -lscalapack%,$(call pkg,--libs-only-l,scalapack-$(or $(mpich),openmpi))),-lscalapack$(if $(mpich),-mpich))
 ZLIB_CFLAGS    ?= $(call pkg,--cflags,zlib)
 ZLIB_LIBS      ?= $(or $(call pkg,--libs,zlib),-lz)
-HWLOC_CFLAGS   ?= $(call pkg,--cflags,hwloc)
-HWLOC_LIBS     ?= $(or $(call pkg,--libs,hwloc),-lhwloc)
 CMOCKA_CFLAGS  ?= $(call pkg,--cflags,cmocka)
 CMOCKA_LIBS    ?= $(or $(call pkg,--libs,cmocka),-lcmocka)
 
@@ -92,12 +90,12 @@ OPT     := -O1 -g -fopenmp $(FUZZER) -fsanitize=fuzzer-no-link -DTTT_NO_CLONES
 WARN    := -Wall
 endif
 CPPFLAGS += -I. -MMD -MP -D_GNU_SOURCE $(if $(F64),-DTTT_F64) $(if $(CHECK),-DCHECK_AGREE) $(if $(V3),-DTTT_V3) $(ZSTD_CFLAGS) $(YAML_CFLAGS) \
-            $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(COMPARED_CFLAGS) $(HWLOC_CFLAGS) $(ZLIB_CFLAGS) $(if $(filter yes,$(ARCHIVE)),$(ARCHIVE_CFLAGS))
+            $(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(BLAS_CFLAGS) $(COMPARED_CFLAGS) $(ZLIB_CFLAGS) $(if $(filter yes,$(ARCHIVE)),$(ARCHIVE_CFLAGS))
 CFLAGS  += -std=c11 $(OPT) $(WARN)
 # With clang this makes what CLONES stands for (src/base/real.h).
 CLONER  := $(if $(CLANG),$(if $(SAN)$(FUZZ),,$(if $(filter x86_64=1,$(TARGET)),src/base/clones.awk)))
 LDLIBS  := $(COMPARED_LIBS) $(BLAS_LIBS) $(ZSTD_LIBS) $(YAML_LIBS) $(XXHASH_LIBS) \
-           $(JANSSON_LIBS) $(HWLOC_LIBS) $(ZLIB_LIBS) $(if $(filter yes,$(ARCHIVE)),$(ARCHIVE_LIBS)) $(SPM_LIBS) -lstdc++ -ldl -lpthread -lm $(LDLIBS_EXTRA)
+           $(JANSSON_LIBS) $(ZLIB_LIBS) $(if $(filter yes,$(ARCHIVE)),$(ARCHIVE_LIBS)) $(SPM_LIBS) -lstdc++ -ldl -lpthread -lm $(LDLIBS_EXTRA)
 
 local := $(sort $(wildcard src/*/*.c)) $(sort $(wildcard src/*/*.cc)) \
          $(filter-out data_prep/unpack_$(if $(filter yes,$(ARCHIVE)),none,libarchive).c,$(sort $(wildcard data_prep/*.c))) $(sort $(wildcard jobs/*.c))

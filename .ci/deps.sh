@@ -6,7 +6,7 @@
 packages="gcc g++ make pkg-config git
     libopenmpi-dev openmpi-bin libopenblas-dev libscalapack-openmpi-dev libdnnl-dev libxsmm-dev
     libzstd-dev zlib1g-dev libarchive-dev libyaml-dev libxxhash-dev libjansson-dev libsentencepiece-dev
-    libhwloc-dev libcmocka-dev bible-kjv procps slurm-wlm munge $*"
+    libcmocka-dev bible-kjv procps slurm-wlm munge $*"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
     echo "deps: this is not a Debian system; jobs/README.md lists the libraries that are needed"

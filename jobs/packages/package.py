@@ -34,7 +34,8 @@ class Ttt(MakefilePackage):
     depends_on("libyaml")
     depends_on("jansson@2.13:")
     depends_on("xxhash@0.8:")
-    depends_on("hwloc@2:")
+    depends_on("zlib-api")
+    depends_on("libarchive")
     depends_on("onednn@2", when="+compare")
     depends_on("libxsmm", when="+compare")
 
