@@ -2,6 +2,8 @@
 /* In place of unpack_libarchive.c in a build without that library. */
 #include "data_prep/unpack.h"
 
+#include <stddef.h>
+
 #include "src/base/status.h"
 
 int unpack_open(struct unpack **out, enum unpack_kind kind, const char *path, unpack_pull pull,

@@ -13,6 +13,13 @@ mkdir "$WORK/tree/.git"
 equal "a checkout: warnings are errors" "$(werror)" 1
 equal "a checkout with WERROR=no" "$(werror WERROR=no)" 0
 
+# What is compiled in place of libraries that are not there.
+without=$WORK/without
+for f in data_prep/unpack_none src/bench/product_onednn src/bench/product_libxsmm; do
+    check "without optional libraries: $f.c" make -s -C "$ROOT" LOCAL="$without" ARCHIVE=no DNNL=no XSMM=no \
+        "$without/$f.o"
+done
+
 # clones.awk: parameters of all kinds, values that come back, and lines that keep their numbers.
 if [ "$(uname -m)" != x86_64 ]; then echo "# not x86-64"; finish; fi
 cat >"$WORK/sums.c" <<'END'
