@@ -58,8 +58,8 @@ static void other_fields_are_skipped(void **state)
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         static const char *const lines[] = {
-            "{\"x\":%s,\"text\":\"yes\"}", "{\"text\":\"yes\",\"x\":%s}", " { \"x\" : %s , \"y\":[%s],"
-            "\"text\" : \"yes\" }\r", "{\"x\":{\"y\":%s},\"text\":\"yes\",\"z\":%s}",
+            "{\"x\":%s,\"text\":\"yes\"}", "{\"text\":\"yes\",\"x\":%s}",
+            " { \"x\" : %s , \"y\":[%s],\"text\" : \"yes\" }\r", "{\"x\":{\"y\":%s},\"text\":\"yes\",\"z\":%s}",
         };
         for (size_t k = 0; k < sizeof lines / sizeof *lines; k++) {
             char line[1024], *out = line;
