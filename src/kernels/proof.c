@@ -140,7 +140,7 @@ static const char *in_every_thread(call *f, const struct proof_of *p, int64_t n)
 static int judge(char why[PROOF_TEXT], const char *wrong, const char *library, const char *version)
 {
     if (!wrong) return OK;
-    snprintf(why, PROOF_TEXT, "%s (%s) with %s instructions: %s", library, version,
+    snprintf(why, PROOF_TEXT, "%s %s with %s instructions: %s", library, version,
              isa_name(isa_best()), wrong);
     return ERR_CONFIG;
 }

@@ -38,7 +38,7 @@ else expect_text "other products: reported" "warning: .* reference loss .*, a re
 # promises none.
 one_rank 1 TTT_FAIL=proof.small=err 1x1x2 unproved
 equal "unproved products: exit code" "$?" 78
-expect_text "unproved products: named" "error: rank 1: ttt ([^)]*) with .* would depend on the grid" \
+expect_text "unproved products: named" "error: rank 1: ttt [0-9].* with .* would depend on the grid" \
     "$WORK/unproved.err"
 check "unproved products: no run was begun" test ! -e "$WORK/unproved"
 one_rank 1 TTT_FAIL=proof.small=err 1x1x2 unproved train.reduction=fast
