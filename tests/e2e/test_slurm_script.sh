@@ -41,6 +41,7 @@ same() {
 submit 0 "dry run, nothing but defaults" --dry-run
 cat >"$WORK/golden" <<END
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 #SBATCH --job-name=run
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
@@ -86,6 +87,7 @@ submit 0 "dry run, everything" --dry-run --set "run.name=my run; reboot" --set "
     --allow-config-change
 cat >"$WORK/golden" <<END
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 #SBATCH --job-name=my-run--reboot
 #SBATCH --nodes=2-4
 #SBATCH --ntasks-per-node=8
