@@ -33,8 +33,15 @@ becomes() {
     fi
 }
 
-submit module launch.slurm.modules=nothing-of-that-name
-becomes "a module that is not there" module failed 'training never began; job [0-9]*: FAILED (NonZeroExitCode); module/slurm/[0-9]*.log: .'
+# Where this machine has modules, a wrong one is found before the job is submitted.
+if bash -c '. /etc/profile; command -v module' >/dev/null 2>&1; then
+    name="a module that is not there: refused" expect_exit 78 "$TTT" launch "$WORK/run.yaml" --slurm \
+        --set "run.dir=$WORK/module" --set launch.slurm.modules=nothing-of-that-name
+    expect_text "a module that is not there: named" 'nothing-of-that-name. fails here' "$WORK/err"
+else
+    submit module launch.slurm.modules=nothing-of-that-name
+    becomes "a module that is not there" module failed 'training never began; job [0-9]*: FAILED (NonZeroExitCode); module/slurm/[0-9]*.log: .'
+fi
 
 submit held launch.slurm.options=--hold
 becomes "held" held waiting 'PENDING (JobHeldUser)'
