@@ -23,7 +23,7 @@ static int any(struct ckpt *c, void *arg)
     return OK;
 }
 
-/* May the run resume from it?  What the trainer says of keys that differ is said here only if it would
+/* May the run resume from it?  What the trainer says of keys that differ is reported here only if it would
  * refuse them. */
 static int check_resume(const struct launch *l, const struct train_inputs *in, const struct ckpt *from)
 {

@@ -124,7 +124,7 @@ static void remove_copy(struct program *p)
     p->dir = NULL;
 }
 
-/* A copy in the run's folder has no share/ttt beside it: it is told where ours is. */
+/* A copy in the run's folder has no share/ttt next to it: it is told where ours is. */
 static void keep_share(void)
 {
     char *dir = share_dir();

@@ -2,7 +2,7 @@
 /* slurm_partition.h -- what a cluster says of its partitions.
  *
  * As in slurm_ask.h nothing is trusted: where a program fails or prints something else, there is no
- * answer, and the caller goes on without one.  All functions are local.
+ * answer, and the caller continues without one.  All functions are local.
  */
 #ifndef SLURM_PARTITION_H
 #define SLURM_PARTITION_H

@@ -4,7 +4,7 @@
 #
 # Prepares a small text, trains a model of a few thousand numbers on one process, is killed, resumes,
 # trains on two processes and evaluates: the two have to end with equal bits.  Less than a minute, as
-# any user; everything is in a temporary folder, and the program is found beside this file.  The last
+# any user; everything is in a temporary folder, and the program is found next to this file.  The last
 # line is "N passed, N failed", and the exit code is 0 only if none failed.
 prefix=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
 ttt=$prefix/bin/ttt

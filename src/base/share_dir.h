@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* share_dir.h -- the files that `make install` puts beside the program: configurations to start from
+/* share_dir.h -- the files that `make install` puts next to the program: configurations to start from
  * and templates of series. */
 #ifndef SHARE_DIR_H
 #define SHARE_DIR_H

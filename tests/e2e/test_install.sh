@@ -56,7 +56,7 @@ name="series: from the installation" expect_exit 0 "$ttt" series series.yaml --d
 name="TTT_SHARE goes before" expect_exit 78 env TTT_SHARE="$WORK/none" "$ttt" config show my.yaml
 expect_text "and is named" "my.yaml:1:7: base: expected a file .*here or in $WORK/none/config"
 printf 'model: {layers: 3}\n' >ttt-linear-125m.yaml
-name="a file beside the run goes before" expect_exit 0 "$ttt" config show my.yaml
+name="a file next to the run goes before" expect_exit 0 "$ttt" config show my.yaml
 expect_text "and is read" "^  layers: 3" "$WORK/out"
 
 # Pages and completion.

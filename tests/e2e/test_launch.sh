@@ -52,13 +52,13 @@ equal "a hostfile without hosts" "$?" 66
 launch dry --hosts a:1,b:2 --dry-run
 expect_text "hosts" "-hosts\{0,1\} a:1,b:2 -n 3 " "$WORK/dry.out"
 
-# --- inside a job of a scheduler: what was recorded there of the environment ---------------------------
+# --- inside a job of a scheduler, with variables as its manual names them ---------------------------
 mkdir "$WORK/bin"
 for i in 1 1 2 2; do echo node$i.cluster; done >"$WORK/nodefile"
 printf '#!/bin/sh\n[ "$1 $2" = "resource list" ] && echo "16 node[01-02]"\n' >"$WORK/bin/flux"
 printf '#!/bin/sh\nprintf "n1\\nn2\\n"\n' >"$WORK/bin/scontrol"
 chmod +x "$WORK/bin"/*
-# offered NAME LINE COMMAND VARIABLE=VALUE ... -- [WORD ...]: what is said about the job, and the start.
+# offered NAME LINE COMMAND VARIABLE=VALUE ... -- [WORD ...]: what is reported of the job, and the start.
 offered() {
     name=$1; said=$2; starts=$3; shift 3
     (PATH=$WORK/bin:$PATH

@@ -19,7 +19,7 @@ struct dims attention(int C, int H, int Hkv);
 /* Heads of a width of their own, F: together narrower or wider than the stream. */
 struct dims headed(int C, int H, int Hkv, int F);
 
-/* A new model.  No parameter keeps a 0 or a 1 behind which an error could hide. */
+/* A new model.  No parameter keeps a 0 or a 1 that would hide an error. */
 struct model *rough_model(const struct dims *d, uint64_t seed);
 
 /* n tokens of [0, V). */

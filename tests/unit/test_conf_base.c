@@ -166,7 +166,7 @@ static void installed_files_are_found(void **state)
 
     unsetenv("TTT_SHARE");
     char *built = share_dir(), *expected = mem_format("%s/share/ttt", build_prefix());
-    assert_string_equal(built, expected);  /* nothing is beside this test */
+    assert_string_equal(built, expected);  /* nothing is next to this test */
     setenv("TTT_SHARE", share, 1);
     char *deep = mem_format("%s/config/deep", share);
     assert_int_equal(dir_make(deep), OK);

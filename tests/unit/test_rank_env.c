@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which process this is, in environments as launchers set them. */
+/* Which process this is, in environments that the manuals of launchers describe. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@ static const struct {
     const char     *how;
     const char     *variables[18];
     struct rank_env want;
-} recorded[] = {
+} documented[] = {
     { "a shell", { "HOME=/root", "OMP_NUM_THREADS=2" }, { STARTED_ALONE, 0, 1, 0, 1, 1 } },
     { "mpirun of Open MPI 4.1.4, the third of four",
       { "OMPI_COMM_WORLD_SIZE=4", "OMPI_COMM_WORLD_LOCAL_SIZE=4", "OMPI_COMM_WORLD_RANK=2",
@@ -89,24 +89,24 @@ static const struct {
       { STARTED_ALONE, 0, 1, 0, 1, 1 } },
 };
 
-static void as_recorded(void **state)
+static void as_documented(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof recorded / sizeof *recorded; i++) {
-        const struct rank_env *want = &recorded[i].want;
+    for (size_t i = 0; i < sizeof documented / sizeof *documented; i++) {
+        const struct rank_env *want = &documented[i].want;
         struct rank_env e;
         assert_int_equal(clearenv(), 0);
-        for (int k = 0; recorded[i].variables[k]; k++)
-            assert_int_equal(putenv((char *)recorded[i].variables[k]), 0);
+        for (int k = 0; documented[i].variables[k]; k++)
+            assert_int_equal(putenv((char *)documented[i].variables[k]), 0);
         rank_env_read(&e);
         if (memcmp(&e, want, sizeof e) != 0)
-            fail_msg("%s: by %d, %d of %d, %d of %d here, one machine: %d", recorded[i].how, (int)e.by,
+            fail_msg("%s: by %d, %d of %d, %d of %d here, one machine: %d", documented[i].how, (int)e.by,
                      e.rank, e.size, e.local_rank, e.local_size, e.one_machine);
     }
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(as_recorded) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(as_documented) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
