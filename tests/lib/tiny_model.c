@@ -9,6 +9,10 @@
 #include <cmocka.h>
 
 #include "src/base/rng.h"
+#include "src/kernels/inner.h"
+#include "src/layers/ttt.h"
+#include "tests/lib/inner_gated.h"
+#include "tests/lib/inner_momentum.h"
 
 const char *const layer_names[] = { "ttt_linear", "ttt_mlp", "attention" };
 
@@ -43,6 +47,19 @@ struct dims headed(int C, int H, int Hkv, int F)
     d.rope_low = 1;
     d.rope_high = 4;
     d.rope_original = 200;
+    return d;
+}
+
+struct dims tiny_pair(int before)
+{
+    static const struct inner pairs[] = {
+        { .name = "gated", .model = &inner_gated, .step = &inner_momentum },
+        { .name = "gated", .model = &inner_gated, .step = &inner_momentum, .loss = INNER_DOT,
+          .output_before = 1 },
+    };
+    struct dims d = tiny(before);
+    ttt_add("ttt_gated", &pairs[before]);
+    strcpy(d.layer, "ttt_gated");
     return d;
 }
 

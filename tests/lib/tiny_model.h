@@ -19,6 +19,11 @@ struct dims attention(int C, int H, int Hkv);
 /* Heads of a width of their own, F: together narrower or wider than the stream. */
 struct dims headed(int C, int H, int Hkv, int F);
 
+/* The same with a layer that the program does not have, which it is given here: an inner model with six
+ * parts and three rates, a step with momenta, neither with a fused body; its outputs are those after
+ * the step (0), or before it (1). */
+struct dims tiny_pair(int before);
+
 /* A new model.  No parameter keeps a 0 or a 1 that would hide an error. */
 struct model *rough_model(const struct dims *d, uint64_t seed);
 

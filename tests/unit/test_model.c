@@ -11,11 +11,7 @@
 
 #include "src/base/mem.h"
 #include "src/kernels/gemm.h"
-#include "src/kernels/inner.h"
-#include "src/layers/ttt.h"
 #include "src/model/pass.h"
-#include "tests/lib/inner_gated.h"
-#include "tests/lib/inner_momentum.h"
 #include "tests/lib/tiny_model.h"
 
 /* T tokens in slices: of whole mini-batches to the bit, cut anywhere nearly. */
@@ -135,20 +131,12 @@ static void cutting_the_batch_changes_no_bit(void **state)
     check_batches(batch_of("ttt_mlp", WITHOUT_NORM | WITHOUT_BIAS | WITHOUT_GATE));
 }
 
-/* Layers that the program does not have: an inner model with six parts and three rates, a step with
- * momenta, neither with a fused body; outputs after the step, and before it. */
+/* Layers that the program does not have (tiny_pair()). */
 static void pairs_without_a_fused_body(void **state)
 {
     (void)state;
-    static const struct inner pairs[] = {
-        { .name = "gated", .model = &inner_gated, .step = &inner_momentum },
-        { .name = "gated", .model = &inner_gated, .step = &inner_momentum, .loss = INNER_DOT,
-          .output_before = 1 },
-    };
     for (int i = 0; i < 2; i++) {
-        ttt_add("ttt_gated", &pairs[i]);
-        struct dims d = tiny(i);
-        strcpy(d.layer, "ttt_gated");
+        struct dims d = tiny_pair(i);
         check_batches(batch_of(d.layer, 0));
         d.K = 16;
         d.C = 64;

@@ -12,11 +12,7 @@
 #include "src/base/mem.h"
 #include "src/base/rng.h"
 #include "src/kernels/gemm.h"
-#include "src/kernels/inner.h"
-#include "src/layers/ttt.h"
 #include "src/model/pass.h"
-#include "tests/lib/inner_gated.h"
-#include "tests/lib/inner_momentum.h"
 #include "tests/lib/tiny_model.h"
 
 /* Move a parameter by step times a random direction. */
@@ -159,19 +155,12 @@ static void gradients_of_ablations(void **state)
     }
 }
 
-/* Inner models and steps without a fused body: test_model.c says what they are. */
+/* Layers that the program does not have (tiny_pair()). */
 static void gradients_of_pairs(void **state)
 {
     (void)state;
-    static const struct inner pairs[] = {
-        { .name = "gated", .model = &inner_gated, .step = &inner_momentum },
-        { .name = "gated", .model = &inner_gated, .step = &inner_momentum, .loss = INNER_DOT,
-          .output_before = 1 },
-    };
     for (int i = 0; i < 2; i++) {
-        ttt_add("ttt_gated", &pairs[i]);
-        struct dims d = tiny(i);
-        strcpy(d.layer, "ttt_gated");
+        struct dims d = tiny_pair(i);
         const struct pass_opts cut = opts(24, 8, 2, REMAT_BLOCK),
                                ragged = opts(22, 8, 2, REMAT_NONE),
                                batch = opts(24, 24, 2, REMAT_NONE);
