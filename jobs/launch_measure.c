@@ -74,11 +74,7 @@ int slurm_measure(struct launch *l, int dry)
     char *conf = conf_text(l->conf);
     int rc = OK;
 
-    if (!script) TRY(ERR_CONFIG);
-    if (dry) fputs(script, stdout);
-    fflush(stdout);
-    TRY(slurm_check(l));
-    TRY(slurm_test(script));
+    TRY(slurm_ready(l, script, dry));
     if (dry) goto out;
     TRY(dir_make(files));
     TRY(file_replace(run, conf, strlen(conf)));

@@ -54,6 +54,9 @@ int slurm_check(const struct launch *l);
 /* Ask `sbatch --test-only` about a script: account, QoS, limits.  returns OK, or ERR_CONFIG, reported */
 int slurm_test(const char *script);
 
+/* Both of these, after the script was printed if `dry`; a script that is NULL was reported. */
+int slurm_ready(const struct launch *l, const char *script, int dry);
+
 /* Read or write RUN_DIR/slurm/job, the number of the newest job of a run.
  *
  * id       [out] the number, SLURM_UNSURE, or "" if there was no job

@@ -188,6 +188,16 @@ out:
     return rc;
 }
 
+int slurm_ready(const struct launch *l, const char *script, int dry)
+{
+    int rc = script ? OK : ERR_CONFIG;
+
+    if (rc == OK && dry) fputs(script, stdout);
+    fflush(stdout);
+    if (rc == OK) rc = slurm_check(l);
+    return rc == OK ? slurm_test(script) : rc;
+}
+
 int slurm_launch(struct launch *l, int dry, int anyway)
 {
     const char *dir = l->conf->run.dir;
@@ -199,11 +209,7 @@ int slurm_launch(struct launch *l, int dry, int anyway)
         goto out;
     }
     script = slurm_run_script(l);
-    if (!script) TRY(ERR_CONFIG);
-    if (dry) fputs(script, stdout);
-    fflush(stdout);
-    TRY(slurm_check(l));
-    TRY(slurm_test(script));
+    TRY(slurm_ready(l, script, dry));
     if (dry) goto out;
     TRY(slurm_lock(dir));
     TRY(check_no_job(dir, anyway));
