@@ -137,10 +137,10 @@ static const char *in_every_thread(call *f, const struct proof_of *p, int64_t n)
 
 /* --- all ---------------------------------------------------------------------- */
 
-static int judge(char why[PROOF_TEXT], const char *wrong, const char *library, const char *version)
+static int judge(char why[PROOF_TEXT], const char *wrong, const char *name, const char *version)
 {
     if (!wrong) return OK;
-    snprintf(why, PROOF_TEXT, "%s %s with %s instructions: %s", library, version,
+    snprintf(why, PROOF_TEXT, "%s%s with %s instructions: %s", name, version,
              isa_name(isa_best()), wrong);
     return ERR_CONFIG;
 }
@@ -170,7 +170,7 @@ static int bf16_products(char why[PROOF_TEXT], struct operands *o)
     if (FAILPOINT("proof.bf16") != OK) wrong = "it was told to fail";
     mem_free(o->rows);
     mem_free(o->panels);
-    return judge(why, wrong, "ttt", build_version());
+    return judge(why, wrong, "ttt ", build_version());
 }
 
 int proof_run(char why[PROOF_TEXT], const struct proof_of *p)
@@ -181,15 +181,15 @@ int proof_run(char why[PROOF_TEXT], const struct proof_of *p)
 
     if (!wrong) wrong = as_defined(&o);
     if (FAILPOINT("proof.fp32") != OK) wrong = "it was told to fail";
-    TRY(judge(why, wrong, "ttt", build_version()));
+    TRY(judge(why, wrong, "ttt ", build_version()));
     if (p->bf16) TRY(bf16_products(why, &o));
     wrong = in_every_thread(small, p, (int64_t)p->F * (2 * p->K + p->F));
     if (FAILPOINT("proof.small") != OK) wrong = "it was told to fail";
-    TRY(judge(why, wrong, "ttt", build_version()));
+    TRY(judge(why, wrong, "ttt ", build_version()));
     if (!p->lapack) goto out;
     wrong = in_every_thread(eigen, p, 48 * 48 + 48);
     if (FAILPOINT("proof.lapack") != OK) wrong = "it was told to fail";
-    TRY(judge(why, wrong, "OpenBLAS", openblas_get_config()));
+    TRY(judge(why, wrong, "", openblas_get_config()));
 out:
     mem_free(o.A);
     mem_free(o.B);
